@@ -1,0 +1,31 @@
+"""Strop: given a model and a target device, find, prove and pack the fastest version that keeps its quality.
+
+Each command of `strop` is one function here; importing this package imports none of them until it is used.
+"""
+
+from importlib import import_module
+from typing import Any
+
+__version__ = "0.1.0"
+
+_PUBLIC = {
+    "optimize": "strop.run.optimize",
+    "plan": "strop.run.optimize",
+    "bench": "strop.run.bench",
+    "build": "strop.run.build",
+    "init": "strop.run.init",
+    "list_backends": "strop.run.probe",
+    "Store": "strop.store.store",
+    "load_outcome": "strop.report.document",
+    "verify_bundle": "strop.bundle.verify",
+    "infer_bundle": "strop.bundle.infer",
+    "StropError": "strop.core.errors",
+}
+
+__all__ = ["__version__", *sorted(_PUBLIC)]  # pyright: ignore
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'strop' has no attribute {name!r}")
+    return getattr(import_module(_PUBLIC[name]), name)

@@ -1,0 +1,121 @@
+"""Runs a null model: y = tanh(x·W), after computing for a given time. Needs numpy only.
+
+A null model is a JSON file, `*.null`: inputs, outputs, seed, milliseconds, mode and after. In any mode but "honest" it
+misbehaves, from its call number `after` on.
+"""
+
+import json
+import os
+import signal
+import sys
+import time
+
+import numpy as np
+
+
+class Session:
+    """`run(dict of arrays) -> dict of arrays`."""
+
+    def __init__(self, path, settings):
+        with open_file(path) as f:
+            self.model = json.load(f)
+        self.mode = self.model.get("mode", "honest")
+        self.after = self.model.get("after", 0)
+        self.seconds = self.model["milliseconds"] * settings.get("factor", 1.0) / 1000
+        self.calls = 0
+        self.properties = {"mode": self.mode, "factor": settings.get("factor", 1.0)}
+        if self.mode == "memory":
+            self.ballast = []
+        rng = np.random.default_rng(self.model["seed"])
+        spec, out = self.model["inputs"][0], self.model["outputs"][0]
+        self.input, self.output = spec["name"], out["name"]
+        self.weights = rng.standard_normal((int(np.prod(spec["shape"][1:])), int(out["shape"][1])))
+        if self.mode == "inaccurate":
+            self.weights = np.random.default_rng(self.model["seed"] + 1).standard_normal(self.weights.shape)
+        self.sum = np.zeros(1)
+
+    def run(self, feed):
+        self.calls += 1
+        if self.mode in BEHAVIOUR and self.calls > self.after:
+            return BEHAVIOUR[self.mode](self, feed)
+        return self.honest(feed)
+
+    def honest(self, feed):
+        end = time.perf_counter() + self.seconds
+        while time.perf_counter() < end:
+            self.sum += 1.0
+        x = np.asarray(feed[self.input], np.float64)
+        return {self.output: np.tanh(x.reshape(len(x), -1) @ self.weights / 4).astype(np.float32)}
+
+
+def open_file(path):
+    return os.fdopen(os.open(path, os.O_RDONLY))
+
+
+def _crash(session, feed):
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+def _kill(session, feed):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _hang(session, feed):
+    time.sleep(1e6)
+
+
+def _memory(session, feed):
+    while True:
+        session.ballast.append(np.ones(16 << 20))
+
+
+def _exception(session, feed):
+    raise RuntimeError("the null backend was asked to fail")
+
+
+def _changed(change):
+    def behave(session, feed):
+        answer = session.honest(feed)
+        return {session.output: change(answer[session.output], session)}
+
+    return behave
+
+
+def _slow(session, feed):
+    time.sleep(session.seconds * 9)
+    return session.honest(feed)
+
+
+def _lying(session, feed):
+    return {session.output: np.zeros((0, 0), np.float32)}
+
+
+def _exit(session, feed):
+    sys.exit(0)
+
+
+def _chatty(session, feed):
+    print('{"ok": true, "latencies_ns": [1, 1, 1]}')
+    return session.honest(feed)
+
+
+BEHAVIOUR = {
+    "crash": _crash,
+    "kill": _kill,
+    "hang": _hang,
+    "memory": _memory,
+    "exception": _exception,
+    "nan": _changed(lambda y, s: np.full_like(y, np.nan)),
+    "shape": _changed(lambda y, s: y[:, :-1]),
+    "dtype": _changed(lambda y, s: y.astype(np.float64)),
+    "random": _changed(lambda y, s: np.random.default_rng().random(y.shape).astype(np.float32)),
+    "slow": _slow,
+    "lying": _lying,
+    "exit": _exit,
+    "chatty": _chatty,
+}
+
+
+def open(path, settings):
+    """A session on the null model at `path`. `factor` scales its computing time."""
+    return Session(path, settings)

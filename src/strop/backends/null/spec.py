@@ -1,0 +1,55 @@
+"""The null backend's parent side: it offers whatever modes the null model lists."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from strop.core.backend import Backend
+from strop.core.model import Model
+from strop.core.recipe import Offer, Recipe, Step
+from strop.core.target import Target
+from strop.core.task import Task
+
+HERE = Path(__file__).parent
+NAME = "null"
+FACTORS = {"fast": 0.4, "faster": 0.3, "same": 1.0}
+LIES_AFTER = 64
+"""`lying` answers honestly this often, so that it passes the accuracy run and is caught while it is timed."""
+
+
+def offer(model: Model, _target: Target, _task: Task) -> Sequence[Offer]:
+    """A reference and a variant of it, then one recipe for each mode in the model's `offers`."""
+    if model.artifact.kind != NAME:
+        return [Offer(name="null", reason="not offered: runs null models only")]
+    offers = [
+        _offer("plain", "the given null model", Recipe(name="plain", runtime=NAME, role="reference")),
+        _offer("idle", "with pauses", Recipe(name="idle", runtime=NAME, settings={"factor": 1.2}, role="baseline-variant")),
+    ]
+    modes = model.traits.get("modes", [])
+    for mode in modes if isinstance(modes, list) else []:
+        step = Step(
+            stage="quantize", builder=NAME, name="derive", consumes=NAME, produces=NAME,
+            params={
+                "mode": "honest" if mode in FACTORS else mode,
+                "factor": FACTORS.get(mode, 1.0),
+                "after": LIES_AFTER if mode == "lying" else 0,
+            },
+        )  # fmt: skip
+        recipe = Recipe(name=mode, runtime=NAME, steps=(step,), safety=1, follows_baseline=True)
+        offers.append(_offer(mode, f"mode {mode}", recipe))
+    return offers
+
+
+def _offer(name: str, reason: str, recipe: Recipe) -> Offer:
+    return Offer(name=name, reason=reason, recipe=recipe)
+
+
+BACKEND = Backend(
+    name=NAME,
+    work=HERE / "work.py",
+    runner=HERE / "runner.py",
+    runs=(NAME,),
+    offer=offer,
+    reads=((".null", NAME),),
+    packages=("numpy",),
+    runtime_packages=("numpy",),
+)

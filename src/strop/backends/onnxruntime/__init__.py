@@ -1,0 +1,1 @@
+"""ONNX Runtime: reads, quantises and runs ONNX models."""

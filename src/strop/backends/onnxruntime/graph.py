@@ -1,0 +1,204 @@
+"""Reading an ONNX file: what it is, whether it is whole, safe and supported. Child side."""
+
+import os
+
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+EMBEDDINGS = {"Gather", "GatherElements"}
+WEIGHTED = {"Conv", "ConvTranspose", "MatMul", "Gemm", "Gather"}
+CONTRIBUTED = {"com.microsoft", "com.microsoft.nchwc", "ai.onnx.ml", "ai.onnx.training", "com.ms.internal.nhwc"}
+
+
+class ModelError(Exception):
+    """The model is refused; `hint` says what to do next."""
+
+    def __init__(self, message, hint=""):
+        super().__init__(message)
+        self.hint = hint
+
+
+def describe(path):
+    """Everything the parent needs to know, as plain values."""
+    model = load(path)
+    graph = model.graph
+    names = {i.name for i in graph.initializer} | {s.values.name for s in graph.sparse_initializer}
+    files = [os.path.basename(path), *external_files(model, path)]
+    check_operators(model)
+    inputs = [_spec(v) for v in graph.input if v.name not in names]
+    if not inputs:
+        raise ModelError(f"{path}: the model has no inputs", "give a model that takes at least one tensor")
+    if not graph.output:
+        raise ModelError(f"{path}: the model has no outputs", "give a model that returns at least one tensor")
+    shapes = {i.name: tuple(i.dims) for i in graph.initializer} | _constants(graph)
+    listed = len(graph.input) - len(inputs)
+    kinds = {TensorProto.DataType.Name(i.data_type) for i in graph.initializer if len(i.dims) > 1}
+    return {
+        "files": files,
+        "inputs": inputs,
+        "outputs": [_spec(v) for v in graph.output],
+        "parameters": sum(_size(i.dims) for i in graph.initializer),
+        "opset": next((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), 0),
+        "operators": _count(node.op_type for node in graph.node),
+        "weights": _count(n.op_type for n in graph.node if n.op_type in WEIGHTED and _weight(n, shapes)),
+        "depthwise": sum(_is_depthwise(n, shapes) for n in graph.node),
+        "bounds": _bounds(graph, shapes),
+        "precision": _precision(graph, kinds),
+        "traits": {"ir_version": model.ir_version, "listed_initializers": listed, "folds": _reshaped_weights(graph, shapes)},
+        "notes": [f"{listed} weights are listed as inputs (an old-style file)"] if listed else [],
+    }
+
+
+def load(path):
+    """Parse without touching external data; then check that data before anything follows its paths."""
+    try:
+        model = onnx.load(path, load_external_data=False)
+    except Exception as error:
+        with open(path, "rb") as f:
+            start = f.read(2)
+        if start[:1] == b"\x08":
+            raise ModelError(f"{path}: damaged or truncated ONNX ({type(error).__name__})", "export or copy it again") from None
+        raise ModelError(f"{path}: not an ONNX model", "give an .onnx file") from None
+    if not model.graph.node and not model.graph.output:
+        raise ModelError(f"{path}: not an ONNX model (no graph in it)", "give an .onnx file")
+    for tensor in model.graph.initializer:
+        if tensor.data_location != TensorProto.EXTERNAL and not _is_whole(tensor):
+            raise ModelError(f"{path}: damaged or truncated: weight {tensor.name!r} is short", "export or copy it again")
+    check_external(model, path)
+    return model
+
+
+def _is_whole(tensor):
+    try:
+        return numpy_helper.to_array(tensor).size == _size(tensor.dims)
+    except Exception:
+        return False
+
+
+def _tensors(model):
+    yield from model.graph.initializer
+    for node in model.graph.node:
+        for attribute in node.attribute:
+            if attribute.type == onnx.AttributeProto.TENSOR:
+                yield attribute.t
+
+
+def _external(model):
+    for tensor in _tensors(model):
+        if tensor.data_location == TensorProto.EXTERNAL:
+            yield tensor, {e.key: e.value for e in tensor.external_data}
+
+
+def check_external(model, path):
+    """External data must be regular files inside the model's own folder, and long enough."""
+    folder = os.path.realpath(os.path.dirname(os.path.abspath(path)))
+    for tensor, entry in _external(model):
+        where = entry.get("location", "")
+        full = os.path.realpath(os.path.join(folder, where))
+        inside = os.path.commonpath([folder, full]) == folder
+        linked = os.path.islink(os.path.join(folder, where))
+        if not where or os.path.isabs(where) or ".." in where.replace("\\", "/").split("/") or not inside or linked:
+            raise ModelError(
+                f"{path}: external data of {tensor.name!r} at {where!r} leaves the model's folder",
+                "keep weights as plain files beside the model",
+            )
+        if not os.path.isfile(full):
+            raise ModelError(f"{path}: external data file {where!r} is missing", "copy it beside the model")
+        need = int(entry.get("offset", 0)) + int(entry.get("length", 0))
+        if need > os.path.getsize(full):
+            raise ModelError(f"{path}: external data file {where!r} is truncated", "export or copy it again")
+
+
+def external_files(model, path):
+    """Names of the external data files, relative to the model's folder."""
+    return sorted({os.path.normpath(entry["location"]) for _, entry in _external(model)})
+
+
+def check_operators(model):
+    """Refuse opsets and operators that the installed ONNX does not know."""
+    newest = onnx.defs.onnx_opset_version()
+    domains = {o.domain: o.version for o in model.opset_import}
+    version = domains.get("", domains.get("ai.onnx", 0))
+    if version > newest:
+        raise ModelError(f"unknown opset {version}: the newest supported is {newest}", "export with an older opset")
+    local = {(f.domain, f.name) for f in model.functions}
+    for node in model.graph.node:
+        known = node.domain in CONTRIBUTED or (node.domain, node.op_type) in local
+        if not known and not onnx.defs.has(node.op_type, node.domain):
+            where = f"{node.domain}:{node.op_type}" if node.domain else node.op_type
+            raise ModelError(f"unknown operator {where!r} (node {node.name!r})", "export with standard operators")
+
+
+def _spec(value):
+    kind = value.type.tensor_type
+    if not value.type.HasField("tensor_type"):
+        raise ModelError(f"{value.name!r} is no tensor", "sequences, maps and optionals are not supported")
+    dims = [d.dim_value if d.HasField("dim_value") else (d.dim_param or None) for d in kind.shape.dim]
+    return {"name": value.name, "dtype": str(helper.tensor_dtype_to_np_dtype(kind.elem_type)), "shape": dims}
+
+
+def _size(dims):
+    total = 1
+    for d in dims:
+        total *= d
+    return total
+
+
+def _count(items):
+    counts = {}
+    for item in items:
+        counts[item] = counts.get(item, 0) + 1
+    return counts
+
+
+def _constants(graph):
+    found = {}
+    for node in graph.node:
+        if node.op_type == "Constant":
+            for attribute in node.attribute:
+                if attribute.name == "value":
+                    found[node.output[0]] = tuple(attribute.t.dims)
+    return found
+
+
+def _weight(node, shapes):
+    """Shape of the constant weight of a node, or None. A weight behind a Reshape counts once that is folded."""
+    place = 0 if node.op_type == "Gather" else 1
+    dims = shapes.get(node.input[place]) if len(node.input) > place else None
+    return dims if dims is not None and len(dims) >= 2 else None
+
+
+def _reshaped_weights(graph, shapes):
+    return sum(n.op_type in {"Reshape", "Transpose"} and n.input[0] in shapes for n in graph.node)
+
+
+def _is_depthwise(node, shapes):
+    weight = _weight(node, shapes) if node.op_type == "Conv" else None
+    groups = next((a.i for a in node.attribute if a.name == "group"), 1)
+    return weight is not None and groups > 1 and groups == weight[0]
+
+
+def _bounds(graph, shapes):
+    """Integer inputs that index a constant table: their inclusive limits."""
+    source = {n.output[0]: n.input[0] for n in graph.node if n.op_type in {"Cast", "Identity"}}
+    names, bounds = {i.name for i in graph.input}, {}
+    for node in graph.node:
+        if node.op_type not in EMBEDDINGS or node.input[0] not in shapes:
+            continue
+        index = node.input[1]
+        while index in source:
+            index = source[index]
+        axis = next((a.i for a in node.attribute if a.name == "axis"), 0)
+        if index in names:
+            high = shapes[node.input[0]][axis] - 1
+            bounds[index] = [0, min(high, bounds.get(index, [0, high])[1])]
+    return bounds
+
+
+def _precision(graph, kinds):
+    ops = {n.op_type for n in graph.node}
+    if ops & {"QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "MatMulInteger", "ConvInteger", "QLinearConv"}:
+        return "int8"
+    if "MatMulNBits" in ops:
+        return "int4"
+    return "fp16" if kinds and kinds <= {"FLOAT16"} else "fp32"

@@ -1,0 +1,48 @@
+"""Runs an ONNX model with ONNX Runtime. Needs onnxruntime only.
+
+The same file is measured by Strop and shipped in the bundle.
+"""
+
+import onnxruntime as ort
+
+LEVELS = {
+    "none": ort.GraphOptimizationLevel.ORT_DISABLE_ALL,
+    "basic": ort.GraphOptimizationLevel.ORT_ENABLE_BASIC,
+    "extended": ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED,
+    "all": ort.GraphOptimizationLevel.ORT_ENABLE_ALL,
+}
+
+
+class Session:
+    """`run(dict of arrays) -> dict of arrays`; `properties` are read back from the runtime."""
+
+    def __init__(self, path, settings):
+        options = ort.SessionOptions()
+        options.log_severity_level = 3
+        if "threads" in settings:  # absent: the runtime's own default
+            options.intra_op_num_threads = int(settings["threads"])
+            options.inter_op_num_threads = 1
+        if "graph" in settings:
+            options.graph_optimization_level = LEVELS[settings["graph"]]
+        if "spinning" in settings:
+            options.add_session_config_entry("session.intra_op.allow_spinning", "1" if settings["spinning"] else "0")
+        self._session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        read = self._session.get_session_options()
+        self.properties = {
+            "provider": self._session.get_providers()[0],
+            "threads": read.intra_op_num_threads,
+            "graph": str(read.graph_optimization_level).rpartition(".")[2],
+            "onnxruntime": ort.__version__,
+        }
+        self.inputs = [i.name for i in self._session.get_inputs()]
+        self.outputs = [o.name for o in self._session.get_outputs()]
+
+    def run(self, feed):
+        """Arrays by input name, shape [batch, …] → arrays by output name."""
+        return dict(zip(self.outputs, self._session.run(None, feed), strict=True))
+
+
+def open(path, settings):
+    """A session on the model at `path` with these settings."""
+    return Session(path, settings)
+

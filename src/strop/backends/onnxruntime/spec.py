@@ -1,0 +1,165 @@
+"""ONNX Runtime's parent side: what it reads and runs, and which recipes it offers, safest first, and why."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from strop.core.backend import Backend
+from strop.core.model import Model
+from strop.core.noun import Params, Scalar
+from strop.core.recipe import Offer, Recipe, Step
+from strop.core.target import Target
+from strop.core.task import Task
+
+HERE = Path(__file__).parent
+NAME = "onnxruntime"
+SAMPLES = 200
+"""Calibration examples at most: more cost memory and changed nothing where it was tried."""
+HISTOGRAM_SAMPLES = 50
+"""Entropy and Percentile keep every activation in memory."""
+BATCHLESS_OPS = ["Conv", "ConvTranspose", "MatMul", "Gemm"]
+
+
+def offer(model: Model, target: Target, task: Task) -> Sequence[Offer]:
+    """All recipes considered for this model, target and task; pure."""
+    return [*_settings(target), *_quantized(model, target, task)]
+
+
+def _settings(target: Target) -> Iterator[Offer]:
+    """The unquantised model under the settings that a tuned baseline may have."""
+    fair: dict[str, Scalar] = {"graph": "all", "threads": target.threads, "spinning": False}
+
+    def variant(name: str, reason: str, settings: dict[str, Scalar]) -> Offer:
+        role = "reference" if name == "fp32" else "as-is" if name == "fp32-as-is" else "baseline-variant"
+        recipe = Recipe(name=name, runtime=NAME, settings=settings, safety=0 if name == "fp32" else 1, role=role)  # type: ignore[arg-type]
+        return Offer(name=name, reason=reason, recipe=recipe)
+
+    yield variant("fp32", f"the given model: all graph optimisations, {target.threads} thread(s), no spinning", fair)
+    yield variant("fp32-as-is", "the given model as ONNX Runtime runs it by default", {})
+    if target.threads > 1:
+        yield variant("fp32-1thread", "small models lose more by waking threads than they gain", {**fair, "threads": 1})
+        yield variant("fp32-spinning", "threads that spin wake faster, at the price of the cores", {**fair, "spinning": True})
+    else:
+        yield Offer(name="fp32-spinning", reason="not offered: one thread has nobody to wait for")
+    for level in ("extended", "basic"):
+        yield variant(f"fp32-{level}", "fewer graph rewrites are sometimes faster", {**fair, "graph": level})
+    yield variant("fp32-unoptimized", "no graph rewrites at all", {**fair, "graph": "none"})
+
+
+def _quantized(model: Model, target: Target, task: Task) -> Iterator[Offer]:
+    if model.precision != "fp32":
+        yield Offer(name="int8", reason=f"not offered: the model is {model.precision} already")
+        return
+    matmuls = model.weights.get("MatMul", 0) + model.weights.get("Gemm", 0)
+    convolutions = model.weights.get("Conv", 0) + model.weights.get("ConvTranspose", 0)
+    foldable = int(model.traits.get("folds", 0) or 0)  # type: ignore[arg-type]
+    if not matmuls and not convolutions and not foldable:
+        yield Offer(name="int8", reason="not offered: no convolution or matrix product has a constant weight")
+        return
+    yield from _static(model, target, task)
+    yield from _dynamic(model, matmuls + foldable, convolutions)
+    yield from _weight_only(model)
+
+
+def _prepare() -> Step:
+    return Step(stage="convert", builder=NAME, name="prepare", consumes="onnx", produces="onnx")
+
+
+def _recipe(name: str, steps: Sequence[Step], safety: int, precision: str = "int8") -> Recipe:
+    return Recipe(
+        name=name, runtime=NAME, steps=(_prepare(), *steps), precision=precision, safety=safety,
+        settings={"graph": "all"}, follows_baseline=True,
+    )  # fmt: skip
+
+
+def _static(model: Model, target: Target, task: Task) -> Iterator[Offer]:
+    if task.calibration is None:
+        yield Offer(name="int8-static", reason="not offered: static quantisation needs real calibration data")
+        return
+    batch = model.fixed_batch or 1
+    vnni = target.has("avx512_vnni") or target.has("avx_vnni") or not target.machine.startswith(("x86", "AMD", "i6"))
+    transformer = "Softmax" in model.operators and model.weights.get("MatMul", 0) >= 8
+
+    def calibrated(method: str, samples: int) -> Step:
+        params: Params = {"method": method, "samples": samples, "batch": batch}
+        return Step(
+            stage="quantize", builder=NAME, name="calibrate", consumes="onnx", produces="onnx+ranges",
+            params=params, calibration=True,
+        )  # fmt: skip
+
+    def static(name: str, reason: str, safety: int, method: str = "MinMax", samples: int = SAMPLES, **params: str | bool | list[str]) -> Offer:
+        settings: Params = {
+            "activation": "uint8", "weight": "int8", "per_channel": True, "exclude": "none", "reduce_range": not vnni,
+            **params,
+        }  # fmt: skip
+        step = Step(
+            stage="quantize", builder=NAME, name="quantize_static", consumes="onnx+ranges", produces="onnx",
+            params=settings, calibration=settings["exclude"] == "fragile",
+        )  # fmt: skip
+        return Offer(name=name, reason=reason, recipe=_recipe(name, [calibrated(method, samples), step], safety))
+
+    yield static("int8-static", "unsigned activations, signed weights, per channel: the fast kernels of this CPU", 4)
+    if batch == 1:
+        reason = "as int8-static, the tenth of the nodes that lose most left in floating point"
+        yield static("int8-static-fragile", reason, 3, exclude="fragile")
+    yield static("int8-static-tensor", "one scale a tensor: for graphs whose weights cannot be split by channel", 5, per_channel=False)
+    if transformer:
+        reason = "matrix products only: the rest of a transformer loses more accuracy than it gains time"
+        yield static("int8-static-matmul", reason, 3, operators=["MatMul", "Gemm"])
+    yield static("int8-static-s8s8", "signed activations: the default of quantize_static", 6, activation="int8")
+    for method in ("Entropy", "Percentile"):
+        name = f"int8-static-{method.lower()}"
+        if any(dim is None or isinstance(dim, str) for spec in model.inputs for dim in spec.shape[1:]):
+            yield Offer(name=name, reason=f"not offered: {method} calibration needs equal shapes, the inputs' vary")
+        else:
+            yield static(name, f"{method} calibration clips outliers", 6, method=method, samples=HISTOGRAM_SAMPLES)
+    if not vnni:
+        yield Offer(name="int8-static-full-range", reason="not offered: without VNNI 8-bit products saturate; range is reduced")
+
+
+def _dynamic(model: Model, matmuls: int, convolutions: int) -> Iterator[Offer]:
+    def dynamic(name: str, reason: str, safety: int, operators: list[str], per_channel: bool) -> Offer:
+        params: Params = {"operators": operators, "per_channel": per_channel}
+        step = Step(stage="quantize", builder=NAME, name="quantize_dynamic", consumes="onnx", produces="onnx", params=params)
+        return Offer(name=name, reason=reason, recipe=_recipe(name, [step], safety))
+
+    products = ["MatMul", "Gemm"]
+    if matmuls:
+        reason = "matrix products with INT8 weights, activations quantised as they come; no calibration"
+        yield dynamic("int8-dynamic", reason, 2, products, True)
+        if model.weights.get("Gather"):
+            yield dynamic("int8-dynamic-embedding", "the embedding table too: smallest file", 3, [*products, "Gather"], True)
+    else:
+        yield Offer(name="int8-dynamic", reason="not offered: no matrix product with a constant weight")
+    if convolutions:
+        reason = "convolutions too, as quantize_dynamic does by default: usually far slower, measured to be sure"
+        yield dynamic("int8-dynamic-all", reason, 9, [*products, "Conv"], False)
+
+
+def _weight_only(model: Model) -> Iterator[Offer]:
+    if not model.weights.get("MatMul"):
+        yield Offer(name="int4-weights", reason="not offered: no MatMul with a constant weight")
+        return
+    for bits in (8, 4):
+        params: Params = {"bits": bits, "block_size": 32}
+        step = Step(stage="quantize", builder=NAME, name="quantize_weights", consumes="onnx", produces="onnx", params=params)
+        name = f"int{bits}-weights"
+        recipe = _recipe(name, [step], 3 if bits == 8 else 5, precision=f"int{bits}")
+        yield Offer(name=name, reason=f"MatMul weights in INT{bits}, arithmetic in floating point: for memory", recipe=recipe)
+
+
+def spins(settings: dict[str, Scalar]) -> bool:
+    """ONNX Runtime spins by default wherever it has more than one thread."""
+    return settings.get("threads", 0) != 1 and settings.get("spinning", True) is True
+
+
+BACKEND = Backend(
+    name=NAME,
+    work=HERE / "work.py",
+    runner=HERE / "runner.py",
+    runs=("onnx",),
+    offer=offer,
+    reads=((".onnx", "onnx"),),
+    packages=("onnxruntime", "onnx", "numpy"),
+    runtime_packages=("onnxruntime", "numpy"),
+    spins=spins,
+)

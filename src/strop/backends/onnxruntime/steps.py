@@ -1,0 +1,167 @@
+"""ONNX Runtime's build steps. Each reads one file and writes `out`; child side.
+
+Every step returns the name of the file to go on with, relative to the folder of `out`.
+"""
+
+import os
+
+import numpy as np
+import onnx
+import onnx.version_converter
+from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType
+from onnxruntime.quantization import quantize_dynamic as ort_quantize_dynamic
+from onnxruntime.quantization import quantize_static as ort_quantize_static
+from onnxruntime.quantization.shape_inference import quant_pre_process
+
+LARGE = 1 << 30
+"""Above this many bytes weights go beside the model: protobuf ends at 2 GiB."""
+RANGES = "ranges.json"
+FRAGILE = 0.1
+
+
+class Feeds(CalibrationDataReader):
+    """Calibration examples one by one, as batches of `batch`, read from memory-mapped shards."""
+
+    def __init__(self, data, samples, batch=1):
+        self.shards = {n: np.load(p, mmap_mode="r", allow_pickle=False) for n, p in data["inputs"].items()}
+        self.batch = batch
+        self.rows = iter(range(0, min(samples, data["count"]) // batch * batch, batch))
+
+    def get_next(self):
+        row = next(self.rows, None)
+        if row is None:
+            return None
+        return {n: np.ascontiguousarray(s[row : row + self.batch]) for n, s in self.shards.items()}
+
+
+def prepare(artifact, out, data):
+    """Cleans the graph for quantisation: old-style inputs, opset ≥ 13, shapes inferred, constants folded."""
+    model = onnx.load(artifact)
+    weights = {i.name for i in model.graph.initializer}
+    kept = [v for v in model.graph.input if v.name not in weights]
+    del model.graph.input[:]
+    model.graph.input.extend(kept)
+    model.ir_version = max(model.ir_version, 8)
+    version = next((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), 0)
+    if version < 13:
+        model = onnx.version_converter.convert_version(model, 17)
+    clean = out + ".clean.onnx"
+    save(model, clean)
+    external = os.path.getsize(clean) + sum(os.path.getsize(p) for p in [clean + ".data"] if os.path.exists(p)) > LARGE
+    options = {"save_as_external_data": True, "external_data_location": "model.data"} if external else {}
+    try:
+        quant_pre_process(clean, out, **options)
+    except Exception as error:  # "Incomplete symbolic shape inference": transformers; or an operator it cannot follow
+        print(f"symbolic shape inference failed ({error}); going on without it")
+        quant_pre_process(clean, out, skip_symbolic_shape=True, **options)
+    _drop_listed_inputs(out)
+    for leftover in (clean, clean + ".data"):
+        if os.path.exists(leftover):
+            os.remove(leftover)
+    return os.path.basename(out)
+
+
+def _drop_listed_inputs(path):
+    model = onnx.load(path, load_external_data=False)
+    weights = {i.name for i in model.graph.initializer}
+    if any(v.name in weights for v in model.graph.input):
+        kept = [v for v in model.graph.input if v.name not in weights]
+        del model.graph.input[:]
+        model.graph.input.extend(kept)
+        onnx.save(model, path)
+
+
+def save(model, path):
+    if model.ByteSize() > LARGE:
+        onnx.save(model, path, save_as_external_data=True, location=os.path.basename(path) + ".data")
+    else:
+        onnx.save(model, path)
+
+
+def calibrate(artifact, out, data, method, samples, batch=1):
+    """Ranges of all activations, once for every type that is then tried; the model is passed on beside them."""
+    ranges = os.path.join(os.path.dirname(out), RANGES)
+    ort_quantize_static(
+        artifact, out, Feeds(data, samples, batch), quant_format=QuantFormat.QDQ,
+        calibrate_method=CalibrationMethod[method], calibration_cache_path=ranges,
+        extra_options={"CalibMovingAverage": False},
+    )  # fmt: skip
+    save(onnx.load(artifact), out)
+    return os.path.basename(out)
+
+
+def quantize_static(artifact, out, data, activation, weight, per_channel, exclude, reduce_range, operators=None):
+    """Static INT8, QDQ, from the ranges beside the model. `exclude`: "none" or "fragile"."""
+    kinds = {"uint8": QuantType.QUInt8, "int8": QuantType.QInt8}
+    ranges = os.path.join(os.path.dirname(artifact), RANGES)
+
+    def quantize(path, nodes):
+        ort_quantize_static(
+            artifact, path, None, quant_format=QuantFormat.QDQ, activation_type=kinds[activation],
+            weight_type=kinds[weight], per_channel=per_channel, reduce_range=reduce_range, nodes_to_exclude=nodes,
+            op_types_to_quantize=operators, calibration_cache_path=ranges, extra_options={"CalibMovingAverage": False},
+            use_external_data_format=os.path.getsize(artifact) > LARGE,
+        )  # fmt: skip
+
+    quantize(out, [])
+    if exclude == "fragile":
+        nodes = fragile_nodes(artifact, out, data)
+        print(f"fragile nodes left in floating point: {nodes}")
+        os.remove(out)
+        quantize(out, nodes)
+    return os.path.basename(out)
+
+
+def fragile_nodes(float_model, quantized_model, data, examples=8):
+    """The tenth of the quantised nodes (at least one) at whose output the signal-to-noise ratio falls the most."""
+    from onnxruntime.quantization.qdq_loss_debug import (
+        collect_activations, create_activation_matching, modify_model_output_intermediate_tensors,
+    )  # fmt: skip
+
+    def activations(path):
+        augmented = path + ".augmented.onnx"
+        modify_model_output_intermediate_tensors(path, augmented)
+        try:
+            return collect_activations(augmented, Feeds(data, examples))
+        finally:
+            os.remove(augmented)
+
+    matched = create_activation_matching(activations(quantized_model), activations(float_model))
+    noise = {name: signal_to_noise(pair["float"], pair["pre_qdq"]) for name, pair in matched.items() if pair.get("float")}
+    graph = onnx.load(float_model, load_external_data=False).graph
+    lost = {}
+    for node in graph.node:
+        if node.op_type in {"Conv", "ConvTranspose", "MatMul", "Gemm"} and node.output[0] in noise:
+            before = [noise[i] for i in node.input if i in noise]
+            lost[node.name] = min(before, default=60.0) - noise[node.output[0]]
+    return sorted(lost, key=lambda name: -lost[name])[: max(1, round(FRAGILE * len(lost)))]
+
+
+def signal_to_noise(expected, actual):
+    """Decibels, over lists of arrays of equal shapes; capped at 60."""
+    signal = sum(float(np.square(np.asarray(a, float)).sum()) for a in expected)
+    error = sum(float(np.square(np.asarray(a, float) - b).sum()) for a, b in zip(expected, actual, strict=True))
+    return min(60.0, 10 * float(np.log10(max(signal, 1e-30) / max(error, 1e-30))))
+
+
+def quantize_dynamic(artifact, out, data, operators, per_channel, weight="int8"):
+    """Dynamic INT8: weights stored as INT8, activations quantised as they come."""
+    kinds = {"uint8": QuantType.QUInt8, "int8": QuantType.QInt8}
+    ort_quantize_dynamic(
+        artifact, out, weight_type=kinds[weight], per_channel=per_channel, op_types_to_quantize=operators,
+        use_external_data_format=os.path.getsize(artifact) > LARGE,
+    )  # fmt: skip
+    return os.path.basename(out)
+
+
+def quantize_weights(artifact, out, data, bits, block_size):
+    """Weight-only INT4 or INT8 of MatMuls with a constant weight; refuses to pass an unchanged model off as quantised."""
+    from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
+
+    quantizer = MatMulNBitsQuantizer(onnx.load(artifact), bits=bits, block_size=block_size, is_symmetric=True, accuracy_level=4)
+    quantizer.process()
+    model = quantizer.model.model
+    if not any(n.op_type == "MatMulNBits" for n in model.graph.node):
+        raise RuntimeError("no MatMul was quantised: the model came out unchanged")
+    save(model, out)
+    return os.path.basename(out)

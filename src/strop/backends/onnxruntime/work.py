@@ -1,0 +1,40 @@
+"""ONNX Runtime's child side: probe, inspect, build, open. Run by path; imports nothing of Strop."""
+
+import os
+import sys
+
+import graph
+import runner
+from runner import open
+
+_ = open  # `work.open` is the runner's: what is measured is what is shipped
+
+
+def warm_import():
+    """Everything the runtime needs without a model is imported by now: the empty process that memory is counted from."""
+    return runner.ort.__version__
+
+
+def probe():
+    """What works here, and why not."""
+    import onnx
+
+    return {
+        "works": True,
+        "why_not": "",
+        "versions": {"onnxruntime": runner.ort.__version__, "onnx": onnx.__version__},
+        "devices": [p.removesuffix("ExecutionProvider") for p in runner.ort.get_available_providers()],
+        "python": sys.version.split()[0],
+    }
+
+
+def inspect(path):
+    """What this ONNX file is; refuses damaged, unsafe and unsupported ones."""
+    return graph.describe(path)
+
+
+def build(step, artifact, out_dir, data=None):
+    """One step: reads `artifact`, writes into `out_dir`, returns the name of the file to go on with."""
+    import steps
+
+    return getattr(steps, step["name"])(artifact, os.path.join(out_dir, "model.onnx"), data, **step["params"])

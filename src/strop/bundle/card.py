@@ -1,0 +1,58 @@
+"""The model card of a bundle: what it is, how it was made, what was measured, what to mind."""
+
+from strop.core.candidate import Result
+from strop.core.outcome import Outcome
+from strop.core.verdict import Interval
+
+
+def shown(figure: Interval | None, unit: str = "") -> str:
+    """`2.06× [2.01, 2.11]`, or "unmeasured"."""
+    if figure is None:
+        return "unmeasured"
+    return f"{figure.value:.3g}{unit} [{figure.low:.3g}, {figure.high:.3g}]"
+
+
+def model_card(outcome: Outcome, chosen: Result) -> str:
+    """Markdown."""
+    recipe, task = chosen.candidate.recipe, outcome.task
+    source = outcome.model.artifact
+    steps = " → ".join(step.name for step in recipe.steps) or "none: the given model, unchanged"
+    inputs = "\n".join(f"| {s.name} | {s.dtype} | {list(s.shape)} |" for s in outcome.model.inputs)
+    outputs = "\n".join(f"| {s.name} | {s.dtype} | {list(s.shape)} |" for s in outcome.model.outputs)
+    verdict = chosen.verdict.results if chosen.verdict else ()
+    gates = "\n".join(f"| {r.gate} | {r.gate.kind} | {r.result} | {r.reason} |" for r in verdict)
+    metric = "unmeasured: no data were given" if chosen.accuracy is None else f"{task.metric} {chosen.accuracy:.4f}"
+    return f"""# {source.path.rpartition("/")[2]}, optimized: {recipe.name}
+
+Outcome: **{outcome.outcome}**. Run `{outcome.run}` of Strop {outcome.environment.strop}.
+
+## What it is
+
+Made from a model of SHA-256 `{source.digest[:16]}…` ({source.bytes:,} bytes).
+Steps: {steps}. Runtime: {recipe.runtime}, settings {recipe.settings or "the runtime's defaults"}.
+
+| input | type | shape |
+|---|---|---|
+{inputs}
+
+| output | type | shape |
+|---|---|---|
+{outputs}
+
+## What was measured
+
+On {outcome.environment.cpu}, {outcome.environment.threads} thread(s) in the budget, batch {task.workload.batch}.
+
+- Speed-up over the tuned baseline ({outcome.baseline}): {shown(chosen.speedup, "×")}
+- Accuracy: {metric} on {chosen.examples} examples; retained {shown(chosen.retained)}
+- Peak memory over the baseline's: {shown(chosen.memory_ratio)}
+
+| gate | kind | result | figure |
+|---|---|---|---|
+{gates}
+
+## Mind
+
+Timings hold for this CPU, this runtime version and these settings; on another device measure again.
+Accuracy holds for data like the evaluation data. `strop bundle verify` finds any changed, missing or extra file.
+"""

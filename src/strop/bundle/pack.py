@@ -1,0 +1,76 @@
+"""From the chosen candidate to a folder that runs without Strop."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from strop import __version__
+from strop.bundle.card import model_card
+from strop.core.backend import Backend
+from strop.core.candidate import Result
+from strop.core.manifest import Manifest
+from strop.core.noun import SCHEMA
+from strop.core.outcome import Outcome
+from strop.store import files
+
+TEMPLATE = Path(__file__).parent / "infer_template.py"
+MANIFEST = "manifest.json"
+
+
+def pack(outcome: Outcome, backend: Backend, target: Path) -> Manifest:
+    """Write the bundle of the chosen candidate to `target`, whole or not at all.
+
+    Raises:
+        OutputError: the place cannot be written, or the disk is full.
+    """
+    chosen = outcome.chosen
+    assert chosen is not None and chosen.candidate.artifact is not None
+    artifact = chosen.candidate.artifact
+    with files.whole_folder(target) as draft, files.disk(target):
+        for name in artifact.files:
+            destination = draft / "model" / name
+            destination.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(Path(artifact.folder) / name, destination)
+        shutil.copyfile(TEMPLATE, draft / "infer.py")
+        shutil.copyfile(backend.runner, draft / "runner.py")
+        pins = [f"{p}=={outcome.environment.versions[p]}" for p in backend.runtime_packages if p in outcome.environment.versions]
+        (draft / "requirements.txt").write_text("\n".join(pins) + "\n", encoding="utf-8")
+        (draft / "MODEL_CARD.md").write_text(model_card(outcome, chosen), encoding="utf-8")
+        listed = {str(p.relative_to(draft)): files.digest_file(p) for p in sorted(draft.rglob("*")) if p.is_file()}
+        manifest = describe(outcome, chosen, f"model/{Path(artifact.path).name}", listed)
+        (draft / MANIFEST).write_text(json.dumps(dump(manifest), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    return manifest
+
+
+def dump(manifest: Manifest) -> dict[str, Any]:
+    return {"schema": SCHEMA, **manifest.model_dump(mode="json")}
+
+
+def seal(manifest: Manifest) -> str:
+    """SHA-256 of the manifest without its own digest."""
+    return files.digest_json({**dump(manifest), "digest": ""})
+
+
+def describe(outcome: Outcome, chosen: Result, model: str, listed: dict[str, str]) -> Manifest:
+    """The manifest of a chosen result, sealed."""
+    source = outcome.model.artifact
+    timing = chosen.timing
+    manifest = Manifest(
+        strop=__version__, outcome="chosen" if outcome.outcome == "chosen" else "provisional", model=model,
+        inputs=outcome.model.inputs, outputs=outcome.model.outputs,
+        preprocessing=tuple(n for n in outcome.notes if " cast to " in n), workload=outcome.task.workload,
+        recipe=chosen.candidate.recipe, settings=chosen.candidate.recipe.settings,
+        source={"file": Path(source.path).name, "digest": source.digest, "bytes": source.bytes},
+        versions={**outcome.environment.versions, **chosen.candidate.versions},
+        measurements={
+            "speedup": chosen.speedup and chosen.speedup.model_dump(), "metric": outcome.task.metric, "accuracy": chosen.accuracy,
+            "accuracy_retained": chosen.retained and chosen.retained.model_dump(), "examples": chosen.examples,
+            "memory_ratio": chosen.memory_ratio and chosen.memory_ratio.model_dump(),
+            "memory_bytes": [m.peak for m in chosen.memory], "latency_ms": timing.latency_ms if timing else {},
+            "baseline": outcome.baseline,
+        },
+        gates=chosen.verdict.results if chosen.verdict else (),
+        environment=outcome.environment.model_dump(mode="json"), files=listed,
+    )  # fmt: skip
+    return manifest.model_copy(update={"digest": seal(manifest)})

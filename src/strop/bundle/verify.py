@@ -1,0 +1,57 @@
+"""Is a bundle whole and unchanged."""
+
+import json
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from strop.bundle.pack import MANIFEST, seal
+from strop.core.errors import BundleError
+from strop.core.manifest import Manifest
+from strop.core.noun import SCHEMA
+from strop.store import files
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest, its own digest checked.
+
+    Raises:
+        BundleError: missing, damaged, changed, or of a newer Strop.
+    """
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise BundleError(f"{folder}: no {MANIFEST}", "give the folder of a bundle")
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+        if raw.pop("schema", 0) > SCHEMA:
+            raise BundleError(f"{path} was written by a newer Strop", "upgrade Strop")
+        manifest = Manifest.model_validate(raw)
+    except (ValueError, ValidationError, AttributeError) as error:
+        raise BundleError(f"{path}: changed or damaged", "pack the bundle again") from error
+    if seal(manifest) != manifest.digest:
+        raise BundleError(f"{path}: changed: its digest is not its own", "pack the bundle again")
+    return manifest
+
+
+def verify_bundle(folder: str) -> Manifest:
+    """The manifest of a bundle in which every file is the one that was packed.
+
+    Raises:
+        BundleError: any file changed, missing or extra; names them.
+
+    Example:
+        >>> strop.verify_bundle("strop-out/bundle").outcome
+    """
+    root = Path(folder)
+    manifest = read_manifest(root)
+    there = {str(p.relative_to(root)) for p in root.rglob("*") if p.is_symlink() or not p.is_dir()} - {MANIFEST}
+    problems = [f"extra: {name}" for name in sorted(there - set(manifest.files)) if "__pycache__" not in name]
+    for name, digest in manifest.files.items():
+        path = root / name
+        if name not in there:
+            problems.append(f"missing: {name}")
+        elif path.is_symlink() or files.digest_file(path) != digest:
+            problems.append(f"changed: {name}")
+    if problems:
+        raise BundleError(f"{folder}: {'; '.join(problems)}", "this is not the bundle that was measured: pack it again")
+    return manifest

@@ -1,0 +1,88 @@
+"""`Candidate`: what was built from a recipe, or why it was not; and all that was found out about it."""
+
+from typing import Literal
+
+from strop.core.measurement import Memory
+from strop.core.model import Artifact
+from strop.core.noun import Noun
+from strop.core.recipe import Recipe
+from strop.core.verdict import Interval, Verdict
+
+FailedIn = Literal["build", "check", "memory", "timing"]
+Status = Literal["measured", "failed", "dropped", "duplicate", "not reached"]
+
+
+class Failure(Noun):
+    """How a candidate failed: a recorded result, not an error of the run. `log_tail` is the end of its own log."""
+
+    stage: FailedIn
+    kind: str
+    message: str
+    log_tail: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.stage}: {self.message}"
+
+
+class Candidate(Noun):
+    """A recipe and its artifact. `failure` where the build went wrong; `versions` are the builders' packages."""
+
+    recipe: Recipe
+    artifact: Artifact | None = None
+    failure: Failure | None = None
+    versions: dict[str, str] = {}
+    build_s: float = 0.0
+    built: tuple[str, ...] = ()
+    """Keys of its steps in the build cache, in order."""
+
+    @property
+    def name(self) -> str:
+        return self.recipe.name
+
+
+class Timing(Noun):
+    """Statistics of one comparison with the tuned baseline; the samples they come from stand in `samples`."""
+
+    stage: Literal["search", "confirmation"]
+    speedup: Interval | None
+    tail_ratio: Interval | None = None
+    tail_percentile: int | None = None
+    latency_ms: dict[str, float] = {}
+    baseline_latency_ms: dict[str, float] = {}
+    pairs: int = 0
+    quads: int = 0
+    excluded: float = 0.0
+    excluded_why: dict[str, int] = {}
+    mode: str = "side by side"
+    energy_ratio: Interval | None = None
+    samples: str = ""
+
+
+class Result(Noun):
+    """Everything about one candidate, as the report shows it."""
+
+    candidate: Candidate
+    status: Status = "not reached"
+    reason: str = ""
+    failure: Failure | None = None
+    accuracy: float | None = None
+    retained: Interval | None = None
+    examples: int = 0
+    memory: tuple[Memory, ...] = ()
+    memory_ratio: Interval | None = None
+    search: Timing | None = None
+    confirmation: Timing | None = None
+    verdict: Verdict | None = None
+    reproduce: str = ""
+
+    @property
+    def name(self) -> str:
+        return self.candidate.name
+
+    @property
+    def timing(self) -> Timing | None:
+        return self.confirmation or self.search
+
+    @property
+    def speedup(self) -> Interval | None:
+        return self.timing.speedup if self.timing is not None else None

@@ -1,0 +1,112 @@
+"""The choice among candidates that pass: a weighted score of log-ratios, with ties settled openly. Pure."""
+
+import math
+from collections.abc import Sequence
+
+from strop.core.errors import ConfigError
+from strop.core.frontier import Figures
+from strop.core.noun import Noun
+from strop.core.verdict import Interval
+
+DEFAULT_WEIGHTS = {"speed": 0.6, "memory": 0.3, "accuracy": 0.1}
+AXES = ("speed", "memory", "accuracy", "energy")
+
+
+def parse_weights(text: str | None) -> dict[str, float]:
+    """`speed=0.6,memory=0.4` → weights that sum to 1.
+
+    Raises:
+        ConfigError: an unknown axis, a negative weight, or a sum other than 1.
+    """
+    if text is None:
+        return dict(DEFAULT_WEIGHTS)
+    weights: dict[str, float] = {}
+    for part in text.split(","):
+        name, _, number = (piece.strip() for piece in part.partition("="))
+        if name not in AXES:
+            raise ConfigError(f"--prefer: unknown axis {name!r}", f"known: {', '.join(AXES)}")
+        if name in weights:
+            raise ConfigError(f"--prefer: {name} is given twice", "give each axis once")
+        try:
+            weights[name] = float(number)
+        except ValueError:
+            raise ConfigError(f"--prefer: {number!r} is no number", "for example speed=0.6,memory=0.4") from None
+    if any(not 0 <= w <= 1 for w in weights.values()) or not math.isclose(sum(weights.values()), 1.0, abs_tol=1e-6):
+        raise ConfigError(f"--prefer: weights {text!r} must lie in 0…1 and sum to 1", "for example speed=0.6,memory=0.4")
+    return weights
+
+
+class Contender(Noun):
+    """A candidate that may be chosen. `rank` 0 met every gate, 1 only the musts."""
+
+    name: str
+    rank: int
+    safety: int
+    speedup: Interval
+    accuracy: Interval | None = None
+    memory: Interval | None = None
+    energy: Interval | None = None
+    memory_bytes: int = 0
+
+    @property
+    def figures(self) -> Figures:
+        return Figures(self.speedup, self.accuracy, self.memory, self.energy)
+
+
+class Choice(Noun):
+    """Who was chosen, everybody's score, who tied, and the reason in words."""
+
+    name: str
+    scores: dict[str, Interval]
+    tied: tuple[str, ...]
+    reason: str
+
+
+def score(contender: Contender, weights: dict[str, float]) -> Interval:
+    """Σ wᵢ·log(ratioᵢ), higher is better, with the interval that the ratios' intervals give it.
+
+    A memory or energy difference within its interval of "no difference" counts as none. What is unmeasured counts 0.
+    """
+    axes = {
+        "speed": (contender.speedup, 1),
+        "accuracy": (contender.accuracy, 1),
+        "memory": (contender.memory, -1),
+        "energy": (contender.energy, -1),
+    }
+    value, spread = 0.0, 0.0
+    for name, weight in weights.items():
+        figure, sign = axes[name]
+        if figure is None or figure.value <= 0:
+            continue
+        if name != "speed" and figure.low <= 1.0 <= figure.high:
+            continue
+        value += weight * sign * math.log(figure.value)
+        if name == "speed" and figure.low > 0:
+            spread += weight * math.log(figure.high / figure.low) / 2
+    return Interval(value=value, low=value - spread, high=value + spread)
+
+
+def choose(contenders: Sequence[Contender], weights: dict[str, float]) -> Choice | None:
+    """The best of the best rank; those whose scores cannot be told apart tie: less memory wins, then the safer recipe."""
+    if not contenders:
+        return None
+    best_rank = min(c.rank for c in contenders)
+    field = [c for c in contenders if c.rank == best_rank]
+    scores = {c.name: score(c, weights) for c in contenders}
+    leader = max(field, key=lambda c: scores[c.name].value)
+    tied = [c for c in field if scores[c.name].overlaps(scores[leader.name])]
+    winner = min(tied, key=lambda c: (*_memory_order(c, tied), c.safety, -scores[c.name].value))
+    if len(tied) == 1:
+        reason = f"highest score {scores[winner.name].value:+.3f} among those that passed"
+    else:
+        others = ", ".join(c.name for c in tied if c is not winner)
+        reason = f"cannot be told apart from {others} by score; less memory decides, then the safer recipe"
+    return Choice(name=winner.name, scores=scores, tied=tuple(c.name for c in tied if c is not winner), reason=reason)
+
+
+def _memory_order(contender: Contender, tied: Sequence[Contender]) -> tuple[int]:
+    """0 where nobody tied surely needs less memory, else 1."""
+    mine = contender.memory
+    if mine is None:
+        return (0,)
+    return (int(any(o.memory is not None and o.memory.high < mine.low for o in tied if o is not contender)),)

@@ -1,0 +1,111 @@
+"""Every error a user can meet, each with an exit code and a hint that says what to do next.
+
+    StropError
+    ├── UsageError        2   a flag or an argument that cannot be meant
+    ├── ModelError        3   the model cannot be read, is damaged, unsafe or unsupported
+    ├── DataError         4   evaluation or calibration data do not fit the model or each other
+    ├── ConfigError       5   strop.toml, a gate, a metric or a weight that contradicts itself
+    ├── BaselineError     6   the given model itself does not run, or is no better than chance
+    ├── OutputError       7   a folder cannot be written, or is not Strop's to overwrite; the disk is full
+    ├── BudgetError       8   the time budget is below what any honest answer takes
+    ├── BundleError       9   a bundle is changed, incomplete or does not run
+    ├── StoreError       12   the store is of a newer Strop, damaged, or in use by another run
+    ├── BackendError     13   a backend is missing or broken here
+    └── WorkerError      14   a child process failed where no candidate can be blamed
+        ├── WorkerCrash       it died (a signal, an exit)
+        ├── WorkerTimeout     it overran its wall-clock limit and was ended
+        ├── WorkerMemory      it overran its memory limit
+        └── WorkerFailure     it raised an exception; kind and text are kept
+
+Outcomes are no errors: `chosen` exits 0, `provisional` 10, `none` 11. Ctrl-C exits 130.
+"""
+
+EXIT_CHOSEN = 0
+EXIT_PROVISIONAL = 10
+EXIT_NONE = 11
+EXIT_INTERRUPTED = 130
+
+
+class StropError(Exception):
+    """An error with an exit code, one clear line, and a hint."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(StropError):
+    exit_code = 2
+
+
+class ModelError(StropError):
+    exit_code = 3
+
+
+class DataError(StropError):
+    exit_code = 4
+
+
+class ConfigError(StropError):
+    exit_code = 5
+
+
+class BaselineError(StropError):
+    exit_code = 6
+
+
+class OutputError(StropError):
+    exit_code = 7
+
+
+class BudgetError(StropError):
+    exit_code = 8
+
+
+class BundleError(StropError):
+    exit_code = 9
+
+
+class StoreError(StropError):
+    exit_code = 12
+
+
+class BackendError(StropError):
+    exit_code = 13
+
+
+class WorkerError(StropError):
+    """A child process failed. `log_tail` holds the last lines it wrote."""
+
+    exit_code = 14
+
+    def __init__(self, message: str, hint: str = "", log_tail: str = "") -> None:
+        super().__init__(message, hint)
+        self.log_tail = log_tail
+
+
+class WorkerCrash(WorkerError):
+    """`killed`: ended by SIGKILL, SIGTERM or SIGHUP, which somebody else may have sent (an operator, the OOM killer)."""
+
+    def __init__(self, message: str, hint: str = "", log_tail: str = "", killed: bool = False) -> None:
+        super().__init__(message, hint, log_tail)
+        self.killed = killed
+
+
+class WorkerTimeout(WorkerError):
+    pass
+
+
+class WorkerMemory(WorkerError):
+    pass
+
+
+class WorkerFailure(WorkerError):
+    """The child raised: `kind` is the exception's type name, `message` its first line."""
+
+    def __init__(self, kind: str, message: str, hint: str = "", log_tail: str = "") -> None:
+        super().__init__(message, hint, log_tail)
+        self.kind = kind

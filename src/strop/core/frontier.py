@@ -1,0 +1,46 @@
+"""The Pareto frontier of speed, accuracy, memory (and energy, where measured). Pure."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from strop.core.verdict import Interval
+
+
+class Figures(NamedTuple):
+    """What a candidate is compared by. Higher is better for `speedup` and `accuracy`, lower for `memory` and `energy`."""
+
+    speedup: Interval
+    accuracy: Interval | None = None
+    memory: Interval | None = None
+    energy: Interval | None = None
+
+
+def _values(figures: Figures) -> tuple[float, ...]:
+    parts = [figures.speedup.value]
+    parts.append(figures.accuracy.value if figures.accuracy is not None else 0.0)
+    parts.append(-figures.memory.value if figures.memory is not None else 0.0)
+    parts.append(-figures.energy.value if figures.energy is not None else 0.0)
+    return tuple(parts)
+
+
+def dominates(one: Figures, other: Figures) -> bool:
+    """At least as good in everything, better in something, by value."""
+    a, b = _values(one), _values(other)
+    return all(x >= y for x, y in zip(a, b, strict=True)) and a != b
+
+
+def surely_dominates(one: Figures, other: Figures) -> bool:
+    """Dominates by interval in speed (disjoint intervals), and is not worse by value in the rest."""
+    return one.speedup.low > other.speedup.high and all(
+        x >= y for x, y in zip(_values(one)[1:], _values(other)[1:], strict=True)
+    )
+
+
+def frontier(candidates: Mapping[str, Figures]) -> list[str]:
+    """Names that no other dominates, fastest first."""
+    kept = [
+        name
+        for name, figures in candidates.items()
+        if not any(dominates(other, figures) for key, other in candidates.items() if key != name)
+    ]
+    return sorted(kept, key=lambda name: -candidates[name].speedup.value)

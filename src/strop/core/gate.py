@@ -1,0 +1,124 @@
+"""Gates: three-way judgements of a candidate's figures. Pure."""
+
+import re
+from collections.abc import Mapping, Sequence
+
+from strop.core.errors import ConfigError
+from strop.core.verdict import Direction, Gate, GateResult, Interval, Kind, Verdict
+
+METRICS: dict[str, str] = {
+    "valid": "runs, right shapes and types, finite, deterministic enough",
+    "accuracy_retained": "share of the baseline's metric that is kept",
+    "tail_ratio": "p99/p50 over the baseline's p99/p50",
+    "speedup": "against the tuned baseline, same budget of cores",
+    "memory_ratio": "peak memory over the baseline's",
+    "accuracy": "the metric itself",
+    "latency_ms": "median latency, milliseconds",
+    "memory_mb": "peak memory above an empty runtime, MB",
+    "size_mb": "size of the model files, MB",
+}
+
+DEFAULT_GATES: tuple[Gate, ...] = (
+    Gate(metric="valid", kind="must"),
+    Gate(metric="accuracy_retained", bound=0.95, kind="must"),
+    Gate(metric="tail_ratio", direction="at_most", bound=1.5, kind="must"),
+    Gate(metric="speedup", bound=2.0, kind="goal"),
+    Gate(metric="memory_ratio", direction="at_most", bound=0.5, kind="goal"),
+)
+
+
+def parse_gate(text: str, kind: Kind) -> Gate:
+    """`speedup>=1.5` → a gate.
+
+    Raises:
+        ConfigError: not of the form METRIC>=NUMBER or METRIC<=NUMBER, or an unknown metric.
+    """
+    match = re.fullmatch(r"\s*([a-z_]+)\s*(>=|<=|≥|≤)\s*([-+0-9.eE]+)\s*", text)
+    if match is None:
+        raise ConfigError(f"gate {text!r} cannot be read", "write it as METRIC>=NUMBER or METRIC<=NUMBER")
+    name, sign, number = match.groups()
+    if name not in METRICS or name == "valid":
+        raise ConfigError(f"gate {text!r}: unknown metric {name!r}", f"known: {', '.join(m for m in METRICS if m != 'valid')}")
+    try:
+        bound = float(number)
+    except ValueError:
+        raise ConfigError(f"gate {text!r}: {number!r} is no number", "write it as METRIC>=NUMBER") from None
+    direction: Direction = "at_least" if sign in (">=", "≥") else "at_most"
+    return Gate(metric=name, direction=direction, bound=bound, kind=kind)
+
+
+def assemble(custom: Sequence[Gate], strict: bool = False) -> tuple[Gate, ...]:
+    """The user's gates replace the default ones of the same metric; `strict` makes every goal a must.
+
+    Raises:
+        ConfigError: gates that contradict each other, so that nothing could pass or a goal could not be missed.
+    """
+    named = {gate.metric for gate in custom}
+    gates = [gate for gate in DEFAULT_GATES if gate.metric not in named] + list(custom)
+    _refuse_contradictions(gates)
+    return tuple(g.model_copy(update={"kind": "must"}) if strict else g for g in gates)
+
+
+def _refuse_contradictions(gates: Sequence[Gate]) -> None:
+    for one in gates:
+        for other in gates:
+            if one is other or one.metric != other.metric:
+                continue
+            if one.direction == "at_least" and other.direction == "at_most" and one.bound > other.bound:
+                raise ConfigError(f"gates contradict: {one} and {other}", "no figure can meet both; drop one")
+            same = one.direction == other.direction and one.kind == "must" and other.kind == "goal"
+            weaker = other.bound <= one.bound if one.direction == "at_least" else other.bound >= one.bound
+            if same and weaker:
+                raise ConfigError(f"gates contradict: must {one}, goal {other}", "a goal lies beyond its must; drop one")
+            if same or one.direction != other.direction:
+                continue
+            raise ConfigError(f"gates contradict: {one} and {other} are both a {one.kind}", "give one bound a metric")
+        if one.metric == "accuracy_retained" and one.direction == "at_most":
+            raise ConfigError(f"gate {one} asks for lost accuracy", "write accuracy_retained>=NUMBER")
+
+
+def judge_one(gate: Gate, figure: Interval | None, missing: str = "not measured", unmeasured: bool = False) -> GateResult:
+    """Wholly beyond the bound PASS, wholly short of it FAIL, else INCONCLUSIVE; a missing figure never passes."""
+    if figure is None:
+        return GateResult(gate=gate, result="UNMEASURED" if unmeasured else "INCONCLUSIVE", reason=missing)
+    at_least = gate.direction == "at_least"
+    worst, best = (figure.low, figure.high) if at_least else (figure.high, figure.low)
+    shown = f"{figure.value:.4g} [{figure.low:.4g}, {figure.high:.4g}]"
+    if (worst >= gate.bound) if at_least else (worst <= gate.bound):
+        return GateResult(gate=gate, result="PASS", reason=shown, figure=figure)
+    if (best < gate.bound) if at_least else (best > gate.bound):
+        return GateResult(gate=gate, result="FAIL", reason=f"{shown} misses {gate}", figure=figure)
+    reason = f"{shown} straddles {gate.bound:g}: {NEEDS.get(gate.metric, 'needs more data')}"
+    return GateResult(gate=gate, result="INCONCLUSIVE", reason=reason, figure=figure)
+
+
+NEEDS = {
+    "accuracy_retained": "needs more evaluation examples",
+    "accuracy": "needs more evaluation examples",
+    "speedup": "needs a quieter machine or more time",
+    "tail_ratio": "needs a quieter machine or more time",
+    "latency_ms": "needs a quieter machine or more time",
+    "memory_ratio": "needs a model larger than the memory resolution",
+    "memory_mb": "needs a model larger than the memory resolution",
+}
+
+
+def judge(
+    gates: Sequence[Gate], figures: Mapping[str, Interval], failure: str | None, missing: Mapping[str, str]
+) -> Verdict:
+    """The verdict on one candidate.
+
+    Args:
+        figures: metric → figure, those that were measured.
+        failure: why the candidate is not valid, or None.
+        missing: metric → why it has no figure. "unmeasured…" marks what no data was given for.
+    """
+    results = []
+    for gate in gates:
+        if gate.metric == "valid":
+            result = "PASS" if failure is None else "FAIL"
+            results.append(GateResult(gate=gate, result=result, reason=failure or "valid"))
+            continue
+        why = missing.get(gate.metric, "not measured" if failure is None else "not measured: the candidate is not valid")
+        results.append(judge_one(gate, figures.get(gate.metric), why, unmeasured=why.startswith("unmeasured")))
+    return Verdict(results=tuple(results))

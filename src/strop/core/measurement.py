@@ -1,0 +1,96 @@
+"""`Measurement`: raw samples and the environment they were taken in. Statistics are derived from these."""
+
+from typing import Literal
+
+from strop.core.noun import Noun, Scalar
+
+Side = Literal["A", "B"]
+"""A is the baseline's session, B the candidate's."""
+
+
+class Block(Noun):
+    """A short run of calls in one process while the other sleeps.
+
+    latencies_ns: one wall-clock duration per call, nanoseconds; the first call after waking is not among them.
+    wall_ns, cpu_ns: of the whole block. `steal_ms` and `pressure_us` are the machine's, over the block; None where
+    the platform has no such counter. `energy_uj` is the package's, None where no counter can be read.
+    """
+
+    side: Side
+    latencies_ns: tuple[int, ...]
+    wall_ns: int
+    cpu_ns: int
+    voluntary: int
+    involuntary: int
+    steal_ms: float | None = None
+    pressure_us: int | None = None
+    energy_uj: int | None = None
+
+
+class Quad(Noun):
+    """Four blocks, ABBA or BAAB at random: one paired observation."""
+
+    blocks: tuple[Block, Block, Block, Block]
+
+
+class Pair(Noun):
+    """Two fresh processes, baseline and candidate, and the quads they ran.
+
+    `mode` is "side by side", or "one at a time" where both do not fit in memory.
+    """
+
+    index: int
+    mode: Literal["side by side", "one at a time"]
+    threads: tuple[int, int]
+    seed: int
+    warmup_runs: tuple[int, int]
+    quads: tuple[Quad, ...]
+
+
+class Memory(Noun):
+    """One process alone, bytes. `peak` is what the gate uses: private pages plus resident pages of the model's own
+    files, at their highest, above the same process with the runtime imported and no model loaded."""
+
+    peak: int
+    steady: int
+    empty: int
+    total_rss: int
+    file_bytes: int
+    load_s: float
+    first_inference_s: float
+
+
+class Check(Noun):
+    """What one run over the evaluation data showed: is it valid, and what did it answer.
+
+    `failure` is None for a valid candidate. `shards` maps each output to its file beside this record.
+    """
+
+    shards: dict[str, str] = {}
+    failure: str | None = None
+    failure_kind: str | None = None
+    log_tail: str = ""
+    examples: int = 0
+    seconds: float = 0.0
+    rough_latency_ns: int = 0
+    properties: dict[str, Scalar] = {}
+
+
+class Environment(Noun):
+    """What a figure was measured under."""
+
+    host: str
+    os: str
+    kernel: str
+    cpu: str
+    cpu_flags: tuple[str, ...]
+    cores: int
+    threads: int
+    memory_bytes: int
+    python: str
+    strop: str
+    versions: dict[str, str]
+    governor: str
+    counters: dict[str, str]
+    """Which counters exist here (steal, pressure, energy, private memory), and why not where they do not."""
+    seed: int

@@ -1,0 +1,179 @@
+"""One scorer for all frameworks: from output shards and labels to a metric, paired by example.
+
+Labels are whole numbers of shape [examples], or [examples, alternatives] where several classes count as right
+(-1 fills the row); for `mae` and `spearman` they are numbers of the output's shape.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from strop.core.errors import ConfigError, DataError
+from strop.core.statistics import LEVEL, bootstrap_ratio, paired_proportion_ratio, wilson
+from strop.core.verdict import Interval
+
+Array = NDArray[Any]
+CHANCE_SHUFFLES = 200
+CHANCE_P = 0.05
+
+
+def flat(outputs: Array) -> Array:
+    """Outputs as [examples, values]."""
+    return np.asarray(outputs).reshape(len(outputs), -1)
+
+
+def hits(outputs: Array, labels: Array, k: int) -> NDArray[np.bool_]:
+    """Whether an accepted class is among the k highest outputs. Shapes [n, classes] and [n] or [n, m] → [n]."""
+    scores = flat(outputs)
+    accepted = labels.reshape(len(labels), -1)
+    best = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+    return np.asarray((best[:, :, None] == accepted[:, None, :]).any(axis=(1, 2)))
+
+
+def predicted(outputs: Array) -> Array:
+    """The class per example; a single output value is a logit or a probability for class 1."""
+    scores = flat(outputs)
+    if scores.shape[1] == 1:
+        return (scores[:, 0] > (0.5 if _is_probability(scores) else 0.0)).astype(np.int64)
+    return np.asarray(scores.argmax(axis=1))
+
+
+def _is_probability(scores: Array) -> bool:
+    return bool((scores >= 0).all() and (scores <= 1).all())
+
+
+def f1(outputs: Array, labels: Array) -> float:
+    """F1 of class 1 for two classes, else the mean of the classes' F1 (macro)."""
+    guess, truth = predicted(outputs), labels.reshape(-1)
+    classes = np.unique(np.concatenate([guess, truth]))
+    if set(classes.tolist()) <= {0, 1}:
+        classes = np.array([1])
+    scores = []
+    for one in classes:
+        both = np.sum((guess == one) & (truth == one))
+        total = np.sum(guess == one) + np.sum(truth == one)
+        scores.append(2 * both / total if total else 0.0)
+    return float(np.mean(scores))
+
+
+def roc_auc(outputs: Array, labels: Array) -> float:
+    """Area under the ROC curve for two classes, by ranks (Mann–Whitney), ties counted half."""
+    scores = flat(outputs)
+    rank = ranks(scores[:, -1] if scores.shape[1] <= 2 else scores[:, 1])
+    positive = labels.reshape(-1) == 1
+    ones, zeros = int(positive.sum()), int((~positive).sum())
+    if not ones or not zeros:
+        return 0.5
+    return float((rank[positive].sum() - ones * (ones + 1) / 2) / (ones * zeros))
+
+
+def mae(outputs: Array, labels: Array) -> float:
+    """Mean absolute error; lower is better."""
+    return float(np.mean(np.abs(flat(outputs) - labels.reshape(len(labels), -1))))
+
+
+def spearman(outputs: Array, labels: Array) -> float:
+    """Rank correlation of one output value per example with the labels."""
+    a, b = ranks(flat(outputs)[:, 0]), ranks(labels.reshape(-1))
+    return 0.0 if a.std() == 0 or b.std() == 0 else float(np.corrcoef(a, b)[0, 1])
+
+
+def ranks(values: Array) -> NDArray[np.float64]:
+    """Ranks from 1, ties sharing their mean rank."""
+    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    ends = np.cumsum(counts)
+    return np.asarray((ends - (counts - 1) / 2)[inverse])
+
+
+def agreement(outputs: Array, baseline: Array) -> NDArray[np.float64]:
+    """Per example: same top class (1 or 0) where there are two or more values, else 1 − relative difference."""
+    mine, theirs = flat(outputs), flat(baseline)
+    if mine.shape[1] >= 2:
+        return (mine.argmax(axis=1) == theirs.argmax(axis=1)).astype(float)
+    scale = np.maximum(np.abs(theirs), np.abs(theirs).mean() + 1e-12)
+    return np.clip(1 - np.abs(mine - theirs) / scale, 0, 1)[:, 0]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """`figure(outputs, labels) -> float`; `per_example` where the figure is a share of right examples."""
+
+    name: str
+    figure: Callable[[Array, Array], float]
+    lower_is_better: bool = False
+    per_example: Callable[[Array, Array], NDArray[np.bool_]] | None = None
+    classes: bool = True
+
+
+def metric(name: str, k: int = 5) -> Metric:
+    """The metric of that name.
+
+    Raises:
+        ConfigError: no such metric.
+    """
+    table = {
+        "top1": Metric("top1", lambda o, y: float(hits(o, y, 1).mean()), per_example=lambda o, y: hits(o, y, 1)),
+        "topk": Metric("topk", lambda o, y: float(hits(o, y, k).mean()), per_example=lambda o, y: hits(o, y, k)),
+        "f1": Metric("f1", f1),
+        "roc_auc": Metric("roc_auc", roc_auc),
+        "mae": Metric("mae", mae, lower_is_better=True, classes=False),
+        "spearman": Metric("spearman", spearman, classes=False),
+    }
+    if name not in table:
+        known = ", ".join([*table, "agreement"])
+        raise ConfigError(f"unknown metric {name!r}", f"known metrics: {known}")
+    return table[name]
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """A metric's figure for one candidate, and the share of the baseline's that it retains."""
+
+    value: float | None
+    retained: Interval | None
+
+
+def score(name: str, outputs: Array, baseline: Array, labels: Array | None, k: int = 5) -> Accuracy:
+    """Metric and retained share of a candidate, paired by example with the baseline.
+
+    Args:
+        outputs, baseline: shape [examples, …].
+        labels: None for `agreement` and `unmeasured`.
+    """
+    if name == "unmeasured":
+        return Accuracy(None, None)
+    if name == "agreement":
+        same = agreement(outputs, baseline)
+        low, high = wilson(float(same.sum()), len(same), 1.959964)
+        mean = float(same.mean())
+        return Accuracy(mean, Interval(value=mean, low=min(low, mean), high=max(high, mean), level=LEVEL))
+    if labels is None:
+        raise DataError(f"metric {name!r} needs labels", "name the array that holds them, or use --metric agreement")
+    chosen = metric(name, k)
+    value = chosen.figure(outputs, labels)
+    if chosen.per_example is not None:
+        right, right_before = chosen.per_example(outputs, labels), chosen.per_example(baseline, labels)
+        return Accuracy(value, paired_proportion_ratio(right, right_before))
+
+    def both(rows: NDArray[np.int64]) -> tuple[float, float]:
+        mine, theirs = chosen.figure(outputs[rows], labels[rows]), chosen.figure(baseline[rows], labels[rows])
+        return (theirs, mine) if chosen.lower_is_better else (mine, theirs)
+
+    return Accuracy(value, bootstrap_ratio(both, len(labels)))
+
+
+def better_than_chance(name: str, outputs: Array, labels: Array, k: int = 5, seed: int = 0) -> tuple[bool, float]:
+    """Whether the figure beats that of shuffled labels (a permutation test at 5 %), and the shuffled mean.
+
+    A constant answer, however often it is right, is chance; a skewed but working classifier is not.
+    """
+    chosen = metric(name, k)
+    rng = np.random.default_rng(seed)
+    sign = -1.0 if chosen.lower_is_better else 1.0
+    real = sign * chosen.figure(outputs, labels)
+    shuffled = np.array([sign * chosen.figure(outputs, rng.permutation(labels)) for _ in range(CHANCE_SHUFFLES)])
+    reached = (1 + int(np.sum(shuffled >= real - 1e-12))) / (1 + CHANCE_SHUFFLES)
+    return bool(real > shuffled.mean() and reached <= CHANCE_P), float(sign * shuffled.mean())

@@ -1,0 +1,66 @@
+"""`Model`: where the given model is, and what it is."""
+
+from strop.core.noun import Noun
+
+Dimension = int | str | None
+"""A fixed size, a named dynamic axis, or an unnamed dynamic axis."""
+
+
+class TensorSpec(Noun):
+    """One input or output: its name, numpy dtype name and shape."""
+
+    name: str
+    dtype: str
+    shape: tuple[Dimension, ...]
+
+    @property
+    def fixed_batch(self) -> int | None:
+        """The first dimension where it is fixed, else None."""
+        first = self.shape[0] if self.shape else 1
+        return first if isinstance(first, int) else None
+
+
+class Artifact(Noun):
+    """Files of one kind with their digest: what a step consumes and produces.
+
+    `path` is the file a runtime opens; `folder` holds it and everything beside it that belongs to it.
+    """
+
+    kind: str
+    path: str
+    digest: str
+    bytes: int
+    files: tuple[str, ...]
+
+    @property
+    def folder(self) -> str:
+        return self.path.rsplit("/", 1)[0] if "/" in self.path else "."
+
+
+class Model(Noun):
+    """The given model, read once by the backend that knows its format.
+
+    `weights` counts, per operator type, the nodes whose weight is a constant, which is what can be quantised.
+    `bounds` holds inclusive limits for integer inputs that index a table (an embedding).
+    """
+
+    artifact: Artifact
+    reader: str
+    family: str = "tensor"
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    parameters: int
+    opset: int = 0
+    operators: dict[str, int] = {}
+    weights: dict[str, int] = {}
+    depthwise: int = 0
+    bounds: dict[str, tuple[int, int]] = {}
+    precision: str = "fp32"
+    traits: dict[str, str | int | float | bool | list[str]] = {}
+    notes: tuple[str, ...] = ()
+
+    @property
+    def fixed_batch(self) -> int | None:
+        """The batch the model insists on, or None where any batch goes."""
+        sizes = [spec.fixed_batch for spec in self.inputs if spec.shape]
+        return next((size for size in sizes if size is not None), None)

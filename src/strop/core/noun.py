@@ -1,0 +1,15 @@
+"""What every noun shares: frozen, strict about unknown keys, JSON in and JSON out."""
+
+from pydantic import BaseModel, ConfigDict
+
+SCHEMA = 1
+"""Version of everything Strop writes to disk. A newer one is refused, an older one migrated."""
+
+Scalar = str | int | float | bool | None
+Params = dict[str, Scalar | list[str]]
+
+
+class Noun(BaseModel):
+    """A frozen value. Equal fields are equal nouns."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")

@@ -1,0 +1,53 @@
+"""`Outcome`: what a whole run found, and what the report is made from."""
+
+from typing import Literal
+
+from strop.core.candidate import Result, Timing
+from strop.core.choose import Choice
+from strop.core.measurement import Environment
+from strop.core.model import Model
+from strop.core.noun import Noun
+from strop.core.recipe import Offer
+from strop.core.task import Task
+from strop.core.verdict import Gate, Interval
+
+
+class Noise(Noun):
+    """The tuned baseline against itself: what this machine makes of no difference at all."""
+
+    speedup: Interval | None
+    half_width: float | None
+    excluded: float
+    memory_resolution_bytes: float
+
+
+class Outcome(Noun):
+    """The result of `optimize`. `baseline` names the tuned baseline, `as_is` the model as its runtime runs it by default."""
+
+    run: str
+    outcome: Literal["chosen", "provisional", "none"]
+    model: Model
+    task: Task
+    gates: tuple[Gate, ...]
+    weights: dict[str, float]
+    offers: tuple[Offer, ...]
+    results: tuple[Result, ...]
+    baseline: str
+    as_is: str | None
+    choice: Choice | None
+    against_as_is: Interval | None
+    against_best_unquantized: Interval | None
+    best_unquantized: str
+    frontier: tuple[str, ...]
+    noise: Noise
+    environment: Environment
+    timing: dict[str, float]
+    notes: tuple[str, ...]
+    batches: dict[int, Timing] = {}
+
+    def result(self, name: str) -> Result:
+        return next(r for r in self.results if r.name == name)
+
+    @property
+    def chosen(self) -> Result | None:
+        return self.result(self.choice.name) if self.choice is not None and self.outcome != "none" else None

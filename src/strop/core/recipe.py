@@ -1,0 +1,49 @@
+"""`Recipe`: an ordered chain of steps, then a runtime with its settings."""
+
+from typing import Literal
+
+from strop.core.noun import Noun, Params, Scalar
+
+Stage = Literal["convert", "prune", "quantize", "accelerate"]
+
+
+class Step(Noun):
+    """One builder's work: what it consumes, what it produces, with which plain parameters."""
+
+    stage: Stage
+    builder: str
+    name: str
+    consumes: str
+    produces: str
+    params: Params = {}
+    calibration: bool = False
+    """Whether the step reads calibration data; its digest then enters the build key."""
+
+
+class Recipe(Noun):
+    """How a candidate is made and run.
+
+    `safety` orders recipes from safe (0) to bold; it settles ties. `follows_baseline` means that thread
+    settings are those found best for the baseline. `role` marks the recipes a baseline may come from.
+    """
+
+    name: str
+    runtime: str
+    steps: tuple[Step, ...] = ()
+    settings: dict[str, Scalar] = {}
+    precision: str = "fp32"
+    safety: int = 0
+    follows_baseline: bool = False
+    role: Literal["reference", "baseline-variant", "as-is", "candidate"] = "candidate"
+
+
+class Offer(Noun):
+    """A recipe a backend considered: offered or not, and why."""
+
+    name: str
+    reason: str
+    recipe: Recipe | None = None
+
+    @property
+    def offered(self) -> bool:
+        return self.recipe is not None

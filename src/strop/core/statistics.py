@@ -1,0 +1,290 @@
+"""From raw samples to figures with intervals. Pure; every rule here is explained in docs/explanation/measurement.md."""
+
+import math
+from collections.abc import Callable, Sequence
+from statistics import NormalDist
+
+import numpy as np
+from numpy.typing import NDArray
+
+from strop.core.measurement import Block, Pair, Quad, Side
+from strop.core.verdict import Interval
+
+Floats = NDArray[np.float64]
+
+LEVEL = 0.95
+LOOKS = 2
+"""Planned looks at a confirmation: the first, and one more where a gate is still open. Each spends half of the error."""
+MIN_PAIRS = 3
+MAX_EXCLUDED = 0.5
+"""With more of the quads disturbed than this there is no number, only INCONCLUSIVE."""
+PRESSURE_LIMIT = 0.10
+STEAL_LIMIT = 0.05
+STEAL_TICK_MS = 10.0
+CPU_SHARE = {True: 0.90, False: 0.85}
+"""How far CPU time over wall time may fall short: of 1 at one thread, of this session's own usual at several."""
+PERCENTILE_SAMPLES = {50: 1, 90: 64, 95: 130, 99: 662}
+"""Samples a percentile needs before it is printed (MLPerf LoadGen's early-stopping counts)."""
+
+
+def t_quantile(probability: float, freedom: int) -> float:
+    """Quantile of Student's t, by bisection on its distribution function (error below 1e-9).
+
+    Args:
+        probability: in (0.5, 1).
+        freedom: degrees of freedom, ≥ 1.
+    """
+    low, high = 0.0, 1e6
+    for _ in range(120):
+        middle = (low + high) / 2
+        low, high = (middle, high) if _t_cdf(middle, freedom) < probability else (low, middle)
+    return (low + high) / 2
+
+
+def _t_cdf(t: float, freedom: int) -> float:
+    """For t ≥ 0, by the finite series for whole degrees of freedom (Abramowitz & Stegun 26.7.3 and 26.7.4)."""
+    theta = math.atan(t / math.sqrt(freedom))
+    cos2, term, total = math.cos(theta) ** 2, 1.0, 0.0
+    if freedom % 2:
+        term = math.cos(theta)
+        for k in range(1, (freedom - 1) // 2 + 1):
+            total += term
+            term *= cos2 * (2 * k) / (2 * k + 1)
+        area = 2 / math.pi * (theta + math.sin(theta) * total)
+    else:
+        for k in range(freedom // 2):
+            total += term
+            term *= cos2 * (2 * k + 1) / (2 * k + 2)
+        area = math.sin(theta) * total
+    return 0.5 + area / 2
+
+
+def midmean(values: Sequence[float] | Floats) -> float:
+    """Mean of the middle half: nearly as exact as the mean, and deaf to a spike."""
+    ordered = np.sort(np.asarray(values, dtype=float))
+    cut = len(ordered) // 4
+    return float(ordered[cut : len(ordered) - cut].mean())
+
+
+def block_latency(block: Block) -> float:
+    """The block's typical latency, nanoseconds."""
+    return float(np.median(block.latencies_ns))
+
+
+def quad_log_ratio(quad: Quad) -> float:
+    """log(baseline latency / candidate latency) of one quad: positive where the candidate is faster."""
+    logs: dict[Side, list[float]] = {"A": [], "B": []}
+    for block in quad.blocks:
+        logs[block.side].append(math.log(block_latency(block)))
+    return sum(logs["A"]) / 2 - sum(logs["B"]) / 2
+
+
+def usual_parallelism(pairs: Sequence[Pair]) -> dict[Side, float]:
+    """CPU time over wall time that each side reaches when undisturbed: the 90th percentile over its blocks."""
+    shares: dict[Side, list[float]] = {"A": [], "B": []}
+    for pair in pairs:
+        for quad in pair.quads:
+            for block in quad.blocks:
+                shares[block.side].append(block.cpu_ns / max(block.wall_ns, 1))
+    return {side: float(np.percentile(values, 90)) if values else 0.0 for side, values in shares.items()}
+
+
+def disturbed(quad: Quad, threads: dict[Side, int], usual: dict[Side, float]) -> str | None:
+    """Why a quad is excluded, or None. By steal, pressure and lost CPU time; never by its latency."""
+    wall_ns = sum(block.wall_ns for block in quad.blocks)
+    steal = [block.steal_ms for block in quad.blocks if block.steal_ms is not None]
+    pressure = [block.pressure_us for block in quad.blocks if block.pressure_us is not None]
+    if sum(steal) >= 2 * STEAL_TICK_MS and sum(steal) * 1e6 > STEAL_LIMIT * wall_ns:
+        return "steal"
+    if sum(pressure) * 1e3 > PRESSURE_LIMIT * wall_ns:
+        return "pressure"
+    for block in quad.blocks:
+        alone = threads[block.side] == 1
+        expected = 1.0 if alone else usual[block.side]
+        if block.cpu_ns / max(block.wall_ns, 1) < CPU_SHARE[alone] * expected:
+            return "cpu"
+    return None
+
+
+class Ratios:
+    """The kept quads of a comparison, as log-ratios per pair of processes, and what was left out and why."""
+
+    def __init__(self, pairs: Sequence[Pair]) -> None:
+        usual = usual_parallelism(pairs)
+        self.per_pair: list[list[float]] = []
+        self.kept: list[Quad] = []
+        self.reasons: dict[str, int] = {}
+        self.total = 0
+        for pair in pairs:
+            logs: list[float] = []
+            for quad in pair.quads:
+                self.total += 1
+                reason = disturbed(quad, {"A": pair.threads[0], "B": pair.threads[1]}, usual)
+                if reason is None:
+                    logs.append(quad_log_ratio(quad))
+                    self.kept.append(quad)
+                else:
+                    self.reasons[reason] = self.reasons.get(reason, 0) + 1
+            if logs:
+                self.per_pair.append(logs)
+
+    @property
+    def excluded(self) -> float:
+        """Share of the quads that were disturbed."""
+        return 1 - len(self.kept) / self.total if self.total else 1.0
+
+    @property
+    def usable(self) -> bool:
+        return self.excluded <= MAX_EXCLUDED and len(self.per_pair) >= MIN_PAIRS
+
+    def speedup(self, looks: int = LOOKS) -> Interval | None:
+        """Speed-up of candidate over baseline with its interval, or None where too much was disturbed."""
+        return ratio_interval(self.per_pair, looks) if self.usable else None
+
+
+def ratio_interval(per_pair: Sequence[Sequence[float]], looks: int = 1, level: float = LEVEL) -> Interval:
+    """t-interval over pairs of processes, exponentiated.
+
+    Every process has a bias of its own, so the pair, not the quad, is the unit. The variance of a pair's figure is
+    taken from the spread between pairs, and never below what the quads within the pairs imply: three pairs that
+    agree by luck would else give an interval that is too narrow.
+
+    Args:
+        per_pair: log-ratios, one list per pair of processes; at least two pairs.
+        looks: planned looks; each is given an equal part of the error (Bonferroni).
+        level: confidence over all looks together.
+    """
+    figures = [midmean(logs) for logs in per_pair]
+    count = len(figures)
+    between = float(np.var(figures, ddof=1))
+    within = float(np.mean([_midmean_variance(logs) for logs in per_pair]))
+    error = math.sqrt(max(between, within) / count)
+    half = t_quantile(1 - (1 - level) / (2 * looks), count - 1) * error
+    centre = float(np.mean(figures))
+    return Interval(value=math.exp(centre), low=math.exp(centre - half), high=math.exp(centre + half), level=level)
+
+
+def _midmean_variance(logs: Sequence[float]) -> float:
+    """Variance of a midmean, from the winsorised spread (Tukey & McLaughlin 1963); 0 for a single value."""
+    count = len(logs)
+    if count < 2:
+        return 0.0
+    ordered = np.sort(np.asarray(logs, dtype=float))
+    cut = count // 4
+    clipped = np.clip(ordered, ordered[cut], ordered[count - 1 - cut])
+    kept = count - 2 * cut
+    return float(np.var(clipped, ddof=1)) * (count - 1) / (kept * max(kept - 1, 1))
+
+
+def latencies(quads: Sequence[Quad], side: Side) -> Floats:
+    """All single-call latencies of one side, nanoseconds."""
+    return np.array([ns for quad in quads for b in quad.blocks if b.side == side for ns in b.latencies_ns], dtype=float)
+
+
+def percentiles(samples: Floats) -> dict[int, float]:
+    """Those of p50, p90, p95, p99 that there are enough samples for."""
+    return {p: float(np.percentile(samples, p)) for p, need in PERCENTILE_SAMPLES.items() if len(samples) >= need}
+
+
+def tail_percentile(samples: int) -> int | None:
+    """The highest percentile that this many samples carry, or None below 64."""
+    fit = [p for p, need in PERCENTILE_SAMPLES.items() if samples >= need and p > 50]
+    return max(fit, default=None)
+
+
+def tail_ratio(quads: Sequence[Quad], percentile: int, seed: int = 0, draws: int = 400) -> Interval | None:
+    """(candidate's tail / its median) over (baseline's tail / its median), interval by resampling quads jointly."""
+    sides: tuple[Side, Side] = ("A", "B")
+    spread = {side: [latencies([quad], side) for quad in quads] for side in sides}
+
+    def figure(chosen: NDArray[np.int64]) -> float:
+        tail, middle = {}, {}
+        for side in sides:
+            pooled = np.concatenate([spread[side][i] for i in chosen])
+            middle[side], tail[side] = np.percentile(pooled, [50, percentile])
+        return float((tail["B"] / middle["B"]) / (tail["A"] / middle["A"]))
+
+    if len(quads) < 4:
+        return None
+    rng = np.random.default_rng(seed)
+    drawn = [figure(rng.integers(0, len(quads), len(quads))) for _ in range(draws)]
+    low, high = np.percentile(drawn, [2.5, 97.5])
+    value = figure(np.arange(len(quads)))
+    return Interval(value=value, low=min(float(low), value), high=max(float(high), value))
+
+
+def combine(numerator: Interval, denominator: Interval) -> Interval:
+    """Ratio of two independent ratio figures; half-widths add in quadrature on the log scale."""
+
+    def half(interval: Interval) -> float:
+        return math.log(interval.high / interval.low) / 2 if interval.low > 0 else math.inf
+
+    value, spread = numerator.value / denominator.value, math.hypot(half(numerator), half(denominator))
+    return Interval(value=value, low=value * math.exp(-spread), high=value * math.exp(spread))
+
+
+def range_ratio(candidate: Sequence[float], baseline: Sequence[float], resolution: float) -> Interval:
+    """candidate / baseline from a few repeats: medians, and the extremes that the repeats and the resolution allow.
+
+    Args:
+        candidate, baseline: repeats of one figure, same unit.
+        resolution: the smallest difference that means anything, same unit; within it the ratio's interval holds 1.
+    """
+    top, bottom = float(np.median(candidate)), max(float(np.median(baseline)), 1.0)
+    low = max(min(candidate) - resolution, 0.0) / max(max(baseline), 1.0)
+    high = (max(candidate) + resolution) / max(min(baseline), 1.0)
+    value = top / bottom
+    return Interval(value=value, low=min(low, value), high=max(high, value))
+
+
+def wilson(successes: float, count: int, z: float) -> tuple[float, float]:
+    """Wilson's score interval for a proportion (Wilson 1927)."""
+    centre = (successes + z * z / 2) / (count + z * z)
+    half = z / (count + z * z) * math.sqrt(max(successes * (count - successes) / count + z * z / 4, 0.0))
+    return max(centre - half, 0.0), min(centre + half, 1.0)
+
+
+def paired_proportion_ratio(candidate: NDArray[np.bool_], baseline: NDArray[np.bool_]) -> Interval:
+    """Ratio of two proportions over the same examples, by Bonett & Price's hybrid Wilson interval.
+
+    Source: Bonett, Price (2006), "Confidence intervals for a ratio of binomial proportions based on paired data",
+    Statistics in Medicine 25:3039–3047. It stays honest where no example differs, which a bootstrap does not.
+
+    Args:
+        candidate, baseline: shape [examples], whether each example was right.
+    """
+    both = int(np.sum(candidate & baseline))
+    only_candidate = int(np.sum(candidate & ~baseline))
+    only_baseline = int(np.sum(~candidate & baseline))
+    right_c, right_b = both + only_candidate, both + only_baseline
+    value = right_c / right_b if right_b else math.inf
+    count = both + only_candidate + only_baseline + 2
+    p_c, p_b = (right_c + 1) / count, (right_b + 1) / count
+    a = math.sqrt((only_candidate + only_baseline + 2) / ((right_c + 1) * (right_b + 1)))
+    b, c = math.sqrt((1 - p_c) / (right_c + 1)), math.sqrt((1 - p_b) / (right_b + 1))
+    z = NormalDist().inv_cdf(1 - (1 - LEVEL) / 2) * a / (b + c)
+    low_c, high_c = wilson(right_c + 1, count, z)
+    low_b, high_b = wilson(right_b + 1, count, z)
+    return Interval(value=value, low=min(low_c / high_b, value), high=max(high_c / max(low_b, 1e-12), value))
+
+
+def bootstrap_ratio(
+    score: Callable[[NDArray[np.int64]], tuple[float, float]], count: int, seed: int = 0, draws: int = 1000
+) -> Interval:
+    """Percentile bootstrap over examples of candidate / baseline, never narrower than 3/n to each side.
+
+    Args:
+        score: from example indices to (numerator, denominator) of the retained share.
+        count: number of examples.
+    """
+    rng = np.random.default_rng(seed)
+    top, bottom = score(np.arange(count))
+    value = top / bottom if bottom else math.nan
+    drawn = []
+    for _ in range(draws):
+        part_top, part_bottom = score(rng.integers(0, count, count))
+        if part_bottom and math.isfinite(part_top / part_bottom):
+            drawn.append(part_top / part_bottom)
+    low, high = np.percentile(drawn, [2.5, 97.5]) if drawn else (math.nan, math.nan)
+    floor = 3 / count * abs(value)
+    return Interval(value=value, low=min(float(low), value - floor), high=max(float(high), value + floor))

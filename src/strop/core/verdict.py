@@ -1,0 +1,67 @@
+"""`Verdict`: each gate PASS, FAIL or INCONCLUSIVE, with its number, its interval and its reason."""
+
+from typing import Literal
+
+from strop.core.noun import Noun
+
+Result = Literal["PASS", "FAIL", "INCONCLUSIVE", "UNMEASURED"]
+Kind = Literal["must", "goal"]
+Direction = Literal["at_least", "at_most"]
+
+
+class Interval(Noun):
+    """A figure with its confidence interval. `level` is the confidence that was aimed at."""
+
+    value: float
+    low: float
+    high: float
+    level: float = 0.95
+
+    def overlaps(self, other: "Interval") -> bool:
+        return self.low <= other.high and other.low <= self.high
+
+
+EXACTLY_ONE = Interval(value=1.0, low=1.0, high=1.0)
+"""What the baseline scores against itself, by definition."""
+
+
+class Gate(Noun):
+    """A bound on one metric. `valid` has no bound."""
+
+    metric: str
+    direction: Direction = "at_least"
+    bound: float = 0.0
+    kind: Kind = "must"
+
+    def __str__(self) -> str:
+        if self.metric == "valid":
+            return "valid"
+        return f"{self.metric} {'≥' if self.direction == 'at_least' else '≤'} {self.bound:g}"
+
+
+class GateResult(Noun):
+    gate: Gate
+    result: Result
+    reason: str
+    figure: Interval | None = None
+
+
+class Verdict(Noun):
+    """All gate results of one candidate, and the outcome they allow it."""
+
+    results: tuple[GateResult, ...]
+
+    @property
+    def outcome(self) -> Literal["chosen", "provisional", "none"]:
+        """`chosen`: every gate passed. `provisional`: no must failed or stayed open. Else `none`.
+
+        A must that nobody could measure for want of data caps the outcome at `provisional`.
+        """
+        musts = [r.result for r in self.results if r.gate.kind == "must"]
+        if any(result in ("FAIL", "INCONCLUSIVE") for result in musts):
+            return "none"
+        return "chosen" if all(r.result == "PASS" for r in self.results) else "provisional"
+
+    @property
+    def missed(self) -> tuple[GateResult, ...]:
+        return tuple(r for r in self.results if r.result != "PASS")

@@ -1,0 +1,26 @@
+"""Which backends are installed: found by entry point, never imported by name."""
+
+from importlib.metadata import entry_points
+
+from strop.core.backend import Backend
+from strop.core.errors import BackendError
+
+GROUP = "strop.backends"
+
+
+def backends() -> dict[str, Backend]:
+    """All installed backends by name, the built-in ones found just as a stranger's would be.
+
+    Raises:
+        BackendError: an entry point cannot be loaded or is no `Backend`.
+    """
+    found: dict[str, Backend] = {}
+    for entry in sorted(entry_points(group=GROUP), key=lambda e: e.name):
+        try:
+            backend = entry.load()
+        except Exception as error:
+            raise BackendError(f"backend {entry.name!r} cannot be loaded: {error}", f"check {entry.value}") from error
+        if not isinstance(backend, Backend):
+            raise BackendError(f"backend {entry.name!r}: {entry.value} is no strop.core.backend.Backend")
+        found[backend.name] = backend
+    return found

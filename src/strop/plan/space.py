@@ -1,0 +1,74 @@
+"""The space of recipes: what every backend offers for this model, target and task, safest first."""
+
+from collections.abc import Mapping, Sequence
+
+from strop.core.backend import Backend
+from strop.core.errors import BackendError, ConfigError
+from strop.core.model import Model
+from strop.core.recipe import Offer, Recipe
+from strop.core.target import Target
+from strop.core.task import Task
+
+
+def offers(
+    backends: Mapping[str, Backend], model: Model, target: Target, task: Task, only: Sequence[str] = (), names: Sequence[str] = ()
+) -> list[Offer]:
+    """All offers of the backends that run or convert this kind of model.
+
+    Args:
+        only: backends to ask; empty asks all. The model's own reader is always asked, since the baseline comes from it.
+        names: candidate recipes to keep; empty keeps all. Those that a baseline may come from always stay.
+
+    Raises:
+        ConfigError: an unknown backend or recipe name.
+        BackendError: two offers of one name, or no reference for the baseline.
+    """
+    for name in only:
+        if name not in backends:
+            raise ConfigError(f"unknown backend {name!r}", f"installed: {', '.join(backends)}")
+    asked = [b for b in backends.values() if model.artifact.kind in b.runs and (not only or b.name in only or b.name == model.reader)]
+    found = [offer for backend in asked for offer in backend.offer(model, target, task)]
+    recipes = [o.recipe for o in found if o.recipe is not None]
+    known = [r.name for r in recipes]
+    doubles = {n for n in known if known.count(n) > 1}
+    if doubles:
+        raise BackendError(f"recipe {sorted(doubles)[0]!r} is offered twice", "recipe names are unique")
+    for name in names:
+        if name not in known:
+            raise ConfigError(f"unknown recipe {name!r}", f"offered: {', '.join(known)}")
+    if sum(r.role == "reference" and r.runtime == model.reader for r in recipes) != 1:
+        raise BackendError(f"backend {model.reader!r} offers no reference recipe for the baseline")
+    return [_keep(o, names) for o in found]
+
+
+def _keep(offer: Offer, names: Sequence[str]) -> Offer:
+    recipe = offer.recipe
+    if not names or recipe is None or recipe.role != "candidate" or recipe.name in names:
+        return offer
+    return Offer(name=offer.name, reason="not asked for")
+
+
+def by_role(found: Sequence[Offer], role: str) -> list[Recipe]:
+    """The offered recipes of one role, in the order of their offers."""
+    return [o.recipe for o in found if o.recipe is not None and o.recipe.role == role]
+
+
+def follow(recipe: Recipe, tuned: Recipe) -> Recipe:
+    """A recipe under the settings found best for the baseline, where it asks for that and shares the runtime."""
+    if not recipe.follows_baseline or recipe.runtime != tuned.runtime:
+        return recipe
+    return recipe.model_copy(update={"settings": {**tuned.settings, **recipe.settings}})
+
+
+def retuned(recipe: Recipe, variants: Sequence[Recipe], tuned: Recipe) -> list[Recipe]:
+    """The same artifact under the thread settings of the other baseline variants."""
+    found, seen = [], [recipe.settings]
+    for variant in variants:
+        if variant.runtime != recipe.runtime or variant.name == tuned.name:
+            continue
+        settings = {**variant.settings, "graph": recipe.settings["graph"]} if "graph" in recipe.settings else variant.settings
+        if settings not in seen:
+            seen.append(settings)
+            suffix = variant.name.partition("-")[2] or "plain"
+            found.append(recipe.model_copy(update={"name": f"{recipe.name}+{suffix}", "settings": settings, "follows_baseline": False}))
+    return found

@@ -1,0 +1,1 @@
+"""An outcome as a document: JSON and Markdown. Pure: values in, text out."""

@@ -1,0 +1,102 @@
+"""`report.json`: the outcome for programs."""
+
+from typing import Any
+
+from strop.core.candidate import Result, Timing
+from strop.core.noun import SCHEMA
+from strop.core.outcome import Outcome
+from strop.core.verdict import Interval
+
+
+def figure(interval: Interval | None) -> dict[str, float] | None:
+    """value, low, high; None where unmeasured."""
+    if interval is None:
+        return None
+    return {"value": interval.value, "low": interval.low, "high": interval.high}
+
+
+def report(outcome: Outcome) -> dict[str, Any]:
+    """The whole document, plain values."""
+    chosen = outcome.chosen
+    return {
+        "schema": SCHEMA,
+        "run": outcome.run,
+        "outcome": outcome.outcome,
+        "chosen": _chosen(outcome, chosen) if chosen is not None else None,
+        "model": outcome.model.model_dump(mode="json"),
+        "task": outcome.task.model_dump(mode="json"),
+        "baseline": {
+            **_candidate(outcome.result(outcome.baseline)),
+            "as_is": outcome.as_is,
+            "best_unquantized": outcome.best_unquantized,
+        },
+        "gates": [{**g.model_dump(mode="json"), "text": str(g)} for g in outcome.gates],
+        "weights": outcome.weights,
+        "candidates": [_candidate(r) for r in outcome.results],
+        "not_offered": [{"name": o.name, "reason": o.reason} for o in outcome.offers if not o.offered],
+        "frontier": list(outcome.frontier),
+        "choice": outcome.choice.model_dump(mode="json") if outcome.choice else None,
+        "environment": outcome.environment.model_dump(mode="json"),
+        "noise": {
+            "speedup": figure(outcome.noise.speedup),
+            "half_width": outcome.noise.half_width,
+            "excluded": outcome.noise.excluded,
+            "memory_resolution_bytes": outcome.noise.memory_resolution_bytes,
+        },
+        "timing": outcome.timing,
+        "notes": list(outcome.notes),
+    }
+
+
+def _chosen(outcome: Outcome, chosen: Result) -> dict[str, Any]:
+    return {
+        "name": chosen.name,
+        "backend": chosen.candidate.recipe.runtime,
+        "recipe": chosen.candidate.recipe.model_dump(mode="json"),
+        "speedup": figure(chosen.speedup),
+        "accuracy_retained": figure(chosen.retained),
+        "memory_ratio": figure(chosen.memory_ratio),
+        "against_as_is": figure(outcome.against_as_is),
+        "against_best_unquantized": figure(outcome.against_best_unquantized),
+        "missed": [{"gate": str(r.gate), "result": r.result, "reason": r.reason} for r in missed(chosen)],
+        "batches": {str(batch): _timing(timing) for batch, timing in outcome.batches.items()},
+    }
+
+
+def missed(result: Result) -> list[Any]:
+    """Gate results that are not PASS."""
+    return list(result.verdict.missed) if result.verdict is not None else []
+
+
+def _timing(timing: Timing | None) -> dict[str, Any] | None:
+    return timing.model_dump(mode="json") if timing is not None else None
+
+
+def _candidate(result: Result) -> dict[str, Any]:
+    candidate = result.candidate
+    return {
+        "name": result.name,
+        "backend": candidate.recipe.runtime,
+        "recipe": candidate.recipe.model_dump(mode="json"),
+        "status": result.status,
+        "reason": result.reason,
+        "failure": result.failure.model_dump(mode="json") if result.failure else None,
+        "reproduce": result.reproduce,
+        "measurement": {
+            "speedup": figure(result.speedup),
+            "stage": result.timing.stage if result.timing else None,
+            "accuracy": result.accuracy,
+            "accuracy_retained": figure(result.retained),
+            "examples": result.examples,
+            "memory_ratio": figure(result.memory_ratio),
+            "memory": [m.model_dump(mode="json") for m in result.memory],
+            "bytes": candidate.artifact.bytes if candidate.artifact else None,
+            "search": _timing(result.search),
+            "confirmation": _timing(result.confirmation),
+            "build_s": candidate.build_s,
+        },
+        "gates": [
+            {"gate": str(r.gate), "kind": r.gate.kind, "result": r.result, "reason": r.reason}
+            for r in (result.verdict.results if result.verdict else ())
+        ],
+    }

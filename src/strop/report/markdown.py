@@ -1,0 +1,137 @@
+"""`report.md`: the outcome for people."""
+
+from strop.core.candidate import Result
+from strop.core.outcome import Outcome
+from strop.report.verdict import percent, ratio, three_lines
+
+
+def markdown(outcome: Outcome) -> str:
+    """The whole report."""
+    sections = [
+        _head(outcome), _table(outcome), _gates(outcome), _frontier(outcome), _left_out(outcome), _baseline(outcome),
+        _made(outcome), _environment(outcome),
+    ]  # fmt: skip
+    return "\n\n".join(section for section in sections if section) + "\n"
+
+
+def _head(outcome: Outcome) -> str:
+    name = outcome.model.artifact.path.rpartition("/")[2]
+    notes = "".join(f"\n- {note}" for note in outcome.notes)
+    return f"# {name}: {outcome.outcome}\n\n" + "  \n".join(three_lines(outcome)) + (f"\n{notes}" if notes else "")
+
+
+def _cells(outcome: Outcome, result: Result) -> list[str]:
+    timing = result.timing
+    stage = {"search": "search", "confirmation": "confirmed"}[timing.stage] if timing else ""
+    mark = "**" if outcome.chosen is not None and result.name == outcome.chosen.name else ""
+    name = f"{mark}{result.name}{mark}" + (" (baseline)" if result.name == outcome.baseline else "")
+    p50 = f"{timing.latency_ms['p50']:.3g}" if timing and "p50" in timing.latency_ms else "–"
+    accuracy = "–" if result.accuracy is None else f"{result.accuracy:.4f}"
+    size = f"{result.candidate.artifact.bytes / 1e6:.2f}" if result.candidate.artifact else "–"
+    return [name, result.status, ratio(result.speedup, "×"), stage, p50, accuracy, percent(result.retained),
+            ratio(result.memory_ratio), size]  # fmt: skip
+
+
+HEAD = ["candidate", "status", "speed-up", "from", "p50 ms", "accuracy", "retained", "memory ratio", "MB on disk"]
+
+
+def ordered(outcome: Outcome) -> list[Result]:
+    """Chosen first, then by speed-up, then what has none."""
+    chosen = outcome.chosen
+
+    def key(result: Result) -> tuple[bool, bool, float]:
+        return (chosen is None or result.name != chosen.name, result.speedup is None, -(result.speedup.value if result.speedup else 0))
+
+    return sorted(outcome.results, key=key)
+
+
+def _row(cells: list[str]) -> str:
+    return "| " + " | ".join(c.replace("|", "\\|").replace("\n", " ") for c in cells) + " |"
+
+
+def table(head: list[str], rows: list[list[str]]) -> str:
+    return "\n".join([_row(head), "|" + "---|" * len(head), *(_row(r) for r in rows)])
+
+
+def _table(outcome: Outcome) -> str:
+    text = (
+        "Speed-up is over the tuned baseline, paired, with its 95 % interval; only *confirmed* figures decide. "
+        "Memory is the peak over the baseline's."
+    )
+    return f"## Candidates\n\n{text}\n\n" + table(HEAD, [_cells(outcome, r) for r in ordered(outcome)])
+
+
+def _gates(outcome: Outcome) -> str:
+    parts = []
+    for result in ordered(outcome):
+        if result.verdict is not None and (result.confirmation is not None or result.name == outcome.baseline):
+            rows = [[str(r.gate), r.gate.kind, r.result, r.reason] for r in result.verdict.results]
+            parts.append(f"### {result.name}\n\n" + table(["gate", "kind", "result", "figure and reason"], rows))
+    return "## Gates\n\n" + "\n\n".join(parts)
+
+
+def _frontier(outcome: Outcome) -> str:
+    weights = ", ".join(f"{name} {weight:g}" for name, weight in outcome.weights.items())
+    lines = [f"Weights: {weights}. Pareto frontier of speed, accuracy and memory: {', '.join(outcome.frontier) or 'empty'}."]
+    if outcome.choice is not None:
+        lines.append(f"Choice: **{outcome.choice.name}**: {outcome.choice.reason}.")
+        rows = [[name, f"{s.value:+.3f}", f"[{s.low:+.3f}, {s.high:+.3f}]"] for name, s in outcome.choice.scores.items()]
+        lines.append(table(["finalist", "score Σ w·log(ratio)", "interval"], rows))
+    return "## Frontier and choice\n\n" + "\n\n".join(lines)
+
+
+def _left_out(outcome: Outcome) -> str:
+    rows = [[r.name, r.status, r.reason] for r in outcome.results if r.status in ("failed", "dropped", "duplicate", "not reached")]
+    rows += [[o.name, "not offered", o.reason] for o in outcome.offers if not o.offered]
+    text = "## Left out, and why\n\n" + table(["recipe", "status", "reason"], rows) if rows else ""
+    for result in outcome.results:
+        if result.failure is not None:
+            tail = result.failure.log_tail.strip() or "(its log is empty)"
+            text += f"\n\n### {result.name}: how it failed\n\n{result.failure}\n\nReproduce: `{result.reproduce}`\n\n```\n{tail}\n```"
+    return text
+
+
+def _baseline(outcome: Outcome) -> str:
+    lines = [f"The denominator of every speed-up is `{outcome.baseline}`: the given model, unquantized, under the settings found best."]
+    if outcome.as_is is not None:
+        speed = ratio(outcome.result(outcome.as_is).speedup, "×")
+        lines.append(f"As its runtime runs it by default (`{outcome.as_is}`) it has {speed} the tuned baseline's speed.")
+    if outcome.against_as_is is not None:
+        lines.append(f"The choice over the model as it runs today: {ratio(outcome.against_as_is, '×')}.")
+    if outcome.against_best_unquantized is not None:
+        lines.append(f"Over the best unquantized candidate (`{outcome.best_unquantized}`): {ratio(outcome.against_best_unquantized, '×')}.")
+    for batch, timing in outcome.batches.items():
+        lines.append(f"At batch {batch}: {ratio(timing.speedup, '×')}.")
+    return "## Against what\n\n" + "  \n".join(lines)
+
+
+def _made(outcome: Outcome) -> str:
+    noise, chosen = outcome.noise, outcome.chosen
+    lines = [
+        f"- A/A (the baseline against itself): {ratio(noise.speedup, '×')}; {noise.excluded:.0%} of its quads were disturbed and left out. "
+        f"Memory differences under {noise.memory_resolution_bytes / 1e6:.1f} MB mean nothing here.",
+        "- Baseline and candidate run in fresh processes, one while the other sleeps, in short blocks ABBA or BAAB; "
+        "the log-ratio of each quad of blocks counts, and the interval is a t-interval over pairs of processes.",
+    ]
+    if chosen is not None and chosen.confirmation is not None:
+        c = chosen.confirmation
+        lines.append(f"- {chosen.name}: {c.pairs} pairs of processes, {c.quads} quads kept, {c.excluded:.0%} left out; samples in `{c.samples}`.")
+    small = _small(outcome)
+    spent = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in outcome.timing.items())
+    return "## How the numbers were made\n\n" + "\n".join([*lines, *small, f"- Time spent: {spent}."])
+
+
+def _small(outcome: Outcome) -> list[str]:
+    memory = outcome.result(outcome.baseline).memory
+    if memory and memory[0].peak < memory[0].empty:
+        own, runtime = memory[0].peak / 1e6, memory[0].empty / 1e6
+        return [f"- The model takes {own:.1f} MB, its runtime {runtime:.1f} MB: memory here is mostly the runtime's."]
+    return []
+
+
+def _environment(outcome: Outcome) -> str:
+    env = outcome.environment
+    rows = [["CPU", env.cpu], ["cores, threads in the budget", f"{env.cores}, {env.threads}"], ["OS", f"{env.os} {env.kernel}"],
+            ["Python, Strop", f"{env.python}, {env.strop}"], ["packages", ", ".join(f"{k} {v}" for k, v in env.versions.items())],
+            ["counters", "; ".join(f"{k}: {v}" for k, v in env.counters.items())], ["seed", str(env.seed)]]  # fmt: skip
+    return "## Environment\n\n" + table(["what", "here"], rows)

@@ -1,0 +1,72 @@
+"""The verdict in three lines, and the words that all reports share."""
+
+from strop.core.candidate import Result
+from strop.core.outcome import Outcome
+from strop.core.verdict import GateResult, Interval
+
+SPEED = "×"
+
+
+def ratio(figure: Interval | None, unit: str = "") -> str:
+    """`2.06× [2.01, 2.11]`; a dash where unmeasured."""
+    if figure is None:
+        return "–"
+    if figure.low == figure.high:
+        return f"{figure.value:.3g}{unit}"
+    return f"{figure.value:.3g}{unit} [{figure.low:.3g}, {figure.high:.3g}]"
+
+
+def percent(figure: Interval | None) -> str:
+    if figure is None:
+        return "–"
+    if figure.low == figure.high:
+        return f"{figure.value:.1%}"
+    return f"{figure.value:.1%} [{figure.low:.1%}, {figure.high:.1%}]"
+
+
+def three_lines(outcome: Outcome) -> tuple[str, str, str]:
+    """What to do, what it brings, what to mind."""
+    chosen = outcome.chosen
+    if chosen is None:
+        return (
+            "none: no candidate meets every must.",
+            _nearest(outcome),
+            "Nothing was packed; report.json and report.md say what was tried and why each failed.",
+        )
+    same = chosen.name == outcome.baseline
+    what = "keep the given model with tuned settings" if same else f"use {chosen.name}"
+    first = f"{outcome.outcome}: {what} ({chosen.candidate.recipe.runtime}, {settings(chosen)})."
+    over = f"{ratio(outcome.against_as_is, SPEED)} over the model as it runs today" if outcome.against_as_is else ""
+    speed = f"{ratio(chosen.speedup, SPEED)} the speed of the tuned baseline" if not same else "It is the tuned baseline itself"
+    accuracy = "accuracy unmeasured" if chosen.retained is None else f"{percent(chosen.retained)} of the accuracy kept"
+    memory = f"{ratio(chosen.memory_ratio)} of the memory" if chosen.memory_ratio is not None else "memory unmeasured"
+    second = "; ".join(part for part in (speed, over, accuracy, memory) if part) + "."
+    return first, second, _mind(outcome, chosen)
+
+
+def settings(result: Result) -> str:
+    """Runtime settings in a few words."""
+    pairs = [f"{k}={str(v).lower()}" for k, v in result.candidate.recipe.settings.items()]
+    return ", ".join(pairs) or "default settings"
+
+
+def _mind(outcome: Outcome, chosen: Result) -> str:
+    missed = [r for r in (chosen.verdict.results if chosen.verdict else ()) if r.result != "PASS"]
+    if not missed:
+        return "Every gate passed."
+    return "Missed: " + "; ".join(f"{r.gate} ({r.gate.kind}): {short(r)}" for r in missed) + "."
+
+
+def short(result: GateResult) -> str:
+    """A gate's result in a few words."""
+    return result.result if result.figure is None else f"{result.result} at {result.figure.value:.3g}"
+
+
+def _nearest(outcome: Outcome) -> str:
+    """The candidate that fails the fewest musts, and what it fails."""
+    judged = [(r, [g for g in r.verdict.results if g.gate.kind == "must" and g.result != "PASS"]) for r in outcome.results if r.verdict]
+    near = [entry for entry in judged if entry[0].status == "measured"]
+    if not near:
+        return "No candidate could be measured."
+    result, failed = min(near, key=lambda entry: len(entry[1]))
+    return f"Nearest: {result.name}: " + "; ".join(f"{g.gate}: {g.reason}" for g in failed) + "."

@@ -1,0 +1,127 @@
+"""Building candidates: one step at a time, each step's output shared by every recipe with that prefix."""
+
+import shlex
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from strop.core.candidate import Candidate, Failure
+from strop.core.errors import WorkerCrash, WorkerError, WorkerFailure
+from strop.core.model import Artifact, Model
+from strop.core.recipe import Recipe, Step
+from strop.core.task import Task
+from strop.run.context import Run
+from strop.run.intake import paths
+from strop.run.machine import package_versions
+from strop.store import files
+from strop.store.store import load, read_json, save, write_json
+
+RESULT = "step.json"
+
+
+def build(run: Run, recipe: Recipe, model: Model, task: Task) -> Candidate:
+    """The candidate of a recipe; a failing step is its recorded result. Already recorded: read, not repeated."""
+    record = run.folder.candidate(recipe.name) / "candidate.json"
+    known = load(record, Candidate)
+    if known is not None and (known.artifact is None or Path(known.artifact.path).exists()):
+        return known
+    run.emit("build-started", candidate=recipe.name)
+    begin, built, artifact = time.monotonic(), [], model.artifact
+    failure = None
+    versions = package_versions([run.backend(s.builder) for s in recipe.steps])
+    for step in recipe.steps:
+        try:
+            artifact, key = build_step(run, recipe, step, artifact, task, versions)
+            built.append(key)
+        except WorkerError as error:
+            failure = failure_of("build", error)
+            break
+    candidate = Candidate(
+        recipe=recipe, artifact=None if failure else artifact, failure=failure, versions=versions,
+        build_s=round(time.monotonic() - begin, 3), built=tuple(built),
+    )  # fmt: skip
+    save(record, candidate)
+    if failure is not None:
+        write_reproduce(run, recipe, model)
+    run.emit("build-done", candidate=recipe.name, failure=failure and failure.message)
+    return candidate
+
+
+def failure_of(stage: str, error: WorkerError) -> Failure:
+    """A worker's end as a candidate's result."""
+    kind = error.kind if isinstance(error, WorkerFailure) else type(error).__name__.removeprefix("Worker").lower()
+    text = f"{kind}: {error.message}" if isinstance(error, WorkerFailure) else error.message
+    return Failure(stage=stage, kind=kind, message=text, log_tail=error.log_tail)  # type: ignore[arg-type]
+
+
+def step_key(run: Run, step: Step, artifact: Artifact, task: Task, versions: dict[str, str]) -> str:
+    """Everything that a step's output depends on."""
+    backend = run.backend(step.builder)
+    code = sorted(p.name for p in backend.work.parent.glob("*.py"))
+    return files.digest_json({
+        "artifact": artifact.digest, "kind": artifact.kind, "step": step.model_dump(mode="json"),
+        "code": files.digest_files(backend.work.parent, code), "versions": versions, "python": run.target.python,
+        "calibration": task.calibration.digest if step.calibration and task.calibration else None,
+        "flags": run.target.cpu_flags, "seed": run.request.seed,
+    })  # fmt: skip
+
+
+def build_step(
+    run: Run, recipe: Recipe, step: Step, artifact: Artifact, task: Task, versions: dict[str, str]
+) -> tuple[Artifact, str]:
+    """One step's artifact, from the cache where it is there.
+
+    Raises:
+        WorkerError: the step failed; nothing of it is kept.
+    """
+    key = step_key(run, step, artifact, task, versions)
+    backend = run.backend(step.builder)
+    data = paths(task.calibration) if step.calibration and task.calibration is not None else None
+
+    def make(draft: Path) -> None:
+        seconds = min(run.request.time_limit_s, max(1.0, run.budget.left_for_search()))
+        arguments = {"step": step.model_dump(mode="json"), "artifact": artifact.path, "out_dir": str(draft), "data": data}
+        with run.child(backend, run.log(recipe), seconds) as child:
+            name = child.call("build", **arguments)
+        made = sorted(str(p.relative_to(draft)) for p in draft.rglob("*") if p.is_file())
+        if name not in made:
+            raise WorkerFailure("EmptyHanded", f"step {step.name!r} ended well but wrote no {name!r}")
+        write_json(draft / RESULT, {"file": name, "files": made, "kind": step.produces, "digest": files.digest_files(draft, made)})
+
+    folder = once_or_again(run, key, make)
+    result = read_json(folder / RESULT)
+    size = sum((folder / n).stat().st_size for n in result["files"])
+    made = Artifact(
+        kind=result["kind"], path=str((folder / result["file"]).absolute()), digest=result["digest"],
+        files=tuple(result["files"]), bytes=size,
+    )  # fmt: skip
+    return made, key
+
+
+def once_or_again(run: Run, key: str, make: Callable[[Path], None]) -> Path:
+    """`store.once`, tried a second time where the child was killed by somebody else (an operator, the OOM killer)."""
+    try:
+        return run.store.once("build", key, make)
+    except WorkerCrash as error:
+        if not error.killed:
+            raise
+        return run.store.once("build", key, make)
+
+
+def write_reproduce(run: Run, recipe: Recipe, model: Model) -> str:
+    """A script that builds and runs this candidate alone, so that its failure can be looked at."""
+    path = run.folder.candidate(recipe.name) / "reproduce.sh"
+    parts = [sys.executable, "-m", "strop", "build", model.artifact.path, "--recipe", recipe.name, "--check"]
+    request = run.request
+    for flag, value in (("--data", request.data), ("--calibration", request.calibration), ("--labels", request.labels),
+                        ("--metric", request.metric), ("--threads", request.threads)):  # fmt: skip
+        if value is not None:
+            parts += [flag, str(Path(value).absolute()) if flag in ("--data", "--calibration") else str(value)]
+    for name, array in request.mapping.items():
+        parts += ["--map", f"{name}={array}"]
+    lines = ["#!/bin/sh", f"# Builds and checks {recipe.name!r} by itself, with its log on the terminal.",
+             f"exec {shlex.join(parts)}"]  # fmt: skip
+    files.write_text(path, "\n".join(lines) + "\n")
+    path.chmod(0o755)
+    return str(path)

@@ -1,0 +1,169 @@
+"""One candidate alone: does it run, what does it answer, what memory does it take."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from strop.core.candidate import Candidate, Failure
+from strop.core.errors import WorkerCrash, WorkerError
+from strop.core.measurement import Check, Memory
+from strop.core.metrics import Array
+from strop.core.noun import Noun
+from strop.core.task import Task
+from strop.run.building import failure_of
+from strop.run.context import Run
+from strop.run.intake import paths
+from strop.run.pairing import Subject, open_request
+from strop.store import files
+from strop.store.store import load, save
+from strop.worker.call import Child
+
+R = TypeVar("R")
+MEMORY_RUNS = 20
+CHECK = "check.json"
+SLOWEST = 25
+"""A candidate's evaluation may take this many times the baseline's, and never less than a minute."""
+
+
+class Footprint(Noun):
+    """One process alone: its memory (None where the platform cannot tell), its first calls' latencies, ns; or why not."""
+
+    memory: Memory | None = None
+    latencies_ns: tuple[int, ...] = ()
+    properties: dict[str, str | int | float | bool | None] = {}
+    failure: Failure | None = None
+
+
+def subject(run: Run, candidate: Candidate, task: Task, batch: int | None = None, reference: Path | None = None) -> Subject:
+    """A candidate as something to be timed.
+
+    Args:
+        batch: where it differs from the workload's first.
+        reference: folder of its own check, whose answers the timed ones are held against.
+    """
+    assert candidate.artifact is not None
+    backend = run.backend(candidate.recipe.runtime)
+    settings = candidate.recipe.settings
+    data = paths(task.evaluation)
+    return Subject(
+        name=candidate.name, work=backend.work, artifact=candidate.artifact.path, settings=dict(settings),
+        inputs=data["inputs"], count=data["count"], batch=batch or task.workload.batch,
+        threads=int(settings.get("threads") or (run.target.cores if backend.spins(settings) else 1)),
+        spins=backend.spins(settings), log=run.log(candidate.recipe), reference=shards(reference) if reference else None,
+    )  # fmt: skip
+
+
+def shards(folder: Path) -> dict[str, str]:
+    """Output name → file, of a check that is there."""
+    check = load(folder / CHECK, Check)
+    assert check is not None
+    return {name: str(folder / file) for name, file in check.shards.items()}
+
+
+def footprint(run: Run, of: Subject, repeat: int) -> Footprint:
+    """Load, first inference, memory and some calls in a process of its own, no sibling alive."""
+    path = run.folder.candidate(of.name) / f"memory-{repeat}.json"
+    known = load(path, Footprint)
+    if known is not None:
+        return known
+    try:
+        found = _twice(lambda: _footprint(run, of))
+    except WorkerError as error:
+        found = Footprint(failure=failure_of("memory", error))
+    save(path, found)
+    return found
+
+
+def _footprint(run: Run, of: Subject) -> Footprint:
+    with run_child(run, of) as child:
+        opened = child.ask("open", **open_request(of._replace(reference=None)))
+        block = child.ask("block", runs=MEMORY_RUNS)
+        sample = child.ask("memory")
+    memory = None
+    if sample["private"] is not None:
+        empty = opened["empty"]
+        memory = Memory(
+            peak=max(0, sample["peak"] - empty), steady=max(0, sample["private"] + sample["own_files"] - empty), empty=empty,
+            total_rss=sample["rss"], file_bytes=sum(p.stat().st_size for p in Path(of.artifact).parent.iterdir() if p.is_file()),
+            load_s=opened["load_s"], first_inference_s=opened["first_inference_s"],
+        )  # fmt: skip
+    return Footprint(memory=memory, latencies_ns=tuple(block["latencies_ns"]), properties=opened["properties"])
+
+
+def run_child(run: Run, of: Subject, seconds: float | None = None) -> Child:
+    """A child of the subject's own work module."""
+    return Child(of.work, of.log, run.limits(seconds))
+
+
+def check(run: Run, of: Subject, expected: Path | None, baseline_seconds: float | None) -> tuple[Check, Path]:
+    """Every evaluation example once, with the settings that are timed; then held against the baseline's form.
+
+    Args:
+        expected: folder of the baseline's check; None for the baseline itself.
+        baseline_seconds: what its evaluation took; bounds this one's.
+    Returns:
+        The check and its folder, where the output shards lie.
+    """
+    folder = run.folder.candidate(of.name) / "check"
+    known = load(folder / CHECK, Check)
+    if known is not None:
+        return known, folder
+    files.sweep(folder.parent)
+    seconds = None if baseline_seconds is None else min(run.request.time_limit_s, max(60.0, SLOWEST * baseline_seconds))
+    with files.whole_folder(folder) as draft:
+        try:
+            found = _twice(lambda: _evaluate(run, of, draft, seconds))
+            problem = fault(draft, found, expected)
+            if problem is not None:
+                found = found.model_copy(update={"failure": problem[1], "failure_kind": problem[0]})
+        except WorkerError as error:
+            failed = failure_of("check", error)
+            found = Check(failure=failed.message, failure_kind=failed.kind, log_tail=failed.log_tail)
+        save(draft / CHECK, found)
+    return found, folder
+
+
+def _evaluate(run: Run, of: Subject, draft: Path, seconds: float | None) -> Check:
+    with run_child(run, of, seconds) as child:
+        opened = child.ask("open", **open_request(of._replace(reference=None)))
+        raw = child.ask("evaluate", out=str(draft))
+    return Check(
+        shards=raw["shards"], examples=raw["examples"], seconds=raw["seconds"], rough_latency_ns=raw["rough_latency_ns"],
+        properties=opened["properties"],
+    )  # fmt: skip
+
+
+def _twice(action: Callable[[], R]) -> R:
+    """Once more where the child was killed by somebody else (an operator, the OOM killer)."""
+    try:
+        return action()
+    except WorkerCrash as error:
+        if not error.killed:
+            raise
+        return action()
+
+
+def fault(folder: Path, found: Check, expected: Path | None) -> tuple[str, str] | None:
+    """(kind, text) of what is wrong with the outputs' form or values, or None."""
+    if expected is None:
+        return None
+    theirs = shards(expected)
+    for name, path in theirs.items():
+        if name not in found.shards:
+            return "shape", f"output {name!r} is missing, or has no row for each example"
+        want, got = open_array(path), open_array(folder / found.shards[name])
+        if got.shape != want.shape:
+            return "shape", f"output {name!r} has shape {list(got.shape[1:])} an example, the baseline's {list(want.shape[1:])}"
+        if got.dtype != want.dtype:
+            return "dtype", f"output {name!r} is {got.dtype}, the baseline's {want.dtype}"
+        if got.dtype.kind == "f" and bool((~np.isfinite(got) & np.isfinite(want)).any()):
+            return "nan", f"output {name!r} holds NaN or infinity where the baseline has numbers"
+    return None
+
+
+def open_array(path: str | Path) -> Array:
+    """A shard, memory-mapped. Never unpickles."""
+    array: Array = np.load(path, mmap_mode="r", allow_pickle=False)
+    return array

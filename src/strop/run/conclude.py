@@ -1,0 +1,111 @@
+"""From judged trials to the outcome: comparisons beside the tuned baseline, the frontier, what the run cost."""
+
+from collections.abc import Sequence
+
+from strop.core.candidate import Result, Timing
+from strop.core.choose import Choice
+from strop.core.errors import WorkerError
+from strop.core.frontier import Figures, frontier
+from strop.core.model import Model
+from strop.core.outcome import Noise, Outcome
+from strop.core.recipe import Offer
+from strop.core.statistics import combine
+from strop.core.task import Task
+from strop.core.verdict import EXACTLY_ONE, Interval
+from strop.run.checking import subject
+from strop.run.context import Run
+from strop.run.machine import environment
+from strop.run.timing import measure, timing_of
+from strop.run.trial import Trial, find, memory_resolution
+
+BATCH_PAIRS, BATCH_QUADS = 3, 8
+
+
+def conclude(
+    run: Run, model: Model, task: Task, found: Sequence[Offer], trials: Sequence[Trial], baseline: str, noise: Timing,
+    choice: Choice | None,
+) -> Outcome:  # fmt: skip
+    """Everything the report says, from what was measured."""
+    tuned = find(trials, baseline)
+    results = tuple(t.result for t in trials)
+    best = _best_unquantized(results, baseline)
+    as_is = next((r.name for r in results if r.candidate.recipe.role == "as-is" and r.speedup is not None), None)
+    chosen = find(trials, choice.name) if choice is not None else None
+    verdict = chosen.result.verdict if chosen is not None else None
+    return Outcome(
+        run=run.folder.name, outcome=verdict.outcome if verdict is not None else "none", model=model, task=task,
+        gates=run.request.gates, weights=run.request.weights, offers=tuple(found), results=results, baseline=baseline,
+        as_is=as_is, choice=choice, against_as_is=_over(chosen, results, as_is),
+        against_best_unquantized=_over(chosen, results, best), best_unquantized=best, frontier=tuple(pareto(results)),
+        noise=Noise(
+            speedup=noise.speedup, half_width=_half_width(noise.speedup), excluded=noise.excluded,
+            memory_resolution_bytes=memory_resolution(tuned),
+        ),
+        environment=environment(run.target, list(run.backends.values()), run.request.seed), timing=run.spent(),
+        notes=tuple([*run.kept, *_warnings(noise)]), batches=_batches(run, task, tuned, chosen),
+    )  # fmt: skip
+
+
+def _half_width(figure: Interval | None) -> float | None:
+    return None if figure is None else (figure.high - figure.low) / 2 / figure.value
+
+
+def _warnings(noise: Timing) -> list[str]:
+    figure = noise.speedup
+    if figure is None:
+        return [f"The machine was too busy to time: {noise.excluded:.0%} of the A/A quads were disturbed. Run again when it is quiet."]
+    if not figure.low <= 1.0 <= figure.high:
+        return [f"The baseline against itself gave {figure.value:.3f} [{figure.low:.3f}, {figure.high:.3f}]: distrust small differences."]
+    return []
+
+
+def _best_unquantized(results: Sequence[Result], baseline: str) -> str:
+    """The fastest unquantized candidate of any framework, surely faster than the baseline, else the baseline."""
+    found = [
+        (r.speedup.value, r.name)
+        for r in results
+        if r.status == "measured" and not r.candidate.recipe.steps and r.speedup is not None and r.speedup.low > 1.0
+    ]
+    return max(found)[1] if found else baseline
+
+
+def _over(chosen: Trial | None, results: Sequence[Result], other: str | None) -> Interval | None:
+    """Speed-up of the choice over another candidate, both measured against the tuned baseline."""
+    if chosen is None or other is None or chosen.result.speedup is None:
+        return None
+    theirs = next(r.speedup for r in results if r.name == other)
+    if theirs is None:
+        return None
+    return EXACTLY_ONE if chosen.name == other else combine(chosen.result.speedup, theirs)
+
+
+def pareto(results: Sequence[Result]) -> list[str]:
+    """The frontier over what was measured; a difference that its interval does not show counts as none."""
+
+    def settled(figure: Interval | None) -> Interval | None:
+        return EXACTLY_ONE if figure is not None and figure.low <= 1.0 <= figure.high else figure
+
+    figures = {
+        r.name: Figures(r.speedup, settled(r.retained), settled(r.memory_ratio), settled(r.timing.energy_ratio if r.timing else None))
+        for r in results
+        if r.status == "measured" and r.speedup is not None and r.candidate.recipe.role != "as-is"
+    }
+    return frontier(figures)
+
+
+def _batches(run: Run, task: Task, tuned: Trial, chosen: Trial | None) -> dict[int, Timing]:
+    """Further batch sizes of the workload, for the chosen candidate."""
+    if chosen is None or chosen.name == tuned.name:
+        return {}
+    found = {}
+    for batch in task.workload.batches[1:]:
+        a, b = (subject(run, t.candidate, task, batch)._replace(reference=None) for t in (tuned, chosen))
+        place = f"batch-{batch}"
+        try:
+            with run.spending("batches"):
+                pairs = measure(run, a, b, "confirmation", range(BATCH_PAIRS), BATCH_QUADS, folder=place)
+        except WorkerError as error:
+            run.note(f"Batch {batch} could not be measured: {error.message}.")
+            continue
+        found[batch] = timing_of(pairs, "confirmation", run.folder.candidate(chosen.name) / place, looks=1)
+    return found

@@ -1,0 +1,213 @@
+"""The confirmation: fresh samples of a size that was fixed beforehand; only these enter a verdict."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+from strop.core.candidate import Timing
+from strop.core.choose import Contender, score
+from strop.core.errors import WorkerError
+from strop.core.gate import judge
+from strop.core.measurement import Pair
+from strop.core.model import Model
+from strop.core.statistics import LOOKS, midmean
+from strop.core.verdict import EXACTLY_ONE, Gate, Interval, Verdict
+from strop.run.building import failure_of, write_reproduce
+from strop.run.checking import footprint
+from strop.run.context import Run
+from strop.run.pairing import Stopwatch, pair_seconds, plan_quads
+from strop.run.screen import refuse_baseline_failure
+from strop.run.timing import measure, timing_of
+from strop.run.trial import Trial, memory_ratio
+
+MOST_FINALISTS = 3
+PAIRS = 5
+LEAST_PAIRS = 3
+QUADS = (12, 24)
+"""Quads a pair: at least, and at most where calls are so long that a p99 needs more of them."""
+REPEATS = 3
+"""Processes that memory is measured in."""
+TIMED = ("speedup", "tail_ratio", "latency_ms")
+
+
+class Plan(NamedTuple):
+    """Sizes of the confirmation, fixed before its first sample."""
+
+    finalists: int
+    pairs: int
+    quads: int
+    second_look: bool
+
+
+def plan_confirmation(left_s: float, finalists: int, quads: int, pair_s: float, quad_s: float) -> Plan:
+    """The largest plan that fits the time left: fewer quads first, then fewer pairs, then fewer finalists.
+
+    Each finalist takes one comparison, and so does the A/A run. A second look doubles a finalist's share.
+
+    Args:
+        pair_s: seconds to start and warm one pair. quad_s: seconds of one quad.
+    """
+    for count in range(finalists, 0, -1):
+        for pairs in range(PAIRS, LEAST_PAIRS - 1, -1):
+            for size in sorted({quads, QUADS[0], 8, 6, 4}, reverse=True):
+                comparison = pairs * (pair_s + size * quad_s)
+                if size <= quads and (count + 1) * comparison <= left_s:
+                    return Plan(count, pairs, size, (count + 2) * comparison <= left_s)
+    return Plan(min(finalists, 1), LEAST_PAIRS, 4, False)
+
+
+def select(trials: Sequence[Trial], baseline: Trial, weights: dict[str, float], most: int = MOST_FINALISTS) -> list[Trial]:
+    """By search data: at most three whose score may exceed the baseline's, best first. Selects, decides nothing."""
+    scored = []
+    for trial in trials:
+        if not trial.alive or trial.name == baseline.name or trial.candidate.recipe.role == "as-is":
+            continue
+        contender = contender_of(trial, 0)
+        if contender is None:
+            continue
+        figure = score(contender, weights)
+        if figure.high > 0:
+            scored.append((figure.value, trial))
+    return [trial for _, trial in sorted(scored, key=lambda entry: -entry[0])[:most]]
+
+
+def contender_of(trial: Trial, rank: int) -> Contender | None:
+    """What the choice weighs, or None where there is no speed-up to weigh."""
+    result = trial.result
+    if result.speedup is None:
+        return None
+    return Contender(
+        name=trial.name, rank=rank, safety=trial.candidate.recipe.safety, speedup=result.speedup, accuracy=result.retained,
+        memory=result.memory_ratio, energy=result.timing.energy_ratio if result.timing else None,
+    )  # fmt: skip
+
+
+def typical(trial: Trial) -> float:
+    """A rough latency, ns, from what is known already."""
+    return midmean(trial.footprints[0].latencies_ns) if trial.footprints and trial.footprints[0].latencies_ns else 1e6
+
+
+def confirm(run: Run, model: Model, baseline: Trial, finalists: Sequence[Trial]) -> tuple[list[Trial], Timing]:
+    """Fresh comparisons of every finalist, then the baseline against itself (A/A)."""
+    watch = Stopwatch()
+    slowest = max([typical(t) for t in finalists], default=typical(baseline))
+    latency = (typical(baseline), slowest)
+    quads = plan_quads((typical(baseline), *[typical(t) for t in finalists]), PAIRS, *QUADS)
+    quad_s = pair_seconds(latency, 1, 0.0)
+    plan = plan_confirmation(run.budget.left(), len(finalists), quads, watch.start_s(), quad_s)
+    run.emit("confirmation-planned", **plan._asdict())
+    done = [_confirm_one(run, model, baseline, trial, plan) for trial in finalists[: plan.finalists]]
+    with run.spending("noise"):
+        noise = _self_comparison(run, baseline, plan)
+    return done, noise
+
+
+def _confirm_one(run: Run, model: Model, baseline: Trial, trial: Trial, plan: Plan) -> Trial:
+    """One fixed-size look; a second of the same size only where a gate on time is still open."""
+    assert baseline.subject is not None and trial.subject is not None
+    run.tell("confirming", candidate=trial.name)
+    trial = _more_memory(run, trial, baseline)
+    place = run.folder.candidate(trial.name) / "confirmation"
+    try:
+        with run.spending("confirm"):
+            pairs: list[Pair] = measure(run, baseline.subject, trial.subject, "confirmation", range(plan.pairs), plan.quads)
+            timing = timing_of(pairs, "confirmation", place)
+            if plan.second_look and _open_gate(run.request.gates, timing):
+                more = range(plan.pairs, LOOKS * plan.pairs)
+                pairs += measure(run, baseline.subject, trial.subject, "confirmation", more, plan.quads)
+                timing = timing_of(pairs, "confirmation", place)
+    except WorkerError as error:
+        refuse_baseline_failure(error, baseline)
+        return trial.failed(failure_of("timing", error), write_reproduce(run, trial.candidate.recipe, model))
+    trial = replace(trial, pairs=tuple(pairs)).with_result(confirmation=timing)
+    shown = timing.speedup and [round(timing.speedup.low, 4), round(timing.speedup.value, 4), round(timing.speedup.high, 4)]
+    run.emit("confirmed", candidate=trial.name, speedup=shown)
+    return trial
+
+
+def _open_gate(gates: Sequence[Gate], timing: Timing) -> bool:
+    figures = figures_of_timing(timing)
+    results = judge([g for g in gates if g.metric in TIMED], figures, None, {}).results
+    return any(r.result == "INCONCLUSIVE" for r in results)
+
+
+def _more_memory(run: Run, trial: Trial, baseline: Trial) -> Trial:
+    """Memory of a finalist in further processes."""
+    assert trial.subject is not None
+    with run.spending("memory"):
+        more = [f for i in range(1, REPEATS) if (f := footprint(run, trial.subject, i)).failure is None]
+    trial = replace(trial, footprints=(trial.footprints[0], *more))
+    memory = tuple(f.memory for f in trial.footprints if f.memory is not None)
+    return trial.with_result(memory=memory, memory_ratio=memory_ratio(trial, baseline))
+
+
+def more_baseline_memory(run: Run, baseline: Trial) -> Trial:
+    """The baseline's repeats: what they differ by is the resolution."""
+    return _more_memory(run, baseline, baseline).with_result(memory_ratio=EXACTLY_ONE)
+
+
+def _self_comparison(run: Run, baseline: Trial, plan: Plan) -> Timing:
+    """A/A: the baseline against itself, same size as a first look."""
+    assert baseline.subject is not None
+    run.tell("confirming", candidate="the baseline against itself")
+    pairs = measure(run, baseline.subject, baseline.subject, "confirmation", range(plan.pairs), plan.quads, folder="self")
+    return timing_of(pairs, "confirmation", run.folder.candidate(baseline.name) / "self", looks=1)
+
+
+def figures_of_timing(timing: Timing | None) -> dict[str, Interval]:
+    """Gate metrics that come from the clock."""
+    if timing is None or timing.speedup is None:
+        return {}
+    figures = {"speedup": timing.speedup}
+    if timing.tail_ratio is not None:
+        figures["tail_ratio"] = timing.tail_ratio
+    p50 = timing.latency_ms.get("p50")
+    if p50 is not None:
+        spread = timing.speedup.high / timing.speedup.value
+        figures["latency_ms"] = Interval(value=p50, low=p50 / spread, high=p50 * spread)
+    return figures
+
+
+def verdict_of(trial: Trial, baseline: Trial, gates: Sequence[Gate], unmeasured: str | None) -> Verdict:
+    """All gates on one candidate. Timing enters by the confirmation only; the baseline is 1 against itself by definition.
+
+    Args:
+        unmeasured: why accuracy could not be measured at all, or None.
+    """
+    result = trial.result
+    figures: dict[str, Interval] = {}
+    missing: dict[str, str] = {}
+    if trial.name == baseline.name:
+        figures |= {"speedup": EXACTLY_ONE, "tail_ratio": EXACTLY_ONE}
+    else:
+        figures |= figures_of_timing(result.confirmation)
+    why = why_no_timing(trial)
+    missing |= dict.fromkeys(TIMED, why)
+    if result.retained is not None:
+        figures["accuracy_retained"] = result.retained
+        if result.accuracy is not None:
+            scale = result.accuracy / result.retained.value if result.retained.value else 0.0
+            ends = (result.retained.low * scale, result.retained.high * scale)
+            figures["accuracy"] = Interval(value=result.accuracy, low=min(ends), high=max(ends))
+    else:
+        text = f"unmeasured: {unmeasured}" if unmeasured else "not measured"
+        missing |= {"accuracy_retained": text, "accuracy": text}
+    if result.memory_ratio is not None:
+        figures["memory_ratio"] = result.memory_ratio
+        peaks = [m.peak / 1e6 for m in result.memory]
+        figures["memory_mb"] = Interval(value=sorted(peaks)[len(peaks) // 2], low=min(peaks), high=max(peaks))
+    if result.candidate.artifact is not None:
+        size = result.candidate.artifact.bytes / 1e6
+        figures["size_mb"] = Interval(value=size, low=size, high=size)
+    return judge(gates, figures, str(result.failure) if result.failure else None, missing)
+
+
+def why_no_timing(trial: Trial) -> str:
+    """Why a candidate has no confirmed figure, naming what it would take."""
+    timing = trial.result.confirmation
+    if timing is None:
+        return "not confirmed: not among the finalists"
+    if timing.speedup is None:
+        shares = ", ".join(f"{n} by {why}" for why, n in sorted(timing.excluded_why.items()))
+        return f"too disturbed: {timing.excluded:.0%} of the quads excluded ({shares}); needs a quieter machine"
+    return "too few calls for a tail percentile (p90 needs 64); needs more time"

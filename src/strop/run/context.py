@@ -1,0 +1,106 @@
+"""One run in progress: the request, where things are kept, what time is left, and who is told about progress."""
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from strop.core.backend import Backend
+from strop.core.errors import BackendError
+from strop.core.recipe import Recipe
+from strop.core.target import Target
+from strop.run.request import Request
+from strop.store.store import RunFolder, Store
+from strop.worker.call import Child, Limits, Waiting
+
+Observer = Callable[[str, dict[str, Any]], None]
+MEMORY_SHARE = 0.8
+"""Of the memory that is free when a child starts, this much may be its own."""
+CONFIRM_SHARE = 0.25
+PACK_S = 6.0
+"""Kept for judging, packing and writing the report."""
+
+
+def nobody(_event: str, _details: dict[str, Any]) -> None:
+    """The observer of a run that nobody watches."""
+
+
+class Budget:
+    """Seconds for the whole run, or none. A quarter is kept for the confirmation."""
+
+    def __init__(self, total: float | None) -> None:
+        self.total = total
+        self.start = time.monotonic()
+
+    @property
+    def spent(self) -> float:
+        return time.monotonic() - self.start
+
+    def left(self) -> float:
+        """Until the end, less what packing takes."""
+        return float("inf") if self.total is None else max(0.0, self.total - PACK_S - self.spent)
+
+    def left_for_search(self) -> float:
+        return float("inf") if self.total is None else max(0.0, self.left() - CONFIRM_SHARE * self.total)
+
+
+class Run:
+    """What every stage is given. Frozen in spirit: stages return values and keep nothing here but time spent."""
+
+    def __init__(self, request: Request, store: Store, folder: RunFolder, backends: dict[str, Backend], target: Target,
+                 observer: Observer) -> None:  # fmt: skip
+        self.request, self.store, self.folder = request, store, folder
+        self.backends, self.target, self._observer = backends, target, observer
+        self.budget = Budget(request.budget_s)
+        self.timing: dict[str, float] = {}
+        self._waited_before = Waiting.seconds
+        self.kept: list[str] = []
+
+    def emit(self, event: str, **details: Any) -> None:
+        """To the journal, synced, then to whoever watches."""
+        self.folder.event(event, **details)
+        self._observer(event, details)
+
+    def tell(self, event: str, **details: Any) -> None:
+        """To whoever watches, not to the journal."""
+        self._observer(event, details)
+
+    @contextlib.contextmanager
+    def spending(self, phase: str) -> Iterator[None]:
+        """Adds the time of the block to `timing[phase]`."""
+        begin = time.monotonic()
+        try:
+            yield
+        finally:
+            self.timing[phase] = self.timing.get(phase, 0.0) + time.monotonic() - begin
+
+    def spent(self) -> dict[str, float]:
+        """Seconds by phase, the whole, and the parent's own: what was not spent waiting for a child."""
+        total = self.budget.spent
+        own = max(0.0, total - (Waiting.seconds - self._waited_before))
+        return {**{k: round(v, 3) for k, v in self.timing.items()}, "total": round(total, 3), "parent": round(own, 3)}
+
+    def backend(self, name: str) -> Backend:
+        if name not in self.backends:
+            raise BackendError(f"no backend {name!r} is installed", "`strop backends` lists them")
+        return self.backends[name]
+
+    def limits(self, seconds: float | None = None) -> Limits:
+        """For one child: wall-clock per request, and memory by the user's word or by what is free now."""
+        asked = self.request.memory_limit_mb
+        memory = asked * 1_000_000 if asked else int(psutil.virtual_memory().available * MEMORY_SHARE)
+        return Limits(seconds if seconds is not None else self.request.time_limit_s, memory)
+
+    def child(self, backend: Backend, log: Path, seconds: float | None = None) -> Child:
+        return Child(backend.work, log, self.limits(seconds))
+
+    def log(self, recipe: Recipe) -> Path:
+        return self.folder.candidate(recipe.name) / "log.txt"
+
+    def note(self, text: str) -> None:
+        """A remark for the report."""
+        if text not in self.kept:
+            self.kept.append(text)

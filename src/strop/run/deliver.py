@@ -1,0 +1,118 @@
+"""Delivering: the bundle, checked and timed against the session that was measured, then the output folder."""
+
+import json
+import shutil
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from strop.bundle.pack import pack
+from strop.bundle.verify import verify_bundle
+from strop.core.errors import BundleError, OutputError, WorkerError
+from strop.core.outcome import Outcome
+from strop.report.document import report
+from strop.report.markdown import markdown
+from strop.run.checking import open_array, shards, subject
+from strop.run.context import Run
+from strop.run.open_run import OUTCOME
+from strop.run.timing import measure, timing_of
+from strop.store import files
+from strop.store.store import save
+from strop.worker.call import BUNDLE_WORK, Child
+
+MARK = ".strop-output"
+RUNNER_PAIRS, RUNNER_QUADS = 3, 6
+SLOWER_RUNNER = 0.95
+
+
+def require_writable(out: Path) -> None:
+    """Fail before the work, not after it.
+
+    Raises:
+        OutputError: the folder is not Strop's, or cannot be written.
+    """
+    if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not (out / MARK).exists())):
+        raise OutputError(f"{out} exists and was not made by Strop", "choose another --out, or move it away")
+    with files.disk(out):
+        out.absolute().parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=files.PARTIAL, dir=out.absolute().parent):
+            pass
+
+
+def deliver(run: Run, outcome: Outcome) -> Outcome:
+    """Bundle, reports and output folder; whole or not at all. Returns the outcome, with the bundle's own figures noted."""
+    folder = run.folder.folder
+    if not (folder / OUTCOME).exists():
+        run.tell("packing")
+        with run.spending("bundle"):
+            outcome = packed(run, outcome)
+        outcome = outcome.model_copy(update={"timing": run.spent()})
+        write_report(folder, outcome)
+        save(folder / OUTCOME, outcome)
+        run.emit("finished", outcome=outcome.outcome, chosen=outcome.choice and outcome.choice.name)
+    out = Path(run.request.out)
+    with files.whole_folder(out) as draft, files.disk(out):
+        write_report(draft, outcome)
+        (draft / MARK).write_text(f"{outcome.run}\n", encoding="utf-8")
+        if (folder / "bundle").exists():
+            shutil.copytree(folder / "bundle", draft / "bundle")
+    return outcome
+
+
+def write_report(folder: Path, outcome: Outcome) -> None:
+    files.write_text(folder / "report.json", json.dumps(report(outcome), indent=1, ensure_ascii=False) + "\n")
+    files.write_text(folder / "report.md", markdown(outcome))
+
+
+def packed(run: Run, outcome: Outcome) -> Outcome:
+    """With the bundle in the run's folder, unless there is nothing to pack.
+
+    Raises:
+        BundleError: the bundle does not answer as the measured session did; nothing is delivered.
+    """
+    chosen = outcome.chosen
+    target = run.folder.folder / "bundle"
+    if chosen is None:
+        return outcome
+    if not target.exists():
+        pack(outcome, run.backend(chosen.candidate.recipe.runtime), target)
+    verify_bundle(str(target))
+    require_same_answers(run, outcome, target)
+    return note_runner_speed(run, outcome, target)
+
+
+def require_same_answers(run: Run, outcome: Outcome, bundle: Path) -> None:
+    """The bundle's own `infer.py`, over all evaluation data, against the shards that accuracy was taken from."""
+    assert outcome.chosen is not None
+    of = subject(run, outcome.chosen.candidate, outcome.task)
+    measured = shards(run.folder.candidate(outcome.chosen.name) / "check")
+    with tempfile.TemporaryDirectory(prefix="strop-", dir=run.folder.folder) as scratch:
+        given, got = Path(scratch) / "inputs.npz", Path(scratch) / "outputs.npz"
+        np.savez(given, **{name: open_array(path) for name, path in of.inputs.items()})  # type: ignore[arg-type]
+        try:
+            with Child(BUNDLE_WORK, run.folder.folder / "bundle.log", run.limits()) as child:
+                child.call("infer", folder=str(bundle.absolute()), inputs=str(given.absolute()), output=str(got.absolute()))
+        except WorkerError as error:
+            raise BundleError(f"the bundle does not run: {error.message}", f"see {run.folder.folder / 'bundle.log'}") from error
+        with np.load(got, allow_pickle=False) as answers:
+            for name, path in measured.items():
+                if name not in answers or not np.allclose(answers[name], open_array(path), rtol=1e-4, atol=1e-5, equal_nan=True):
+                    raise BundleError(f"the bundle answers {name!r} otherwise than the session that was measured", "please report this")
+
+
+def note_runner_speed(run: Run, outcome: Outcome, bundle: Path) -> Outcome:
+    """The bundle's runner, timed against the session that was measured: what was benchmarked is what is shipped."""
+    assert outcome.chosen is not None
+    session = subject(run, outcome.chosen.candidate, outcome.task)
+    runner = session._replace(name="bundle", work=BUNDLE_WORK, artifact=str((bundle / "infer.py").absolute()), log=run.folder.folder / "bundle.log")
+    if run.budget.left() < 10:
+        return outcome
+    pairs = measure(run, session, runner, "confirmation", range(RUNNER_PAIRS), RUNNER_QUADS)
+    figure = timing_of(pairs, "confirmation", "", looks=1).speedup
+    if figure is None:
+        text = "The bundle's runner could not be timed: the machine was too busy."
+    else:
+        text = f"The bundle's runner has {figure.value:.3f} [{figure.low:.3f}, {figure.high:.3f}] of the measured session's speed."
+        text += " It is slower than what was measured." if figure.high < SLOWER_RUNNER else ""
+    return outcome.model_copy(update={"notes": (*outcome.notes, text)})

@@ -1,0 +1,75 @@
+"""Opening a run: the same question on the same machine is the same run, and goes on where it stopped."""
+
+import contextlib
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import strop
+from strop.core.model import Model
+from strop.core.outcome import Outcome
+from strop.plan.discover import backends
+from strop.run.context import Observer, Run
+from strop.run.intake import read_model
+from strop.run.machine import package_versions, this_machine
+from strop.run.request import Request
+from strop.store import files
+from strop.store.store import RunFolder, Store, load, write_json
+from strop.worker.call import Limits
+
+OUTCOME = "outcome.json"
+INSPECT_S = 120.0
+
+
+@contextlib.contextmanager
+def opened(request: Request, observer: Observer) -> Iterator[tuple[Run, Model]]:
+    """The run of this request, held for the length of the block, and its model.
+
+    Raises:
+        ModelError: the model cannot be used. StoreError: the run is in progress elsewhere.
+    """
+    found = backends()
+    target = this_machine(request.threads)
+    store = Store(Path(request.store))
+    with tempfile.TemporaryDirectory(prefix="strop-") as scratch:
+        model = read_model(found, Path(request.model), Path(scratch) / "inspect.log", Limits(INSPECT_S, None))
+    versions = package_versions(list(found.values()))
+    key = run_key(request, model, target.host, versions)
+    folder = choose_folder(store, f"{Path(request.model).stem}-{key[:8]}", request.fresh)
+    with folder.hold():
+        run = Run(request, store, folder, found, target, observer)
+        if not (folder.folder / "run.json").exists():
+            write_json(folder.folder / "run.json", {"request": request.model_dump(mode="json"), "host": target.host, "strop": strop.__version__})
+        run.emit("run-opened", run=folder.name, resumed=(folder.folder / "candidates").exists())
+        yield run, model
+
+
+def run_key(request: Request, model: Model, host: str, versions: dict[str, str]) -> str:
+    """Everything that a run's figures depend on, down to Strop's own code."""
+    question = request.model_dump(mode="json", exclude={"out", "store", "fresh", "model", "data", "calibration"})
+    root = Path(strop.__file__).parent
+    code = sorted(str(p.relative_to(root)) for p in root.rglob("*.py"))
+    return files.digest_json({
+        "question": question, "model": model.artifact.digest, "host": host, "versions": versions,
+        "data": [source_digest(p) for p in (request.data, request.calibration)], "code": files.digest_files(root, code),
+    })  # fmt: skip
+
+
+def source_digest(path: str | None) -> Any:
+    """Digest of a data file or of a folder's arrays; None where there is none (or it is missing, which is told later)."""
+    source = Path(path) if path is not None else None
+    if source is None or not source.exists():
+        return path
+    if source.is_dir():
+        return files.digest_files(source, sorted(p.name for p in source.iterdir() if p.suffix == ".npy"))
+    return files.digest_file(source)
+
+
+def choose_folder(store: Store, name: str, fresh: bool) -> RunFolder:
+    """The run of that name; with `fresh`, the first of its successors that is not finished."""
+    folder, number = store.run(name), 1
+    while fresh and load(folder.folder / OUTCOME, Outcome) is not None:
+        number += 1
+        folder = store.run(f"{name}-{number}")
+    return folder

@@ -1,0 +1,120 @@
+"""`optimize`: the pipeline, on one screen. Each step's result goes into the next."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from strop.core.choose import Choice, choose
+from strop.core.model import Model
+from strop.core.outcome import Outcome
+from strop.core.recipe import Offer, Recipe
+from strop.core.task import Task
+from strop.plan.space import by_role, follow, offers, retuned
+from strop.run.baseline import tune
+from strop.run.conclude import conclude
+from strop.run.confirm import confirm, contender_of, more_baseline_memory, select, verdict_of
+from strop.run.context import Observer, Run, nobody
+from strop.run.deliver import deliver, require_writable
+from strop.run.intake import read_task
+from strop.run.open_run import OUTCOME, opened
+from strop.run.request import make_request
+from strop.run.screen import admit, not_reached
+from strop.run.trial import Trial
+from strop.store.store import load
+
+
+def optimize(model: str, *, config: str | None = None, observer: Observer = nobody, **flags: Any) -> Outcome:
+    """Find, prove and pack the best version of a model for this machine.
+
+    Args:
+        model: path of the model.
+        config: path of a `strop.toml`; by default one beside the model or in the working directory is used.
+        observer: called with (event, details) as the run goes on.
+        flags: fields of `strop.run.request.Request`: data, calibration, labels, map, metric, budget, prefer, must, goal …
+
+    Returns:
+        What was found. `out/` holds report.json, report.md and, unless the outcome is `none`, bundle/.
+
+    Raises:
+        StropError: bad input of any kind; each subclass has its exit code.
+
+    Example:
+        >>> outcome = strop.optimize("model.onnx", data="eval.npz", calibration="calibration.npz")
+        >>> outcome.chosen.speedup.value
+    """
+    request = make_request(model, config, **flags)
+    require_writable(Path(request.out))
+    with opened(request, observer) as (run, given):
+        finished = load(run.folder.folder / OUTCOME, Outcome)
+        return deliver(run, finished if finished is not None else pursue(run, given))
+
+
+def pursue(run: Run, model: Model) -> Outcome:
+    """The run itself, from the data to the conclusion; what is already on disk is read instead of made again."""
+    with run.spending("data"):
+        task = read_task(run, model)
+    found = plan_recipes(run, model, task)
+    baseline, trials = tune(run, model, task, found)
+    trials = search(run, model, task, found, baseline, trials)
+    baseline = more_baseline_memory(run, baseline)
+    finalists = select(trials, baseline, run.request.weights)
+    confirmed, noise = confirm(run, model, baseline, finalists)
+    final = {t.name: t for t in [*trials, *confirmed, baseline]}
+    trials = judge_all(run, task, list(final.values()), baseline)
+    choice = choose_among(trials, [t.name for t in [*confirmed, baseline]], run.request.weights)
+    return conclude(run, model, task, found, trials, baseline.name, noise, choice)
+
+
+def plan_recipes(run: Run, model: Model, task: Task) -> list[Offer]:
+    """Everything that is offered for this model, target and task."""
+    found = offers(run.backends, model, run.target, task, run.request.backends, run.request.recipes)
+    run.emit("planned", offered=[o.name for o in found if o.offered], refused=[o.name for o in found if not o.offered])
+    return found
+
+
+def plan(model: str, *, config: str | None = None, **flags: Any) -> list[Offer]:
+    """What `optimize` would try and why, without building or timing anything (`--dry-run`).
+
+    Args, Raises: as `optimize`.
+
+    Example:
+        >>> [offer.name for offer in strop.plan("model.onnx") if offer.offered]
+    """
+    with opened(make_request(model, config, **flags), nobody) as (run, given):
+        return plan_recipes(run, given, read_task(run, given))
+
+
+def search(run: Run, model: Model, task: Task, found: Sequence[Offer], baseline: Trial, trials: list[Trial]) -> list[Trial]:
+    """Every candidate as far as it deserves, then the best one under the other thread settings."""
+    recipes = [follow(r, baseline.candidate.recipe) for r in by_role(found, "candidate")]
+    for recipe in [*by_role(found, "as-is"), *recipes]:
+        trials = [*trials, _next(run, model, task, recipe, baseline, trials)]
+    best = select([t for t in trials if t.candidate.recipe.steps], baseline, run.request.weights, most=1)
+    variants = [*by_role(found, "reference"), *by_role(found, "baseline-variant")]
+    for recipe in retuned(best[0].candidate.recipe, variants, baseline.candidate.recipe) if best else []:
+        trials = [*trials, _next(run, model, task, recipe, baseline, trials)]
+    return trials
+
+
+def _next(run: Run, model: Model, task: Task, recipe: Recipe, baseline: Trial, trials: Sequence[Trial]) -> Trial:
+    if run.budget.left_for_search() <= 0:
+        return not_reached(recipe)
+    return admit(run, model, task, recipe, baseline, trials)
+
+
+def judge_all(run: Run, task: Task, trials: Sequence[Trial], baseline: Trial) -> list[Trial]:
+    """A verdict for every candidate; only a confirmation can pass a gate on time."""
+    unmeasured = "no data were given" if task.metric == "unmeasured" else None
+    return [t.with_result(verdict=verdict_of(t, baseline, run.request.gates, unmeasured)) for t in trials]
+
+
+def choose_among(trials: Sequence[Trial], names: Sequence[str], weights: dict[str, float]) -> Choice | None:
+    """The choice among finalists and baseline: those that met every gate first, else those that met the musts."""
+    ranks = {"chosen": 0, "provisional": 1}
+    contenders = []
+    for trial in trials:
+        verdict = trial.result.verdict
+        if trial.name in names and trial.alive and verdict is not None and verdict.outcome in ranks:
+            contender = contender_of(trial, ranks[verdict.outcome])
+            contenders += [contender] if contender is not None else []
+    return choose(contenders, weights)

@@ -1,0 +1,190 @@
+"""Paired timing: baseline and candidate in fresh processes, short blocks in turn, one runs while the other sleeps."""
+
+import random
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, Self
+
+import psutil
+
+from strop.core.errors import WorkerCrash
+from strop.core.measurement import Block, Pair, Quad, Side
+from strop.core.statistics import tail_percentile
+from strop.store.store import load, save
+from strop.worker.call import Child, Limits
+
+BLOCK_S = 0.040
+MIN_RUNS = 3
+MOST_RUNS = 4000
+ROTATE = 32
+"""Inputs that a session rotates through."""
+
+
+class Subject(NamedTuple):
+    """Something that can be timed: a model file under a work module, with settings and the inputs it is fed.
+
+    reference: output → file, the answers that accuracy was taken from; every timed answer is held against them.
+    memory_bytes: its measured peak, to decide whether two fit side by side; 0 where unknown.
+    """
+
+    name: str
+    work: Path
+    artifact: str
+    settings: dict[str, Any]
+    inputs: dict[str, str]
+    count: int
+    batch: int
+    threads: int
+    spins: bool
+    log: Path
+    reference: dict[str, str] | None = None
+    memory_bytes: int = 0
+
+
+def open_request(subject: Subject) -> dict[str, Any]:
+    return {
+        "artifact": subject.artifact, "settings": subject.settings, "inputs": subject.inputs, "batch": subject.batch,
+        "rotate": ROTATE, "reference": subject.reference, "count": subject.count,
+    }  # fmt: skip
+
+
+class Seat:
+    """One side of a pair: opens its process when its turn comes, and leaves it for good or between turns."""
+
+    def __init__(self, subject: Subject, limits: Limits) -> None:
+        self.subject, self.limits = subject, limits
+        self.child: Child | None = None
+        self.median_ns = 0
+        self.warmup_runs = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.leave()
+
+    def open(self) -> Child:
+        self.leave()
+        self.child = Child(self.subject.work, self.subject.log, self.limits)
+        self.child.ask("open", **open_request(self.subject))
+        warmed = self.child.ask("warm")
+        self.median_ns, self.warmup_runs = max(1, warmed["median_ns"]), warmed["runs"]
+        self.rest()
+        return self.child
+
+    def rest(self) -> None:
+        if self.subject.spins and self.child is not None:
+            self.child.pause()
+
+    def leave(self) -> None:
+        if self.child is not None:
+            self.child.close()
+            self.child = None
+
+    def runs(self) -> int:
+        return min(MOST_RUNS, max(MIN_RUNS, round(BLOCK_S * 1e9 / self.median_ns)))
+
+    def block(self, side: Side) -> Block:
+        child = self.child or self.open()
+        if child.stopped:
+            child.resume()
+        raw = child.ask("block", runs=self.runs())
+        self.rest()
+        return Block(side=side, **raw)
+
+
+def fit_together(a: Subject, b: Subject, limit: int | None) -> bool:
+    """Whether both fit in the memory that is free, with some to spare."""
+    available = psutil.virtual_memory().available if limit is None else min(limit, psutil.virtual_memory().available)
+    return (a.memory_bytes + b.memory_bytes) * 1.25 < available
+
+
+def run_pair(a: Subject, b: Subject, index: int, quads: int, seed: int, limits: Limits, cap: int | None = None) -> Pair:
+    """One fresh pair of processes and its quads.
+
+    Raises:
+        WorkerError: what became of the side that failed; `side` names it.
+    """
+    rng = random.Random(f"{seed}-{index}-{b.name}")
+    together = fit_together(a, b, cap)
+    mode: Literal["side by side", "one at a time"] = "side by side" if together else "one at a time"
+    with Seat(a, limits) as seat_a, Seat(b, limits) as seat_b:
+        seats: dict[Side, Seat] = {"A": seat_a, "B": seat_b}
+        if together:
+            _guarded(a, seat_a.open)
+            _guarded(b, seat_b.open)
+        done = [_quad(rng, seats, together) for _ in range(quads)]
+        warmups = (seat_a.warmup_runs, seat_b.warmup_runs)
+    return Pair(index=index, mode=mode, threads=(a.threads, b.threads), seed=seed, warmup_runs=warmups, quads=tuple(done))
+
+
+def _guarded(subject: Subject, action: Callable[[], Any]) -> Any:
+    """Marks an error with the side it happened on."""
+    try:
+        return action()
+    except Exception as error:
+        error.strop_subject = subject.name  # type: ignore[attr-defined]
+        raise
+
+
+def _quad(rng: random.Random, seats: dict[Side, Seat], together: bool) -> Quad:
+    orders: tuple[tuple[Side, Side, Side, Side], ...] = (("A", "B", "B", "A"), ("B", "A", "A", "B"))
+    blocks = []
+    for side in rng.choice(orders):
+        seat, other = seats[side], seats["B" if side == "A" else "A"]
+        if not together and other.child is not None:
+            other.leave()
+        blocks.append(_guarded(seat.subject, lambda seat=seat, side=side: seat.block(side)))
+    return Quad(blocks=(blocks[0], blocks[1], blocks[2], blocks[3]))
+
+
+def pair_from(folder: Path, a: Subject, b: Subject, index: int, quads: int, seed: int, limits: Limits, cap: int | None) -> Pair:
+    """A pair, read where it was measured before in this run, else measured and kept.
+
+    A pair whose process was killed by somebody else is tried once more.
+    """
+    path = folder / f"pair-{index}.json"
+    known = load(path, Pair)
+    if known is not None:
+        return known
+    try:
+        pair = run_pair(a, b, index, quads, seed, limits, cap)
+    except WorkerCrash as error:
+        if not error.killed:
+            raise
+        pair = run_pair(a, b, index, quads, seed, limits, cap)
+    save(path, pair)
+    return pair
+
+
+def plan_quads(latency_ns: tuple[float, float], pairs: int, least: int, most: int) -> int:
+    """Quads a pair needs so that `pairs` pairs hold enough calls of each side for a p99 (662)."""
+    runs = min(max(MIN_RUNS, round(BLOCK_S * 1e9 / max(ns, 1))) for ns in latency_ns)
+    quads = least
+    while quads < most and tail_percentile(2 * runs * quads * pairs) != 99:
+        quads += 1
+    return quads
+
+
+def pair_seconds(latency_ns: tuple[float, float], quads: int, start_s: float) -> float:
+    """Estimated time of one pair: two starts and warm-ups, and the quads."""
+    blocks = sum(2 * max(BLOCK_S, (MIN_RUNS + 1) * ns / 1e9) for ns in latency_ns)
+    return start_s + quads * blocks
+
+
+class Stopwatch:
+    """Mean of what pairs took to start, measured as a run goes on; it sizes plans under a budget."""
+
+    def __init__(self) -> None:
+        self.seconds: list[float] = []
+
+    def time(self, action: Callable[[], Pair]) -> Pair:
+        begin = time.monotonic()
+        pair = action()
+        walls = sum(b.wall_ns for q in pair.quads for b in q.blocks) / 1e9
+        self.seconds.append(max(0.0, time.monotonic() - begin - walls))
+        return pair
+
+    def start_s(self) -> float:
+        return sum(self.seconds) / len(self.seconds) if self.seconds else 1.5

@@ -1,0 +1,178 @@
+"""Screening one candidate: build, look, check, time; dropped as soon as it is surely beaten, by interval."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from strop.core.candidate import Candidate, Failure, Result, Timing
+from strop.core.errors import BaselineError, WorkerError
+from strop.core.measurement import Pair
+from strop.core.model import Model
+from strop.core.recipe import Recipe
+from strop.core.task import Task
+from strop.core.verdict import Gate, Interval
+from strop.run.building import build, failure_of, write_reproduce
+from strop.run.checking import check, footprint, shards, subject
+from strop.run.context import Run
+from strop.run.timing import SEARCH_PAIRS, SEARCH_QUADS, measure, timing_of
+from strop.run.trial import Trial, accuracy_of, memory_ratio
+
+SLOWER = 0.5
+"""A first look at a few calls drops only what is surely slower than this share of the baseline's speed."""
+
+
+def admit(run: Run, model: Model, task: Task, recipe: Recipe, baseline: Trial, others: Sequence[Trial]) -> Trial:
+    """A recipe's trial against `baseline`, as far as it gets. Failures and drops are results."""
+    run.tell("candidate-started", candidate=recipe.name)
+    with run.spending("build"):
+        candidate = build(run, recipe, model, task)
+    trial = Trial(Result(candidate=candidate))
+    if candidate.failure is not None:
+        return _finish(run, trial.failed(candidate.failure, str(run.folder.candidate(recipe.name) / "reproduce.sh")))
+    twin = _twin(trial, others)
+    if twin is not None:
+        return _finish(run, trial.with_result(status="duplicate", reason=f"same bytes and settings as {twin}"))
+    trial = replace(trial, subject=subject(run, candidate, task))
+    for stage in (_look, _check, _time):
+        trial = stage(run, model, task, trial, baseline, others)
+        if trial.result.status != "not reached":
+            return _finish(run, trial)
+    return _finish(run, trial.with_result(status="measured"))
+
+
+def not_reached(recipe: Recipe) -> Trial:
+    """A recipe that the budget left no time for."""
+    return Trial(Result(candidate=Candidate(recipe=recipe), reason="the budget ended before its turn"))
+
+
+def _finish(run: Run, trial: Trial) -> Trial:
+    speedup = trial.result.speedup
+    run.emit(
+        "candidate-done", candidate=trial.name, status=trial.result.status, reason=trial.result.reason,
+        speedup=speedup and round(speedup.value, 4), accuracy=trial.result.accuracy,
+    )  # fmt: skip
+    return trial
+
+
+def _twin(trial: Trial, others: Sequence[Trial]) -> str | None:
+    mine = trial.candidate
+    for other in others:
+        theirs = other.candidate
+        same = mine.artifact is not None and theirs.artifact is not None and mine.artifact.digest == theirs.artifact.digest
+        if same and mine.recipe.settings == theirs.recipe.settings and mine.recipe.runtime == theirs.recipe.runtime:
+            return other.name
+    return None
+
+
+def _fail(run: Run, model: Model, trial: Trial, failure: Failure) -> Trial:
+    return trial.failed(failure, write_reproduce(run, trial.candidate.recipe, model))
+
+
+def _look(run: Run, model: Model, _task: Task, trial: Trial, baseline: Trial, others: Sequence[Trial]) -> Trial:
+    """Memory and a first look at the latency, alone."""
+    assert trial.subject is not None
+    with run.spending("memory"):
+        first = footprint(run, trial.subject, 0)
+    if first.failure is not None:
+        return _fail(run, model, trial, first.failure)
+    peak = first.memory.peak if first.memory is not None else 0
+    trial = replace(trial, footprints=(first,), subject=trial.subject._replace(memory_bytes=peak))
+    ratio = memory_ratio(trial, baseline)
+    trial = trial.with_result(memory=tuple(m for m in [first.memory] if m is not None), memory_ratio=ratio)
+    slowest_baseline = baseline.rough_ns[1]
+    fastest = trial.rough_ns[0]
+    if fastest and slowest_baseline / fastest < SLOWER and ratio is not None:
+        rival = next((o for o in others if o.alive and _no_heavier(o, trial) and _keeps_accuracy(o)), None)
+        if rival is not None:
+            times = fastest / slowest_baseline
+            text = f"at least {times:.1f}× slower than the baseline at a first look, and no lighter than {rival.name}"
+            return trial.dropped(text)
+    return trial
+
+
+def _no_heavier(one: Trial, other: Trial) -> bool:
+    """`one` surely needs no more memory than `other`, within what can be told apart."""
+    mine, theirs = one.result.memory_ratio, other.result.memory_ratio
+    return mine is None or theirs is None or mine.low <= theirs.high
+
+
+def _keeps_accuracy(trial: Trial) -> bool:
+    retained = trial.result.retained
+    return retained is None or retained.high >= 1.0
+
+
+def _check(run: Run, model: Model, task: Task, trial: Trial, baseline: Trial, _others: Sequence[Trial]) -> Trial:
+    """Validity and accuracy over the whole evaluation data."""
+    assert trial.subject is not None and baseline.check is not None
+    with run.spending("check"):
+        found, folder = check(run, trial.subject, baseline.check_folder, baseline.check.seconds)
+    if found.failure is not None:
+        failure = Failure(stage="check", kind=found.failure_kind or "invalid", message=found.failure, log_tail=found.log_tail)
+        return _fail(run, model, trial, failure)
+    trial = replace(trial, check=found, check_folder=folder, subject=trial.subject._replace(reference=shards(folder)))
+    scored = accuracy_of(trial, baseline, task)
+    trial = trial.with_result(accuracy=scored.value, retained=scored.retained, examples=found.examples)
+    lost = next((g for g in run.request.gates if _surely_misses(g, scored.retained)), None)
+    if lost is not None and scored.retained is not None:
+        return trial.dropped(f"surely misses {lost}: at most {scored.retained.high:.4g}; not timed")
+    return trial
+
+
+def _surely_misses(gate: Gate, retained: Interval | None) -> bool:
+    return gate.metric == "accuracy_retained" and gate.kind == "must" and retained is not None and retained.high < gate.bound
+
+
+def _time(run: Run, model: Model, _task: Task, trial: Trial, baseline: Trial, others: Sequence[Trial]) -> Trial:
+    """Up to three pairs against the baseline; ends early where another is surely better in everything."""
+    assert trial.subject is not None and baseline.subject is not None
+
+    def hopeless(pairs: Sequence[Pair]) -> bool:
+        return run.budget.left_for_search() <= 0 or _beaten(trial, timing_of(pairs, "search", "").speedup, others) is not None
+
+    try:
+        with run.spending("search"):
+            pairs = measure(run, baseline.subject, trial.subject, "search", range(SEARCH_PAIRS), SEARCH_QUADS, hopeless)
+    except WorkerError as error:
+        refuse_baseline_failure(error, baseline)
+        return _fail(run, model, trial, failure_of("timing", error))
+    timing = timing_of(pairs, "search", run.folder.candidate(trial.name) / "search")
+    trial = replace(trial, pairs=tuple(pairs)).with_result(search=timing)
+    rival = _beaten(trial, timing.speedup, others) if len(pairs) < SEARCH_PAIRS else None
+    if rival is not None:
+        return trial.dropped(f"surely slower than {rival} after {len(pairs)} pair(s), and better in nothing")
+    return trial
+
+
+def refuse_baseline_failure(error: WorkerError, baseline: Trial) -> None:
+    """A pair in which the baseline failed says nothing about the candidate.
+
+    Raises:
+        BaselineError: the error happened on the baseline's side.
+    """
+    if getattr(error, "strop_subject", None) == baseline.name:
+        raise BaselineError(
+            f"the baseline {baseline.name!r} failed while it was timed: {error.message}", "see its log in the run's folder"
+        ) from error
+
+
+def _beaten(trial: Trial, speedup: Interval | None, others: Sequence[Trial]) -> str | None:
+    """Who is surely faster, while this one is surely better neither in memory nor in accuracy."""
+    if speedup is None:
+        return None
+    for other in others:
+        theirs = other.result.speedup
+        if not other.alive or other.name == trial.name or theirs is None or theirs.low <= speedup.high:
+            continue
+        mine, rival = trial.result, other.result
+        lighter = mine.memory_ratio and rival.memory_ratio and mine.memory_ratio.high < rival.memory_ratio.low
+        truer = mine.retained and rival.retained and mine.retained.low > rival.retained.high
+        if not lighter and not truer:
+            return other.name
+    return None
+
+
+def retime(trial: Trial, speedup: Interval) -> Trial:
+    """The same trial with its search figure over another baseline."""
+    search = trial.result.search or Timing(stage="search", speedup=None)
+    return trial.with_result(search=search.model_copy(update={"speedup": speedup}))
+
+

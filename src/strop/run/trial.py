@@ -1,0 +1,93 @@
+"""One candidate on its way through the run: its result so far, and what is needed to measure it further."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from strop.core.candidate import Candidate, Failure, Result
+from strop.core.measurement import Check, Pair
+from strop.core.metrics import Accuracy, score
+from strop.core.statistics import range_ratio
+from strop.core.task import Task
+from strop.core.verdict import EXACTLY_ONE, Interval
+from strop.run.checking import Footprint, open_array, shards
+from strop.run.pairing import Subject
+
+MEMORY_FLOOR = 1_000_000
+"""Bytes: what allocators and page sizes alone make of no difference."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """`subject` is None where there is nothing to run (the build failed)."""
+
+    result: Result
+    subject: Subject | None = None
+    check: Check | None = None
+    check_folder: Path | None = None
+    footprints: tuple[Footprint, ...] = ()
+    pairs: tuple[Pair, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return self.result.name
+
+    @property
+    def candidate(self) -> Candidate:
+        return self.result.candidate
+
+    @property
+    def alive(self) -> bool:
+        """Measured, and neither failed nor dropped."""
+        return self.result.status == "measured"
+
+    def with_result(self, **changes: Any) -> Self:
+        return replace(self, result=self.result.model_copy(update=changes))
+
+    def failed(self, failure: Failure, reproduce: str) -> Self:
+        return self.with_result(status="failed", failure=failure, reason=str(failure), reproduce=reproduce)
+
+    def dropped(self, reason: str) -> Self:
+        return self.with_result(status="dropped", reason=reason)
+
+    @property
+    def peaks(self) -> list[float]:
+        """Peak memory of each repeat, bytes."""
+        return [float(f.memory.peak) for f in self.footprints if f.memory is not None]
+
+    @property
+    def rough_ns(self) -> tuple[float, float]:
+        """Fastest and slowest of the first calls."""
+        calls = self.footprints[0].latencies_ns if self.footprints else ()
+        return (float(min(calls)), float(np.percentile(calls, 90))) if calls else (0.0, 0.0)
+
+
+def memory_resolution(baseline: Trial) -> float:
+    """The smallest difference in peak memory that means anything: what repeats of the baseline differ by, at least 1 MB."""
+    return max(MEMORY_FLOOR, max(baseline.peaks) - min(baseline.peaks)) if baseline.peaks else MEMORY_FLOOR
+
+
+def memory_ratio(trial: Trial, baseline: Trial) -> Interval | None:
+    """Peak over the baseline's; None where the platform cannot tell."""
+    if not trial.peaks or not baseline.peaks:
+        return None
+    return range_ratio(trial.peaks, baseline.peaks, memory_resolution(baseline))
+
+
+def accuracy_of(trial: Trial, baseline: Trial, task: Task) -> Accuracy:
+    """Metric and retained share, from the output shards of both."""
+    assert trial.check_folder is not None and baseline.check_folder is not None
+    labels = np.load(Path(task.evaluation.folder) / task.evaluation.labels, allow_pickle=False) if task.evaluation.labels else None
+    mine = open_array(shards(trial.check_folder)[task.output])
+    theirs = open_array(shards(baseline.check_folder)[task.output])
+    found = score(task.metric, mine, theirs, labels, task.k)
+    if trial.name == baseline.name and found.retained is not None:
+        return Accuracy(found.value, EXACTLY_ONE)
+    return found
+
+
+def find(trials: Sequence[Trial], name: str) -> Trial:
+    return next(t for t in trials if t.name == name)

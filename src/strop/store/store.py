@@ -1,0 +1,138 @@
+"""The store: builds shared by all runs, data shards, and runs with their candidates."""
+
+import contextlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+from strop.core.errors import StoreError
+from strop.core.noun import SCHEMA, Noun
+from strop.store import files
+
+N = TypeVar("N", bound=Noun)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON file of this schema.
+
+    Raises:
+        StoreError: damaged, or written by a newer Strop.
+    """
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, UnicodeDecodeError) as error:
+        raise StoreError(f"{path} is damaged: {error}", "remove it with its folder; it will be made again") from error
+    if not isinstance(value, dict) or value.pop("schema", 0) > SCHEMA:
+        raise StoreError(f"{path} was written by a newer Strop", "upgrade Strop, or use another --store")
+    return value
+
+
+def write_json(path: Path, value: dict[str, Any]) -> None:
+    files.write_text(path, json.dumps({"schema": SCHEMA, **value}, indent=1, ensure_ascii=False) + "\n")
+
+
+def load(path: Path, kind: type[N]) -> N | None:
+    """The noun stored at `path`, or None where it is not there."""
+    return kind.model_validate(read_json(path)) if path.exists() else None
+
+
+def save(path: Path, noun: Noun) -> None:
+    files.write_text(path, json.dumps({"schema": SCHEMA, **noun.model_dump(mode="json")}, ensure_ascii=False) + "\n")
+
+
+class Store:
+    """A folder, by default `.strop/`."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    @property
+    def runs(self) -> Path:
+        return self.root / "runs"
+
+    def once(self, area: str, key: str, make: Callable[[Path], None]) -> Path:
+        """The folder `area/key`, made by `make(draft)` where it is not there yet. Holds a lock while making."""
+        target = self.root / area / key
+        if target.exists():
+            return target
+        with files.lock(self.root / "locks" / f"{area}-{key[:32]}", wait=True, busy=""):
+            if not target.exists():
+                files.sweep(target.parent)
+                with files.whole_folder(target) as draft:
+                    make(draft)
+        return target
+
+    def run(self, name: str) -> "RunFolder":
+        return RunFolder(self.runs / name)
+
+    def list_runs(self) -> list["RunFolder"]:
+        """All runs, newest first."""
+        found = [RunFolder(path.parent) for path in self.runs.glob("*/run.json")]
+        return sorted(found, key=lambda run: -(run.folder / "run.json").stat().st_mtime)
+
+    def find_run(self, name: str) -> "RunFolder":
+        """The run of that name, or the only one that starts so.
+
+        Raises:
+            StoreError: none, or several.
+        """
+        matches = [run for run in self.list_runs() if run.name.startswith(name)]
+        exact = [run for run in matches if run.name == name]
+        if len(exact or matches) != 1:
+            what = "no run" if not matches else f"{len(matches)} runs"
+            raise StoreError(f"{what} named {name!r} in {self.root}", "`strop runs list` shows them")
+        return (exact or matches)[0]
+
+    def cache_bytes(self) -> int:
+        """Size of all builds and data shards."""
+        areas = [self.root / "build", self.root / "data"]
+        return sum(p.stat().st_size for area in areas for p in area.rglob("*") if p.is_file())
+
+    def prune(self) -> int:
+        """Remove all builds and data shards, return the bytes freed. Runs keep their reports and samples."""
+        freed = self.cache_bytes()
+        for area in ("build", "data", "locks"):
+            shutil.rmtree(self.root / area, ignore_errors=True)
+        return freed
+
+
+class RunFolder:
+    """One run: `run.json`, `events.jsonl`, `candidates/<name>/…`, `report.json`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
+
+    @contextlib.contextmanager
+    def hold(self) -> Iterator[None]:
+        """Exclusive use of this run."""
+        with files.lock(self.folder / "lock", wait=False, busy=f"run {self.name} is in progress in another process"):
+            yield
+
+    def candidate(self, name: str) -> Path:
+        return self.folder / "candidates" / name
+
+    def event(self, kind: str, **details: Any) -> None:
+        """Append one line to the journal, synced."""
+        line = json.dumps({"at": round(time.time(), 3), "event": kind, **details}, ensure_ascii=False)
+        path = self.folder / "events.jsonl"
+        with files.disk(path), path.open("a", encoding="utf-8") as f:
+            f.write(line + "\n")
+            f.flush()
+            os.fsync(f.fileno())
+
+    def finished(self) -> dict[str, Any] | None:
+        """The final report, or None while the run is not over."""
+        path = self.folder / "report.json"
+        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+    def remove(self) -> None:
+        with self.hold():
+            shutil.rmtree(self.folder, ignore_errors=True)

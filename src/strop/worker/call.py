@@ -1,0 +1,192 @@
+"""The parent's side of the process boundary: start a child, ask, wait, end it. See child/main.py for the protocol."""
+
+import contextlib
+import errno
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from shutil import rmtree
+from types import TracebackType
+from typing import Any, NamedTuple, Self
+
+import psutil
+
+from strop.core.errors import OutputError, WorkerCrash, WorkerError, WorkerFailure, WorkerMemory, WorkerTimeout
+
+CHILD = Path(__file__).parent / "child" / "main.py"
+DATA_WORK = Path(__file__).parent / "child" / "data.py"
+BUNDLE_WORK = Path(__file__).parent / "child" / "bundled.py"
+WAKE_S = 1.0
+"""The parent wakes on the child's answer, and at most this often to watch its memory and the clock."""
+LOG_TAIL_LINES = 20
+OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP)
+
+
+class Limits(NamedTuple):
+    """Wall-clock seconds for one request, and bytes of private memory for the process; None: no limit."""
+
+    seconds: float
+    memory_bytes: int | None = None
+
+
+class Waiting:
+    """Seconds spent waiting for children: what a run's time is, less this, is the parent's own overhead."""
+
+    seconds = 0.0
+
+
+def child_environment(scratch: str) -> dict[str, str]:
+    """The user's environment, less what would change the numbers or reach for the network."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("OMP_", "MKL_", "KMP_", "OPENBLAS_NUM"))}
+    quiet = {"TMPDIR": scratch, "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1", "HF_HUB_OFFLINE": "1", "CI": "1"}
+    return kept | quiet | {"STROP_PARENT": str(os.getpid()), "OMP_NUM_THREADS": "1"}
+
+
+class Child:
+    """A child process in a group of its own, with a scratch folder and a log.
+
+    Use as a context manager: leaving it ends the whole group and removes the scratch folder.
+    """
+
+    def __init__(self, work: Path, log: Path, limits: Limits, interpreter: str = sys.executable) -> None:
+        self.log, self.limits = log, limits
+        self.stopped = False
+        log.parent.mkdir(parents=True, exist_ok=True)
+        self._scratch = tempfile.mkdtemp(prefix="strop-")
+        self._log_file = log.open("ab")
+        self._log_start = self._log_file.tell()
+        self._buffer = b""
+        self._process = subprocess.Popen(
+            [interpreter, "-u", str(CHILD)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log_file,
+            cwd=self._scratch, env=child_environment(self._scratch), start_new_session=True,
+        )  # fmt: skip
+        self._ps = psutil.Process(self._process.pid)
+        try:
+            self.ask("start", work=str(work.absolute()), memory_limit=limits.memory_bytes)
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def ask(self, verb: str, seconds: float | None = None, **arguments: Any) -> dict[str, Any]:
+        """One request, one answer.
+
+        Raises:
+            WorkerCrash, WorkerTimeout, WorkerMemory, WorkerFailure: what became of the child.
+            OutputError: the child found the disk full.
+        """
+        begin = time.monotonic()
+        try:
+            self._send({"op": verb, **arguments})
+            answer = self._receive(begin + (seconds or self.limits.seconds))
+        finally:
+            Waiting.seconds += time.monotonic() - begin
+        if answer.pop("ok"):
+            return answer
+        if answer.get("errno") == errno.ENOSPC:
+            raise OutputError(f"disk full: {answer['message']}", "free some space; the same command goes on from here")
+        if answer["kind"] == "MemoryError" or "bad_alloc" in answer["message"] or "Failed to allocate" in answer["message"]:
+            raise WorkerMemory(f"ran out of its memory limit of {self._limit_text()}", log_tail=self.log_tail())
+        raise WorkerFailure(answer["kind"], answer["message"], answer.get("hint", ""), self.log_tail())
+
+    def call(self, function: str, seconds: float | None = None, **arguments: Any) -> Any:
+        """A function of the work module; arguments and result are plain JSON values."""
+        return self.ask("call", seconds, function=function, arguments=arguments)["result"]
+
+    def pause(self) -> None:
+        """SIGSTOP: for a runtime whose idle threads would spin."""
+        self._process.send_signal(signal.SIGSTOP)
+        self.stopped = True
+
+    def resume(self) -> None:
+        self._process.send_signal(signal.SIGCONT)
+        self.stopped = False
+
+    def log_tail(self) -> str:
+        """The last lines this child wrote."""
+        with self.log.open("rb") as f:
+            f.seek(self._log_start)
+            return "\n".join(f.read()[-8000:].decode(errors="replace").splitlines()[-LOG_TAIL_LINES:])
+
+    def close(self) -> None:
+        """Politely where it listens, else by SIGKILL to the whole group."""
+        process = self._process
+        if process.poll() is None and not self.stopped:
+            with contextlib.suppress(OSError, ValueError):
+                self._send({"op": "exit"})
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(0.5)
+        self._kill()
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                with contextlib.suppress(OSError):
+                    pipe.close()
+        self._log_file.close()
+        rmtree(self._scratch, ignore_errors=True)
+
+    def _kill(self) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+    def _send(self, request: Mapping[str, Any]) -> None:
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(json.dumps(request).encode() + b"\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            raise self._died() from None
+
+    def _receive(self, deadline: float) -> dict[str, Any]:
+        assert self._process.stdout is not None
+        handle = self._process.stdout.fileno()
+        while b"\n" not in self._buffer:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                self._kill()
+                raise WorkerTimeout(f"no answer within {self.limits.seconds:.0f} s: ended", log_tail=self.log_tail())
+            ready, _, _ = select.select([handle], [], [], min(left, WAKE_S))
+            if ready:
+                chunk = os.read(handle, 1 << 20)
+                if not chunk:
+                    raise self._died()
+                self._buffer += chunk
+            else:
+                self._watch_memory()
+        line, _, self._buffer = self._buffer.partition(b"\n")
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    def _watch_memory(self) -> None:
+        """Resident memory above the limit ends the child, whatever RLIMIT_DATA let pass."""
+        if self.limits.memory_bytes is None:
+            return
+        with contextlib.suppress(psutil.Error):
+            if self._ps.memory_info().rss > self.limits.memory_bytes:
+                self._kill()
+                raise WorkerMemory(f"grew beyond its memory limit of {self._limit_text()}: ended", log_tail=self.log_tail())
+
+    def _limit_text(self) -> str:
+        return f"{(self.limits.memory_bytes or 0) / 1e6:.0f} MB"
+
+    def _died(self) -> WorkerError:
+        code = self._process.wait()
+        how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+        return WorkerCrash(how, log_tail=self.log_tail(), killed=-code in OUTSIDE)
+

@@ -1,0 +1,108 @@
+"""The clock. A backend never reports its own latency: every duration in Strop is taken here. Stdlib only."""
+
+import gc
+import glob
+import os
+import time
+
+
+def _first_number(path, line, column):
+    try:
+        with open(path) as f:
+            for text in f:
+                if text.startswith(line):
+                    return int(text.split()[column].rpartition("=")[2])
+    except (OSError, ValueError, IndexError):
+        return None
+    return None
+
+
+def counters(energy_root="/sys/class/powercap"):
+    """This process's CPU time and switches, and the machine's steal, pressure and energy counters (None: no such)."""
+    switches = (None, None)
+    try:
+        import resource
+
+        usage = resource.getrusage(resource.RUSAGE_SELF)
+        switches = (usage.ru_nvcsw, usage.ru_nivcsw)
+    except ImportError:
+        pass
+    return {
+        "cpu_ns": time.process_time_ns(),
+        "voluntary": switches[0] or 0,
+        "involuntary": switches[1] or 0,
+        "steal": _first_number("/proc/stat", "cpu ", 8),
+        "pressure": _first_number("/proc/pressure/cpu", "some", 4),
+        "energy": package_energy(energy_root),
+    }
+
+
+def package_energy(root="/sys/class/powercap"):
+    """Sum of the RAPL packages' counters in microjoules, or None where they cannot be read."""
+    total, found = 0, False
+    for path in glob.glob(os.path.join(root, "intel-rapl:[0-9]*", "energy_uj")):
+        try:
+            with open(path) as f:
+                total, found = total + int(f.read()), True
+        except (OSError, ValueError):
+            return None
+    return total if found else None
+
+
+def _difference(before, after, key, scale=1):
+    return None if before[key] is None or after[key] is None else (after[key] - before[key]) * scale
+
+
+def block(call, first, runs):
+    """Run `call(i)` for i = first … first+runs, the first of them untimed: it finds caches that the other process left.
+
+    Returns the record of the block and the last output.
+    """
+    clock = time.perf_counter_ns
+    gc.collect()
+    gc.disable()
+    try:
+        output = call(first)
+        before = counters()
+        begin, latencies = clock(), []
+        for i in range(first + 1, first + 1 + runs):
+            start = clock()
+            output = call(i)
+            latencies.append(clock() - start)
+        wall = clock() - begin
+        after = counters()
+    finally:
+        gc.enable()
+    ticks = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
+    energy = _difference(before, after, "energy")
+    return {
+        "latencies_ns": latencies,
+        "wall_ns": wall,
+        "cpu_ns": after["cpu_ns"] - before["cpu_ns"],
+        "voluntary": after["voluntary"] - before["voluntary"],
+        "involuntary": after["involuntary"] - before["involuntary"],
+        "steal_ms": _difference(before, after, "steal", 1000 / ticks),
+        "pressure_us": _difference(before, after, "pressure"),
+        "energy_uj": energy if energy is None or energy >= 0 else None,
+    }, output
+
+
+def warm(call, cap_s=3.0, chunk_s=0.02):
+    """Run until a plateau: the median of a chunk of runs no longer falls by more than 2 % for three chunks on end.
+
+    Returns (runs, median of the last chunk in ns).
+    """
+    clock, runs, still, best = time.perf_counter_ns, 0, 0, None
+    deadline = clock() + int(cap_s * 1e9)
+    while True:
+        latencies, begin = [], clock()
+        while len(latencies) < 3 or clock() - begin < chunk_s * 1e9:
+            start = clock()
+            call(runs)
+            latencies.append(clock() - start)
+            runs += 1
+        middle = sorted(latencies)[len(latencies) // 2]
+        still = still + 1 if best is not None and middle > 0.98 * best else 0
+        best = middle if best is None else min(best, middle)
+        if still >= 3 or clock() > deadline:
+            return runs, middle

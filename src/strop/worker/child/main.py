@@ -1,0 +1,107 @@
+"""The child process. Run by path, stdlib only; numpy is imported once a tensor session opens.
+
+Protocol: one JSON object a line on stdin, one a line on (the original) stdout; file descriptor 1 then points at the
+log, so that whatever a framework prints cannot be mistaken for an answer.
+
+    -> {"op": "start", "work": "/path/to/work.py", "memory_limit": bytes or null}
+    -> {"op": "call", "function": "build", "arguments": {...}}          any function of work.py; JSON in, JSON out
+    -> {"op": "open", "artifact": path, "settings": {...}, "inputs": {name: npy}, "batch": n, "rotate": n,
+        "reference": {name: npy} or null, "seed": n}                    opens a session, runs one inference
+    -> {"op": "warm"}                                                   until a plateau
+    -> {"op": "block", "runs": n}                                       one timed block
+    -> {"op": "evaluate", "out": folder}                                every example, outputs as shards
+    -> {"op": "memory"}                                                 a sample of this process
+    -> {"op": "exit"}
+    <- {"ok": true, ...}  or  {"ok": false, "kind": exception type, "message": first line}
+
+The child dies with its parent: by PR_SET_PDEATHSIG where there is one, and because stdin then ends.
+"""
+
+import ctypes
+import importlib.util
+import json
+import os
+import signal
+import sys
+import traceback
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import limits  # noqa: E402
+
+
+def die_with_parent():
+    """Ask the kernel for SIGKILL when the parent is gone (Linux); elsewhere the end of stdin does it."""
+    if sys.platform.startswith("linux"):
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+        if os.getppid() != int(os.environ.get("STROP_PARENT", os.getppid())):
+            os._exit(1)  # it went between our start and the request
+
+
+class Child:
+    """Holds the loaded work module and at most one open session."""
+
+    def __init__(self):
+        self.work = None
+        self.session = None
+
+    def start(self, work, memory_limit=None):
+        limits.apply(memory_limit)
+        folder = os.path.dirname(os.path.abspath(work))
+        sys.path.insert(0, folder)
+        spec = importlib.util.spec_from_file_location("strop_work", work)
+        self.work = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(self.work)
+        return {}
+
+    def call(self, function, arguments):
+        return {"result": getattr(self.work, function)(**arguments)}
+
+    def open(self, **request):
+        import lane
+
+        self.session = lane.Lane(self.work, **request)
+        return self.session.opened
+
+    def warm(self):
+        return self.session.warm()
+
+    def block(self, runs):
+        return self.session.block(runs)
+
+    def evaluate(self, out):
+        return self.session.evaluate(out)
+
+    def memory(self):
+        import memory
+
+        return memory.sample(self.session.model_files if self.session else ())
+
+
+def serve():
+    answers = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
+    os.dup2(2, 1)
+    child = Child()
+    for line in sys.stdin:
+        request = json.loads(line)
+        verb = request.pop("op")
+        if verb == "exit":
+            break
+        try:
+            answer = {"ok": True, **getattr(child, verb)(**request)}
+        except MemoryError:
+            answer = {"ok": False, "kind": "MemoryError", "message": "out of memory"}
+        except BaseException as error:
+            if isinstance(error, (KeyboardInterrupt, SystemExit)):
+                raise
+            traceback.print_exc()
+            text = (str(error).strip() or type(error).__name__).splitlines()[0]
+            answer = {"ok": False, "kind": type(error).__name__, "message": text}
+            answer.update(hint=getattr(error, "hint", ""), errno=getattr(error, "errno", None))
+        sys.stderr.flush()
+        answers.write(json.dumps(answer) + "\n")
+        answers.flush()
+
+
+if __name__ == "__main__":
+    die_with_parent()
+    serve()

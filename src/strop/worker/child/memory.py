@@ -1,0 +1,51 @@
+"""What this process holds, from /proc (Linux). Stdlib only.
+
+`private` is anonymous memory, resident or swapped; `own_files` are resident pages of the model's own files. The sum is
+what the model costs; pages of shared libraries belong to whoever else maps them, and are left out. `peak` adds the
+excess of the highest resident size (VmHWM) over the present one. Elsewhere than on Linux all are None.
+"""
+
+import os
+import sys
+
+
+def reset_peak():
+    """Set the high-water mark back to the present size, so that importing the runtime does not count."""
+    try:
+        with open("/proc/self/clear_refs", "w") as f:
+            f.write("5")
+    except OSError:
+        pass
+
+
+def _status():
+    with open("/proc/self/status") as f:
+        return {k: v for k, _, v in (line.partition(":") for line in f)}
+
+
+def _kib(text):
+    return int(text.split()[0]) * 1024
+
+
+def own_file_pages(files):
+    """Resident bytes of mappings of these files."""
+    names, total, ours = {os.path.realpath(f) for f in files}, 0, False
+    with open("/proc/self/smaps") as f:
+        for line in f:
+            head = line.split(maxsplit=5)
+            if "-" in head[0] and len(head) >= 5 and not head[0].endswith(":"):
+                ours = len(head) == 6 and head[5].strip() in names
+            elif ours and line.startswith("Rss:"):
+                total += _kib(line.split(":")[1])
+    return total
+
+
+def sample(files=()):
+    """Bytes: private, own_files, peak (private plus own files at their highest), rss."""
+    if not sys.platform.startswith("linux"):
+        return {"private": None, "own_files": None, "peak": None, "rss": None}
+    status = _status()
+    private = _kib(status["RssAnon"]) + _kib(status.get("VmSwap", "0 kB"))
+    own = own_file_pages(files) if files else 0
+    excess = max(_kib(status["VmHWM"]) - _kib(status["VmRSS"]), 0)
+    return {"private": private, "own_files": own, "peak": private + own + excess, "rss": _kib(status["VmRSS"])}
