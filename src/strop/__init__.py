@@ -16,13 +16,24 @@ _PUBLIC = {
     "init": "strop.run.init",
     "list_backends": "strop.run.probe",
     "Store": "strop.store.store",
-    "load_outcome": "strop.report.document",
     "verify_bundle": "strop.bundle.verify",
     "infer_bundle": "strop.bundle.infer",
     "StropError": "strop.core.errors",
 }
 
-__all__ = ["__version__", *sorted(_PUBLIC)]  # pyright: ignore
+__all__ = [
+    "Store",
+    "StropError",
+    "__version__",
+    "bench",
+    "build",
+    "infer_bundle",
+    "init",
+    "list_backends",
+    "optimize",
+    "plan",
+    "verify_bundle",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -30,10 +30,17 @@ def infer_bundle(folder: str, inputs: str, output: str, log: str | None = None) 
     place = Path(log) if log else Path(output).with_suffix(".log")
     try:
         with Child(BUNDLE_WORK, place, Limits(SECONDS)) as child:
-            child.call("infer", folder=str(Path(folder).absolute()), inputs=str(Path(inputs).absolute()), output=str(Path(output).absolute()))
+            child.call(
+                "infer",
+                folder=str(Path(folder).absolute()),
+                inputs=str(Path(inputs).absolute()),
+                output=str(Path(output).absolute()),
+            )
     except WorkerFailure as error:
         kind = DataError if error.kind in ("DataError", "ValueError", "InvalidArgument") else BundleError
-        raise kind(f"{folder}: {error.message}", f"inputs: {json.dumps({i.name: list(i.shape) for i in manifest.inputs})}") from error
+        raise kind(
+            f"{folder}: {error.message}", f"inputs: {json.dumps({i.name: list(i.shape) for i in manifest.inputs})}"
+        ) from error
     except WorkerError as error:
         raise BundleError(f"{folder}: {error.message}", f"see {place}") from error
     if log is None:

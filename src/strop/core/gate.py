@@ -103,9 +103,7 @@ NEEDS = {
 }
 
 
-def judge(
-    gates: Sequence[Gate], figures: Mapping[str, Interval], failure: str | None, missing: Mapping[str, str]
-) -> Verdict:
+def judge(gates: Sequence[Gate], figures: Mapping[str, Interval], failure: str | None, missing: Mapping[str, str]) -> Verdict:
     """The verdict on one candidate.
 
     Args:

@@ -20,9 +20,9 @@ MAX_EXCLUDED = 0.5
 """With more of the quads disturbed than this there is no number, only INCONCLUSIVE."""
 PRESSURE_LIMIT = 0.10
 STEAL_LIMIT = 0.05
-STEAL_TICK_MS = 10.0
-CPU_SHARE = {True: 0.90, False: 0.85}
-"""How far CPU time over wall time may fall short: of 1 at one thread, of this session's own usual at several."""
+CPU_ALONE, CPU_SHARED = 0.90, 0.75
+"""How far CPU time over wall time may fall short of the usual, at one thread and at several: the kernel books the time of
+threads on other cores by ticks of some milliseconds, which a short block sees as noise."""
 PERCENTILE_SAMPLES = {50: 1, 90: 64, 95: 130, 99: 662}
 """Samples a percentile needs before it is printed (MLPerf LoadGen's early-stopping counts)."""
 
@@ -59,11 +59,14 @@ def _t_cdf(t: float, freedom: int) -> float:
     return 0.5 + area / 2
 
 
-def midmean(values: Sequence[float] | Floats) -> float:
-    """Mean of the middle half: nearly as exact as the mean, and deaf to a spike."""
-    ordered = np.sort(np.asarray(values, dtype=float))
-    cut = len(ordered) // 4
-    return float(ordered[cut : len(ordered) - cut].mean())
+def median_error(values: Sequence[float]) -> float:
+    """Standard error of a median, from the order statistics around it (McKean & Schrader 1984); 0 for a single value."""
+    count = len(values)
+    if count < 2:
+        return 0.0
+    ordered = sorted(values)
+    reach = max(1, round((count + 1) / 2 - 1.96 * math.sqrt(count / 4)))
+    return (ordered[count - reach] - ordered[reach - 1]) / (2 * 1.96)
 
 
 def block_latency(block: Block) -> float:
@@ -79,29 +82,31 @@ def quad_log_ratio(quad: Quad) -> float:
     return sum(logs["A"]) / 2 - sum(logs["B"]) / 2
 
 
-def usual_parallelism(pairs: Sequence[Pair]) -> dict[Side, float]:
-    """CPU time over wall time that each side reaches when undisturbed: the 90th percentile over its blocks."""
-    shares: dict[Side, list[float]] = {"A": [], "B": []}
-    for pair in pairs:
-        for quad in pair.quads:
-            for block in quad.blocks:
-                shares[block.side].append(block.cpu_ns / max(block.wall_ns, 1))
-    return {side: float(np.percentile(values, 90)) if values else 0.0 for side, values in shares.items()}
+def parallelism(quad: Quad, side: Side) -> float:
+    """CPU time over wall time of one side's two blocks."""
+    blocks = [b for b in quad.blocks if b.side == side]
+    return sum(b.cpu_ns for b in blocks) / max(sum(b.wall_ns for b in blocks), 1)
 
 
-def disturbed(quad: Quad, threads: dict[Side, int], usual: dict[Side, float]) -> str | None:
+def usual_parallelism(pairs: Sequence[Pair], side: Side, threads: int) -> float:
+    """What a side's parallelism is when nobody disturbs it: 1 at one thread, else its median, at most its threads."""
+    if threads == 1:
+        return 1.0
+    shares = [parallelism(quad, side) for pair in pairs for quad in pair.quads]
+    return min(float(threads), float(np.median(shares))) if shares else 0.0
+
+
+def disturbed(quad: Quad, usual: dict[Side, float]) -> str | None:
     """Why a quad is excluded, or None. By steal, pressure and lost CPU time; never by its latency."""
     wall_ns = sum(block.wall_ns for block in quad.blocks)
     steal = [block.steal_ms for block in quad.blocks if block.steal_ms is not None]
     pressure = [block.pressure_us for block in quad.blocks if block.pressure_us is not None]
-    if sum(steal) >= 2 * STEAL_TICK_MS and sum(steal) * 1e6 > STEAL_LIMIT * wall_ns:
+    if sum(steal) * 1e6 > STEAL_LIMIT * wall_ns:
         return "steal"
     if sum(pressure) * 1e3 > PRESSURE_LIMIT * wall_ns:
         return "pressure"
-    for block in quad.blocks:
-        alone = threads[block.side] == 1
-        expected = 1.0 if alone else usual[block.side]
-        if block.cpu_ns / max(block.wall_ns, 1) < CPU_SHARE[alone] * expected:
+    for side, share in usual.items():
+        if parallelism(quad, side) < (CPU_ALONE if share == 1.0 else CPU_SHARED) * share:
             return "cpu"
     return None
 
@@ -110,7 +115,11 @@ class Ratios:
     """The kept quads of a comparison, as log-ratios per pair of processes, and what was left out and why."""
 
     def __init__(self, pairs: Sequence[Pair]) -> None:
-        usual = usual_parallelism(pairs)
+        threads = pairs[0].threads if pairs else (1, 1)
+        usual: dict[Side, float] = {
+            "A": usual_parallelism(pairs, "A", threads[0]),
+            "B": usual_parallelism(pairs, "B", threads[1]),
+        }
         self.per_pair: list[list[float]] = []
         self.kept: list[Quad] = []
         self.reasons: dict[str, int] = {}
@@ -119,7 +128,7 @@ class Ratios:
             logs: list[float] = []
             for quad in pair.quads:
                 self.total += 1
-                reason = disturbed(quad, {"A": pair.threads[0], "B": pair.threads[1]}, usual)
+                reason = disturbed(quad, usual)
                 if reason is None:
                     logs.append(quad_log_ratio(quad))
                     self.kept.append(quad)
@@ -145,7 +154,8 @@ class Ratios:
 def ratio_interval(per_pair: Sequence[Sequence[float]], looks: int = 1, level: float = LEVEL) -> Interval:
     """t-interval over pairs of processes, exponentiated.
 
-    Every process has a bias of its own, so the pair, not the quad, is the unit. The variance of a pair's figure is
+    Every process has a bias of its own, so the pair, not the quad, is the unit; its figure is the median of its quads,
+    since a neighbour on the same core slows a block by half and more, now and then. The variance of a pair's figure is
     taken from the spread between pairs, and never below what the quads within the pairs imply: three pairs that
     agree by luck would else give an interval that is too narrow.
 
@@ -154,26 +164,14 @@ def ratio_interval(per_pair: Sequence[Sequence[float]], looks: int = 1, level: f
         looks: planned looks; each is given an equal part of the error (Bonferroni).
         level: confidence over all looks together.
     """
-    figures = [midmean(logs) for logs in per_pair]
+    figures = [float(np.median(logs)) for logs in per_pair]
     count = len(figures)
     between = float(np.var(figures, ddof=1))
-    within = float(np.mean([_midmean_variance(logs) for logs in per_pair]))
+    within = float(np.mean([median_error(logs) ** 2 for logs in per_pair]))
     error = math.sqrt(max(between, within) / count)
     half = t_quantile(1 - (1 - level) / (2 * looks), count - 1) * error
     centre = float(np.mean(figures))
     return Interval(value=math.exp(centre), low=math.exp(centre - half), high=math.exp(centre + half), level=level)
-
-
-def _midmean_variance(logs: Sequence[float]) -> float:
-    """Variance of a midmean, from the winsorised spread (Tukey & McLaughlin 1963); 0 for a single value."""
-    count = len(logs)
-    if count < 2:
-        return 0.0
-    ordered = np.sort(np.asarray(logs, dtype=float))
-    cut = count // 4
-    clipped = np.clip(ordered, ordered[cut], ordered[count - 1 - cut])
-    kept = count - 2 * cut
-    return float(np.var(clipped, ddof=1)) * (count - 1) / (kept * max(kept - 1, 1))
 
 
 def latencies(quads: Sequence[Quad], side: Side) -> Floats:
@@ -192,25 +190,41 @@ def tail_percentile(samples: int) -> int | None:
     return max(fit, default=None)
 
 
+BINS = 4096
+
+
 def tail_ratio(quads: Sequence[Quad], percentile: int, seed: int = 0, draws: int = 400) -> Interval | None:
-    """(candidate's tail / its median) over (baseline's tail / its median), interval by resampling quads jointly."""
-    sides: tuple[Side, Side] = ("A", "B")
-    spread = {side: [latencies([quad], side) for quad in quads] for side in sides}
+    """(candidate's tail / its median) over (baseline's tail / its median), interval by resampling quads jointly.
 
-    def figure(chosen: NDArray[np.int64]) -> float:
-        tail, middle = {}, {}
-        for side in sides:
-            pooled = np.concatenate([spread[side][i] for i in chosen])
-            middle[side], tail[side] = np.percentile(pooled, [50, percentile])
-        return float((tail["B"] / middle["B"]) / (tail["A"] / middle["A"]))
-
+    Calls are counted in 4,096 log-spaced bins per quad, so that a draw is a weighted sum of histograms.
+    """
     if len(quads) < 4:
         return None
+    sides: tuple[Side, Side] = ("A", "B")
+    logs = {side: [np.log(latencies([quad], side)) for quad in quads] for side in sides}
+    low = min(float(part.min()) for parts in logs.values() for part in parts)
+    high = max(float(part.max()) for parts in logs.values() for part in parts) + 1e-9
+    edges = np.linspace(low, high, BINS + 1)
+    counts = {side: np.array([np.histogram(part, edges)[0] for part in parts], dtype=float) for side, parts in logs.items()}
     rng = np.random.default_rng(seed)
-    drawn = [figure(rng.integers(0, len(quads), len(quads))) for _ in range(draws)]
-    low, high = np.percentile(drawn, [2.5, 97.5])
-    value = figure(np.arange(len(quads)))
-    return Interval(value=value, low=min(float(low), value), high=max(float(high), value))
+    weights = np.vstack([np.ones(len(quads)), rng.multinomial(len(quads), np.full(len(quads), 1 / len(quads)), draws)])
+
+    def spread(side: Side) -> Floats:
+        """log(tail / median) for each row of weights."""
+        total = np.cumsum(weights @ counts[side], axis=1)
+        total /= total[:, -1:]
+        tail, middle = ((total < share).sum(axis=1) for share in (percentile / 100, 0.5))
+        return np.asarray((tail - middle) * (high - low) / BINS)
+
+    ratios = np.exp(spread("B") - spread("A"))
+    value = float(ratios[0])
+    ends = np.percentile(ratios[1:], [2.5, 97.5])
+    return Interval(value=value, low=min(float(ends[0]), value), high=max(float(ends[1]), value))
+
+
+def product(one: Interval, other: Interval) -> Interval:
+    """Product of two independent ratio figures; half-widths add in quadrature on the log scale."""
+    return combine(one, Interval(value=1 / other.value, low=1 / other.high, high=1 / other.low))
 
 
 def combine(numerator: Interval, denominator: Interval) -> Interval:

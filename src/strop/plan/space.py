@@ -11,7 +11,12 @@ from strop.core.task import Task
 
 
 def offers(
-    backends: Mapping[str, Backend], model: Model, target: Target, task: Task, only: Sequence[str] = (), names: Sequence[str] = ()
+    backends: Mapping[str, Backend],
+    model: Model,
+    target: Target,
+    task: Task,
+    only: Sequence[str] = (),
+    names: Sequence[str] = (),
 ) -> list[Offer]:
     """All offers of the backends that run or convert this kind of model.
 
@@ -26,7 +31,9 @@ def offers(
     for name in only:
         if name not in backends:
             raise ConfigError(f"unknown backend {name!r}", f"installed: {', '.join(backends)}")
-    asked = [b for b in backends.values() if model.artifact.kind in b.runs and (not only or b.name in only or b.name == model.reader)]
+    asked = [
+        b for b in backends.values() if model.artifact.kind in b.runs and (not only or b.name in only or b.name == model.reader)
+    ]
     found = [offer for backend in asked for offer in backend.offer(model, target, task)]
     recipes = [o.recipe for o in found if o.recipe is not None]
     known = [r.name for r in recipes]
@@ -70,5 +77,7 @@ def retuned(recipe: Recipe, variants: Sequence[Recipe], tuned: Recipe) -> list[R
         if settings not in seen:
             seen.append(settings)
             suffix = variant.name.partition("-")[2] or "plain"
-            found.append(recipe.model_copy(update={"name": f"{recipe.name}+{suffix}", "settings": settings, "follows_baseline": False}))
+            found.append(
+                recipe.model_copy(update={"name": f"{recipe.name}+{suffix}", "settings": settings, "follows_baseline": False})
+            )
     return found

@@ -20,7 +20,8 @@ def _head(outcome: Outcome) -> str:
     return f"# {name}: {outcome.outcome}\n\n" + "  \n".join(three_lines(outcome)) + (f"\n{notes}" if notes else "")
 
 
-def _cells(outcome: Outcome, result: Result) -> list[str]:
+def cells(outcome: Outcome, result: Result) -> list[str]:
+    """One candidate as a row of the table."""
     timing = result.timing
     stage = {"search": "search", "confirmation": "confirmed"}[timing.stage] if timing else ""
     mark = "**" if outcome.chosen is not None and result.name == outcome.chosen.name else ""
@@ -40,7 +41,11 @@ def ordered(outcome: Outcome) -> list[Result]:
     chosen = outcome.chosen
 
     def key(result: Result) -> tuple[bool, bool, float]:
-        return (chosen is None or result.name != chosen.name, result.speedup is None, -(result.speedup.value if result.speedup else 0))
+        return (
+            chosen is None or result.name != chosen.name,
+            result.speedup is None,
+            -(result.speedup.value if result.speedup else 0),
+        )
 
     return sorted(outcome.results, key=key)
 
@@ -58,7 +63,7 @@ def _table(outcome: Outcome) -> str:
         "Speed-up is over the tuned baseline, paired, with its 95 % interval; only *confirmed* figures decide. "
         "Memory is the peak over the baseline's."
     )
-    return f"## Candidates\n\n{text}\n\n" + table(HEAD, [_cells(outcome, r) for r in ordered(outcome)])
+    return f"## Candidates\n\n{text}\n\n" + table(HEAD, [cells(outcome, r) for r in ordered(outcome)])
 
 
 def _gates(outcome: Outcome) -> str:
@@ -81,25 +86,33 @@ def _frontier(outcome: Outcome) -> str:
 
 
 def _left_out(outcome: Outcome) -> str:
-    rows = [[r.name, r.status, r.reason] for r in outcome.results if r.status in ("failed", "dropped", "duplicate", "not reached")]
+    rows = [
+        [r.name, r.status, r.reason] for r in outcome.results if r.status in ("failed", "dropped", "duplicate", "not reached")
+    ]
     rows += [[o.name, "not offered", o.reason] for o in outcome.offers if not o.offered]
     text = "## Left out, and why\n\n" + table(["recipe", "status", "reason"], rows) if rows else ""
     for result in outcome.results:
         if result.failure is not None:
             tail = result.failure.log_tail.strip() or "(its log is empty)"
-            text += f"\n\n### {result.name}: how it failed\n\n{result.failure}\n\nReproduce: `{result.reproduce}`\n\n```\n{tail}\n```"
+            text += (
+                f"\n\n### {result.name}: how it failed\n\n{result.failure}\n\nReproduce: `{result.reproduce}`\n\n```\n{tail}\n```"
+            )
     return text
 
 
 def _baseline(outcome: Outcome) -> str:
-    lines = [f"The denominator of every speed-up is `{outcome.baseline}`: the given model, unquantized, under the settings found best."]
+    lines = [
+        f"The denominator of every speed-up is `{outcome.baseline}`: the given model, unquantized, under the settings found best."
+    ]
     if outcome.as_is is not None:
         speed = ratio(outcome.result(outcome.as_is).speedup, "×")
         lines.append(f"As its runtime runs it by default (`{outcome.as_is}`) it has {speed} the tuned baseline's speed.")
     if outcome.against_as_is is not None:
         lines.append(f"The choice over the model as it runs today: {ratio(outcome.against_as_is, '×')}.")
     if outcome.against_best_unquantized is not None:
-        lines.append(f"Over the best unquantized candidate (`{outcome.best_unquantized}`): {ratio(outcome.against_best_unquantized, '×')}.")
+        lines.append(
+            f"Over the best unquantized candidate (`{outcome.best_unquantized}`): {ratio(outcome.against_best_unquantized, '×')}."
+        )
     for batch, timing in outcome.batches.items():
         lines.append(f"At batch {batch}: {ratio(timing.speedup, '×')}.")
     return "## Against what\n\n" + "  \n".join(lines)
@@ -115,7 +128,9 @@ def _made(outcome: Outcome) -> str:
     ]
     if chosen is not None and chosen.confirmation is not None:
         c = chosen.confirmation
-        lines.append(f"- {chosen.name}: {c.pairs} pairs of processes, {c.quads} quads kept, {c.excluded:.0%} left out; samples in `{c.samples}`.")
+        lines.append(
+            f"- {chosen.name}: {c.pairs} pairs of processes, {c.quads} quads kept, {c.excluded:.0%} left out; samples in `{c.samples}`."
+        )
     small = _small(outcome)
     spent = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in outcome.timing.items())
     return "## How the numbers were made\n\n" + "\n".join([*lines, *small, f"- Time spent: {spent}."])

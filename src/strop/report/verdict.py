@@ -41,7 +41,7 @@ def three_lines(outcome: Outcome) -> tuple[str, str, str]:
     accuracy = "accuracy unmeasured" if chosen.retained is None else f"{percent(chosen.retained)} of the accuracy kept"
     memory = f"{ratio(chosen.memory_ratio)} of the memory" if chosen.memory_ratio is not None else "memory unmeasured"
     second = "; ".join(part for part in (speed, over, accuracy, memory) if part) + "."
-    return first, second, _mind(outcome, chosen)
+    return first, second, _mind(chosen)
 
 
 def settings(result: Result) -> str:
@@ -50,7 +50,7 @@ def settings(result: Result) -> str:
     return ", ".join(pairs) or "default settings"
 
 
-def _mind(outcome: Outcome, chosen: Result) -> str:
+def _mind(chosen: Result) -> str:
     missed = [r for r in (chosen.verdict.results if chosen.verdict else ()) if r.result != "PASS"]
     if not missed:
         return "Every gate passed."
@@ -64,7 +64,9 @@ def short(result: GateResult) -> str:
 
 def _nearest(outcome: Outcome) -> str:
     """The candidate that fails the fewest musts, and what it fails."""
-    judged = [(r, [g for g in r.verdict.results if g.gate.kind == "must" and g.result != "PASS"]) for r in outcome.results if r.verdict]
+    judged = [
+        (r, [g for g in r.verdict.results if g.gate.kind == "must" and g.result != "PASS"]) for r in outcome.results if r.verdict
+    ]
     near = [entry for entry in judged if entry[0].status == "measured"]
     if not near:
         return "No candidate could be measured."

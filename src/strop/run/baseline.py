@@ -9,14 +9,14 @@ from strop.core.errors import BaselineError, BudgetError
 from strop.core.metrics import better_than_chance
 from strop.core.model import Model
 from strop.core.recipe import Offer, Recipe
-from strop.core.statistics import combine
+from strop.core.statistics import combine, product
 from strop.core.task import Task
 from strop.core.verdict import EXACTLY_ONE, Interval
 from strop.plan.space import by_role
 from strop.run.building import build
 from strop.run.checking import check, footprint, open_array, shards, subject
 from strop.run.context import CONFIRM_SHARE, PACK_S, Run
-from strop.run.pairing import pair_seconds
+from strop.run.pairing import quad_seconds
 from strop.run.screen import admit, retime
 from strop.run.timing import SEARCH_QUADS
 from strop.run.trial import Trial, accuracy_of, memory_ratio
@@ -34,12 +34,25 @@ def tune(run: Run, model: Model, task: Task, found: Sequence[Offer]) -> tuple[Tr
     """
     reference = establish(run, model, task, by_role(found, "reference")[0])
     require_budget(run, reference)
-    trials = [reference]
-    for recipe in by_role(found, "baseline-variant"):
-        trials.append(admit(run, model, task, recipe, reference, trials))
-    tuned = best_of(reference, trials)
-    run.emit("baseline-tuned", recipe=tuned.name)
-    return rebase(reference, tuned, trials, task)
+    trials, champion = [reference], reference
+    over_reference = {reference.name: EXACTLY_ONE}
+    for recipe in variants_within(run, found):
+        trial = admit(run, model, task, recipe, champion, trials)
+        trials.append(trial)
+        speedup = trial.result.speedup
+        if speedup is None:
+            continue
+        over_reference[trial.name] = product(speedup, over_reference[champion.name])
+        if trial.alive and speedup.value > 1.0:  # by value: a denominator that is too slow would flatter every candidate
+            champion = trial
+    run.emit("baseline-tuned", recipe=champion.name)
+    return rebase(champion, trials, over_reference, task)
+
+
+def variants_within(run: Run, found: Sequence[Offer]) -> list[Recipe]:
+    """The variants that a baseline may come from; the runtime's defaults among them only if they keep the budget."""
+    as_is = by_role(found, "as-is") if run.target.threads == run.target.cores else []
+    return [*by_role(found, "baseline-variant"), *as_is]
 
 
 def establish(run: Run, model: Model, task: Task, recipe: Recipe) -> Trial:
@@ -92,8 +105,9 @@ def minimum_budget(run: Run, reference: Trial) -> float:
     """Seconds below which no honest answer is possible: what is spent, one candidate, a small confirmation, packing."""
     assert reference.check is not None
     slow = reference.rough_ns[1]
-    pair = pair_seconds((slow, slow), LEAST_QUADS, START_S)
-    one = reference.check.seconds + 3 * START_S + pair_seconds((slow, slow), SEARCH_QUADS, START_S)
+    quad = quad_seconds((slow, slow))
+    pair = START_S + LEAST_QUADS * quad
+    one = reference.check.seconds + 3 * START_S + SEARCH_QUADS * quad
     confirmation = 2 * LEAST_PAIRS * pair
     return run.budget.spent + PACK_S + max(one + confirmation, confirmation / CONFIRM_SHARE / 2)
 
@@ -107,30 +121,16 @@ def require_budget(run: Run, reference: Trial) -> None:
         )
 
 
-def best_of(reference: Trial, trials: Sequence[Trial]) -> Trial:
-    """The fastest variant among those surely faster than the reference, else the reference."""
-
-    def faster(trial: Trial) -> Interval | None:
-        speedup = trial.result.speedup
-        return speedup if trial.alive and speedup is not None and speedup.low > 1.0 else None
-
-    better = [(speedup.value, trial) for trial in trials if (speedup := faster(trial)) is not None]
-    return max(better, key=lambda entry: entry[0])[1] if better else reference
-
-
-def rebase(reference: Trial, tuned: Trial, trials: Sequence[Trial], task: Task) -> tuple[Trial, list[Trial]]:
-    """Every variant's figures over the tuned one instead of the reference."""
-    base = tuned.result.speedup
-    assert base is not None
+def rebase(tuned: Trial, trials: Sequence[Trial], over_reference: dict[str, Interval], task: Task) -> tuple[Trial, list[Trial]]:
+    """Every variant's figures over the tuned one; each was timed against the champion of its turn."""
     moved = []
     for trial in trials:
+        after = trial
         if trial.name == tuned.name:
-            search = trial.result.search.model_copy(update={"speedup": EXACTLY_ONE}) if trial.result.search else None
             found = accuracy_of(trial, trial, task)
-            moved.append(trial.with_result(search=search, memory_ratio=EXACTLY_ONE, retained=found.retained))
-        elif trial.alive and tuned.name != reference.name and trial.result.speedup is not None:
-            moved.append(retime(trial, combine(trial.result.speedup, base)).with_result(memory_ratio=memory_ratio(trial, tuned)))
-        else:
-            moved.append(trial)
+            after = retime(trial, EXACTLY_ONE).with_result(memory_ratio=EXACTLY_ONE, retained=found.retained)
+        elif trial.name in over_reference:
+            speedup = combine(over_reference[trial.name], over_reference[tuned.name])
+            after = retime(trial, speedup).with_result(memory_ratio=memory_ratio(trial, tuned))
+        moved.append(after)
     return next(t for t in moved if t.name == tuned.name), moved
-

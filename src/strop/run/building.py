@@ -81,13 +81,21 @@ def build_step(
 
     def make(draft: Path) -> None:
         seconds = min(run.request.time_limit_s, max(1.0, run.budget.left_for_search()))
-        arguments = {"step": step.model_dump(mode="json"), "artifact": artifact.path, "out_dir": str(draft), "data": data}
+        arguments = {
+            "step": step.model_dump(mode="json"),
+            "artifact": artifact.path,
+            "out_dir": str(draft),
+            "data": data,
+        }
         with run.child(backend, run.log(recipe), seconds) as child:
             name = child.call("build", **arguments)
         made = sorted(str(p.relative_to(draft)) for p in draft.rglob("*") if p.is_file())
         if name not in made:
             raise WorkerFailure("EmptyHanded", f"step {step.name!r} ended well but wrote no {name!r}")
-        write_json(draft / RESULT, {"file": name, "files": made, "kind": step.produces, "digest": files.digest_files(draft, made)})
+        write_json(
+            draft / RESULT,
+            {"file": name, "files": made, "kind": step.produces, "digest": files.digest_files(draft, made)},
+        )
 
     folder = once_or_again(run, key, make)
     result = read_json(folder / RESULT)

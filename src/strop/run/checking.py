@@ -155,7 +155,10 @@ def fault(folder: Path, found: Check, expected: Path | None) -> tuple[str, str] 
             return "shape", f"output {name!r} is missing, or has no row for each example"
         want, got = open_array(path), open_array(folder / found.shards[name])
         if got.shape != want.shape:
-            return "shape", f"output {name!r} has shape {list(got.shape[1:])} an example, the baseline's {list(want.shape[1:])}"
+            return (
+                "shape",
+                f"output {name!r} has shape {list(got.shape[1:])} an example, the baseline's {list(want.shape[1:])}",
+            )
         if got.dtype != want.dtype:
             return "dtype", f"output {name!r} is {got.dtype}, the baseline's {want.dtype}"
         if got.dtype.kind == "f" and bool((~np.isfinite(got) & np.isfinite(want)).any()):

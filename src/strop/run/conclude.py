@@ -42,7 +42,7 @@ def conclude(
             memory_resolution_bytes=memory_resolution(tuned),
         ),
         environment=environment(run.target, list(run.backends.values()), run.request.seed), timing=run.spent(),
-        notes=tuple([*run.kept, *_warnings(noise)]), batches=_batches(run, task, tuned, chosen),
+        notes=(*run.kept, *_warnings(noise)), batches=_batches(run, task, tuned, chosen),
     )  # fmt: skip
 
 
@@ -53,9 +53,10 @@ def _half_width(figure: Interval | None) -> float | None:
 def _warnings(noise: Timing) -> list[str]:
     figure = noise.speedup
     if figure is None:
-        return [f"The machine was too busy to time: {noise.excluded:.0%} of the A/A quads were disturbed. Run again when it is quiet."]
+        return [f"The machine was too busy to time: {noise.excluded:.0%} of the A/A quads were disturbed."]
     if not figure.low <= 1.0 <= figure.high:
-        return [f"The baseline against itself gave {figure.value:.3f} [{figure.low:.3f}, {figure.high:.3f}]: distrust small differences."]
+        shown = f"{figure.value:.3f} [{figure.low:.3f}, {figure.high:.3f}]"
+        return [f"The baseline against itself gave {shown}: distrust small differences."]
     return []
 
 
@@ -86,7 +87,12 @@ def pareto(results: Sequence[Result]) -> list[str]:
         return EXACTLY_ONE if figure is not None and figure.low <= 1.0 <= figure.high else figure
 
     figures = {
-        r.name: Figures(r.speedup, settled(r.retained), settled(r.memory_ratio), settled(r.timing.energy_ratio if r.timing else None))
+        r.name: Figures(
+            r.speedup,
+            settled(r.retained),
+            settled(r.memory_ratio),
+            settled(r.timing.energy_ratio if r.timing else None),
+        )
         for r in results
         if r.status == "measured" and r.speedup is not None and r.candidate.recipe.role != "as-is"
     }
@@ -107,5 +113,5 @@ def _batches(run: Run, task: Task, tuned: Trial, chosen: Trial | None) -> dict[i
         except WorkerError as error:
             run.note(f"Batch {batch} could not be measured: {error.message}.")
             continue
-        found[batch] = timing_of(pairs, "confirmation", run.folder.candidate(chosen.name) / place, looks=1)
+        found[batch] = timing_of(pairs, "confirmation", run.folder.candidate(chosen.name) / place)
     return found

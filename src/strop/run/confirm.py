@@ -4,18 +4,20 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
+import numpy as np
+
 from strop.core.candidate import Timing
 from strop.core.choose import Contender, score
 from strop.core.errors import WorkerError
 from strop.core.gate import judge
 from strop.core.measurement import Pair
 from strop.core.model import Model
-from strop.core.statistics import LOOKS, midmean
+from strop.core.statistics import LOOKS
 from strop.core.verdict import EXACTLY_ONE, Gate, Interval, Verdict
 from strop.run.building import failure_of, write_reproduce
 from strop.run.checking import footprint
 from strop.run.context import Run
-from strop.run.pairing import Stopwatch, pair_seconds, plan_quads
+from strop.run.pairing import plan_quads, quad_seconds
 from strop.run.screen import refuse_baseline_failure
 from strop.run.timing import measure, timing_of
 from strop.run.trial import Trial, memory_ratio
@@ -23,8 +25,12 @@ from strop.run.trial import Trial, memory_ratio
 MOST_FINALISTS = 3
 PAIRS = 5
 LEAST_PAIRS = 3
-QUADS = (12, 24)
-"""Quads a pair: at least, and at most where calls are so long that a p99 needs more of them."""
+QUADS = (12, 40)
+"""Quads a pair: at least, and at most."""
+PAIR_S = 1.5
+"""Seconds that a pair's quads may take, unless calls are so long that a p99 needs more of them."""
+START_S = 1.0
+"""Seconds to start and warm two processes, for planning; a model's own loading time is added."""
 REPEATS = 3
 """Processes that memory is measured in."""
 TIMED = ("speedup", "tail_ratio", "latency_ms")
@@ -49,7 +55,7 @@ def plan_confirmation(left_s: float, finalists: int, quads: int, pair_s: float, 
     """
     for count in range(finalists, 0, -1):
         for pairs in range(PAIRS, LEAST_PAIRS - 1, -1):
-            for size in sorted({quads, QUADS[0], 8, 6, 4}, reverse=True):
+            for size in sorted({quads, 24, QUADS[0], 8, 6, 4}, reverse=True):
                 comparison = pairs * (pair_s + size * quad_s)
                 if size <= quads and (count + 1) * comparison <= left_s:
                     return Plan(count, pairs, size, (count + 2) * comparison <= left_s)
@@ -84,17 +90,16 @@ def contender_of(trial: Trial, rank: int) -> Contender | None:
 
 def typical(trial: Trial) -> float:
     """A rough latency, ns, from what is known already."""
-    return midmean(trial.footprints[0].latencies_ns) if trial.footprints and trial.footprints[0].latencies_ns else 1e6
+    return float(np.median(trial.footprints[0].latencies_ns)) if trial.footprints and trial.footprints[0].latencies_ns else 1e6
 
 
 def confirm(run: Run, model: Model, baseline: Trial, finalists: Sequence[Trial]) -> tuple[list[Trial], Timing]:
     """Fresh comparisons of every finalist, then the baseline against itself (A/A)."""
-    watch = Stopwatch()
-    slowest = max([typical(t) for t in finalists], default=typical(baseline))
-    latency = (typical(baseline), slowest)
-    quads = plan_quads((typical(baseline), *[typical(t) for t in finalists]), PAIRS, *QUADS)
-    quad_s = pair_seconds(latency, 1, 0.0)
-    plan = plan_confirmation(run.budget.left(), len(finalists), quads, watch.start_s(), quad_s)
+    latency = (typical(baseline), max([typical(t) for t in finalists], default=typical(baseline)))
+    fastest = min([typical(t) for t in finalists], default=typical(baseline))
+    quads = plan_quads((typical(baseline), fastest), PAIRS, PAIR_S, *QUADS)
+    loading = sum(f.memory.load_s for t in (baseline, *finalists[:1]) for f in t.footprints[:1] if f.memory is not None)
+    plan = plan_confirmation(run.budget.left(), len(finalists), quads, START_S + loading, quad_seconds(latency))
     run.emit("confirmation-planned", **plan._asdict())
     done = [_confirm_one(run, model, baseline, trial, plan) for trial in finalists[: plan.finalists]]
     with run.spending("noise"):
@@ -120,7 +125,11 @@ def _confirm_one(run: Run, model: Model, baseline: Trial, trial: Trial, plan: Pl
         refuse_baseline_failure(error, baseline)
         return trial.failed(failure_of("timing", error), write_reproduce(run, trial.candidate.recipe, model))
     trial = replace(trial, pairs=tuple(pairs)).with_result(confirmation=timing)
-    shown = timing.speedup and [round(timing.speedup.low, 4), round(timing.speedup.value, 4), round(timing.speedup.high, 4)]
+    shown = timing.speedup and [
+        round(timing.speedup.low, 4),
+        round(timing.speedup.value, 4),
+        round(timing.speedup.high, 4),
+    ]
     run.emit("confirmed", candidate=trial.name, speedup=shown)
     return trial
 
@@ -151,7 +160,7 @@ def _self_comparison(run: Run, baseline: Trial, plan: Plan) -> Timing:
     assert baseline.subject is not None
     run.tell("confirming", candidate="the baseline against itself")
     pairs = measure(run, baseline.subject, baseline.subject, "confirmation", range(plan.pairs), plan.quads, folder="self")
-    return timing_of(pairs, "confirmation", run.folder.candidate(baseline.name) / "self", looks=1)
+    return timing_of(pairs, "confirmation", run.folder.candidate(baseline.name) / "self")
 
 
 def figures_of_timing(timing: Timing | None) -> dict[str, Interval]:

@@ -22,7 +22,7 @@ from strop.store.store import save
 from strop.worker.call import BUNDLE_WORK, Child
 
 MARK = ".strop-output"
-RUNNER_PAIRS, RUNNER_QUADS = 3, 6
+RUNNER_PAIRS, RUNNER_QUADS = 3, 12
 SLOWER_RUNNER = 0.95
 
 
@@ -98,21 +98,31 @@ def require_same_answers(run: Run, outcome: Outcome, bundle: Path) -> None:
         with np.load(got, allow_pickle=False) as answers:
             for name, path in measured.items():
                 if name not in answers or not np.allclose(answers[name], open_array(path), rtol=1e-4, atol=1e-5, equal_nan=True):
-                    raise BundleError(f"the bundle answers {name!r} otherwise than the session that was measured", "please report this")
+                    raise BundleError(
+                        f"the bundle answers {name!r} otherwise than the session that was measured",
+                        "please report this",
+                    )
 
 
 def note_runner_speed(run: Run, outcome: Outcome, bundle: Path) -> Outcome:
     """The bundle's runner, timed against the session that was measured: what was benchmarked is what is shipped."""
     assert outcome.chosen is not None
     session = subject(run, outcome.chosen.candidate, outcome.task)
-    runner = session._replace(name="bundle", work=BUNDLE_WORK, artifact=str((bundle / "infer.py").absolute()), log=run.folder.folder / "bundle.log")
+    runner = session._replace(
+        name="bundle",
+        work=BUNDLE_WORK,
+        artifact=str((bundle / "infer.py").absolute()),
+        log=run.folder.folder / "bundle.log",
+    )
     if run.budget.left() < 10:
         return outcome
     pairs = measure(run, session, runner, "confirmation", range(RUNNER_PAIRS), RUNNER_QUADS)
-    figure = timing_of(pairs, "confirmation", "", looks=1).speedup
+    figure = timing_of(pairs, "confirmation", "").speedup
     if figure is None:
         text = "The bundle's runner could not be timed: the machine was too busy."
     else:
-        text = f"The bundle's runner has {figure.value:.3f} [{figure.low:.3f}, {figure.high:.3f}] of the measured session's speed."
+        text = (
+            f"The bundle's runner has {figure.value:.3f} [{figure.low:.3f}, {figure.high:.3f}] of the measured session's speed."
+        )
         text += " It is slower than what was measured." if figure.high < SLOWER_RUNNER else ""
     return outcome.model_copy(update={"notes": (*outcome.notes, text)})

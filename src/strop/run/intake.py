@@ -72,7 +72,14 @@ def read_task(run: Run, model: Model) -> Task:
             raise DataError("calibration data or labels without evaluation data", "give --data too")
         data = _generate(run, model)
         run.note("No data were given: inputs are generated, accuracy is unmeasured, the outcome at most provisional.")
-        return Task(evaluation=data, calibration=None, metric="unmeasured", output=_output(run, model), k=request.k, workload=batches)
+        return Task(
+            evaluation=data,
+            calibration=None,
+            metric="unmeasured",
+            output=_output(run, model),
+            k=request.k,
+            workload=batches,
+        )
     evaluation = _shards(run, model, Path(request.data), labelled=True)
     if request.calibration is not None:
         calibration = _shards(run, model, Path(request.calibration), labelled=False)
@@ -85,7 +92,10 @@ def read_task(run: Run, model: Model) -> Task:
         )
     fixed = model.fixed_batch or 1
     if evaluation.count % fixed or calibration.count < fixed:
-        raise DataError(f"{evaluation.count} evaluation examples do not fill the model's fixed batch of {fixed}", "give a multiple of it")
+        raise DataError(
+            f"{evaluation.count} evaluation examples do not fill the model's fixed batch of {fixed}",
+            "give a multiple of it",
+        )
     return Task(
         evaluation=evaluation, calibration=calibration, metric=_metric(run, evaluation), output=_output(run, model),
         k=request.k, workload=batches,
@@ -114,7 +124,10 @@ def _batches(run: Run, model: Model) -> Workload:
     fixed = model.fixed_batch
     if fixed is not None:
         if run.request.batches not in ((1,), (fixed,)):
-            raise DataError(f"the model has a fixed batch of {fixed}, --batch asks for {run.request.batches}", f"use --batch {fixed}")
+            raise DataError(
+                f"the model has a fixed batch of {fixed}, --batch asks for {run.request.batches}",
+                f"use --batch {fixed}",
+            )
         return Workload(batches=(fixed,))
     return Workload(batches=run.request.batches)
 
@@ -125,7 +138,14 @@ def _specs(model: Model) -> list[dict[str, Any]]:
 
 def _dataset(folder: Path, key: str, generated: bool = False) -> Dataset:
     raw = read_json(folder / "data.json")
-    return Dataset(digest=key, folder=str(folder), count=raw["count"], inputs=raw["inputs"], labels=raw["labels"], generated=generated)
+    return Dataset(
+        digest=key,
+        folder=str(folder),
+        count=raw["count"],
+        inputs=raw["inputs"],
+        labels=raw["labels"],
+        generated=generated,
+    )
 
 
 def paths(data: Dataset) -> dict[str, Any]:
@@ -160,7 +180,12 @@ def _shards(run: Run, model: Model, source: Path, labelled: bool) -> Dataset:
         kind = "numbers" if request.metric in ("mae", "spearman") else "classes"
     names = sorted(p.name for p in source.iterdir() if p.suffix == ".npy") if source.is_dir() else [source.name]
     bytes_digest = files.digest_files(source if source.is_dir() else source.parent, names)
-    arguments = {"specs": _specs(model), "mapping": request.mapping, "labels": request.labels if labelled else None, "label_kind": kind}
+    arguments = {
+        "specs": _specs(model),
+        "mapping": request.mapping,
+        "labels": request.labels if labelled else None,
+        "label_kind": kind,
+    }
     key = files.digest_json({"data": bytes_digest, "version": PRODUCED_VERSION, "labelled": labelled, **arguments})
 
     def make(draft: Path) -> None:
@@ -216,4 +241,3 @@ def _generate(run: Run, model: Model) -> Dataset:
         _work(run, "generate", out=str(draft), **arguments)
 
     return _dataset(run.store.once("data", key, make), key, generated=True)
-

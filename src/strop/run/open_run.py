@@ -40,7 +40,10 @@ def opened(request: Request, observer: Observer) -> Iterator[tuple[Run, Model]]:
     with folder.hold():
         run = Run(request, store, folder, found, target, observer)
         if not (folder.folder / "run.json").exists():
-            write_json(folder.folder / "run.json", {"request": request.model_dump(mode="json"), "host": target.host, "strop": strop.__version__})
+            write_json(
+                folder.folder / "run.json",
+                {"request": request.model_dump(mode="json"), "host": target.host, "strop": strop.__version__},
+            )
         run.emit("run-opened", run=folder.name, resumed=(folder.folder / "candidates").exists())
         yield run, model
 

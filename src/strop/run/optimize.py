@@ -87,7 +87,8 @@ def plan(model: str, *, config: str | None = None, **flags: Any) -> list[Offer]:
 def search(run: Run, model: Model, task: Task, found: Sequence[Offer], baseline: Trial, trials: list[Trial]) -> list[Trial]:
     """Every candidate as far as it deserves, then the best one under the other thread settings."""
     recipes = [follow(r, baseline.candidate.recipe) for r in by_role(found, "candidate")]
-    for recipe in [*by_role(found, "as-is"), *recipes]:
+    tried = {t.name for t in trials}
+    for recipe in [r for r in [*by_role(found, "as-is"), *recipes] if r.name not in tried]:
         trials = [*trials, _next(run, model, task, recipe, baseline, trials)]
     best = select([t for t in trials if t.candidate.recipe.steps], baseline, run.request.weights, most=1)
     variants = [*by_role(found, "reference"), *by_role(found, "baseline-variant")]

@@ -1,8 +1,8 @@
 """Paired timing: baseline and candidate in fresh processes, short blocks in turn, one runs while the other sleeps."""
 
+import os
 import random
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self
 
@@ -14,7 +14,8 @@ from strop.core.statistics import tail_percentile
 from strop.store.store import load, save
 from strop.worker.call import Child, Limits
 
-BLOCK_S = 0.040
+BLOCK_S = 0.010
+"""Short: a neighbour's disturbance lasts some 30 ms, so that a short quad is whole inside or outside of it."""
 MIN_RUNS = 3
 MOST_RUNS = 4000
 ROTATE = 32
@@ -52,8 +53,8 @@ def open_request(subject: Subject) -> dict[str, Any]:
 class Seat:
     """One side of a pair: opens its process when its turn comes, and leaves it for good or between turns."""
 
-    def __init__(self, subject: Subject, limits: Limits) -> None:
-        self.subject, self.limits = subject, limits
+    def __init__(self, subject: Subject, limits: Limits, cores: Sequence[int]) -> None:
+        self.subject, self.limits, self.cores = subject, limits, cores
         self.child: Child | None = None
         self.median_ns = 0
         self.warmup_runs = 0
@@ -64,14 +65,24 @@ class Seat:
     def __exit__(self, *_: object) -> None:
         self.leave()
 
-    def open(self) -> Child:
+    def launch(self) -> None:
+        """Start the process and have it load; `settle` waits for it, so that two can load at once."""
         self.leave()
-        self.child = Child(self.subject.work, self.subject.log, self.limits)
-        self.child.ask("open", **open_request(self.subject))
+        self.child = Child(self.subject.work, self.subject.log, self.limits, cores=self.cores)
+        self.child.post("open", **open_request(self.subject))
+
+    def settle(self) -> Child:
+        """Loaded, warm to its plateau, and asleep."""
+        assert self.child is not None
+        self.child.collect()
         warmed = self.child.ask("warm")
         self.median_ns, self.warmup_runs = max(1, warmed["median_ns"]), warmed["runs"]
         self.rest()
         return self.child
+
+    def open(self) -> Child:
+        self.launch()
+        return self.settle()
 
     def rest(self) -> None:
         if self.subject.spins and self.child is not None:
@@ -94,6 +105,17 @@ class Seat:
         return Block(side=side, **raw)
 
 
+def cores_for(threads: int, index: int) -> list[int]:
+    """The cores of a process: as many as it has threads, the same for both sides, another choice in the next pair.
+
+    Where each side keeps to a core of its own, what is measured is the cores: their neighbours on the host differ.
+    """
+    if not hasattr(os, "sched_getaffinity"):
+        return []
+    allowed = sorted(os.sched_getaffinity(0))
+    return [allowed[(index + i) % len(allowed)] for i in range(min(threads, len(allowed)))]
+
+
 def fit_together(a: Subject, b: Subject, limit: int | None) -> bool:
     """Whether both fit in the memory that is free, with some to spare."""
     available = psutil.virtual_memory().available if limit is None else min(limit, psutil.virtual_memory().available)
@@ -109,11 +131,13 @@ def run_pair(a: Subject, b: Subject, index: int, quads: int, seed: int, limits: 
     rng = random.Random(f"{seed}-{index}-{b.name}")
     together = fit_together(a, b, cap)
     mode: Literal["side by side", "one at a time"] = "side by side" if together else "one at a time"
-    with Seat(a, limits) as seat_a, Seat(b, limits) as seat_b:
+    with Seat(a, limits, cores_for(a.threads, index)) as seat_a, Seat(b, limits, cores_for(b.threads, index)) as seat_b:
         seats: dict[Side, Seat] = {"A": seat_a, "B": seat_b}
         if together:
-            _guarded(a, seat_a.open)
-            _guarded(b, seat_b.open)
+            for seat in seats.values():
+                _guarded(seat.subject, seat.launch)
+            for seat in seats.values():
+                _guarded(seat.subject, seat.settle)
         done = [_quad(rng, seats, together) for _ in range(quads)]
         warmups = (seat_a.warmup_runs, seat_b.warmup_runs)
     return Pair(index=index, mode=mode, threads=(a.threads, b.threads), seed=seed, warmup_runs=warmups, quads=tuple(done))
@@ -158,33 +182,15 @@ def pair_from(folder: Path, a: Subject, b: Subject, index: int, quads: int, seed
     return pair
 
 
-def plan_quads(latency_ns: tuple[float, float], pairs: int, least: int, most: int) -> int:
-    """Quads a pair needs so that `pairs` pairs hold enough calls of each side for a p99 (662)."""
+def quad_seconds(latency_ns: tuple[float, float]) -> float:
+    """Estimated time of one quad: two blocks of each side, and the untimed call that each begins with."""
+    return sum(2 * (max(BLOCK_S, MIN_RUNS * ns / 1e9) + ns / 1e9) for ns in latency_ns)
+
+
+def plan_quads(latency_ns: tuple[float, float], pairs: int, seconds: float, least: int, most: int) -> int:
+    """Quads of a pair: what fits `seconds`, and enough that `pairs` pairs hold calls for a p99 (662 of each side)."""
     runs = min(max(MIN_RUNS, round(BLOCK_S * 1e9 / max(ns, 1))) for ns in latency_ns)
-    quads = least
+    quads = max(least, int(seconds / quad_seconds(latency_ns)))
     while quads < most and tail_percentile(2 * runs * quads * pairs) != 99:
         quads += 1
-    return quads
-
-
-def pair_seconds(latency_ns: tuple[float, float], quads: int, start_s: float) -> float:
-    """Estimated time of one pair: two starts and warm-ups, and the quads."""
-    blocks = sum(2 * max(BLOCK_S, (MIN_RUNS + 1) * ns / 1e9) for ns in latency_ns)
-    return start_s + quads * blocks
-
-
-class Stopwatch:
-    """Mean of what pairs took to start, measured as a run goes on; it sizes plans under a budget."""
-
-    def __init__(self) -> None:
-        self.seconds: list[float] = []
-
-    def time(self, action: Callable[[], Pair]) -> Pair:
-        begin = time.monotonic()
-        pair = action()
-        walls = sum(b.wall_ns for q in pair.quads for b in q.blocks) / 1e9
-        self.seconds.append(max(0.0, time.monotonic() - begin - walls))
-        return pair
-
-    def start_s(self) -> float:
-        return sum(self.seconds) / len(self.seconds) if self.seconds else 1.5
+    return min(quads, most)

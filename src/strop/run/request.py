@@ -111,7 +111,9 @@ def read_config(path: Path | None, beside: Path) -> tuple[Config, Path]:
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
-        raise ConfigError(f"{found}: {key}: {first['msg']}, found {first['input']!r}", "`strop init MODEL` writes a commented one") from None
+        raise ConfigError(
+            f"{found}: {key}: {first['msg']}, found {first['input']!r}", "`strop init MODEL` writes a commented one"
+        ) from None
 
 
 def parse_budget(text: str | None) -> float | None:
@@ -176,7 +178,9 @@ def make_request(model: str, config_path: str | None = None, **flags: Any) -> Re
         metric(name)
     kinds: tuple[Kind, Kind] = ("must", "goal")
     texts: dict[Kind, list[str]] = {kind: list(pick(kind, getattr(config.gates, kind))) for kind in kinds}
-    gates = assemble([parse_gate(t, kind) for kind in kinds for t in texts[kind]], bool(pick("strict", config.gates.strict) or False))
+    gates = assemble(
+        [parse_gate(t, kind) for kind in kinds for t in texts[kind]], bool(pick("strict", config.gates.strict) or False)
+    )
     batches = tuple(pick("batches", config.task.batches) or (1,))
     if any(b < 1 for b in batches) or len(set(batches)) != len(batches):
         raise UsageError(f"--batch {batches}: batch sizes are different whole numbers above 0", "for example --batch 1 --batch 8")
@@ -193,5 +197,3 @@ def make_request(model: str, config_path: str | None = None, **flags: Any) -> Re
         backends=tuple(pick("backends", config.backends.only)), recipes=tuple(pick("recipes", config.backends.recipes)),
         budget_s=parse_budget(flags.get("budget")), **simple,
     )  # fmt: skip
-
-

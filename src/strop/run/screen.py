@@ -150,7 +150,8 @@ def refuse_baseline_failure(error: WorkerError, baseline: Trial) -> None:
     """
     if getattr(error, "strop_subject", None) == baseline.name:
         raise BaselineError(
-            f"the baseline {baseline.name!r} failed while it was timed: {error.message}", "see its log in the run's folder"
+            f"the baseline {baseline.name!r} failed while it was timed: {error.message}",
+            "see its log in the run's folder",
         ) from error
 
 
@@ -174,5 +175,3 @@ def retime(trial: Trial, speedup: Interval) -> Trial:
     """The same trial with its search figure over another baseline."""
     search = trial.result.search or Timing(stage="search", speedup=None)
     return trial.with_result(search=search.model_copy(update={"speedup": speedup}))
-
-

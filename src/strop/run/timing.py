@@ -10,21 +10,35 @@ import numpy as np
 from strop.core.candidate import Timing
 from strop.core.measurement import Pair
 from strop.core.statistics import (
-    LOOKS, Ratios, block_latency, latencies, percentiles, ratio_interval, t_quantile, tail_percentile, tail_ratio,
+    LOOKS,
+    Ratios,
+    latencies,
+    median_error,
+    percentiles,
+    ratio_interval,
+    t_quantile,
+    tail_percentile,
+    tail_ratio,
 )  # fmt: skip
 from strop.core.verdict import Interval
 from strop.run.context import Run
 from strop.run.pairing import Subject, pair_from
 
 SEARCH_PAIRS = 3
-SEARCH_QUADS = 6
+SEARCH_QUADS = 12
 PROCESS_BIAS = 0.02
 """How far one process may lie off by layout alone: four times what was seen, for decisions from a single pair."""
 
 
 def measure(
-    run: Run, a: Subject, b: Subject, stage: Literal["search", "confirmation"], pairs: range, quads: int,
-    stop: Callable[[Sequence[Pair]], bool] = lambda _: False, folder: str | None = None,
+    run: Run,
+    a: Subject,
+    b: Subject,
+    stage: Literal["search", "confirmation"],
+    pairs: range,
+    quads: int,
+    stop: Callable[[Sequence[Pair]], bool] = lambda _: False,
+    folder: str | None = None,
 ) -> list[Pair]:
     """Pairs of fresh processes, those measured before in this run included; ends early where `stop` says so.
 
@@ -71,8 +85,8 @@ def search_interval(ratios: Ratios) -> Interval | None:
     if len(ratios.per_pair) >= SEARCH_PAIRS:
         return ratio_interval(ratios.per_pair)
     logs = [value for pair in ratios.per_pair for value in pair]
-    centre = float(np.mean(logs))
-    error = float(np.std(logs, ddof=1)) / math.sqrt(len(logs)) if len(logs) > 1 else 0.1
+    centre = float(np.median(logs))
+    error = median_error(logs) if len(logs) > 1 else 0.1
     half = t_quantile(0.995, max(1, len(logs) - 1)) * error + PROCESS_BIAS
     return Interval(value=math.exp(centre), low=math.exp(centre - half), high=math.exp(centre + half), level=0.99)
 
@@ -90,11 +104,3 @@ def energy_ratio(pairs: Sequence[Pair]) -> Interval | None:
         if logs:
             per_pair.append(logs)
     return ratio_interval(per_pair) if len(per_pair) >= SEARCH_PAIRS else None
-
-
-def typical_ns(pairs: Sequence[Pair]) -> tuple[float, float]:
-    """Median of the blocks' latencies, baseline and candidate, ns."""
-    found = {side: [block_latency(b) for p in pairs for q in p.quads for b in q.blocks if b.side == side] for side in ("A", "B")}
-    return float(np.median(found["A"])), float(np.median(found["B"]))
-
-

@@ -80,7 +80,9 @@ def memory_ratio(trial: Trial, baseline: Trial) -> Interval | None:
 def accuracy_of(trial: Trial, baseline: Trial, task: Task) -> Accuracy:
     """Metric and retained share, from the output shards of both."""
     assert trial.check_folder is not None and baseline.check_folder is not None
-    labels = np.load(Path(task.evaluation.folder) / task.evaluation.labels, allow_pickle=False) if task.evaluation.labels else None
+    labels = (
+        np.load(Path(task.evaluation.folder) / task.evaluation.labels, allow_pickle=False) if task.evaluation.labels else None
+    )
     mine = open_array(shards(trial.check_folder)[task.output])
     theirs = open_array(shards(baseline.check_folder)[task.output])
     found = score(task.metric, mine, theirs, labels, task.k)

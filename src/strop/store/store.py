@@ -48,7 +48,7 @@ class Store:
     """A folder, by default `.strop/`."""
 
     def __init__(self, root: Path) -> None:
-        self.root = root
+        self.root = root.absolute()
 
     @property
     def runs(self) -> Path:

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from shutil import rmtree
 from types import TracebackType
@@ -55,9 +55,17 @@ class Child:
     Use as a context manager: leaving it ends the whole group and removes the scratch folder.
     """
 
-    def __init__(self, work: Path, log: Path, limits: Limits, interpreter: str = sys.executable) -> None:
+    def __init__(
+        self, work: Path, log: Path, limits: Limits, interpreter: str = sys.executable, cores: Sequence[int] = ()
+    ) -> None:
+        """Start it, and ask it to load its work module; the answer is awaited with the first request.
+
+        Args:
+            cores: CPUs it may run on; empty: wherever its parent may.
+        """
         self.log, self.limits = log, limits
         self.stopped = False
+        self._owed = 0
         log.parent.mkdir(parents=True, exist_ok=True)
         self._scratch = tempfile.mkdtemp(prefix="strop-")
         self._log_file = log.open("ab")
@@ -69,7 +77,9 @@ class Child:
         )  # fmt: skip
         self._ps = psutil.Process(self._process.pid)
         try:
-            self.ask("start", work=str(work.absolute()), memory_limit=limits.memory_bytes)
+            if cores and hasattr(os, "sched_setaffinity"):
+                os.sched_setaffinity(self._process.pid, cores)
+            self.post("start", work=str(work.absolute()), memory_limit=limits.memory_bytes)
         except BaseException:
             self.close()
             raise
@@ -91,10 +101,23 @@ class Child:
             WorkerCrash, WorkerTimeout, WorkerMemory, WorkerFailure: what became of the child.
             OutputError: the child found the disk full.
         """
+        self.post(verb, **arguments)
+        return self.collect(seconds)
+
+    def post(self, verb: str, **arguments: Any) -> None:
+        """A request whose answer is collected later."""
+        self._send({"op": verb, **arguments})
+        self._owed += 1
+
+    def collect(self, seconds: float | None = None) -> dict[str, Any]:
+        """The answer to the last request; earlier ones must have gone well."""
         begin = time.monotonic()
         try:
-            self._send({"op": verb, **arguments})
-            answer = self._receive(begin + (seconds or self.limits.seconds))
+            while True:
+                answer = self._receive(begin + (seconds or self.limits.seconds))
+                self._owed -= 1
+                if not self._owed or not answer["ok"]:
+                    break
         finally:
             Waiting.seconds += time.monotonic() - begin
         if answer.pop("ok"):
@@ -130,8 +153,10 @@ class Child:
         if process.poll() is None and not self.stopped:
             with contextlib.suppress(OSError, ValueError):
                 self._send({"op": "exit"})
+                begin = time.monotonic()
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     process.wait(0.5)
+                Waiting.seconds += time.monotonic() - begin
         self._kill()
         for pipe in (process.stdin, process.stdout):
             if pipe is not None:
@@ -189,4 +214,3 @@ class Child:
         code = self._process.wait()
         how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
         return WorkerCrash(how, log_tail=self.log_tail(), killed=-code in OUTSIDE)
-

@@ -19,7 +19,13 @@ class ModelError(Exception):
 
 
 def probe():
-    return {"works": True, "why_not": "", "versions": {"numpy": runner.np.__version__}, "devices": ["CPU"], "python": sys.version.split()[0]}
+    return {
+        "works": True,
+        "why_not": "",
+        "versions": {"numpy": runner.np.__version__},
+        "devices": ["CPU"],
+        "python": sys.version.split()[0],
+    }
 
 
 def inspect(path):

@@ -44,7 +44,11 @@ def describe(path):
         "depthwise": sum(_is_depthwise(n, shapes) for n in graph.node),
         "bounds": _bounds(graph, shapes),
         "precision": _precision(graph, kinds),
-        "traits": {"ir_version": model.ir_version, "listed_initializers": listed, "folds": _reshaped_weights(graph, shapes)},
+        "traits": {
+            "ir_version": model.ir_version,
+            "listed_initializers": listed,
+            "folds": _reshaped_weights(graph, shapes),
+        },
         "notes": [f"{listed} weights are listed as inputs (an old-style file)"] if listed else [],
     }
 
@@ -197,7 +201,14 @@ def _bounds(graph, shapes):
 
 def _precision(graph, kinds):
     ops = {n.op_type for n in graph.node}
-    if ops & {"QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "MatMulInteger", "ConvInteger", "QLinearConv"}:
+    if ops & {
+        "QuantizeLinear",
+        "DequantizeLinear",
+        "DynamicQuantizeLinear",
+        "MatMulInteger",
+        "ConvInteger",
+        "QLinearConv",
+    }:
         return "int8"
     if "MatMulNBits" in ops:
         return "int4"

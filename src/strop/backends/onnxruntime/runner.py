@@ -45,4 +45,3 @@ class Session:
 def open(path, settings):
     """A session on the model at `path` with these settings."""
     return Session(path, settings)
-

@@ -60,13 +60,10 @@ def _quantized(model: Model, target: Target, task: Task) -> Iterator[Offer]:
     yield from _weight_only(model)
 
 
-def _prepare() -> Step:
-    return Step(stage="convert", builder=NAME, name="prepare", consumes="onnx", produces="onnx")
-
-
-def _recipe(name: str, steps: Sequence[Step], safety: int, precision: str = "int8") -> Recipe:
+def _recipe(name: str, steps: Sequence[Step], safety: int, precision: str = "int8", fuse: bool = True) -> Recipe:
+    first = Step(stage="convert", builder=NAME, name="prepare", consumes="onnx", produces="onnx", params={"fuse": fuse})
     return Recipe(
-        name=name, runtime=NAME, steps=(_prepare(), *steps), precision=precision, safety=safety,
+        name=name, runtime=NAME, steps=(first, *steps), precision=precision, safety=safety,
         settings={"graph": "all"}, follows_baseline=True,
     )  # fmt: skip
 
@@ -86,7 +83,14 @@ def _static(model: Model, target: Target, task: Task) -> Iterator[Offer]:
             params=params, calibration=True,
         )  # fmt: skip
 
-    def static(name: str, reason: str, safety: int, method: str = "MinMax", samples: int = SAMPLES, **params: str | bool | list[str]) -> Offer:
+    def static(
+        name: str,
+        reason: str,
+        safety: int,
+        method: str = "MinMax",
+        samples: int = SAMPLES,
+        **params: str | bool | list[str],
+    ) -> Offer:
         settings: Params = {
             "activation": "uint8", "weight": "int8", "per_channel": True, "exclude": "none", "reduce_range": not vnni,
             **params,
@@ -101,7 +105,12 @@ def _static(model: Model, target: Target, task: Task) -> Iterator[Offer]:
     if batch == 1:
         reason = "as int8-static, the tenth of the nodes that lose most left in floating point"
         yield static("int8-static-fragile", reason, 3, exclude="fragile")
-    yield static("int8-static-tensor", "one scale a tensor: for graphs whose weights cannot be split by channel", 5, per_channel=False)
+    yield static(
+        "int8-static-tensor",
+        "one scale a tensor: for graphs whose weights cannot be split by channel",
+        5,
+        per_channel=False,
+    )
     if transformer:
         reason = "matrix products only: the rest of a transformer loses more accuracy than it gains time"
         yield static("int8-static-matmul", reason, 3, operators=["MatMul", "Gemm"])
@@ -143,7 +152,7 @@ def _weight_only(model: Model) -> Iterator[Offer]:
         params: Params = {"bits": bits, "block_size": 32}
         step = Step(stage="quantize", builder=NAME, name="quantize_weights", consumes="onnx", produces="onnx", params=params)
         name = f"int{bits}-weights"
-        recipe = _recipe(name, [step], 3 if bits == 8 else 5, precision=f"int{bits}")
+        recipe = _recipe(name, [step], 3 if bits == 8 else 5, precision=f"int{bits}", fuse=False)
         yield Offer(name=name, reason=f"MatMul weights in INT{bits}, arithmetic in floating point: for memory", recipe=recipe)
 
 

@@ -3,6 +3,7 @@
 Every step returns the name of the file to go on with, relative to the folder of `out`.
 """
 
+import json
 import os
 
 import numpy as np
@@ -34,8 +35,11 @@ class Feeds(CalibrationDataReader):
         return {n: np.ascontiguousarray(s[row : row + self.batch]) for n, s in self.shards.items()}
 
 
-def prepare(artifact, out, data):
-    """Cleans the graph for quantisation: old-style inputs, opset ≥ 13, shapes inferred, constants folded."""
+def prepare(artifact, out, data, fuse=True):
+    """Cleans the graph for quantisation: old-style inputs, opset ≥ 13, shapes inferred, constants folded.
+
+    fuse: also ONNX Runtime's basic fusions, which make a Gemm of MatMul and Add (weight-only steps want the MatMul).
+    """
     model = onnx.load(artifact)
     weights = {i.name for i in model.graph.initializer}
     kept = [v for v in model.graph.input if v.name not in weights]
@@ -49,26 +53,29 @@ def prepare(artifact, out, data):
     save(model, clean)
     external = os.path.getsize(clean) + sum(os.path.getsize(p) for p in [clean + ".data"] if os.path.exists(p)) > LARGE
     options = {"save_as_external_data": True, "external_data_location": "model.data"} if external else {}
+    options["skip_optimization"] = not fuse
     try:
         quant_pre_process(clean, out, **options)
     except Exception as error:  # "Incomplete symbolic shape inference": transformers; or an operator it cannot follow
         print(f"symbolic shape inference failed ({error}); going on without it")
         quant_pre_process(clean, out, skip_symbolic_shape=True, **options)
-    _drop_listed_inputs(out)
+    _tidy(out)
     for leftover in (clean, clean + ".data"):
         if os.path.exists(leftover):
             os.remove(leftover)
     return os.path.basename(out)
 
 
-def _drop_listed_inputs(path):
+def _tidy(path):
+    """Weights out of the inputs, and a name for every node, so that one can be left out by name."""
     model = onnx.load(path, load_external_data=False)
     weights = {i.name for i in model.graph.initializer}
-    if any(v.name in weights for v in model.graph.input):
-        kept = [v for v in model.graph.input if v.name not in weights]
-        del model.graph.input[:]
-        model.graph.input.extend(kept)
-        onnx.save(model, path)
+    kept = [v for v in model.graph.input if v.name not in weights]
+    del model.graph.input[:]
+    model.graph.input.extend(kept)
+    for number, node in enumerate(model.graph.node):
+        node.name = node.name or f"{node.op_type}_{number}"
+    onnx.save(model, path)
 
 
 def save(model, path):
@@ -94,13 +101,15 @@ def quantize_static(artifact, out, data, activation, weight, per_channel, exclud
     """Static INT8, QDQ, from the ranges beside the model. `exclude`: "none" or "fragile"."""
     kinds = {"uint8": QuantType.QUInt8, "int8": QuantType.QInt8}
     ranges = os.path.join(os.path.dirname(artifact), RANGES)
+    with open(ranges) as f:
+        method = CalibrationMethod[json.load(f)["calibration_method"]["value"].rpartition(".")[2]]
 
     def quantize(path, nodes):
         ort_quantize_static(
             artifact, path, None, quant_format=QuantFormat.QDQ, activation_type=kinds[activation],
             weight_type=kinds[weight], per_channel=per_channel, reduce_range=reduce_range, nodes_to_exclude=nodes,
-            op_types_to_quantize=operators, calibration_cache_path=ranges, extra_options={"CalibMovingAverage": False},
-            use_external_data_format=os.path.getsize(artifact) > LARGE,
+            op_types_to_quantize=operators, calibration_cache_path=ranges, calibrate_method=method,
+            extra_options={"CalibMovingAverage": False}, use_external_data_format=os.path.getsize(artifact) > LARGE,
         )  # fmt: skip
 
     quantize(out, [])
@@ -115,7 +124,9 @@ def quantize_static(artifact, out, data, activation, weight, per_channel, exclud
 def fragile_nodes(float_model, quantized_model, data, examples=8):
     """The tenth of the quantised nodes (at least one) at whose output the signal-to-noise ratio falls the most."""
     from onnxruntime.quantization.qdq_loss_debug import (
-        collect_activations, create_activation_matching, modify_model_output_intermediate_tensors,
+        collect_activations,
+        create_activation_matching,
+        modify_model_output_intermediate_tensors,
     )  # fmt: skip
 
     def activations(path):
@@ -129,11 +140,13 @@ def fragile_nodes(float_model, quantized_model, data, examples=8):
     matched = create_activation_matching(activations(quantized_model), activations(float_model))
     noise = {name: signal_to_noise(pair["float"], pair["pre_qdq"]) for name, pair in matched.items() if pair.get("float")}
     graph = onnx.load(float_model, load_external_data=False).graph
+    activated = {n.input[0]: n.output[0] for n in graph.node if n.op_type in {"Relu", "Clip", "LeakyRelu"}}
     lost = {}
     for node in graph.node:
-        if node.op_type in {"Conv", "ConvTranspose", "MatMul", "Gemm"} and node.output[0] in noise:
+        result = node.output[0] if node.output[0] in noise else activated.get(node.output[0])  # fused: seen behind it only
+        if node.op_type in {"Conv", "ConvTranspose", "MatMul", "Gemm"} and result in noise:
             before = [noise[i] for i in node.input if i in noise]
-            lost[node.name] = min(before, default=60.0) - noise[node.output[0]]
+            lost[node.name] = min(before, default=60.0) - noise[result]
     return sorted(lost, key=lambda name: -lost[name])[: max(1, round(FRAGILE * len(lost)))]
 
 

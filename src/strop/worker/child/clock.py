@@ -17,9 +17,18 @@ def _first_number(path, line, column):
     return None
 
 
-def counters(energy_root="/sys/class/powercap"):
-    """This process's CPU time and switches, and the machine's steal, pressure and energy counters (None: no such)."""
-    switches = (None, None)
+def machine_counters(energy_root="/sys/class/powercap"):
+    """The machine's steal, pressure and energy counters (None: no such)."""
+    return {
+        "steal": _first_number("/proc/stat", "cpu ", 8),
+        "pressure": _first_number("/proc/pressure/cpu", "some", 4),
+        "energy": package_energy(energy_root),
+    }
+
+
+def own_counters():
+    """This process's CPU time and context switches."""
+    switches = (0, 0)
     try:
         import resource
 
@@ -27,14 +36,7 @@ def counters(energy_root="/sys/class/powercap"):
         switches = (usage.ru_nvcsw, usage.ru_nivcsw)
     except ImportError:
         pass
-    return {
-        "cpu_ns": time.process_time_ns(),
-        "voluntary": switches[0] or 0,
-        "involuntary": switches[1] or 0,
-        "steal": _first_number("/proc/stat", "cpu ", 8),
-        "pressure": _first_number("/proc/pressure/cpu", "some", 4),
-        "energy": package_energy(energy_root),
-    }
+    return {"cpu_ns": time.process_time_ns(), "voluntary": switches[0], "involuntary": switches[1]}
 
 
 def package_energy(root="/sys/class/powercap"):
@@ -53,38 +55,46 @@ def _difference(before, after, key, scale=1):
     return None if before[key] is None or after[key] is None else (after[key] - before[key]) * scale
 
 
-def block(call, first, runs):
-    """Run `call(i)` for i = first … first+runs, the first of them untimed: it finds caches that the other process left.
+LEAD_NS = 1_000_000
 
-    Returns the record of the block and the last output.
+
+def block(call, first, runs):
+    """Run `call(i)` from i = first on: some untimed calls, which find the caches and sleeping threads that the other
+    process left (at least one, at most a millisecond of them), then `runs` timed ones.
+
+    Returns the record of the block, the last output and the index it belongs to.
     """
     clock = time.perf_counter_ns
     gc.collect()
     gc.disable()
     try:
-        output = call(first)
-        before = counters()
+        index, start = first, clock()
+        output = call(index)
+        while clock() - start < LEAD_NS:
+            index += 1
+            output = call(index)
+        before, mine = machine_counters(), own_counters()
         begin, latencies = clock(), []
-        for i in range(first + 1, first + 1 + runs):
+        for _ in range(runs):
+            index += 1
             start = clock()
-            output = call(i)
+            output = call(index)
             latencies.append(clock() - start)
         wall = clock() - begin
-        after = counters()
+        mine_after, after = own_counters(), machine_counters()
     finally:
         gc.enable()
     ticks = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
     energy = _difference(before, after, "energy")
-    return {
-        "latencies_ns": latencies,
-        "wall_ns": wall,
-        "cpu_ns": after["cpu_ns"] - before["cpu_ns"],
-        "voluntary": after["voluntary"] - before["voluntary"],
-        "involuntary": after["involuntary"] - before["involuntary"],
-        "steal_ms": _difference(before, after, "steal", 1000 / ticks),
-        "pressure_us": _difference(before, after, "pressure"),
-        "energy_uj": energy if energy is None or energy >= 0 else None,
-    }, output
+    record = {key: mine_after[key] - mine[key] for key in mine}
+    record.update(
+        latencies_ns=latencies,
+        wall_ns=wall,
+        steal_ms=_difference(before, after, "steal", 1000 / ticks),
+        pressure_us=_difference(before, after, "pressure"),
+        energy_uj=energy if energy is None or energy >= 0 else None,
+    )
+    return record, output, index
 
 
 def warm(call, cap_s=3.0, chunk_s=0.02):

@@ -103,7 +103,10 @@ def match(arrays, specs, mapping, labels, source):
     chosen, has = {}, ", ".join(f"{n} {a.dtype}{list(a.shape)}" for n, a in sorted(arrays.items()))
     unknown = set(mapping) - {s["name"] for s in specs}
     if unknown:
-        raise DataError(f"the mapping names no input of the model: {sorted(unknown)[0]!r}", f"inputs: {', '.join(s['name'] for s in specs)}")
+        raise DataError(
+            f"the mapping names no input of the model: {sorted(unknown)[0]!r}",
+            f"inputs: {', '.join(s['name'] for s in specs)}",
+        )
     if labels is not None and labels not in arrays:
         raise DataError(f"{source}: no array {labels!r} for the labels; has {has}", "name another with --labels")
     if labels is not None or "labels" in arrays:
@@ -174,7 +177,10 @@ def split(whole, calibration_share, most, seed, out_evaluation, out_calibration)
     order = np.random.default_rng(seed).permutation(len(keys))
     wanted = max(1, min(most, int(len(keys) * calibration_share)))
     taken = {keys[i] for i in order[:wanted]}
-    rows = {True: [i for i in range(len(keys)) if keys[i] in taken], False: [i for i in range(len(keys)) if keys[i] not in taken]}
+    rows = {
+        True: [i for i in range(len(keys)) if keys[i] in taken],
+        False: [i for i in range(len(keys)) if keys[i] not in taken],
+    }
     if not rows[False] or not rows[True]:
         raise DataError("too few different examples to split into evaluation and calibration", "give more data, or --calibration")
     return {

@@ -26,7 +26,7 @@ import sys
 import traceback
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-import limits  # noqa: E402
+import limits
 
 
 def die_with_parent():

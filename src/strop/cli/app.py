@@ -1,0 +1,48 @@
+"""All commands, and the one place where errors become a line and an exit code."""
+
+import sys
+
+import typer
+from rich.markup import escape
+
+from strop import __version__
+from strop.cli import backends, bench, build, bundle, init, optimize, runs
+from strop.cli.console import stderr
+from strop.core.errors import EXIT_INTERRUPTED, StropError
+
+app = typer.Typer(
+    name="strop", no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
+    help="Given a model and a target device, find, prove and pack the fastest version that keeps its quality.",
+)  # fmt: skip
+app.command("optimize")(optimize.command)
+app.command("bench")(bench.command)
+app.command("build")(build.command)
+app.command("init")(init.command)
+app.add_typer(runs.app, name="runs")
+app.add_typer(bundle.app, name="bundle")
+app.command("backends")(backends.command)
+
+
+@app.callback(invoke_without_command=True)
+def root(version: bool = typer.Option(False, "--version", help="Print the version and exit.")) -> None:
+    """Options of `strop` itself."""
+    if version:
+        print(f"strop {__version__}")
+        raise typer.Exit
+
+
+def run() -> int:
+    """Runs one command; every `StropError` becomes one clear line, its hint, and its exit code."""
+    try:
+        app()
+    except StropError as error:
+        stderr.print(f"[bold red]error[/]: {escape(error.message)}", soft_wrap=True, highlight=False)
+        if error.hint:
+            stderr.print(f"  {escape(error.hint)}", soft_wrap=True, highlight=False)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 1
+    return 0

@@ -1,0 +1,67 @@
+"""`strop bench`."""
+
+from typing import Annotated
+
+import typer
+
+import strop
+from strop.cli import options as o
+from strop.cli.console import print_json, stderr, stdout, table
+from strop.cli.progress import Progress
+from strop.report.verdict import percent, ratio
+
+HEAD = ["", "path", "speed-up over A", "p50 ms", "accuracy", "retained", "memory ratio", "peak MB", "MB on disk"]
+
+
+def command(
+    contestants: Annotated[list[str], typer.Argument(help="Two or more models or bundles; the first is the baseline.")],
+    config: o.Config = None,
+    data: o.Data = None,
+    calibration: o.Calibration = None,
+    labels: o.Labels = None,
+    map: o.Map = None,
+    metric: o.MetricName = None,
+    k: o.K = None,
+    output: o.Output = None,
+    batches: o.Batch = None,
+    size: o.Size = None,
+    threads: o.Threads = None,
+    store: o.Store = None,
+    seed: o.Seed = None,
+    json: o.Json = False,
+    quiet: o.Quiet = False,
+) -> None:
+    """Compare models and bundles fairly: same data, cores and clock, paired with the first."""
+    names = (
+        "config",
+        "data",
+        "calibration",
+        "labels",
+        "map",
+        "metric",
+        "k",
+        "output",
+        "batches",
+        "size",
+        "threads",
+        "store",
+        "seed",
+    )
+    given = locals()
+    flags = {name: given[name] for name in names if given[name] not in (None, [])}
+    with Progress(stderr, quiet=quiet) as progress:
+        found = strop.bench(contestants, observer=progress, **flags)
+    if json:
+        print_json(found.model_dump(mode="json"))
+        return
+    rows = []
+    for r in found.rows:
+        p50 = r.timing.latency_ms.get("p50") if r.timing else None
+        rows.append([
+            r.name, r.failure or r.path, ratio(r.speedup, "×"), "–" if p50 is None else f"{p50:.3g}",
+            "–" if r.accuracy is None else f"{r.accuracy:.4f}", percent(r.retained), ratio(r.memory_ratio),
+            "–" if r.memory is None else f"{r.memory.peak / 1e6:.1f}", f"{r.bytes / 1e6:.2f}",
+        ])  # fmt: skip
+    stdout.print(table(HEAD, rows, right=(2, 3, 4, 5, 6, 7, 8)))
+    for note in found.notes:
+        stdout.print(f"note: {note}", soft_wrap=True, highlight=False, markup=False)

@@ -1,0 +1,53 @@
+"""`strop build`."""
+
+from typing import Annotated
+
+import typer
+
+import strop
+from strop.cli import options as o
+from strop.cli.console import print_json, stdout
+
+
+def command(
+    model: Annotated[str, typer.Argument(help="The model.")],
+    recipe: Annotated[str, typer.Option("--recipe", help="A name that `strop optimize MODEL --dry-run` lists.")],
+    check: Annotated[bool, typer.Option("--check", help="Run it as optimize would, too.")] = False,
+    config: o.Config = None,
+    data: o.Data = None,
+    calibration: o.Calibration = None,
+    labels: o.Labels = None,
+    map: o.Map = None,
+    metric: o.MetricName = None,
+    threads: o.Threads = None,
+    time_limit_s: o.TimeLimit = None,
+    memory_limit_mb: o.MemoryLimit = None,
+    out: Annotated[str | None, typer.Option("--out", help="Where the files go [MODEL-RECIPE].")] = None,
+    store: o.Store = None,
+    seed: o.Seed = None,
+    json: o.Json = False,
+) -> None:
+    """Build one recipe of MODEL, without comparing it to others."""
+    names = (
+        "config",
+        "data",
+        "calibration",
+        "labels",
+        "map",
+        "metric",
+        "threads",
+        "time_limit_s",
+        "memory_limit_mb",
+        "out",
+        "store",
+        "seed",
+    )
+    given = locals()
+    flags = {name: given[name] for name in names if given[name] not in (None, [])}
+    candidate = strop.build(model, recipe, check=check, **flags)
+    if json:
+        print_json(candidate.model_dump(mode="json"))
+        return
+    assert candidate.artifact is not None
+    size = candidate.artifact.bytes / 1e6
+    stdout.print(f"built {candidate.name}: {size:.2f} MB, {candidate.build_s:.1f} s", soft_wrap=True, highlight=False)

@@ -1,0 +1,115 @@
+"""`strop optimize`."""
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import strop
+from strop.cli import options as o
+from strop.cli.console import print_json, stderr, stdout, table
+from strop.cli.progress import Progress
+from strop.core.errors import EXIT_CHOSEN, EXIT_INTERRUPTED, EXIT_NONE, EXIT_PROVISIONAL
+from strop.core.outcome import Outcome
+from strop.core.recipe import Offer
+from strop.report.document import report
+from strop.report.markdown import HEAD, cells, ordered
+from strop.report.verdict import three_lines
+from strop.run.request import parse_budget
+
+EXITS = {"chosen": EXIT_CHOSEN, "provisional": EXIT_PROVISIONAL, "none": EXIT_NONE}
+
+
+def command(
+    model: Annotated[str, typer.Argument(help="The model: an .onnx file.")],
+    config: o.Config = None,
+    data: o.Data = None,
+    calibration: o.Calibration = None,
+    labels: o.Labels = None,
+    map: o.Map = None,
+    metric: o.MetricName = None,
+    k: o.K = None,
+    output: o.Output = None,
+    batches: o.Batch = None,
+    size: o.Size = None,
+    threads: o.Threads = None,
+    memory_limit_mb: o.MemoryLimit = None,
+    time_limit_s: o.TimeLimit = None,
+    must: Annotated[list[str] | None, typer.Option("--must", help="Gate that must pass, e.g. accuracy_retained>=0.99.")] = None,
+    goal: Annotated[list[str] | None, typer.Option("--goal", help="Gate that should pass, e.g. speedup>=1.5.")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Every goal is a must.")] = False,
+    prefer: Annotated[str | None, typer.Option("--prefer", help="Weights, e.g. speed=0.6,memory=0.4.")] = None,
+    backends: Annotated[list[str] | None, typer.Option("--backend", help="Backends to ask [all].")] = None,
+    recipes: Annotated[list[str] | None, typer.Option("--recipe", help="Candidate recipes to try [all offered].")] = None,
+    budget: Annotated[str | None, typer.Option("--budget", help="Time for the whole run, e.g. 5m.")] = None,
+    out: Annotated[str | None, typer.Option("--out", help="Where report and bundle go [strop-out].")] = None,
+    store: o.Store = None,
+    seed: o.Seed = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Measure again, even if this question was answered before.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="List the recipes and why; build nothing.")] = False,
+    allow_provisional: Annotated[bool, typer.Option("--allow-provisional", help="Exit 0 for a provisional outcome too.")] = False,
+    json: o.Json = False,
+    quiet: o.Quiet = False,
+) -> None:
+    """Find, prove and pack the best version of MODEL for this machine.
+
+    Exit: 0 chosen (every gate passed), 10 provisional (musts passed, a goal missed), 11 none; errors have codes of their own.
+    """
+    names = ("config", "data", "calibration", "labels", "map", "metric", "k", "output", "batches", "size", "threads",
+             "memory_limit_mb", "time_limit_s", "must", "goal", "strict", "prefer", "backends", "recipes", "budget", "out",
+             "store", "seed", "fresh")  # fmt: skip
+    given = locals()
+    flags = {name: given[name] for name in names if given[name] not in (None, False, [])}
+    if dry_run:
+        show_plan(strop.plan(model, **flags), json)
+        return
+    with Progress(stderr, parse_budget(budget), quiet) as progress:
+        try:
+            outcome = strop.optimize(model, observer=progress, **flags)
+        except KeyboardInterrupt:
+            say_how_to_go_on(progress)
+            raise typer.Exit(EXIT_INTERRUPTED) from None
+    print_json(report(outcome)) if json else show(outcome, Path(out or "strop-out"))
+    raise typer.Exit(0 if allow_provisional and outcome.outcome == "provisional" else EXITS[outcome.outcome])
+
+
+def say_how_to_go_on(progress: Progress) -> None:
+    """After Ctrl-C: nothing is lost, and which command goes on."""
+    again = shlex.join(["strop", *[a for a in sys.argv[1:] if a != "--fresh"]])
+    stderr.print(f"interrupted; what is done is kept in run {progress.run or '(not begun)'}. Go on with:", highlight=False)
+    stderr.print(f"  {again}", soft_wrap=True, highlight=False, markup=False)
+
+
+def show_plan(offers: list[Offer], json: bool) -> None:
+    """`--dry-run`."""
+    if json:
+        print_json([offer.model_dump(mode="json") for offer in offers])
+        return
+    rows = [[offer.name, "offered" if offer.offered else "no", steps(offer), offer.reason] for offer in offers]
+    stdout.print(table(["recipe", "", "steps", "why"], rows))
+
+
+def steps(offer: Offer) -> str:
+    recipe = offer.recipe
+    if recipe is None:
+        return ""
+    return " → ".join([*(s.name for s in recipe.steps), f"run in {recipe.runtime}"])
+
+
+def show(outcome: Outcome, out: Path) -> None:
+    """The verdict in three lines, the table, where things are."""
+    for line in three_lines(outcome):
+        stdout.print(line, soft_wrap=True, highlight=False, markup=False)
+    rows = [[c.replace("**", "") for c in cells(outcome, result)] for result in ordered(outcome)]
+    stdout.print(table(HEAD, rows, right=(2, 4, 5, 6, 7, 8)))
+    for note in outcome.notes:
+        stdout.print(f"note: {note}", soft_wrap=True, highlight=False, markup=False)
+    stdout.print(f"report: {out / 'report.md'}, {out / 'report.json'}", soft_wrap=True, highlight=False)
+    if outcome.chosen is not None:
+        stdout.print(
+            f"bundle: {out / 'bundle'}  (python {out / 'bundle' / 'infer.py'} INPUTS.npz OUTPUTS.npz)",
+            soft_wrap=True,
+            highlight=False,
+        )

@@ -1,0 +1,120 @@
+"""Live progress on stderr: what runs, what is done, the leader, the time left. Plain lines where there is no terminal.
+
+Drawn on events only, never by a thread: nothing may be drawn while a block is timed.
+"""
+
+import time
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
+from rich.markup import escape
+from rich.text import Text
+
+MARKS = {"measured": "✓", "failed": "✗", "dropped": "–", "duplicate": "=", "not reached": "…"}
+
+
+class Progress:
+    """An observer of a run; use as a context manager."""
+
+    def __init__(self, console: Console, budget_s: float | None = None, quiet: bool = False) -> None:
+        self.console, self.budget_s, self.quiet = console, budget_s, quiet
+        self.start = time.monotonic()
+        self.expected, self.finished = 0, 0
+        self.leader, self.leading = "", 0.0
+        self.doing = "reading the model"
+        self.run = ""
+        self._live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal and not quiet else None
+
+    def __enter__(self) -> "Progress":
+        if self._live is not None:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def __call__(self, event: str, details: dict[str, Any]) -> None:
+        """One event of the run."""
+        handler = getattr(self, "_on_" + event.replace("-", "_"), None)
+        if handler is not None and not self.quiet:
+            handler(**details)
+            self._draw()
+
+    def elapsed(self) -> str:
+        seconds = int(time.monotonic() - self.start)
+        return f"{seconds // 60}:{seconds % 60:02d}"
+
+    def left(self) -> str:
+        """By the budget where there is one, else by what candidates have taken so far."""
+        spent = time.monotonic() - self.start
+        if self.budget_s is not None:
+            return f"{max(0, self.budget_s - spent):.0f} s of the budget left"
+        if self.finished < 2 or self.expected <= self.finished:
+            return ""
+        guess = spent / self.finished * (self.expected - self.finished) + 60
+        return f"about {guess / 60:.0f} min left" if guess >= 90 else f"about {guess:.0f} s left"
+
+    def _say(self, text: str, style: str = "") -> None:
+        target = self._live.console if self._live is not None else self.console
+        target.print(Text(f"[{self.elapsed():>5}] {text}", style=style), soft_wrap=True)
+
+    def _draw(self) -> None:
+        if self._live is None:
+            return
+        parts = [
+            f"[{self.elapsed():>5}] {escape(self.doing)}",
+            f"{self.finished}/{self.expected} candidates" if self.expected else "",
+        ]
+        parts += [f"leader {escape(self.leader)} {self.leading:.2f}×" if self.leader else "", self.left()]
+        self._live.update(Text.from_markup(" · ".join(p for p in parts if p)), refresh=True)
+
+    def _on_run_opened(self, run: str, resumed: bool) -> None:
+        self.run = run
+        self._say(f"run {run}" + (" goes on where it stopped" if resumed else ""))
+
+    def _on_planned(self, offered: list[str], refused: list[str]) -> None:
+        self.expected = len(offered)
+        self._say(f"{len(offered)} recipes offered, {len(refused)} not; --dry-run says why")
+        self.doing = "measuring the baseline"
+
+    def _on_candidate_started(self, candidate: str) -> None:
+        self.doing = f"trying {candidate}"
+
+    def _on_candidate_done(self, candidate: str, status: str, reason: str, speedup: float | None, accuracy: float | None) -> None:
+        self.finished += 1
+        self.expected = max(self.expected, self.finished)
+        facts = [
+            f"{speedup:.2f}×" if speedup is not None else "",
+            f"accuracy {accuracy:.4f}" if accuracy is not None else "",
+            reason,
+        ]
+        self._say(
+            f"{MARKS[status]} {candidate}: {status}; " + "; ".join(f for f in facts if f),
+            "red" if status == "failed" else "",
+        )
+        if status == "measured" and speedup is not None and speedup > self.leading:
+            self.leader, self.leading = candidate, speedup
+
+    def _on_baseline_tuned(self, recipe: str) -> None:
+        self.leader, self.leading = "", 0.0
+        self._say(f"tuned baseline: {recipe}; speed-ups are over it from here on")
+
+    def _on_confirmation_planned(self, finalists: int, pairs: int, quads: int, second_look: bool) -> None:
+        self.expected = self.finished
+        looks = "; once more as many where a gate is open" if second_look else ""
+        self._say(f"confirming {finalists} finalist(s) with fresh samples: {pairs} pairs of processes, {quads} quads each{looks}")
+
+    def _on_confirming(self, candidate: str) -> None:
+        self.doing = f"confirming {candidate}"
+
+    def _on_confirmed(self, candidate: str, speedup: list[float] | None) -> None:
+        figure = f"{speedup[1]:.3f}× [{speedup[0]:.3f}, {speedup[2]:.3f}]" if speedup else "too disturbed for a number"
+        self._say(f"✓ {candidate} confirmed: {figure}")
+
+    def _on_pair_measured(self, **_: Any) -> None:
+        pass
+
+    def _on_packing(self) -> None:
+        self.doing = "packing and checking the bundle"

@@ -1,0 +1,62 @@
+"""`strop runs`."""
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import strop
+from strop.cli import options as o
+from strop.cli.console import print_json, stdout, table
+
+app = typer.Typer(no_args_is_help=True, help="List, show and remove runs; prune the build cache.", rich_markup_mode=None)
+Name = Annotated[str, typer.Argument(help="A run's name, or how it begins.")]
+
+
+def _store(path: str | None) -> strop.Store:
+    return strop.Store(Path(path or ".strop"))
+
+
+@app.command("list")
+def list_(store: o.Store = None, json: o.Json = False) -> None:
+    """All runs, newest first."""
+    rows = []
+    for run in _store(store).list_runs():
+        report = run.finished()
+        began = time.strftime("%Y-%m-%d %H:%M", time.localtime((run.folder / "run.json").stat().st_mtime))
+        chosen = (report.get("chosen") or {}).get("name", "–") if report else "–"
+        rows.append([run.name, began, report["outcome"] if report else "not finished", chosen])
+    if json:
+        print_json([dict(zip(("run", "began", "outcome", "chosen"), row, strict=True)) for row in rows])
+        return
+    stdout.print(table(["run", "began", "outcome", "chosen"], rows))
+
+
+@app.command()
+def show(name: Name, store: o.Store = None, json: o.Json = False) -> None:
+    """A run's report; for one that is not finished, what it has done so far."""
+    run = _store(store).find_run(name)
+    report = run.finished()
+    if report is None:
+        stdout.print(f"{run.name}: not finished; the same command goes on. So far:", highlight=False)
+        print((run.folder / "events.jsonl").read_text(encoding="utf-8"), end="")
+    elif json:
+        print_json(report)
+    else:
+        print((run.folder / "report.md").read_text(encoding="utf-8"), end="")
+
+
+@app.command()
+def remove(name: Name, store: o.Store = None) -> None:
+    """Remove a run; the build cache stays."""
+    run = _store(store).find_run(name)
+    run.remove()
+    stdout.print(f"removed {run.name}", highlight=False)
+
+
+@app.command()
+def prune(store: o.Store = None) -> None:
+    """Remove the build cache and the data shards; reports and samples stay."""
+    freed = _store(store).prune()
+    stdout.print(f"freed {freed / 1e6:.1f} MB", highlight=False)

@@ -1,0 +1,170 @@
+"""`bench`: the same fair table for models and bundles that the user already has."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from strop.bundle.pack import MANIFEST
+from strop.bundle.verify import verify_bundle
+from strop.core.candidate import Timing
+from strop.core.errors import ModelError, UsageError, WorkerError
+from strop.core.measurement import Environment, Memory
+from strop.core.metrics import score
+from strop.core.model import Model
+from strop.core.noun import Noun
+from strop.core.statistics import range_ratio
+from strop.core.task import Task
+from strop.core.verdict import EXACTLY_ONE, Interval
+from strop.plan.space import by_role
+from strop.run.checking import Footprint, check, footprint, open_array, shards
+from strop.run.context import Observer, Run, nobody
+from strop.run.intake import paths, read_model, read_task
+from strop.run.machine import environment
+from strop.run.open_run import opened
+from strop.run.pairing import Subject, plan_quads
+from strop.run.request import make_request
+from strop.run.timing import measure, timing_of
+from strop.run.trial import MEMORY_FLOOR
+from strop.worker.call import BUNDLE_WORK
+
+PAIRS, PAIR_S, QUADS = 5, 1.5, (12, 40)
+
+
+class Row(Noun):
+    """One contestant. Ratios are over the first, which has 1 in all of them; `failure` says why there are none."""
+
+    name: str
+    path: str
+    failure: str = ""
+    accuracy: float | None = None
+    retained: Interval | None = None
+    speedup: Interval | None = None
+    timing: Timing | None = None
+    memory: Memory | None = None
+    memory_ratio: Interval | None = None
+    bytes: int = 0
+
+
+class Comparison(Noun):
+    """What `bench` found."""
+
+    rows: tuple[Row, ...]
+    metric: str
+    batch: int
+    environment: Environment
+    notes: tuple[str, ...]
+
+
+def bench(contestants: Sequence[str], *, config: str | None = None, observer: Observer = nobody, **flags: Any) -> Comparison:
+    """Compare models and bundles, paired with the first, on the same data, cores and clock. Nothing is built.
+
+    Args:
+        contestants: two or more paths: models that are read here, or folders of bundles. The first is the baseline and
+            must be a model, since data are checked against its inputs; models run with their runtime's reference settings.
+        flags: as for `optimize`.
+
+    Raises:
+        UsageError: fewer than two. ModelError, DataError, BundleError: as for each path.
+
+    Example:
+        >>> strop.bench(["model.onnx", "strop-out/bundle"], data="eval.npz").rows[1].speedup.value
+    """
+    if len(contestants) < 2:
+        raise UsageError("bench compares two or more", "for example: strop bench model.onnx other.onnx")
+    flags = {**flags, "fresh": True}
+    with opened(make_request(contestants[0], config, **flags), observer) as (run, model):
+        task = read_task(run, model)
+        names = [f"{chr(65 + i)}-{Path(c).stem or Path(c).name}" for i, c in enumerate(contestants)]
+        subjects = [as_subject(run, model, task, name, path) for name, path in zip(names, contestants, strict=True)]
+        first = subjects[0]
+        base_check, base_folder = check(run, first, None, None)
+        if base_check.failure is not None:
+            raise ModelError(f"{contestants[0]}: {base_check.failure}", "the first must run, the others are held against it")
+        first = first._replace(reference=shards(base_folder))
+        base = footprint(run, first, 0)
+        rows = [row(run, task, first, base_folder, base, of, path) for of, path in zip(subjects, contestants, strict=True)]
+        env = environment(run.target, list(run.backends.values()), run.request.seed)
+        run.emit("finished", at=time.time())
+        return Comparison(rows=tuple(rows), metric=task.metric, batch=task.workload.batch, environment=env, notes=tuple(run.kept))
+
+
+def as_subject(run: Run, first: Model, task: Task, name: str, path: str) -> Subject:
+    """A model under its reference settings, or a bundle by its own runner.
+
+    Raises:
+        ModelError: it takes other inputs than the first.
+    """
+    data = paths(task.evaluation)
+    log = run.folder.candidate(name) / "log.txt"
+    shared: dict[str, Any] = {
+        "name": name,
+        "inputs": data["inputs"],
+        "count": data["count"],
+        "batch": task.workload.batch,
+        "log": log,
+    }
+    if (Path(path) / MANIFEST).exists():
+        manifest = verify_bundle(path)
+        require_same_inputs(first, {i.name for i in manifest.inputs}, path)
+        backend = run.backend(manifest.recipe.runtime)
+        threads = int(manifest.settings.get("threads") or run.target.cores)
+        return Subject(
+            work=BUNDLE_WORK, artifact=str((Path(path) / "infer.py").absolute()), settings={}, threads=threads,
+            spins=backend.spins(dict(manifest.settings)), **shared,
+        )  # fmt: skip
+    model = read_model(run.backends, Path(path), log, run.limits())
+    require_same_inputs(first, {i.name for i in model.inputs}, path)
+    backend = run.backend(model.reader)
+    reference = by_role(list(backend.offer(model, run.target, task)), "reference")[0]
+    return Subject(
+        work=backend.work, artifact=model.artifact.path, settings=dict(reference.settings),
+        threads=int(reference.settings.get("threads") or 1), spins=backend.spins(reference.settings), **shared,
+    )  # fmt: skip
+
+
+def require_same_inputs(first: Model, names: set[str], path: str) -> None:
+    wanted = {i.name for i in first.inputs}
+    if names != wanted:
+        raise ModelError(
+            f"{path} takes {', '.join(sorted(names))}; the first takes {', '.join(sorted(wanted))}",
+            "compare models of one task",
+        )
+
+
+def row(run: Run, task: Task, first: Subject, base_folder: Path, base: Footprint, of: Subject, path: str) -> Row:
+    """One contestant against the first."""
+    run.tell("candidate-started", candidate=of.name)
+    size = (
+        sum(p.stat().st_size for p in Path(of.artifact).parent.rglob("*") if p.is_file())
+        if of.work == BUNDLE_WORK
+        else Path(of.artifact).stat().st_size
+    )
+    made = Row(name=of.name, path=path, bytes=size)
+    found, folder = check(run, of, base_folder if of.name != first.name else None, None)
+    if found.failure is not None:
+        return made.model_copy(update={"failure": found.failure})
+    labels = np.load(f"{task.evaluation.folder}/{task.evaluation.labels}", allow_pickle=False) if task.evaluation.labels else None
+    outputs = [open_array(shards(place)[task.output]) for place in (folder, base_folder)]
+    scored = score(task.metric, outputs[0], outputs[1], labels, task.k)
+    mine = base if of.name == first.name else footprint(run, of, 0)
+    same = of.name == first.name
+    ratio = None
+    if mine.memory is not None and base.memory is not None:
+        ratio = EXACTLY_ONE if same else range_ratio([mine.memory.peak], [base.memory.peak], MEMORY_FLOOR)
+    made = made.model_copy(update={
+        "accuracy": scored.value, "retained": EXACTLY_ONE if same and scored.retained else scored.retained,
+        "memory": mine.memory, "memory_ratio": ratio, "speedup": EXACTLY_ONE if same else None,
+    })  # fmt: skip
+    if same:
+        return made
+    latency = (float(np.median(base.latencies_ns)), float(np.median(mine.latencies_ns)))
+    quads = plan_quads(latency, PAIRS, PAIR_S, *QUADS)
+    try:
+        pairs = measure(run, first, of._replace(reference=shards(folder)), "confirmation", range(PAIRS), quads)
+    except WorkerError as error:
+        return made.model_copy(update={"failure": error.message})
+    timing = timing_of(pairs, "confirmation", run.folder.candidate(of.name) / "confirmation")
+    return made.model_copy(update={"timing": timing, "speedup": timing.speedup})

@@ -1,0 +1,77 @@
+"""`build`: one recipe's artifact, and on request the check it would have to pass in `optimize`."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from strop.core.candidate import Candidate
+from strop.core.errors import BackendError, ConfigError
+from strop.core.recipe import Recipe
+from strop.plan.space import by_role, follow
+from strop.run.baseline import establish
+from strop.run.building import build as build_candidate
+from strop.run.context import Observer, nobody
+from strop.run.deliver import MARK, require_writable
+from strop.run.intake import read_task
+from strop.run.open_run import opened
+from strop.run.optimize import plan_recipes
+from strop.run.request import make_request
+from strop.run.screen import admit
+from strop.store import files
+
+
+def build(
+    model: str,
+    recipe: str,
+    *,
+    config: str | None = None,
+    observer: Observer = nobody,
+    check: bool = False,
+    **flags: Any,
+) -> Candidate:
+    """Build one recipe of a model; its files go to `out`.
+
+    Args:
+        recipe: a name that `strop.plan` offers.
+        check: run it as `optimize` would, too: validity, accuracy, a short timing.
+        flags: as for `optimize`.
+
+    Raises:
+        ConfigError: no such recipe is offered. BackendError: the build (or with `check` the check) failed; says how.
+
+    Example:
+        >>> strop.build("model.onnx", "int8-dynamic", out="dynamic").artifact.bytes
+    """
+    request = make_request(model, config, **{"out": f"{Path(model).stem}-{recipe}", **flags})
+    require_writable(Path(request.out))
+    with opened(request, observer) as (run, given):
+        task = read_task(run, given)
+        found = plan_recipes(run, given, task)
+        reference = by_role(found, "reference")[0]
+        wanted = follow(pick([o.recipe for o in found if o.recipe is not None], recipe), reference)
+        candidate = build_candidate(run, wanted, given, task)
+        failure = candidate.failure
+        if check and failure is None and wanted.name != reference.name:
+            baseline = establish(run, given, task, reference)
+            failure = admit(run, given, task, wanted, baseline, [baseline]).result.failure
+        if failure is not None:
+            raise BackendError(f"{recipe}: {failure}", f"its log: {run.log(wanted)}\n{failure.log_tail}")
+        assert candidate.artifact is not None
+        with files.whole_folder(Path(request.out)) as draft, files.disk(Path(request.out)):
+            for name in candidate.artifact.files:
+                (draft / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(Path(candidate.artifact.folder) / name, draft / name)
+            (draft / MARK).write_text(f"{run.folder.name}\n", encoding="utf-8")
+        return candidate
+
+
+def pick(recipes: list[Recipe], name: str) -> Recipe:
+    """The recipe of that name, also one that the thread settings of another were appended to (`int8+1thread`).
+
+    Raises:
+        ConfigError: not offered.
+    """
+    found = next((r for r in recipes if r.name in (name, name.partition("+")[0])), None)
+    if found is None:
+        raise ConfigError(f"recipe {name!r} is not offered", f"offered: {', '.join(r.name for r in recipes)}")
+    return found

@@ -1,0 +1,77 @@
+"""`init`: a commented `strop.toml` for a model."""
+
+import tempfile
+from pathlib import Path
+
+from strop.core.errors import OutputError
+from strop.core.model import Model
+from strop.plan.discover import backends
+from strop.run.intake import read_model
+from strop.run.request import CONFIG
+from strop.store import files
+from strop.worker.call import Limits
+
+
+def init(model: str, path: str | None = None, force: bool = False) -> Path:
+    """Write a commented `strop.toml` beside a model, its inputs and outputs filled in.
+
+    Args:
+        path: where, instead of beside the model.
+        force: overwrite.
+
+    Raises:
+        ModelError: the model cannot be read. OutputError: the file is there already, or cannot be written.
+
+    Example:
+        >>> strop.init("model.onnx")
+    """
+    target = Path(path) if path is not None else Path(model).parent / CONFIG
+    with tempfile.TemporaryDirectory(prefix="strop-") as scratch:
+        found = read_model(backends(), Path(model), Path(scratch) / "inspect.log", Limits(120.0))
+    if target.exists() and not force:
+        raise OutputError(f"{target} exists", "use --force to overwrite it, or --path for another place")
+    files.write_text(target, text(found))
+    return target
+
+
+def text(model: Model) -> str:
+    """The file."""
+    shapes = "\n".join(f"#   {s.name}: {s.dtype} {[d or '?' for d in s.shape]}" for s in model.inputs)
+    outputs = ", ".join(o.name for o in model.outputs)
+    mapping = "\n".join(f'# "{s.name}" = "x"' for s in model.inputs)
+    return f"""# Strop's questions about this model. Everything is optional; any of it can be a flag of `strop optimize`.
+# The model's inputs:
+{shapes}
+# and outputs: {outputs}
+
+[data]
+# Arrays with one row an example: an .npz, an .npy or a folder of .npy; paths are relative to this file.
+# evaluation = "eval.npz"
+# calibration = "calibration.npz"   # never part of the evaluation data; without it the evaluation data are split
+# labels = "y"                      # the array that holds the labels; "labels" needs no mention
+
+[data.map]
+# model input = array name, where they differ
+{mapping}
+
+[task]
+# metric = "top1"                   # top1, topk, f1, roc_auc, mae, spearman, agreement
+# k = 5                             # of topk
+# output = "{model.outputs[0].name}"
+# batches = [1]                     # the first decides, further ones are measured for the choice
+# sizes = {{ sequence = 64 }}         # of dynamic axes, for generated inputs
+
+[target]
+# threads = 1                       # budget of cores; all that affinity and quota allow
+# memory_limit_mb = 2000            # what one child may take
+
+[gates]
+# must = ["accuracy_retained>=0.95", "tail_ratio<=1.5"]
+# goal = ["speedup>=2", "memory_ratio<=0.5"]
+# strict = false                    # every goal a must
+# prefer = "speed=0.6,memory=0.3,accuracy=0.1"
+
+[backends]
+# only = ["{model.reader}"]
+# recipes = []                      # candidate recipes to try; all that are offered
+"""
