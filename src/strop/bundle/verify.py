@@ -26,7 +26,7 @@ def read_manifest(folder: Path) -> Manifest:
         if raw.pop("schema", 0) > SCHEMA:
             raise BundleError(f"{path} was written by a newer Strop", "upgrade Strop")
         manifest = Manifest.model_validate(raw)
-    except (ValueError, ValidationError, AttributeError) as error:
+    except (ValueError, TypeError, ValidationError, AttributeError) as error:
         raise BundleError(f"{path}: changed or damaged", "pack the bundle again") from error
     if seal(manifest) != manifest.digest:
         raise BundleError(f"{path}: changed: its digest is not its own", "pack the bundle again")

@@ -18,11 +18,11 @@ def print_json(value: Any) -> None:
     sys.stdout.write(json.dumps(value, indent=1, ensure_ascii=False) + "\n")
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> Table:
-    """A plain table; columns in `right` are aligned right. Nothing is cut: long cells wrap."""
-    made = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold")
+def table(head: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = (), whole: Sequence[int] = ()) -> Table:
+    """A plain table; columns in `right` are aligned right, those in `whole` never wrap, other long cells do."""
+    made = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
     for number, name in enumerate(head):
-        made.add_column(name, justify="right" if number in right else "left", overflow="fold")
+        made.add_column(name, justify="right" if number in right else "left", overflow="fold", no_wrap=number in whole)
     for row in rows:
         made.add_row(*row)
     return made

@@ -11,14 +11,16 @@ import strop
 from strop.cli import options as o
 from strop.cli.console import print_json, stderr, stdout, table
 from strop.cli.progress import Progress
+from strop.core.candidate import Result
 from strop.core.errors import EXIT_CHOSEN, EXIT_INTERRUPTED, EXIT_NONE, EXIT_PROVISIONAL
 from strop.core.outcome import Outcome
 from strop.core.recipe import Offer
 from strop.report.document import report
-from strop.report.markdown import HEAD, cells, ordered
-from strop.report.verdict import three_lines
+from strop.report.markdown import ordered
+from strop.report.verdict import ratio, three_lines
 from strop.run.request import parse_budget
 
+HEAD = ["candidate", "speed-up ×", "kept", "memory", ""]
 EXITS = {"chosen": EXIT_CHOSEN, "provisional": EXIT_PROVISIONAL, "none": EXIT_NONE}
 
 
@@ -98,12 +100,25 @@ def steps(offer: Offer) -> str:
     return " → ".join([*(s.name for s in recipe.steps), f"run in {recipe.runtime}"])
 
 
+def row(outcome: Outcome, result: Result) -> list[str]:
+    """One candidate in eighty columns; report.md has the intervals of the rest and every reason."""
+    how = "confirmed" if result.confirmation else "search" if result.status == "measured" else result.status
+    mark = "baseline" if result.name == outcome.baseline else how
+    chosen = outcome.chosen is not None and result.name == outcome.chosen.name
+    return [
+        f"{'→ ' if chosen else '  '}{result.name}",
+        ratio(result.speedup),
+        "–" if result.retained is None else f"{result.retained.value:.1%}",
+        "–" if result.memory_ratio is None else f"{result.memory_ratio.value:.2f}",
+        mark,
+    ]
+
+
 def show(outcome: Outcome, out: Path) -> None:
     """The verdict in three lines, the table, where things are."""
     for line in three_lines(outcome):
         stdout.print(line, soft_wrap=True, highlight=False, markup=False)
-    rows = [[c.replace("**", "") for c in cells(outcome, result)] for result in ordered(outcome)]
-    stdout.print(table(HEAD, rows, right=(2, 4, 5, 6, 7, 8)))
+    stdout.print(table(HEAD, [row(outcome, result) for result in ordered(outcome)], right=(1, 2, 3), whole=(0, 1, 2, 3, 4)))
     for note in outcome.notes:
         stdout.print(f"note: {note}", soft_wrap=True, highlight=False, markup=False)
     stdout.print(f"report: {out / 'report.md'}, {out / 'report.json'}", soft_wrap=True, highlight=False)

@@ -1,5 +1,6 @@
 """The Pareto frontier of speed, accuracy, memory (and energy, where measured). Pure."""
 
+import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -16,11 +17,9 @@ class Figures(NamedTuple):
 
 
 def _values(figures: Figures) -> tuple[float, ...]:
-    parts = [figures.speedup.value]
-    parts.append(figures.accuracy.value if figures.accuracy is not None else 0.0)
-    parts.append(-figures.memory.value if figures.memory is not None else 0.0)
-    parts.append(-figures.energy.value if figures.energy is not None else 0.0)
-    return tuple(parts)
+    """Higher is better in each; what was not measured is worse than anything that was."""
+    axes = ((figures.speedup, 1), (figures.accuracy, 1), (figures.memory, -1), (figures.energy, -1))
+    return tuple(sign * figure.value if figure is not None else -math.inf for figure, sign in axes)
 
 
 def dominates(one: Figures, other: Figures) -> bool:

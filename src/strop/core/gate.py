@@ -70,7 +70,7 @@ def _refuse_contradictions(gates: Sequence[Gate]) -> None:
             weaker = other.bound <= one.bound if one.direction == "at_least" else other.bound >= one.bound
             if same and weaker:
                 raise ConfigError(f"gates contradict: must {one}, goal {other}", "a goal lies beyond its must; drop one")
-            if same or one.direction != other.direction:
+            if one.direction != other.direction or one.kind != other.kind:
                 continue
             raise ConfigError(f"gates contradict: {one} and {other} are both a {one.kind}", "give one bound a metric")
         if one.metric == "accuracy_retained" and one.direction == "at_most":

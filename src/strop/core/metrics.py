@@ -21,8 +21,9 @@ CHANCE_P = 0.05
 
 
 def flat(outputs: Array) -> Array:
-    """Outputs as [examples, values]."""
-    return np.asarray(outputs).reshape(len(outputs), -1)
+    """Outputs as [examples, values]; whole numbers become floats, since their differences would wrap around."""
+    values = np.asarray(outputs).reshape(len(outputs), -1)
+    return values.astype(np.float64) if values.dtype.kind in "iub" else values
 
 
 def hits(outputs: Array, labels: Array, k: int) -> NDArray[np.bool_]:
@@ -92,9 +93,9 @@ def agreement(outputs: Array, baseline: Array) -> NDArray[np.float64]:
     """Per example: same top class (1 or 0) where there are two or more values, else 1 − relative difference."""
     mine, theirs = flat(outputs), flat(baseline)
     if mine.shape[1] >= 2:
-        return (mine.argmax(axis=1) == theirs.argmax(axis=1)).astype(float)
+        return np.asarray(mine.argmax(axis=1) == theirs.argmax(axis=1), dtype=float)
     scale = np.maximum(np.abs(theirs), np.abs(theirs).mean() + 1e-12)
-    return np.clip(1 - np.abs(mine - theirs) / scale, 0, 1)[:, 0]
+    return np.asarray(np.clip(1 - np.abs(mine - theirs) / scale, 0, 1)[:, 0], dtype=float)
 
 
 @dataclass(frozen=True)

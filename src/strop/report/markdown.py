@@ -26,14 +26,26 @@ def cells(outcome: Outcome, result: Result) -> list[str]:
     stage = {"search": "search", "confirmation": "confirmed"}[timing.stage] if timing else ""
     mark = "**" if outcome.chosen is not None and result.name == outcome.chosen.name else ""
     name = f"{mark}{result.name}{mark}" + (" (baseline)" if result.name == outcome.baseline else "")
-    p50 = f"{timing.latency_ms['p50']:.3g}" if timing and "p50" in timing.latency_ms else "–"
+    p50 = "–"
+    if timing and "p50" in timing.latency_ms:
+        p50 = f"{timing.latency_ms['p50']:.3g} ({timing.baseline_latency_ms['p50']:.3g})"
     accuracy = "–" if result.accuracy is None else f"{result.accuracy:.4f}"
     size = f"{result.candidate.artifact.bytes / 1e6:.2f}" if result.candidate.artifact else "–"
     return [name, result.status, ratio(result.speedup, "×"), stage, p50, accuracy, percent(result.retained),
             ratio(result.memory_ratio), size]  # fmt: skip
 
 
-HEAD = ["candidate", "status", "speed-up", "from", "p50 ms", "accuracy", "retained", "memory ratio", "MB on disk"]
+HEAD = [
+    "candidate",
+    "status",
+    "speed-up",
+    "from",
+    "p50 ms (baseline's beside it)",
+    "accuracy",
+    "retained",
+    "memory ratio",
+    "MB on disk",
+]
 
 
 def ordered(outcome: Outcome) -> list[Result]:
@@ -121,16 +133,15 @@ def _baseline(outcome: Outcome) -> str:
 def _made(outcome: Outcome) -> str:
     noise, chosen = outcome.noise, outcome.chosen
     lines = [
-        f"- A/A (the baseline against itself): {ratio(noise.speedup, '×')}; {noise.excluded:.0%} of its quads were disturbed and left out. "
+        f"- A/A (the baseline against itself): {ratio(noise.speedup, '×')}; {noise.excluded:.0%} of its quads were left out. "
         f"Memory differences under {noise.memory_resolution_bytes / 1e6:.1f} MB mean nothing here.",
         "- Baseline and candidate run in fresh processes, one while the other sleeps, in short blocks ABBA or BAAB; "
         "the log-ratio of each quad of blocks counts, and the interval is a t-interval over pairs of processes.",
     ]
     if chosen is not None and chosen.confirmation is not None:
         c = chosen.confirmation
-        lines.append(
-            f"- {chosen.name}: {c.pairs} pairs of processes, {c.quads} quads kept, {c.excluded:.0%} left out; samples in `{c.samples}`."
-        )
+        kept = f"{c.pairs} pairs of processes, {c.quads} quads kept, {c.excluded:.0%} left out"
+        lines.append(f"- {chosen.name}: {kept}; samples in `{c.samples}`.")
     small = _small(outcome)
     spent = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in outcome.timing.items())
     return "## How the numbers were made\n\n" + "\n".join([*lines, *small, f"- Time spent: {spent}."])

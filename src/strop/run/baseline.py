@@ -9,7 +9,7 @@ from strop.core.errors import BaselineError, BudgetError
 from strop.core.metrics import better_than_chance
 from strop.core.model import Model
 from strop.core.recipe import Offer, Recipe
-from strop.core.statistics import combine, product
+from strop.core.statistics import Ratios, combine, product, ratio_interval
 from strop.core.task import Task
 from strop.core.verdict import EXACTLY_ONE, Interval
 from strop.plan.space import by_role
@@ -23,6 +23,7 @@ from strop.run.trial import Trial, accuracy_of, memory_ratio
 
 START_S = 2.0
 LEAST_PAIRS, LEAST_QUADS = 3, 4
+DENOMINATOR_LEVEL = 0.80
 
 
 def tune(run: Run, model: Model, task: Task, found: Sequence[Offer]) -> tuple[Trial, list[Trial]]:
@@ -43,10 +44,25 @@ def tune(run: Run, model: Model, task: Task, found: Sequence[Offer]) -> tuple[Tr
         if speedup is None:
             continue
         over_reference[trial.name] = product(speedup, over_reference[champion.name])
-        if trial.alive and speedup.value > 1.0:  # by value: a denominator that is too slow would flatter every candidate
+        if trial.alive and better_denominator(trial, champion):
             champion = trial
     run.emit("baseline-tuned", recipe=champion.name)
     return rebase(champion, trials, over_reference, task)
+
+
+def better_denominator(trial: Trial, champion: Trial) -> bool:
+    """Faster by value where it takes no more of the machine; else, an 80 % interval must lie above 1.
+
+    A denominator that is too slow would flatter every candidate, so 95 % is not asked for; but cores that bring nothing
+    are not spent.
+    """
+    assert trial.subject is not None and champion.subject is not None
+    speedup = trial.result.speedup
+    if speedup is None or speedup.value <= 1.0:
+        return False
+    heavier = (trial.subject.threads, trial.subject.spins) > (champion.subject.threads, champion.subject.spins)
+    per_pair = Ratios(trial.pairs).per_pair
+    return not heavier or (len(per_pair) > 1 and ratio_interval(per_pair, level=DENOMINATOR_LEVEL).low > 1.0)
 
 
 def variants_within(run: Run, found: Sequence[Offer]) -> list[Recipe]:

@@ -102,7 +102,7 @@ def as_subject(run: Run, first: Model, task: Task, name: str, path: str) -> Subj
     shared: dict[str, Any] = {
         "name": name,
         "inputs": data["inputs"],
-        "count": data["count"],
+        "examples": data["count"],
         "batch": task.workload.batch,
         "log": log,
     }

@@ -52,7 +52,7 @@ def failure_of(stage: str, error: WorkerError) -> Failure:
     """A worker's end as a candidate's result."""
     kind = error.kind if isinstance(error, WorkerFailure) else type(error).__name__.removeprefix("Worker").lower()
     text = f"{kind}: {error.message}" if isinstance(error, WorkerFailure) else error.message
-    return Failure(stage=stage, kind=kind, message=text, log_tail=error.log_tail)  # type: ignore[arg-type]
+    return Failure(stage=stage, kind=kind, message=text, log_tail=error.log_tail)
 
 
 def step_key(run: Run, step: Step, artifact: Artifact, task: Task, versions: dict[str, str]) -> str:
@@ -88,7 +88,7 @@ def build_step(
             "data": data,
         }
         with run.child(backend, run.log(recipe), seconds) as child:
-            name = child.call("build", **arguments)
+            name = child.call("build", None, **arguments)
         made = sorted(str(p.relative_to(draft)) for p in draft.rglob("*") if p.is_file())
         if name not in made:
             raise WorkerFailure("EmptyHanded", f"step {step.name!r} ended well but wrote no {name!r}")
@@ -125,7 +125,7 @@ def write_reproduce(run: Run, recipe: Recipe, model: Model) -> str:
     for flag, value in (("--data", request.data), ("--calibration", request.calibration), ("--labels", request.labels),
                         ("--metric", request.metric), ("--threads", request.threads)):  # fmt: skip
         if value is not None:
-            parts += [flag, str(Path(value).absolute()) if flag in ("--data", "--calibration") else str(value)]
+            parts += [flag, str(Path(str(value)).absolute()) if flag in ("--data", "--calibration") else str(value)]
     for name, array in request.mapping.items():
         parts += ["--map", f"{name}={array}"]
     lines = ["#!/bin/sh", f"# Builds and checks {recipe.name!r} by itself, with its log on the terminal.",

@@ -49,7 +49,7 @@ def subject(run: Run, candidate: Candidate, task: Task, batch: int | None = None
     data = paths(task.evaluation)
     return Subject(
         name=candidate.name, work=backend.work, artifact=candidate.artifact.path, settings=dict(settings),
-        inputs=data["inputs"], count=data["count"], batch=batch or task.workload.batch,
+        inputs=data["inputs"], examples=data["count"], batch=batch or task.workload.batch,
         threads=int(settings.get("threads") or (run.target.cores if backend.spins(settings) else 1)),
         spins=backend.spins(settings), log=run.log(candidate.recipe), reference=shards(reference) if reference else None,
     )  # fmt: skip

@@ -19,6 +19,7 @@ from strop.run.timing import measure, timing_of
 from strop.run.trial import Trial, find, memory_resolution
 
 BATCH_PAIRS, BATCH_QUADS = 3, 8
+AS_IS_PAIRS, AS_IS_QUADS, AS_IS_S = 4, 16, 20.0
 
 
 def conclude(
@@ -35,7 +36,7 @@ def conclude(
     return Outcome(
         run=run.folder.name, outcome=verdict.outcome if verdict is not None else "none", model=model, task=task,
         gates=run.request.gates, weights=run.request.weights, offers=tuple(found), results=results, baseline=baseline,
-        as_is=as_is, choice=choice, against_as_is=_over(chosen, results, as_is),
+        as_is=as_is, choice=choice, against_as_is=_over_as_is(run, trials, chosen, as_is),
         against_best_unquantized=_over(chosen, results, best), best_unquantized=best, frontier=tuple(pareto(results)),
         noise=Noise(
             speedup=noise.speedup, half_width=_half_width(noise.speedup), excluded=noise.excluded,
@@ -78,6 +79,25 @@ def _over(chosen: Trial | None, results: Sequence[Result], other: str | None) ->
     if theirs is None:
         return None
     return EXACTLY_ONE if chosen.name == other else combine(chosen.result.speedup, theirs)
+
+
+def _over_as_is(run: Run, trials: Sequence[Trial], chosen: Trial | None, as_is: str | None) -> Interval | None:
+    """The choice over the model as its runtime runs it by default, timed directly."""
+    if chosen is None or as_is is None:
+        return None
+    default = find(trials, as_is)
+    if chosen.name == as_is:
+        return EXACTLY_ONE
+    if chosen.subject is None or default.subject is None or run.budget.left() < AS_IS_S:
+        return _over(chosen, [t.result for t in trials], as_is)
+    place = "against-as-is"
+    try:
+        with run.spending("confirm"):
+            pairs = measure(run, default.subject, chosen.subject, "confirmation", range(AS_IS_PAIRS), AS_IS_QUADS, folder=place)
+    except WorkerError as error:
+        run.note(f"The model as it runs today could not be timed: {error.message}.")
+        return None
+    return timing_of(pairs, "confirmation", "", looks=1).speedup
 
 
 def pareto(results: Sequence[Result]) -> list[str]:

@@ -110,16 +110,17 @@ def confirm(run: Run, model: Model, baseline: Trial, finalists: Sequence[Trial])
 def _confirm_one(run: Run, model: Model, baseline: Trial, trial: Trial, plan: Plan) -> Trial:
     """One fixed-size look; a second of the same size only where a gate on time is still open."""
     assert baseline.subject is not None and trial.subject is not None
+    subject = trial.subject
     run.tell("confirming", candidate=trial.name)
     trial = _more_memory(run, trial, baseline)
     place = run.folder.candidate(trial.name) / "confirmation"
     try:
         with run.spending("confirm"):
-            pairs: list[Pair] = measure(run, baseline.subject, trial.subject, "confirmation", range(plan.pairs), plan.quads)
+            pairs: list[Pair] = measure(run, baseline.subject, subject, "confirmation", range(plan.pairs), plan.quads)
             timing = timing_of(pairs, "confirmation", place)
             if plan.second_look and _open_gate(run.request.gates, timing):
                 more = range(plan.pairs, LOOKS * plan.pairs)
-                pairs += measure(run, baseline.subject, trial.subject, "confirmation", more, plan.quads)
+                pairs += measure(run, baseline.subject, subject, "confirmation", more, plan.quads)
                 timing = timing_of(pairs, "confirmation", place)
     except WorkerError as error:
         refuse_baseline_failure(error, baseline)

@@ -53,7 +53,7 @@ def memory_limit() -> int:
         text = _read(path)
         if text is not None and text.isdigit():
             limits.append(int(text))
-    return min(limits)
+    return int(min(limits))
 
 
 def this_machine(threads: int | None = None) -> Target:

@@ -3,6 +3,7 @@
 import os
 import random
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self
 
@@ -34,7 +35,7 @@ class Subject(NamedTuple):
     artifact: str
     settings: dict[str, Any]
     inputs: dict[str, str]
-    count: int
+    examples: int
     batch: int
     threads: int
     spins: bool
@@ -46,7 +47,7 @@ class Subject(NamedTuple):
 def open_request(subject: Subject) -> dict[str, Any]:
     return {
         "artifact": subject.artifact, "settings": subject.settings, "inputs": subject.inputs, "batch": subject.batch,
-        "rotate": ROTATE, "reference": subject.reference, "count": subject.count,
+        "rotate": ROTATE, "reference": subject.reference, "count": subject.examples,
     }  # fmt: skip
 
 
@@ -119,7 +120,7 @@ def cores_for(threads: int, index: int) -> list[int]:
 def fit_together(a: Subject, b: Subject, limit: int | None) -> bool:
     """Whether both fit in the memory that is free, with some to spare."""
     available = psutil.virtual_memory().available if limit is None else min(limit, psutil.virtual_memory().available)
-    return (a.memory_bytes + b.memory_bytes) * 1.25 < available
+    return bool((a.memory_bytes + b.memory_bytes) * 1.25 < available)
 
 
 def run_pair(a: Subject, b: Subject, index: int, quads: int, seed: int, limits: Limits, cap: int | None = None) -> Pair:
@@ -159,7 +160,7 @@ def _quad(rng: random.Random, seats: dict[Side, Seat], together: bool) -> Quad:
         seat, other = seats[side], seats["B" if side == "A" else "A"]
         if not together and other.child is not None:
             other.leave()
-        blocks.append(_guarded(seat.subject, lambda seat=seat, side=side: seat.block(side)))
+        blocks.append(_guarded(seat.subject, partial(seat.block, side)))
     return Quad(blocks=(blocks[0], blocks[1], blocks[2], blocks[3]))
 
 

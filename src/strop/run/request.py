@@ -3,7 +3,7 @@
 import re
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -23,10 +23,10 @@ class _Section(BaseModel):
 
 class TaskSection(_Section):
     metric: str | None = None
-    k: int | None = None
+    k: int | None = Field(None, ge=1)
     output: str | None = None
     batches: list[int] | None = None
-    sizes: dict[str, int] = {}
+    sizes: dict[str, Annotated[int, Field(ge=1)]] = {}
 
 
 class DataSection(_Section):
@@ -37,8 +37,8 @@ class DataSection(_Section):
 
 
 class TargetSection(_Section):
-    threads: int | None = None
-    memory_limit_mb: int | None = None
+    threads: int | None = Field(None, ge=1)
+    memory_limit_mb: int | None = Field(None, ge=1)
 
 
 class GatesSection(_Section):
@@ -106,7 +106,9 @@ def read_config(path: Path | None, beside: Path) -> tuple[Config, Path]:
         return Config(), Path()
     try:
         return Config.model_validate(tomllib.loads(found.read_text(encoding="utf-8"))), found.parent
-    except tomllib.TOMLDecodeError as error:
+    except OSError as error:
+        raise ConfigError(f"{found}: cannot be read: {error.strerror}", "`strop init MODEL` writes a commented one") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{found}: not valid TOML: {error}", "`strop init MODEL` writes a commented one") from error
     except ValidationError as error:
         first = error.errors()[0]
@@ -148,7 +150,7 @@ def parse_pairs(pairs: list[str] | tuple[str, ...], flag: str) -> dict[str, str]
 def parse_sizes(pairs: list[str] | tuple[str, ...]) -> dict[str, int]:
     """Sizes of dynamic axes, for generated inputs."""
     sizes = parse_pairs(pairs, "--size")
-    if not all(v.isdigit() and int(v) > 0 for v in sizes.values()):
+    if not all(v.isdecimal() and int(v) > 0 for v in sizes.values()):
         raise UsageError(f"--size {pairs}: sizes are whole numbers above 0", "for example --size sequence=64")
     return {k: int(v) for k, v in sizes.items()}
 
@@ -181,6 +183,9 @@ def make_request(model: str, config_path: str | None = None, **flags: Any) -> Re
     gates = assemble(
         [parse_gate(t, kind) for kind in kinds for t in texts[kind]], bool(pick("strict", config.gates.strict) or False)
     )
+    for flag in ("k", "threads", "memory_limit_mb", "time_limit_s"):
+        if flags.get(flag) is not None and flags[flag] <= 0:
+            raise UsageError(f"--{flag.removesuffix('_mb').removesuffix('_s').replace('_', '-')} {flags[flag]} is not above 0")
     batches = tuple(pick("batches", config.task.batches) or (1,))
     if any(b < 1 for b in batches) or len(set(batches)) != len(batches):
         raise UsageError(f"--batch {batches}: batch sizes are different whole numbers above 0", "for example --batch 1 --batch 8")

@@ -157,7 +157,7 @@ def refuse_baseline_failure(error: WorkerError, baseline: Trial) -> None:
 
 def _beaten(trial: Trial, speedup: Interval | None, others: Sequence[Trial]) -> str | None:
     """Who is surely faster, while this one is surely better neither in memory nor in accuracy."""
-    if speedup is None:
+    if speedup is None or trial.candidate.recipe.role == "as-is":
         return None
     for other in others:
         theirs = other.result.speedup

@@ -83,7 +83,7 @@ def search_interval(ratios: Ratios) -> Interval | None:
     if not ratios.per_pair or ratios.excluded > 0.5:
         return None
     if len(ratios.per_pair) >= SEARCH_PAIRS:
-        return ratio_interval(ratios.per_pair)
+        return ratio_interval(ratios.per_pair, looks=1)
     logs = [value for pair in ratios.per_pair for value in pair]
     centre = float(np.median(logs))
     error = median_error(logs) if len(logs) > 1 else 0.1

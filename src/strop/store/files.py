@@ -67,7 +67,7 @@ def whole_folder(target: Path) -> Iterator[Path]:
     """A temporary folder that becomes `target` when the block ends well, and vanishes when it does not."""
     with disk(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix=PARTIAL, dir=target.parent))
+        draft = Path(tempfile.mkdtemp(prefix=f"{PARTIAL}{target.name}-", dir=target.parent))
     try:
         yield draft
         with disk(target):
@@ -94,10 +94,10 @@ def replace_folder(draft: Path, target: Path) -> None:
         shutil.rmtree(old.parent, ignore_errors=True)
 
 
-def sweep(folder: Path) -> None:
-    """Remove what an interrupted write left behind."""
+def sweep(folder: Path, target: str = "") -> None:
+    """Remove what interrupted writes left behind: of one target where it is named, since others may be in the making."""
     if folder.is_dir():
-        for left in folder.glob(PARTIAL + "*"):
+        for left in folder.glob(f"{PARTIAL}{target}*"):
             if left.is_dir():
                 shutil.rmtree(left, ignore_errors=True)
             else:

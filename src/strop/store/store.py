@@ -9,11 +9,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
+from pydantic import ValidationError
+
 from strop.core.errors import StoreError
 from strop.core.noun import SCHEMA, Noun
 from strop.store import files
 
 N = TypeVar("N", bound=Noun)
+REMOVE = "remove it with its folder; it will be made again"
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -25,8 +28,10 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, UnicodeDecodeError) as error:
-        raise StoreError(f"{path} is damaged: {error}", "remove it with its folder; it will be made again") from error
-    if not isinstance(value, dict) or value.pop("schema", 0) > SCHEMA:
+        raise StoreError(f"{path} is damaged: {error}", REMOVE) from error
+    if not isinstance(value, dict) or not isinstance(value.get("schema", 0), int):
+        raise StoreError(f"{path} is damaged: not a record of Strop's", REMOVE)
+    if value.pop("schema", 0) > SCHEMA:
         raise StoreError(f"{path} was written by a newer Strop", "upgrade Strop, or use another --store")
     return value
 
@@ -36,8 +41,19 @@ def write_json(path: Path, value: dict[str, Any]) -> None:
 
 
 def load(path: Path, kind: type[N]) -> N | None:
-    """The noun stored at `path`, or None where it is not there."""
-    return kind.model_validate(read_json(path)) if path.exists() else None
+    """The noun stored at `path`, or None where it is not there.
+
+    Raises:
+        StoreError: damaged, or written by a newer Strop.
+    """
+    if not path.exists():
+        return None
+    try:
+        return kind.model_validate(read_json(path))
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise StoreError(f"{path} is damaged: {key}: {first['msg']}", REMOVE) from error
 
 
 def save(path: Path, noun: Noun) -> None:
@@ -61,7 +77,7 @@ class Store:
             return target
         with files.lock(self.root / "locks" / f"{area}-{key[:32]}", wait=True, busy=""):
             if not target.exists():
-                files.sweep(target.parent)
+                files.sweep(target.parent, target.name)
                 with files.whole_folder(target) as draft:
                     make(draft)
         return target

@@ -114,7 +114,7 @@ class Child:
         begin = time.monotonic()
         try:
             while True:
-                answer = self._receive(begin + (seconds or self.limits.seconds))
+                answer = self._receive(begin, seconds or self.limits.seconds)
                 self._owed -= 1
                 if not self._owed or not answer["ok"]:
                     break
@@ -178,14 +178,14 @@ class Child:
         except BrokenPipeError:
             raise self._died() from None
 
-    def _receive(self, deadline: float) -> dict[str, Any]:
+    def _receive(self, begin: float, seconds: float) -> dict[str, Any]:
         assert self._process.stdout is not None
         handle = self._process.stdout.fileno()
         while b"\n" not in self._buffer:
-            left = deadline - time.monotonic()
+            left = begin + seconds - time.monotonic()
             if left <= 0:
                 self._kill()
-                raise WorkerTimeout(f"no answer within {self.limits.seconds:.0f} s: ended", log_tail=self.log_tail())
+                raise WorkerTimeout(f"no answer within {seconds:.0f} s: ended", log_tail=self.log_tail())
             ready, _, _ = select.select([handle], [], [], min(left, WAKE_S))
             if ready:
                 chunk = os.read(handle, 1 << 20)

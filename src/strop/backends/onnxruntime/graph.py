@@ -65,6 +65,8 @@ def load(path):
         raise ModelError(f"{path}: not an ONNX model", "give an .onnx file") from None
     if not model.graph.node and not model.graph.output:
         raise ModelError(f"{path}: not an ONNX model (no graph in it)", "give an .onnx file")
+    if not model.opset_import:
+        raise ModelError(f"{path}: damaged or truncated: it names no opset", "export or copy it again")
     for tensor in model.graph.initializer:
         if tensor.data_location != TensorProto.EXTERNAL and not _is_whole(tensor):
             raise ModelError(f"{path}: damaged or truncated: weight {tensor.name!r} is short", "export or copy it again")
@@ -79,12 +81,35 @@ def _is_whole(tensor):
         return False
 
 
-def _tensors(model):
-    yield from model.graph.initializer
-    for node in model.graph.node:
+def _nodes(graph):
+    """All nodes, those of nested graphs (the branches of an If, the body of a Loop) too."""
+    for node in graph.node:
+        yield node
         for attribute in node.attribute:
-            if attribute.type == onnx.AttributeProto.TENSOR:
-                yield attribute.t
+            for nested in (attribute.g, *attribute.graphs):
+                yield from _nodes(nested)
+
+
+def _graphs(model):
+    """The graph, those nested in it, and the bodies of local functions."""
+    yield from (model.graph, *model.functions)
+    for body in (model.graph, *model.functions):
+        for node in _nodes(body):
+            for attribute in node.attribute:
+                yield from (attribute.g, *attribute.graphs)
+
+
+def _tensors(model):
+    """Every tensor that may name a file."""
+    for graph in _graphs(model):
+        yield from getattr(graph, "initializer", ())
+        for sparse in getattr(graph, "sparse_initializer", ()):
+            yield from (sparse.values, sparse.indices)
+        for node in graph.node:
+            for attribute in node.attribute:
+                yield from (attribute.t, *attribute.tensors)
+                for sparse in (attribute.sparse_tensor, *attribute.sparse_tensors):
+                    yield from (sparse.values, sparse.indices)
 
 
 def _external(model):
@@ -108,9 +133,16 @@ def check_external(model, path):
             )
         if not os.path.isfile(full):
             raise ModelError(f"{path}: external data file {where!r} is missing", "copy it beside the model")
-        need = int(entry.get("offset", 0)) + int(entry.get("length", 0))
+        need = int(entry.get("offset", 0)) + int(entry.get("length", 0) or _bytes(tensor))
         if need > os.path.getsize(full):
             raise ModelError(f"{path}: external data file {where!r} is truncated", "export or copy it again")
+
+
+def _bytes(tensor):
+    """Size of a tensor whose length is not given; several values may share a byte."""
+    bits = {"INT2": 2, "UINT2": 2, "INT4": 4, "UINT4": 4, "FLOAT4E2M1": 4}.get(TensorProto.DataType.Name(tensor.data_type))
+    width = bits or helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize * 8
+    return -(-_size(tensor.dims) * width // 8)
 
 
 def external_files(model, path):
@@ -126,7 +158,7 @@ def check_operators(model):
     if version > newest:
         raise ModelError(f"unknown opset {version}: the newest supported is {newest}", "export with an older opset")
     local = {(f.domain, f.name) for f in model.functions}
-    for node in model.graph.node:
+    for node in _nodes(model.graph):
         known = node.domain in CONTRIBUTED or (node.domain, node.op_type) in local
         if not known and not onnx.defs.has(node.op_type, node.domain):
             where = f"{node.domain}:{node.op_type}" if node.domain else node.op_type

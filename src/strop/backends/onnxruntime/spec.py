@@ -30,7 +30,7 @@ def _settings(target: Target) -> Iterator[Offer]:
 
     def variant(name: str, reason: str, settings: dict[str, Scalar]) -> Offer:
         role = "reference" if name == "fp32" else "as-is" if name == "fp32-as-is" else "baseline-variant"
-        recipe = Recipe(name=name, runtime=NAME, settings=settings, safety=0 if name == "fp32" else 1, role=role)  # type: ignore[arg-type]
+        recipe = Recipe(name=name, runtime=NAME, settings=settings, safety=0 if name == "fp32" else 1, role=role)
         return Offer(name=name, reason=reason, recipe=recipe)
 
     yield variant("fp32", f"the given model: all graph optimisations, {target.threads} thread(s), no spinning", fair)

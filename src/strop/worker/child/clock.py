@@ -43,6 +43,8 @@ def package_energy(root="/sys/class/powercap"):
     """Sum of the RAPL packages' counters in microjoules, or None where they cannot be read."""
     total, found = 0, False
     for path in glob.glob(os.path.join(root, "intel-rapl:[0-9]*", "energy_uj")):
+        if path.split(os.sep)[-2].count(":") > 1:
+            continue  # a part of a package (its cores, its memory), which the package's counter holds already
         try:
             with open(path) as f:
                 total, found = total + int(f.read()), True

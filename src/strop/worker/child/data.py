@@ -6,6 +6,7 @@ Runs in a child like a backend's work module; needs numpy.
 import hashlib
 import json
 import os
+import re
 import shutil
 import zipfile
 
@@ -81,7 +82,8 @@ def open_source(source, scratch):
             raise DataError(f"{source}: holds no arrays", "save arrays with numpy.savez")
         return {name: np.load(path, mmap_mode="r", allow_pickle=False) for name, path in files.items()}
     except (ValueError, zipfile.BadZipFile, EOFError) as error:
-        text = "holds pickled objects, which are not read" if "pickle" in str(error).lower() else f"damaged ({error})"
+        pickled = re.search("pickle|python objects", str(error), re.IGNORECASE)
+        text = "holds pickled objects, which are not read" if pickled else f"damaged ({error})"
         raise DataError(f"{source}: {text}", "save plain arrays with numpy.savez") from None
 
 
@@ -145,12 +147,22 @@ def write_input(array, name, spec, source, out, number, notes):
     for rows in chunks(array):
         part = np.asarray(array[rows])
         check_finite(part, rows.start, name, source)
-        shard[rows] = part
+        with np.errstate(over="ignore"):
+            shard[rows] = part
+        if not fits(part, shard[rows]):
+            raise DataError(f"{source}: array {name!r} holds values beyond the range of {wanted}", "scale or convert it first")
     shard.flush()
     return file
 
 
+def fits(part, cast):
+    """Whether a cast kept its values: whole numbers did not wrap around, floats did not overflow."""
+    return np.array_equal(part, cast) if cast.dtype.kind in "iu" else bool(np.isfinite(cast).all())
+
+
 def write_labels(array, name, kind, source, out):
+    if kind is not None and array.dtype.kind not in "iubf":
+        raise DataError(f"{source}: labels {name!r} are {array.dtype}, this metric needs numbers", "encode them as whole numbers")
     if kind == "classes" and array.dtype.kind not in "iub":
         if not np.array_equal(array, np.floor(array)):
             raise DataError(f"{source}: labels {name!r} are {array.dtype}, this metric needs whole class numbers", "")

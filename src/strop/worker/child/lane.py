@@ -24,6 +24,7 @@ class Lane:
         self.shards = {name: np.load(path, mmap_mode="r", allow_pickle=False) for name, path in inputs.items()}
         self.count = count or len(next(iter(self.shards.values())))
         self.model_files = model_files(artifact)
+        self.feeds = self._rotation(rotate)
         if hasattr(work, "warm_import"):
             work.warm_import()
         empty = memory.sample()
@@ -31,10 +32,8 @@ class Lane:
         begin = time.perf_counter()
         self.session = work.open(artifact, settings)
         loaded = time.perf_counter()
-        first = self.session.run(self._feed(0))
+        first = self.session.run(self.feeds[0])
         done = time.perf_counter()
-        self.names = sorted(first)
-        self.feeds = self._rotation(rotate)
         self.reference = self._load_reference(reference)
         self.cursor = 0
         self.opened = {

@@ -1,0 +1,57 @@
+"""`python -m benchmarks [NAME …]`: all by default, then the page; `python -m benchmarks report` only the page."""
+
+import argparse
+import sys
+from pathlib import Path
+
+import strop
+from benchmarks import aa, coverage, overhead, power, report, versus_defaults
+from benchmarks.options import Given, Options
+
+BENCHMARKS = {
+    "coverage": coverage.run,
+    "aa": aa.run,
+    "power": power.run,
+    "overhead": overhead.run,
+    "versus_defaults": versus_defaults.run,
+    "report": report.run,
+}
+DEMO = Path(strop.__file__).parent / "demo"
+DEMO_FILES = {"model": DEMO / "kws.onnx", "data": DEMO / "eval.npz", "calibration": DEMO / "calibration.npz"}
+
+
+def parse(arguments: list[str]) -> tuple[list[str], Options]:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"any of {', '.join(BENCHMARKS)} [all]")
+    parser.add_argument("--model", type=Path, help="an .onnx file instead of the demo's")
+    parser.add_argument("--data", type=Path, help="its evaluation data")
+    parser.add_argument("--calibration", type=Path, help="its calibration data")
+    parser.add_argument("--map", action="append", default=[], metavar="INPUT=ARRAY", help="an array not named like its input")
+    parser.add_argument("--labels", default="labels", help="the array that holds the labels [labels]")
+    parser.add_argument("--smoke", action="store_true", help="tiny sizes, results into build/benchmarks/smoke")
+    given = parser.parse_args(arguments)
+    unknown = sorted(set(given.names) - set(BENCHMARKS))
+    if unknown:
+        parser.error(f"unknown: {', '.join(unknown)}; there are {', '.join(BENCHMARKS)}")
+    files = [getattr(given, name) for name in DEMO_FILES]
+    if any(files) and not all(files):
+        parser.error("--model, --data and --calibration belong together")
+    chosen = {name: getattr(given, name) or path for name, path in DEMO_FILES.items()}
+    flags = [a for a in arguments if a not in given.names]
+    return given.names or list(BENCHMARKS), Options(
+        given=Given(**chosen, mapping=tuple(given.map), labels=given.labels), smoke=given.smoke, arguments=tuple(flags)
+    )
+
+
+def main(arguments: list[str]) -> int:
+    """Exit code: that of the worst."""
+    names, options = parse(arguments)
+    worst = 0
+    for name in names:
+        print(f"== {name}", flush=True)
+        worst = max(worst, BENCHMARKS[name](options))
+    return worst
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
