@@ -29,7 +29,7 @@ def parse(arguments: list[str]) -> tuple[list[str], Options]:
     parser.add_argument("--map", action="append", default=[], metavar="INPUT=ARRAY", help="an array not named like its input")
     parser.add_argument("--labels", default="labels", help="the array that holds the labels [labels]")
     parser.add_argument("--smoke", action="store_true", help="tiny sizes, results into build/benchmarks/smoke")
-    given = parser.parse_args(arguments)
+    given = parser.parse_intermixed_args(arguments)
     unknown = sorted(set(given.names) - set(BENCHMARKS))
     if unknown:
         parser.error(f"unknown: {', '.join(unknown)}; there are {', '.join(BENCHMARKS)}")

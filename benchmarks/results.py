@@ -7,7 +7,6 @@ import os
 import platform
 import shlex
 import subprocess
-import sys
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -22,12 +21,6 @@ SCRATCH = ROOT / "build" / "benchmarks"
 PACKAGES = ("numpy", "onnxruntime", "onnx")
 
 Figures = dict[str, Any]
-
-
-def command() -> str:
-    """What was typed, as it can be typed again; paths inside the repository relative to it."""
-    arguments = [a.removeprefix(f"{ROOT}{os.sep}") for a in sys.argv[1:]]
-    return shlex.join(["python", "-m", "benchmarks", *arguments])
 
 
 def command_of(name: str, arguments: list[str]) -> str:
@@ -78,7 +71,14 @@ def read(name: str, folder: Path = RESULTS) -> dict[str, Any] | None:
 def write(name: str, command: str, figures: Figures, folder: Path = RESULTS, complete: bool = True) -> None:
     """Replace the document of one benchmark, whole or not at all."""
     now = datetime.datetime.now(datetime.UTC).replace(microsecond=0).isoformat()
-    document = {"benchmark": name, "command": command, "date": now, "complete": complete, "machine": machine(), "figures": figures}
+    document = {
+        "benchmark": name,
+        "command": command,
+        "date": now,
+        "complete": complete,
+        "machine": machine(),
+        "figures": figures,
+    }
     folder.mkdir(parents=True, exist_ok=True)
     draft = folder / f"{name}.json.partial"
     draft.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -10,7 +10,7 @@ __version__ = "0.1.0"
 
 _PUBLIC = {
     "optimize": "strop.run.optimize",
-    "plan": "strop.run.optimize",
+    "list_recipes": "strop.run.optimize",
     "bench": "strop.run.bench",
     "build": "strop.run.build",
     "init": "strop.run.init",
@@ -30,8 +30,8 @@ __all__ = [
     "infer_bundle",
     "init",
     "list_backends",
+    "list_recipes",
     "optimize",
-    "plan",
     "verify_bundle",
 ]
 

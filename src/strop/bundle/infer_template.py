@@ -13,12 +13,14 @@ import importlib.util
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 
-def _runner(folder):
-    spec = importlib.util.spec_from_file_location("bundle_runner", folder / "runner.py")
+def _runner(folder: Path) -> Any:
+    spec: Any = importlib.util.spec_from_file_location("bundle_runner", folder / "runner.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -27,7 +29,7 @@ def _runner(folder):
 class Bundle:
     """`run(dict of arrays) -> dict of arrays`. `manifest` says what the model takes and gives."""
 
-    def __init__(self, folder):
+    def __init__(self, folder: str | Path) -> None:
         folder = Path(folder)
         self.manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
         self.session = _runner(folder).open(str(folder / self.manifest["model"]), self.manifest["settings"])
@@ -35,7 +37,7 @@ class Bundle:
         first = next(iter(self.manifest["inputs"]))["shape"]
         self.fixed = first[0] if first and isinstance(first[0], int) else None
 
-    def run(self, feed):
+    def run(self, feed: dict[str, NDArray[Any]]) -> Any:
         """Arrays by input name, shape [examples, ...]; whole numbers are cast where the model takes floats."""
         if feed.keys() != self.inputs.keys():
             raise ValueError(f"inputs {sorted(feed)} given, the model takes {sorted(self.inputs)}")
@@ -44,7 +46,7 @@ class Bundle:
             return self.session.run(ready)
         return self.run_in_batches(ready, self.fixed)
 
-    def run_in_batches(self, feed, batch):
+    def run_in_batches(self, feed: dict[str, NDArray[Any]], batch: int) -> dict[str, NDArray[Any]]:
         """Any number of examples, `batch` at a time; a last short batch is filled up where the size is fixed."""
         count, parts = len(next(iter(feed.values()))), []
         for start in range(0, count, batch):
@@ -53,18 +55,18 @@ class Bundle:
         return {name: np.concatenate([p[name] for p in parts])[:count] for name in parts[0]}
 
 
-def _cast(name, array, dtype):
+def _cast(name: str, array: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
     if not (np.can_cast(array.dtype, dtype, "same_kind") or (array.dtype.kind in "iub" and dtype.kind == "f")):
         raise ValueError(f"input {name!r} is {array.dtype}, the model takes {dtype}")
     return array.astype(dtype)
 
 
-def load(folder="."):
+def load(folder: str | Path = ".") -> Bundle:
     """The bundle in `folder`, ready to run."""
     return Bundle(folder)
 
 
-def main(arguments):
+def main(arguments: list[str]) -> int:
     if len(arguments) != 2:
         print(__doc__)
         return 2
@@ -75,7 +77,8 @@ def main(arguments):
             print(f"{arguments[0]}: no array {missing[0]!r}; has {', '.join(arrays.files)}", file=sys.stderr)
             return 1
         feed = {name: arrays[name] for name in bundle.inputs}
-    np.savez(arguments[1], **bundle.run_in_batches(feed, bundle.manifest["workload"]["batches"][0]))
+    outputs: dict[str, Any] = bundle.run_in_batches(feed, bundle.manifest["workload"]["batches"][0])
+    np.savez(arguments[1], **outputs)
     return 0
 
 

@@ -36,6 +36,9 @@ def read_manifest(folder: Path) -> Manifest:
 def verify_bundle(folder: str) -> Manifest:
     """The manifest of a bundle in which every file is the one that was packed.
 
+    Args:
+        folder: the bundle's folder.
+
     Raises:
         BundleError: any file changed, missing or extra; names them.
 
@@ -45,7 +48,7 @@ def verify_bundle(folder: str) -> Manifest:
     root = Path(folder)
     manifest = read_manifest(root)
     there = {str(p.relative_to(root)) for p in root.rglob("*") if p.is_symlink() or not p.is_dir()} - {MANIFEST}
-    problems = [f"extra: {name}" for name in sorted(there - set(manifest.files)) if "__pycache__" not in name]
+    problems = [f"extra: {name}" for name in sorted(there - set(manifest.files)) if "__pycache__" not in Path(name).parts]
     for name, digest in manifest.files.items():
         path = root / name
         if name not in there:

@@ -65,7 +65,7 @@ def command(
     given = locals()
     flags = {name: given[name] for name in names if given[name] not in (None, False, [])}
     if dry_run:
-        show_plan(strop.plan(model, **flags), json)
+        show_plan(strop.list_recipes(model, **flags), json)
         return
     with Progress(stderr, parse_budget(budget), quiet) as progress:
         try:

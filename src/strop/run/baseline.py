@@ -21,7 +21,7 @@ from strop.run.screen import admit, retime
 from strop.run.timing import SEARCH_QUADS
 from strop.run.trial import Trial, accuracy_of, memory_ratio
 
-START_S = 2.0
+START_S = 1.0
 LEAST_PAIRS, LEAST_QUADS = 3, 4
 DENOMINATOR_LEVEL = 0.80
 

@@ -32,7 +32,7 @@ def build(
     """Build one recipe of a model; its files go to `out`.
 
     Args:
-        recipe: a name that `strop.plan` offers.
+        recipe: a name that `strop.list_recipes` offers.
         check: run it as `optimize` would, too: validity, accuracy, a short timing.
         flags: as for `optimize`.
 

@@ -20,7 +20,7 @@ Observer = Callable[[str, dict[str, Any]], None]
 MEMORY_SHARE = 0.8
 """Of the memory that is free when a child starts, this much may be its own."""
 CONFIRM_SHARE = 0.25
-PACK_S = 6.0
+PACK_S = 5.0
 """Kept for judging, packing and writing the report."""
 
 

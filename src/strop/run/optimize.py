@@ -72,15 +72,19 @@ def plan_recipes(run: Run, model: Model, task: Task) -> list[Offer]:
     return found
 
 
-def plan(model: str, *, config: str | None = None, **flags: Any) -> list[Offer]:
+def list_recipes(model: str, *, config: str | None = None, **flags: Any) -> list[Offer]:
     """What `optimize` would try and why, without building or timing anything (`--dry-run`).
 
-    Args, Raises: as `optimize`.
+    Args:
+        model, config, flags: as for `optimize`.
+
+    Raises:
+        StropError: as `optimize`.
 
     Example:
-        >>> [offer.name for offer in strop.plan("model.onnx") if offer.offered]
+        >>> [offer.name for offer in strop.list_recipes("model.onnx") if offer.offered]
     """
-    with opened(make_request(model, config, **flags), nobody) as (run, given):
+    with opened(make_request(model, config, **flags), nobody, keep=False) as (run, given):
         return plan_recipes(run, given, read_task(run, given))
 
 

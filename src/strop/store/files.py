@@ -29,11 +29,8 @@ def disk(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise OutputError(f"disk full while writing {path}", "free some space; the same command goes on from here") from error
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.EISDIR):
-            raise OutputError(
-                f"cannot write {path}: {error.strerror}", "choose another folder, or change its permissions"
-            ) from error
-        raise
+        reason = error.strerror or type(error).__name__
+        raise OutputError(f"cannot write {path}: {reason}", "choose another folder, or change its permissions") from error
 
 
 def sync_folder(folder: Path) -> None:

@@ -61,7 +61,14 @@ def save(path: Path, noun: Noun) -> None:
 
 
 class Store:
-    """A folder, by default `.strop/`."""
+    """A folder, by default `.strop/`.
+
+    Args:
+        root: the folder; made when something is first written.
+
+    Example:
+        >>> [run.name for run in strop.Store(Path(".strop")).list_runs()]
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root.absolute()

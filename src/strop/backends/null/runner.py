@@ -9,14 +9,17 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
+from typing import Any, NoReturn, TextIO
 
 import numpy as np
+from numpy.typing import NDArray
 
 
 class Session:
     """`run(dict of arrays) -> dict of arrays`."""
 
-    def __init__(self, path, settings):
+    def __init__(self, path: str, settings: dict[str, Any]) -> None:
         with open_file(path) as f:
             self.model = json.load(f)
         self.mode = self.model.get("mode", "honest")
@@ -25,7 +28,7 @@ class Session:
         self.calls = 0
         self.properties = {"mode": self.mode, "factor": settings.get("factor", 1.0)}
         if self.mode == "memory":
-            self.ballast = []
+            self.ballast: list[NDArray[Any]] = []
         rng = np.random.default_rng(self.model["seed"])
         spec, out = self.model["inputs"][0], self.model["outputs"][0]
         self.input, self.output = spec["name"], out["name"]
@@ -34,13 +37,13 @@ class Session:
             self.weights = np.random.default_rng(self.model["seed"] + 1).standard_normal(self.weights.shape)
         self.sum = np.zeros(1)
 
-    def run(self, feed):
+    def run(self, feed: dict[str, NDArray[Any]]) -> Any:
         self.calls += 1
         if self.mode in BEHAVIOUR and self.calls > self.after:
             return BEHAVIOUR[self.mode](self, feed)
         return self.honest(feed)
 
-    def honest(self, feed):
+    def honest(self, feed: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         end = time.perf_counter() + self.seconds
         while time.perf_counter() < end:
             self.sum += 1.0
@@ -48,58 +51,58 @@ class Session:
         return {self.output: np.tanh(x.reshape(len(x), -1) @ self.weights / 4).astype(np.float32)}
 
 
-def open_file(path):
+def open_file(path: str) -> TextIO:
     return os.fdopen(os.open(path, os.O_RDONLY))
 
 
-def _crash(session, feed):
+def _crash(session: Any, feed: Any) -> None:
     os.kill(os.getpid(), signal.SIGSEGV)
 
 
-def _kill(session, feed):
+def _kill(session: Any, feed: Any) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _hang(session, feed):
+def _hang(session: Any, feed: Any) -> None:
     time.sleep(1e6)
 
 
-def _memory(session, feed):
+def _memory(session: Session, feed: Any) -> NoReturn:
     while True:
         session.ballast.append(np.ones(16 << 20))
 
 
-def _exception(session, feed):
+def _exception(session: Session, feed: Any) -> NoReturn:
     raise RuntimeError("the null backend was asked to fail")
 
 
-def _changed(change):
-    def behave(session, feed):
+def _changed(change: Callable[[NDArray[Any], Session], NDArray[Any]]) -> Callable[[Session, Any], dict[str, NDArray[Any]]]:
+    def behave(session: Session, feed: Any) -> dict[str, NDArray[Any]]:
         answer = session.honest(feed)
         return {session.output: change(answer[session.output], session)}
 
     return behave
 
 
-def _slow(session, feed):
+def _slow(session: Session, feed: Any) -> dict[str, NDArray[Any]]:
     time.sleep(session.seconds * 9)
     return session.honest(feed)
 
 
-def _lying(session, feed):
+def _lying(session: Session, feed: Any) -> dict[str, NDArray[Any]]:
     return {session.output: np.zeros((0, 0), np.float32)}
 
 
-def _exit(session, feed):
+def _exit(session: Session, feed: Any) -> NoReturn:
     sys.exit(0)
 
 
-def _chatty(session, feed):
+def _chatty(session: Session, feed: Any) -> dict[str, NDArray[Any]]:
     print('{"ok": true, "latencies_ns": [1, 1, 1]}')
     return session.honest(feed)
 
 
-BEHAVIOUR = {
+BEHAVIOUR: dict[str, Callable[[Any, Any], Any]] = {
     "crash": _crash,
     "kill": _kill,
     "hang": _hang,
@@ -116,6 +119,6 @@ BEHAVIOUR = {
 }
 
 
-def open(path, settings):
+def open(path: str, settings: dict[str, Any]) -> Session:
     """A session on the null model at `path`. `factor` scales its computing time."""
     return Session(path, settings)

@@ -12,8 +12,8 @@ from strop.core.task import Task
 HERE = Path(__file__).parent
 NAME = "null"
 FACTORS = {"fast": 0.4, "faster": 0.3, "same": 1.0}
-LIES_AFTER = 64
-"""`lying` answers honestly this often, so that it passes the accuracy run and is caught while it is timed."""
+LIES_AFTER = 300
+"""`lying` answers honestly this often: it passes an accuracy run of 200 examples, and is caught while it is timed."""
 
 
 def offer(model: Model, _target: Target, _task: Task) -> Sequence[Offer]:

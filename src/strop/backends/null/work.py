@@ -5,6 +5,7 @@ import os
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import runner
 from runner import open
@@ -18,7 +19,7 @@ class ModelError(Exception):
     hint = "give a JSON file with inputs, outputs, seed and milliseconds"
 
 
-def probe():
+def probe() -> dict[str, Any]:
     return {
         "works": True,
         "why_not": "",
@@ -28,7 +29,7 @@ def probe():
     }
 
 
-def inspect(path):
+def inspect(path: str) -> dict[str, Any]:
     try:
         model = json.loads(Path(path).read_text())
         return {
@@ -42,7 +43,7 @@ def inspect(path):
         raise ModelError(f"{path}: not a null model ({type(error).__name__}: {error})") from None
 
 
-def build(step, artifact, out_dir, data=None):
+def build(step: dict[str, Any], artifact: str, out_dir: str, data: dict[str, Any] | None = None) -> str:
     """`derive`: the same model in another mode, or with another computing time; some modes fail here already."""
     model, params = json.loads(Path(artifact).read_text()), step["params"]
     mode = params["mode"]

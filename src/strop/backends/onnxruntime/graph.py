@@ -1,6 +1,8 @@
 """Reading an ONNX file: what it is, whether it is whole, safe and supported. Child side."""
 
 import os
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 import onnx
 from onnx import TensorProto, helper, numpy_helper
@@ -13,12 +15,12 @@ CONTRIBUTED = {"com.microsoft", "com.microsoft.nchwc", "ai.onnx.ml", "ai.onnx.tr
 class ModelError(Exception):
     """The model is refused; `hint` says what to do next."""
 
-    def __init__(self, message, hint=""):
+    def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)
         self.hint = hint
 
 
-def describe(path):
+def describe(path: str) -> dict[str, Any]:
     """Everything the parent needs to know, as plain values."""
     model = load(path)
     graph = model.graph
@@ -53,7 +55,7 @@ def describe(path):
     }
 
 
-def load(path):
+def load(path: str) -> onnx.ModelProto:
     """Parse without touching external data; then check that data before anything follows its paths."""
     try:
         model = onnx.load(path, load_external_data=False)
@@ -74,14 +76,14 @@ def load(path):
     return model
 
 
-def _is_whole(tensor):
+def _is_whole(tensor: TensorProto) -> bool:
     try:
-        return numpy_helper.to_array(tensor).size == _size(tensor.dims)
+        return bool(numpy_helper.to_array(tensor).size == _size(tensor.dims))
     except Exception:
         return False
 
 
-def _nodes(graph):
+def _nodes(graph: onnx.GraphProto | onnx.FunctionProto) -> Iterator[onnx.NodeProto]:
     """All nodes, those of nested graphs (the branches of an If, the body of a Loop) too."""
     for node in graph.node:
         yield node
@@ -90,7 +92,7 @@ def _nodes(graph):
                 yield from _nodes(nested)
 
 
-def _graphs(model):
+def _graphs(model: onnx.ModelProto) -> Iterator[onnx.GraphProto | onnx.FunctionProto]:
     """The graph, those nested in it, and the bodies of local functions."""
     yield from (model.graph, *model.functions)
     for body in (model.graph, *model.functions):
@@ -99,7 +101,7 @@ def _graphs(model):
                 yield from (attribute.g, *attribute.graphs)
 
 
-def _tensors(model):
+def _tensors(model: onnx.ModelProto) -> Iterator[TensorProto]:
     """Every tensor that may name a file."""
     for graph in _graphs(model):
         yield from getattr(graph, "initializer", ())
@@ -112,13 +114,13 @@ def _tensors(model):
                     yield from (sparse.values, sparse.indices)
 
 
-def _external(model):
+def _external(model: onnx.ModelProto) -> Iterator[tuple[TensorProto, dict[str, str]]]:
     for tensor in _tensors(model):
         if tensor.data_location == TensorProto.EXTERNAL:
             yield tensor, {e.key: e.value for e in tensor.external_data}
 
 
-def check_external(model, path):
+def check_external(model: onnx.ModelProto, path: str) -> None:
     """External data must be regular files inside the model's own folder, and long enough."""
     folder = os.path.realpath(os.path.dirname(os.path.abspath(path)))
     for tensor, entry in _external(model):
@@ -138,19 +140,19 @@ def check_external(model, path):
             raise ModelError(f"{path}: external data file {where!r} is truncated", "export or copy it again")
 
 
-def _bytes(tensor):
+def _bytes(tensor: TensorProto) -> int:
     """Size of a tensor whose length is not given; several values may share a byte."""
     bits = {"INT2": 2, "UINT2": 2, "INT4": 4, "UINT4": 4, "FLOAT4E2M1": 4}.get(TensorProto.DataType.Name(tensor.data_type))
     width = bits or helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize * 8
     return -(-_size(tensor.dims) * width // 8)
 
 
-def external_files(model, path):
+def external_files(model: onnx.ModelProto, path: str) -> list[str]:
     """Names of the external data files, relative to the model's folder."""
     return sorted({os.path.normpath(entry["location"]) for _, entry in _external(model)})
 
 
-def check_operators(model):
+def check_operators(model: onnx.ModelProto) -> None:
     """Refuse opsets and operators that the installed ONNX does not know."""
     newest = onnx.defs.onnx_opset_version()
     domains = {o.domain: o.version for o in model.opset_import}
@@ -165,7 +167,7 @@ def check_operators(model):
             raise ModelError(f"unknown operator {where!r} (node {node.name!r})", "export with standard operators")
 
 
-def _spec(value):
+def _spec(value: onnx.ValueInfoProto) -> dict[str, Any]:
     kind = value.type.tensor_type
     if not value.type.HasField("tensor_type"):
         raise ModelError(f"{value.name!r} is no tensor", "sequences, maps and optionals are not supported")
@@ -173,21 +175,21 @@ def _spec(value):
     return {"name": value.name, "dtype": str(helper.tensor_dtype_to_np_dtype(kind.elem_type)), "shape": dims}
 
 
-def _size(dims):
+def _size(dims: Iterable[int]) -> int:
     total = 1
     for d in dims:
         total *= d
     return total
 
 
-def _count(items):
-    counts = {}
+def _count(items: Iterable[str]) -> dict[str, int]:
+    counts: dict[str, int] = {}
     for item in items:
         counts[item] = counts.get(item, 0) + 1
     return counts
 
 
-def _constants(graph):
+def _constants(graph: onnx.GraphProto) -> dict[str, tuple[int, ...]]:
     found = {}
     for node in graph.node:
         if node.op_type == "Constant":
@@ -197,26 +199,27 @@ def _constants(graph):
     return found
 
 
-def _weight(node, shapes):
+def _weight(node: onnx.NodeProto, shapes: dict[str, tuple[int, ...]]) -> tuple[int, ...] | None:
     """Shape of the constant weight of a node, or None. A weight behind a Reshape counts once that is folded."""
     place = 0 if node.op_type == "Gather" else 1
     dims = shapes.get(node.input[place]) if len(node.input) > place else None
     return dims if dims is not None and len(dims) >= 2 else None
 
 
-def _reshaped_weights(graph, shapes):
+def _reshaped_weights(graph: onnx.GraphProto, shapes: dict[str, tuple[int, ...]]) -> int:
     return sum(n.op_type in {"Reshape", "Transpose"} and n.input[0] in shapes for n in graph.node)
 
 
-def _is_depthwise(node, shapes):
+def _is_depthwise(node: onnx.NodeProto, shapes: dict[str, tuple[int, ...]]) -> bool:
     weight = _weight(node, shapes) if node.op_type == "Conv" else None
     groups = next((a.i for a in node.attribute if a.name == "group"), 1)
     return weight is not None and groups > 1 and groups == weight[0]
 
 
-def _bounds(graph, shapes):
+def _bounds(graph: onnx.GraphProto, shapes: dict[str, tuple[int, ...]]) -> dict[str, list[int]]:
     """Integer inputs that index a constant table: their inclusive limits."""
     source = {n.output[0]: n.input[0] for n in graph.node if n.op_type in {"Cast", "Identity"}}
+    bounds: dict[str, list[int]]
     names, bounds = {i.name for i in graph.input}, {}
     for node in graph.node:
         if node.op_type not in EMBEDDINGS or node.input[0] not in shapes:
@@ -231,7 +234,7 @@ def _bounds(graph, shapes):
     return bounds
 
 
-def _precision(graph, kinds):
+def _precision(graph: onnx.GraphProto, kinds: set[str]) -> str:
     ops = {n.op_type for n in graph.node}
     if ops & {
         "QuantizeLinear",

@@ -3,6 +3,8 @@
 The same file is measured by Strop and shipped in the bundle.
 """
 
+from typing import Any
+
 import onnxruntime as ort
 
 LEVELS = {
@@ -16,7 +18,7 @@ LEVELS = {
 class Session:
     """`run(dict of arrays) -> dict of arrays`; `properties` are read back from the runtime."""
 
-    def __init__(self, path, settings):
+    def __init__(self, path: str, settings: dict[str, Any]) -> None:
         options = ort.SessionOptions()
         options.log_severity_level = 3
         if "threads" in settings:  # absent: the runtime's own default
@@ -37,11 +39,11 @@ class Session:
         self.inputs = [i.name for i in self._session.get_inputs()]
         self.outputs = [o.name for o in self._session.get_outputs()]
 
-    def run(self, feed):
+    def run(self, feed: dict[str, Any]) -> dict[str, Any]:
         """Arrays by input name, shape [batch, …] → arrays by output name."""
         return dict(zip(self.outputs, self._session.run(None, feed), strict=True))
 
 
-def open(path, settings):
+def open(path: str, settings: dict[str, Any]) -> Session:
     """A session on the model at `path` with these settings."""
     return Session(path, settings)

@@ -5,10 +5,13 @@ Every step returns the name of the file to go on with, relative to the folder of
 
 import json
 import os
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import onnx
 import onnx.version_converter
+from numpy.typing import NDArray
 from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType
 from onnxruntime.quantization import quantize_dynamic as ort_quantize_dynamic
 from onnxruntime.quantization import quantize_static as ort_quantize_static
@@ -20,22 +23,22 @@ RANGES = "ranges.json"
 FRAGILE = 0.1
 
 
-class Feeds(CalibrationDataReader):
+class Feeds(CalibrationDataReader):  # type: ignore[misc]
     """Calibration examples one by one, as batches of `batch`, read from memory-mapped shards."""
 
-    def __init__(self, data, samples, batch=1):
+    def __init__(self, data: dict[str, Any], samples: int, batch: int = 1) -> None:
         self.shards = {n: np.load(p, mmap_mode="r", allow_pickle=False) for n, p in data["inputs"].items()}
         self.batch = batch
         self.rows = iter(range(0, min(samples, data["count"]) // batch * batch, batch))
 
-    def get_next(self):
+    def get_next(self) -> dict[str, NDArray[Any]] | None:
         row = next(self.rows, None)
         if row is None:
             return None
         return {n: np.ascontiguousarray(s[row : row + self.batch]) for n, s in self.shards.items()}
 
 
-def prepare(artifact, out, data, fuse=True):
+def prepare(artifact: str, out: str, data: dict[str, Any] | None, fuse: bool = True) -> str:
     """Cleans the graph for quantisation: old-style inputs, opset ≥ 13, shapes inferred, constants folded.
 
     fuse: also ONNX Runtime's basic fusions, which make a Gemm of MatMul and Add (weight-only steps want the MatMul).
@@ -52,7 +55,7 @@ def prepare(artifact, out, data, fuse=True):
     clean = out + ".clean.onnx"
     save(model, clean)
     external = os.path.getsize(clean) + sum(os.path.getsize(p) for p in [clean + ".data"] if os.path.exists(p)) > LARGE
-    options = {"save_as_external_data": True, "external_data_location": "model.data"} if external else {}
+    options: dict[str, Any] = {"save_as_external_data": True, "external_data_location": "model.data"} if external else {}
     options["skip_optimization"] = not fuse
     try:
         quant_pre_process(clean, out, **options)
@@ -66,7 +69,7 @@ def prepare(artifact, out, data, fuse=True):
     return os.path.basename(out)
 
 
-def _tidy(path):
+def _tidy(path: str) -> None:
     """Weights out of the inputs, and a name for every node, so that one can be left out by name."""
     model = onnx.load(path, load_external_data=False)
     weights = {i.name for i in model.graph.initializer}
@@ -78,14 +81,14 @@ def _tidy(path):
     onnx.save(model, path)
 
 
-def save(model, path):
+def save(model: onnx.ModelProto, path: str) -> None:
     if model.ByteSize() > LARGE:
         onnx.save(model, path, save_as_external_data=True, location=os.path.basename(path) + ".data")
     else:
         onnx.save(model, path)
 
 
-def calibrate(artifact, out, data, method, samples, batch=1):
+def calibrate(artifact: str, out: str, data: dict[str, Any], method: str, samples: int, batch: int = 1) -> str:
     """Ranges of all activations, once for every type that is then tried; the model is passed on beside them."""
     ranges = os.path.join(os.path.dirname(out), RANGES)
     ort_quantize_static(
@@ -97,14 +100,24 @@ def calibrate(artifact, out, data, method, samples, batch=1):
     return os.path.basename(out)
 
 
-def quantize_static(artifact, out, data, activation, weight, per_channel, exclude, reduce_range, operators=None):
+def quantize_static(
+    artifact: str,
+    out: str,
+    data: dict[str, Any],
+    activation: str,
+    weight: str,
+    per_channel: bool,
+    exclude: str,
+    reduce_range: bool,
+    operators: list[str] | None = None,
+) -> str:
     """Static INT8, QDQ, from the ranges beside the model. `exclude`: "none" or "fragile"."""
     kinds = {"uint8": QuantType.QUInt8, "int8": QuantType.QInt8}
     ranges = os.path.join(os.path.dirname(artifact), RANGES)
     with open(ranges) as f:
         method = CalibrationMethod[json.load(f)["calibration_method"]["value"].rpartition(".")[2]]
 
-    def quantize(path, nodes):
+    def quantize(path: str, nodes: list[str]) -> None:
         ort_quantize_static(
             artifact, path, None, quant_format=QuantFormat.QDQ, activation_type=kinds[activation],
             weight_type=kinds[weight], per_channel=per_channel, reduce_range=reduce_range, nodes_to_exclude=nodes,
@@ -121,7 +134,7 @@ def quantize_static(artifact, out, data, activation, weight, per_channel, exclud
     return os.path.basename(out)
 
 
-def fragile_nodes(float_model, quantized_model, data, examples=8):
+def fragile_nodes(float_model: str, quantized_model: str, data: dict[str, Any], examples: int = 8) -> list[str]:
     """The tenth of the quantised nodes (at least one) at whose output the signal-to-noise ratio falls the most."""
     from onnxruntime.quantization.qdq_loss_debug import (
         collect_activations,
@@ -129,7 +142,7 @@ def fragile_nodes(float_model, quantized_model, data, examples=8):
         modify_model_output_intermediate_tensors,
     )  # fmt: skip
 
-    def activations(path):
+    def activations(path: str) -> Any:
         augmented = path + ".augmented.onnx"
         modify_model_output_intermediate_tensors(path, augmented)
         try:
@@ -141,7 +154,7 @@ def fragile_nodes(float_model, quantized_model, data, examples=8):
     noise = {name: signal_to_noise(pair["float"], pair["pre_qdq"]) for name, pair in matched.items() if pair.get("float")}
     graph = onnx.load(float_model, load_external_data=False).graph
     activated = {n.input[0]: n.output[0] for n in graph.node if n.op_type in {"Relu", "Clip", "LeakyRelu"}}
-    lost = {}
+    lost: dict[str, float] = {}
     for node in graph.node:
         result = node.output[0] if node.output[0] in noise else activated.get(node.output[0])  # fused: seen behind it only
         if node.op_type in {"Conv", "ConvTranspose", "MatMul", "Gemm"} and result in noise:
@@ -150,14 +163,21 @@ def fragile_nodes(float_model, quantized_model, data, examples=8):
     return sorted(lost, key=lambda name: -lost[name])[: max(1, round(FRAGILE * len(lost)))]
 
 
-def signal_to_noise(expected, actual):
+def signal_to_noise(expected: Iterable[NDArray[Any]], actual: Iterable[NDArray[Any]]) -> float:
     """Decibels, over lists of arrays of equal shapes; capped at 60."""
     signal = sum(float(np.square(np.asarray(a, float)).sum()) for a in expected)
     error = sum(float(np.square(np.asarray(a, float) - b).sum()) for a, b in zip(expected, actual, strict=True))
     return min(60.0, 10 * float(np.log10(max(signal, 1e-30) / max(error, 1e-30))))
 
 
-def quantize_dynamic(artifact, out, data, operators, per_channel, weight="int8"):
+def quantize_dynamic(
+    artifact: str,
+    out: str,
+    data: dict[str, Any] | None,
+    operators: list[str] | None,
+    per_channel: bool,
+    weight: str = "int8",
+) -> str:
     """Dynamic INT8: weights stored as INT8, activations quantised as they come."""
     kinds = {"uint8": QuantType.QUInt8, "int8": QuantType.QInt8}
     ort_quantize_dynamic(
@@ -167,7 +187,7 @@ def quantize_dynamic(artifact, out, data, operators, per_channel, weight="int8")
     return os.path.basename(out)
 
 
-def quantize_weights(artifact, out, data, bits, block_size):
+def quantize_weights(artifact: str, out: str, data: dict[str, Any] | None, bits: int, block_size: int) -> str:
     """Weight-only INT4 or INT8 of MatMuls with a constant weight; refuses to pass an unchanged model off as quantised."""
     from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
 

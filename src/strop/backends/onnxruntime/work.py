@@ -2,6 +2,7 @@
 
 import os
 import sys
+from typing import Any
 
 import graph
 import runner
@@ -10,12 +11,12 @@ from runner import open
 _ = open  # `work.open` is the runner's: what is measured is what is shipped
 
 
-def warm_import():
+def warm_import() -> Any:
     """Everything the runtime needs without a model is imported by now: the empty process that memory is counted from."""
     return runner.ort.__version__
 
 
-def probe():
+def probe() -> dict[str, Any]:
     """What works here, and why not."""
     import onnx
 
@@ -28,12 +29,12 @@ def probe():
     }
 
 
-def inspect(path):
+def inspect(path: str) -> Any:
     """What this ONNX file is; refuses damaged, unsafe and unsupported ones."""
     return graph.describe(path)
 
 
-def build(step, artifact, out_dir, data=None):
+def build(step: dict[str, Any], artifact: str, out_dir: str, data: dict[str, Any] | None = None) -> Any:
     """One step: reads `artifact`, writes into `out_dir`, returns the name of the file to go on with."""
     import steps
 

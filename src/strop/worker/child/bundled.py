@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import sys
+from typing import Any
 
 import numpy as np
 
@@ -11,20 +12,20 @@ class DataError(Exception):
     """The arrays are refused."""
 
 
-def module_of(folder):
+def module_of(folder: str) -> Any:
     sys.dont_write_bytecode = True
-    spec = importlib.util.spec_from_file_location("strop_bundle_infer", os.path.join(folder, "infer.py"))
+    spec: Any = importlib.util.spec_from_file_location("strop_bundle_infer", os.path.join(folder, "infer.py"))
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
-def open(path, settings):
+def open(path: str, settings: dict[str, Any]) -> Any:
     """A session for Strop's clock; `path` is the bundle's infer.py."""
     return module_of(os.path.dirname(path)).load(os.path.dirname(path))
 
 
-def infer(folder, inputs, output):
+def infer(folder: str, inputs: str, output: str) -> None:
     """Arrays of one .npz → outputs in another."""
     bundle = module_of(folder).load(folder)
     with np.load(inputs, allow_pickle=False) as arrays:

@@ -4,9 +4,11 @@ import gc
 import glob
 import os
 import time
+from collections.abc import Callable
+from typing import Any
 
 
-def _first_number(path, line, column):
+def _first_number(path: str, line: str, column: int) -> int | None:
     try:
         with open(path) as f:
             for text in f:
@@ -17,7 +19,7 @@ def _first_number(path, line, column):
     return None
 
 
-def machine_counters(energy_root="/sys/class/powercap"):
+def machine_counters(energy_root: str = "/sys/class/powercap") -> dict[str, int | None]:
     """The machine's steal, pressure and energy counters (None: no such)."""
     return {
         "steal": _first_number("/proc/stat", "cpu ", 8),
@@ -26,7 +28,7 @@ def machine_counters(energy_root="/sys/class/powercap"):
     }
 
 
-def own_counters():
+def own_counters() -> dict[str, int]:
     """This process's CPU time and context switches."""
     switches = (0, 0)
     try:
@@ -39,7 +41,7 @@ def own_counters():
     return {"cpu_ns": time.process_time_ns(), "voluntary": switches[0], "involuntary": switches[1]}
 
 
-def package_energy(root="/sys/class/powercap"):
+def package_energy(root: str = "/sys/class/powercap") -> int | None:
     """Sum of the RAPL packages' counters in microjoules, or None where they cannot be read."""
     total, found = 0, False
     for path in glob.glob(os.path.join(root, "intel-rapl:[0-9]*", "energy_uj")):
@@ -53,14 +55,14 @@ def package_energy(root="/sys/class/powercap"):
     return total if found else None
 
 
-def _difference(before, after, key, scale=1):
+def _difference(before: dict[str, Any], after: dict[str, Any], key: str, scale: float = 1) -> float | None:
     return None if before[key] is None or after[key] is None else (after[key] - before[key]) * scale
 
 
 LEAD_NS = 1_000_000
 
 
-def block(call, first, runs):
+def block(call: Callable[[int], Any], first: int, runs: int) -> tuple[dict[str, Any], Any, int]:
     """Run `call(i)` from i = first on: some untimed calls, which find the caches and sleeping threads that the other
     process left (at least one, at most a millisecond of them), then `runs` timed ones.
 
@@ -88,7 +90,7 @@ def block(call, first, runs):
         gc.enable()
     ticks = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
     energy = _difference(before, after, "energy")
-    record = {key: mine_after[key] - mine[key] for key in mine}
+    record: dict[str, Any] = {key: mine_after[key] - mine[key] for key in mine}
     record.update(
         latencies_ns=latencies,
         wall_ns=wall,
@@ -99,11 +101,13 @@ def block(call, first, runs):
     return record, output, index
 
 
-def warm(call, cap_s=3.0, chunk_s=0.02):
+def warm(call: Callable[[int], Any], cap_s: float = 3.0, chunk_s: float = 0.02) -> tuple[int, int]:
     """Run until a plateau: the median of a chunk of runs no longer falls by more than 2 % for three chunks on end.
 
     Returns (runs, median of the last chunk in ns).
     """
+    latencies: list[int]
+    best: int | None
     clock, runs, still, best = time.perf_counter_ns, 0, 0, None
     deadline = clock() + int(cap_s * 1e9)
     while True:

@@ -9,8 +9,11 @@ import os
 import re
 import shutil
 import zipfile
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 CHUNK_BYTES = 32 << 20
 
@@ -18,12 +21,19 @@ CHUNK_BYTES = 32 << 20
 class DataError(Exception):
     """The data are refused; `hint` says what to do next."""
 
-    def __init__(self, message, hint=""):
+    def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)
         self.hint = hint
 
 
-def prepare(source, specs, mapping, labels, label_kind, out):
+def prepare(
+    source: str,
+    specs: list[dict[str, Any]],
+    mapping: dict[str, str],
+    labels: str | None,
+    label_kind: str | None,
+    out: str,
+) -> dict[str, Any]:
     """Shards of one data set.
 
     source: an .npz, an .npy, or a folder of .npy files.
@@ -32,7 +42,7 @@ def prepare(source, specs, mapping, labels, label_kind, out):
     label_kind: "classes", "numbers" or None where none are needed.
     Returns {inputs: {name: file}, labels: file or None, count, notes}.
     """
-    notes = []
+    notes: list[str] = []
     arrays = open_source(source, os.path.join(out, "raw"))
     chosen = match(arrays, specs, mapping, labels, source)
     counts = {name: len(arrays[array]) if arrays[array].ndim else 0 for name, array in chosen.items()}
@@ -59,7 +69,7 @@ def prepare(source, specs, mapping, labels, label_kind, out):
     return finish(out, inputs, file, next(iter(counts.values())), notes)
 
 
-def finish(out, inputs, labels, count, notes):
+def finish(out: str, inputs: dict[str, str], labels: str | None, count: int, notes: list[str]) -> dict[str, Any]:
     """The description that stands beside the shards; its presence is part of what makes them whole."""
     description = {"inputs": inputs, "labels": labels, "count": count, "notes": notes}
     with open(os.path.join(out, "data.json"), "w") as f:
@@ -67,7 +77,7 @@ def finish(out, inputs, labels, count, notes):
     return description
 
 
-def open_source(source, scratch):
+def open_source(source: str, scratch: str) -> dict[str, NDArray[Any]]:
     """Name → memory-mapped array. Members of an .npz are copied out as files, so that any size can be mapped."""
     try:
         if os.path.isdir(source):
@@ -87,7 +97,7 @@ def open_source(source, scratch):
         raise DataError(f"{source}: {text}", "save plain arrays with numpy.savez") from None
 
 
-def unpack(source, scratch):
+def unpack(source: str, scratch: str) -> dict[str, str]:
     os.makedirs(scratch, exist_ok=True)
     files = {}
     with zipfile.ZipFile(source) as archive:
@@ -100,7 +110,13 @@ def unpack(source, scratch):
     return files
 
 
-def match(arrays, specs, mapping, labels, source):
+def match(
+    arrays: dict[str, NDArray[Any]],
+    specs: list[dict[str, Any]],
+    mapping: dict[str, str],
+    labels: str | None,
+    source: str,
+) -> dict[str, str]:
     """Model input (and "labels") → array name. By mapping, by name; a lone input takes the lone array that is left."""
     chosen, has = {}, ", ".join(f"{n} {a.dtype}{list(a.shape)}" for n, a in sorted(arrays.items()))
     unknown = set(mapping) - {s["name"] for s in specs}
@@ -127,7 +143,15 @@ def match(arrays, specs, mapping, labels, source):
     return chosen
 
 
-def write_input(array, name, spec, source, out, number, notes):
+def write_input(
+    array: NDArray[Any],
+    name: str,
+    spec: dict[str, Any],
+    source: str,
+    out: str,
+    number: int,
+    notes: list[str],
+) -> str:
     """Checks shape, type and values of one input; writes it in the model's type."""
     wanted, dims = np.dtype(spec["dtype"]), spec["shape"][1:]
     shape = array.shape[1:]
@@ -155,12 +179,12 @@ def write_input(array, name, spec, source, out, number, notes):
     return file
 
 
-def fits(part, cast):
+def fits(part: NDArray[Any], cast: NDArray[Any]) -> bool:
     """Whether a cast kept its values: whole numbers did not wrap around, floats did not overflow."""
     return np.array_equal(part, cast) if cast.dtype.kind in "iu" else bool(np.isfinite(cast).all())
 
 
-def write_labels(array, name, kind, source, out):
+def write_labels(array: NDArray[Any], name: str, kind: str | None, source: str, out: str) -> str:
     if kind is not None and array.dtype.kind not in "iubf":
         raise DataError(f"{source}: labels {name!r} are {array.dtype}, this metric needs numbers", "encode them as whole numbers")
     if kind == "classes" and array.dtype.kind not in "iub":
@@ -172,18 +196,25 @@ def write_labels(array, name, kind, source, out):
     return "labels.npy"
 
 
-def chunks(array):
+def chunks(array: NDArray[Any]) -> list[slice]:
     step = max(1, CHUNK_BYTES // max(1, array[:1].nbytes))
     return [slice(i, min(i + step, len(array))) for i in range(0, len(array), step)]
 
 
-def check_finite(part, start, name, source):
+def check_finite(part: NDArray[Any], start: int, name: str, source: str) -> None:
     if part.dtype.kind in "fc" and not np.isfinite(part).all():
         row = start + int(np.argwhere(~np.isfinite(part.reshape(len(part), -1)).all(axis=1))[0, 0])
         raise DataError(f"{source}: array {name!r} holds NaN or infinity (first in row {row})", "clean the data")
 
 
-def split(whole, calibration_share, most, seed, out_evaluation, out_calibration):
+def split(
+    whole: dict[str, Any],
+    calibration_share: float,
+    most: int,
+    seed: int,
+    out_evaluation: str,
+    out_calibration: str,
+) -> dict[str, Any]:
     """One set into evaluation and calibration, at random but reproducibly; equal examples stay on one side."""
     keys = row_keys(whole)
     order = np.random.default_rng(seed).permutation(len(keys))
@@ -201,7 +232,7 @@ def split(whole, calibration_share, most, seed, out_evaluation, out_calibration)
     }
 
 
-def take(whole, rows, out):
+def take(whole: dict[str, Any], rows: list[int], out: str) -> dict[str, Any]:
     """The shards of some rows."""
     inputs = {}
     for number, (name, path) in enumerate(whole["inputs"].items()):
@@ -217,7 +248,7 @@ def take(whole, rows, out):
     return finish(out, inputs, whole["labels"] and "labels.npy", len(rows), [])
 
 
-def row_keys(data):
+def row_keys(data: dict[str, Any]) -> list[bytes]:
     """A digest per example, over all its inputs."""
     arrays = [np.load(p, mmap_mode="r", allow_pickle=False) for _, p in sorted(data["inputs"].items())]
     keys = []
@@ -229,16 +260,23 @@ def row_keys(data):
     return keys
 
 
-def overlap(evaluation, calibration):
+def overlap(evaluation: dict[str, Any], calibration: dict[str, Any]) -> dict[str, Any]:
     """How many calibration examples are also in the evaluation data, and the first such pair of rows."""
-    seen = {}
+    seen: dict[bytes, int] = {}
     for i, key in enumerate(row_keys(evaluation)):
         seen.setdefault(key, i)
     both = [(i, seen[key]) for i, key in enumerate(row_keys(calibration)) if key in seen]
     return {"count": len(both), "first": list(both[0]) if both else None}
 
 
-def generate(specs, bounds, sizes, count, seed, out):
+def generate(
+    specs: list[dict[str, Any]],
+    bounds: dict[str, Sequence[int]],
+    sizes: dict[str, int],
+    count: int,
+    seed: int,
+    out: str,
+) -> dict[str, Any]:
     """Inputs from the model's signature: normal floats, integers within an embedding's bounds, booleans.
 
     sizes: dynamic axis name → size. Returns as `prepare`.

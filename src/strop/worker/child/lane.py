@@ -2,10 +2,13 @@
 
 import os
 import time
+from collections.abc import Mapping
+from typing import Any
 
 import clock
 import memory
 import numpy as np
+from numpy.typing import NDArray
 
 TOLERANCE = 1e-3
 """Largest difference between two runs of one session on one input, as a share of the output's range."""
@@ -19,9 +22,21 @@ class InvalidOutput(Exception):
 class Lane:
     """Opens the session, keeps the rotating inputs in memory, checks every answer that was timed."""
 
-    def __init__(self, work, artifact, settings, inputs, batch, rotate, reference=None, count=None):
+    def __init__(
+        self,
+        work: Any,
+        artifact: str,
+        settings: dict[str, Any],
+        inputs: dict[str, str],
+        batch: int,
+        rotate: int,
+        reference: dict[str, str] | None = None,
+        count: int | None = None,
+    ) -> None:
         self.batch = batch
-        self.shards = {name: np.load(path, mmap_mode="r", allow_pickle=False) for name, path in inputs.items()}
+        self.shards: dict[str, NDArray[Any]] = {
+            name: np.load(path, mmap_mode="r", allow_pickle=False) for name, path in inputs.items()
+        }
         self.count = count or len(next(iter(self.shards.values())))
         self.model_files = model_files(artifact)
         self.feeds = self._rotation(rotate)
@@ -44,32 +59,32 @@ class Lane:
             "outputs": {name: [str(a.dtype), list(a.shape)] for name, a in ((n, np.asarray(v)) for n, v in first.items())},
         }
 
-    def _feed(self, index):
+    def _feed(self, index: int) -> dict[str, NDArray[Any]]:
         """Batch `index`, the last one filled up from the front where it is short."""
         rows = np.arange(index * self.batch, (index + 1) * self.batch) % self.count
         return {name: np.ascontiguousarray(shard[rows]) for name, shard in self.shards.items()}
 
-    def _rotation(self, rotate):
+    def _rotation(self, rotate: int) -> list[dict[str, NDArray[Any]]]:
         batches = max(1, -(-self.count // self.batch))
         size = sum(a.nbytes for a in self._feed(0).values()) or 1
         return [self._feed(i) for i in range(min(batches, rotate, max(1, ROTATE_BYTES // size)))]
 
-    def _load_reference(self, reference):
+    def _load_reference(self, reference: dict[str, str] | None) -> list[dict[str, NDArray[Any]]] | None:
         if reference is None:
             return None
         whole = {name: np.load(path, mmap_mode="r", allow_pickle=False) for name, path in reference.items()}
         rows = [np.arange(i * self.batch, (i + 1) * self.batch) % self.count for i in range(len(self.feeds))]
         return [{name: np.array(shard[r]) for name, shard in whole.items()} for r in rows]
 
-    def call(self, index):
+    def call(self, index: int) -> Any:
         return self.session.run(self.feeds[index % len(self.feeds)])
 
-    def warm(self):
+    def warm(self) -> dict[str, int]:
         runs, median = clock.warm(self.call)
         self.cursor += runs
         return {"runs": runs, "median_ns": median}
 
-    def block(self, runs):
+    def block(self, runs: int) -> Any:
         """A timed block; its last answer is held against the one that accuracy was taken from."""
         record, output, last = clock.block(self.call, self.cursor, runs)
         self.cursor = last + 1
@@ -81,12 +96,13 @@ class Lane:
             )
         return record
 
-    def evaluate(self, out):
+    def evaluate(self, out: str) -> dict[str, Any]:
         """Every example once, in batches; the outputs become shards in `out`. The first batches are run twice.
 
         An output whose first axis is not the batch (a list of detections, a scalar) has no shard.
         """
         batches = -(-self.count // self.batch)
+        shards: dict[str, tuple[str, Any]]
         shards, durations = {}, []
         begin = time.perf_counter()
         for index in range(batches):
@@ -106,7 +122,7 @@ class Lane:
             "shards": {name: file for name, (file, _) in shards.items()},
         }
 
-    def _store(self, shards, out, answer, index):
+    def _store(self, shards: dict[str, tuple[str, Any]], out: str, answer: Mapping[str, Any], index: int) -> None:
         rows = slice(index * self.batch, min((index + 1) * self.batch, self.count))
         for name, value in answer.items():
             array = np.asarray(value)
@@ -125,7 +141,7 @@ class Lane:
             shard[rows] = array[: rows.stop - rows.start]
 
 
-def model_files(artifact):
+def model_files(artifact: str) -> list[str]:
     """Every regular file beside the one that is opened, and that file."""
     folder = os.path.dirname(os.path.abspath(artifact))
     found = [os.path.abspath(artifact)]
@@ -136,7 +152,7 @@ def model_files(artifact):
     return found
 
 
-def compare(answer, expected, what):
+def compare(answer: Mapping[str, Any], expected: Mapping[str, Any], what: str) -> None:
     """Raise InvalidOutput unless shapes and types are equal and values differ by little of the expected range."""
     for name, wanted in expected.items():
         if name not in answer:

@@ -3,7 +3,7 @@
 import sys
 
 
-def apply(memory_limit):
+def apply(memory_limit: int | None) -> None:
     """Bound private writable memory by RLIMIT_DATA, in bytes; never RLIMIT_AS, since runtimes reserve address space.
 
     Where there is no such limit the parent's watch over resident memory is what remains.

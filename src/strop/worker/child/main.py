@@ -24,12 +24,13 @@ import os
 import signal
 import sys
 import traceback
+from typing import Any
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import limits
 
 
-def die_with_parent():
+def die_with_parent() -> None:
     """Ask the kernel for SIGKILL when the parent is gone (Linux); elsewhere the end of stdin does it."""
     if sys.platform.startswith("linux"):
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)
@@ -40,44 +41,44 @@ def die_with_parent():
 class Child:
     """Holds the loaded work module and at most one open session."""
 
-    def __init__(self):
-        self.work = None
-        self.session = None
+    def __init__(self) -> None:
+        self.work: Any = None
+        self.session: Any = None
 
-    def start(self, work, memory_limit=None):
+    def start(self, work: str, memory_limit: int | None = None) -> dict[str, Any]:
         limits.apply(memory_limit)
         folder = os.path.dirname(os.path.abspath(work))
         sys.path.insert(0, folder)
-        spec = importlib.util.spec_from_file_location("strop_work", work)
+        spec: Any = importlib.util.spec_from_file_location("strop_work", work)
         self.work = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(self.work)
         return {}
 
-    def call(self, function, arguments):
+    def call(self, function: str, arguments: dict[str, Any]) -> dict[str, Any]:
         return {"result": getattr(self.work, function)(**arguments)}
 
-    def open(self, **request):
+    def open(self, **request: Any) -> Any:
         import lane
 
         self.session = lane.Lane(self.work, **request)
         return self.session.opened
 
-    def warm(self):
+    def warm(self) -> Any:
         return self.session.warm()
 
-    def block(self, runs):
+    def block(self, runs: int) -> Any:
         return self.session.block(runs)
 
-    def evaluate(self, out):
+    def evaluate(self, out: str) -> Any:
         return self.session.evaluate(out)
 
-    def memory(self):
+    def memory(self) -> Any:
         import memory
 
         return memory.sample(self.session.model_files if self.session else ())
 
 
-def serve():
+def serve() -> None:
     answers = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
     os.dup2(2, 1)
     child = Child()

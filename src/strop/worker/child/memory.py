@@ -7,9 +7,10 @@ excess of the highest resident size (VmHWM) over the present one. Elsewhere than
 
 import os
 import sys
+from collections.abc import Sequence
 
 
-def reset_peak():
+def reset_peak() -> None:
     """Set the high-water mark back to the present size, so that importing the runtime does not count."""
     try:
         with open("/proc/self/clear_refs", "w") as f:
@@ -18,16 +19,16 @@ def reset_peak():
         pass
 
 
-def _status():
+def _status() -> dict[str, str]:
     with open("/proc/self/status") as f:
         return {k: v for k, _, v in (line.partition(":") for line in f)}
 
 
-def _kib(text):
+def _kib(text: str) -> int:
     return int(text.split()[0]) * 1024
 
 
-def own_file_pages(files):
+def own_file_pages(files: Sequence[str]) -> int:
     """Resident bytes of mappings of these files."""
     names, total, ours = {os.path.realpath(f) for f in files}, 0, False
     with open("/proc/self/smaps") as f:
@@ -40,7 +41,7 @@ def own_file_pages(files):
     return total
 
 
-def sample(files=()):
+def sample(files: Sequence[str] = ()) -> dict[str, int | None]:
     """Bytes: private, own_files, peak (private plus own files at their highest), rss."""
     if not sys.platform.startswith("linux"):
         return {"private": None, "own_files": None, "peak": None, "rss": None}

@@ -1,0 +1,110 @@
+"""One comparison as a confirmation makes it: same pairs, same planned quads, same statistics, no run around it."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+
+from benchmarks.models import Model, given_model, residual_model
+from benchmarks.options import Options
+from benchmarks.results import SCRATCH, digest, machine
+from benchmarks.results import read as read_results
+from strop.backends.onnxruntime.spec import BACKEND
+from strop.core.errors import WorkerError
+from strop.core.statistics import Ratios
+from strop.run.confirm import PAIR_S, PAIRS, QUADS
+from strop.run.pairing import Subject, open_request, plan_quads, run_pair
+from strop.run.timing import timing_of
+from strop.worker.call import Child, Limits
+
+FIRST_CALLS = 20
+"""Calls of one process that the plan's latency is taken from, as a run does."""
+
+
+def limits() -> Limits:
+    return Limits(120.0, int(psutil.virtual_memory().available * 0.8))
+
+
+def subject(model: Model, threads: int, name: str = "original", work: Path = BACKEND.work) -> Subject:
+    """The model with all graph optimisations, `threads` threads, no spinning."""
+    settings: dict[str, Any] = {"graph": "all", "threads": threads, "spinning": False}
+    return Subject(
+        name=name, work=work, artifact=str(model.path), settings=settings,
+        inputs={input_name: str(path) for input_name, path in model.inputs.items()}, examples=model.examples,
+        batch=model.batch, threads=threads, spins=BACKEND.spins(settings), log=SCRATCH / "logs" / f"{model.name}.txt",
+    )  # fmt: skip
+
+
+def latency_ns(of: Subject) -> float:
+    """Median of some calls in a process of its own."""
+    with Child(of.work, of.log, limits()) as child:
+        child.ask("open", **open_request(of))
+        return float(np.median(child.ask("block", runs=FIRST_CALLS)["latencies_ns"]))
+
+
+def planned(a: Subject, b: Subject, smoke: bool) -> tuple[int, int]:
+    """Pairs and quads a pair that a run without a budget would plan."""
+    if smoke:
+        return 3, 4
+    return PAIRS, plan_quads((latency_ns(a), latency_ns(b)), PAIRS, PAIR_S, *QUADS)
+
+
+def compare(a: Subject, b: Subject, plan: tuple[int, int], seed: int) -> dict[str, Any]:
+    """Figures of one comparison of `b` with `a`. A `speedup` of None: too much was disturbed, or `error` says what failed."""
+    count, quads = plan
+    try:
+        pairs = [run_pair(a, b, index, quads, seed, limits()) for index in range(count)]
+    except WorkerError as error:
+        return {"pairs": count, "quads": quads, "speedup": None, "error": error.message}
+    timing, ratios = timing_of(pairs, "confirmation", ""), Ratios(pairs)
+    found = timing.speedup
+    return {
+        "pairs": count,
+        "quads": quads,
+        "speedup": None if found is None else [round(found.low, 5), round(found.value, 5), round(found.high, 5)],
+        "half_width": None if found is None else round((found.high - found.low) / 2 / found.value, 5),
+        "excluded": timing.excluded,
+        "excluded_why": timing.excluded_why,
+        "p50_ms": timing.baseline_latency_ms.get("p50"),
+        "pair_medians": [round(float(np.exp(np.median(logs))), 5) for logs in ratios.per_pair],
+    }
+
+
+Task = Callable[[], dict[str, Any]]
+
+
+def one_by_one(
+    name: str, options: Options, tasks: Sequence[tuple[dict[str, Any], Task]], models: Sequence[Model]
+) -> list[dict[str, Any]]:
+    """Every comparison, each written as soon as it is made; an unfinished earlier run on this machine is continued.
+
+    Args:
+        tasks: what identifies a comparison, and how to make it.
+    """
+    same = {"models": {model.name: digest(model.path) for model in models}}
+    done = unfinished(name, options, same)
+    for number, (key, task) in enumerate(tasks):
+        if any(key.items() <= row.items() for row in done):
+            continue
+        row = {**key, **task()}
+        done.append(row)
+        options.write(name, {**same, "comparisons": done}, complete=False)
+        print(f"{name} {number + 1}/{len(tasks)}: {key} {row['speedup'] or row.get('error', 'too disturbed')}", flush=True)
+    return done
+
+
+def unfinished(name: str, options: Options, same: dict[str, Any]) -> list[dict[str, Any]]:
+    """Comparisons of a run that was killed, with the same models, CPU and versions; none where it came to its end."""
+    known = read_results(name, options.folder)
+    if known is None or known["complete"]:
+        return []
+    before, now = known["machine"], machine()
+    fits = all(before[key] == now[key] for key in ("cpu", "cores", "versions")) and known["figures"]["models"] == same["models"]
+    return list(known["figures"]["comparisons"]) if fits else []
+
+
+def two_models(options: Options) -> list[Model]:
+    """The given model and the generated one."""
+    return [given_model(options.given, SCRATCH / "inputs"), residual_model()]

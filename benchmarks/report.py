@@ -1,0 +1,52 @@
+"""docs/benchmarks.md from the committed results: `python -m benchmarks report`."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from benchmarks import aa, coverage, overhead, power, results, versus_defaults
+from benchmarks.options import Options
+
+PAGE = results.ROOT / "docs" / "benchmarks.md"
+
+
+class Section(NamedTuple):
+    title: str
+    render: Callable[[results.Figures], list[str]]
+
+
+SECTIONS = {
+    "coverage": Section("Do the intervals cover what they claim?", coverage.render),
+    "aa": Section("Does a model differ from itself?", aa.render),
+    "power": Section("Is a 5 % difference found?", power.render),
+    "overhead": Section("What does Strop itself cost?", overhead.render),
+    "versus_defaults": Section("Strop's pick and ONNX Runtime's defaults", versus_defaults.render),
+}
+HEAD = """# Benchmarks
+
+Every figure here was written by the command next to it into `benchmarks/results/`; this page is rendered from those files
+by `python -m benchmarks report`. `make bench` runs them all. Elsewhere the figures differ; the claims should not.
+"""
+
+
+def section(name: str, document: dict[str, Any] | None) -> str:
+    """One benchmark's part of the page."""
+    title, render = SECTIONS[name]
+    if document is None:
+        return f"## {title}\n\nNot run yet: `python -m benchmarks {name}`.\n"
+    machine = document["machine"]
+    versions = ", ".join(f"{package} {version}" for package, version in machine["versions"].items())
+    where = f"{machine['cpu']}, {machine['cores']} cores, Python {machine['python']}, {versions}"
+    source = f"`{document['command']}`: {document['date'][:10]}, {where}."
+    if not document["complete"]:
+        rows = len(document["figures"]["comparisons"])
+        return f"## {title}\n\n{source}\n\nUnfinished: {rows} comparisons so far; the same command goes on.\n"
+    return "\n".join([f"## {title}", "", source, "", *render(document["figures"]), ""])
+
+
+def run(options: Options) -> int:
+    parts = [section(name, results.read(name, options.folder)) for name in SECTIONS]
+    page = options.folder / "benchmarks.md" if options.smoke else PAGE
+    page.parent.mkdir(parents=True, exist_ok=True)
+    page.write_text("\n".join([HEAD, *parts]), encoding="utf-8")
+    print(f"written: {page}")
+    return 0

@@ -1,0 +1,38 @@
+"""The real command line, as a user runs it, in a folder of its own."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from benchmarks.options import Given
+
+
+class Done(NamedTuple):
+    """seconds: wall-clock of the command, starting Python included. report: what stood on stdout; None where it failed."""
+
+    seconds: float
+    code: int
+    report: dict[str, Any] | None
+    error: str
+
+
+def optimize(given: Given, folder: Path, *more: str) -> Done:
+    """`strop optimize` with store and output in `folder`."""
+    data = ["--data", str(given.data.absolute()), "--calibration", str(given.calibration.absolute()), "--labels", given.labels]
+    maps = [part for pair in given.mapping for part in ("--map", pair)]
+    command = [sys.executable, "-m", "strop", "optimize", str(given.model.absolute()), *data, *maps, "--metric", "top1",
+               "--json", "--allow-provisional", "--quiet", *more]  # fmt: skip
+    folder.mkdir(parents=True, exist_ok=True)
+    begin = time.monotonic()
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    seconds = time.monotonic() - begin
+    report = json.loads(done.stdout) if done.stdout.startswith("{") else None
+    return Done(seconds, done.returncode, report, last_line(done.stderr))
+
+
+def last_line(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1] if lines else ""

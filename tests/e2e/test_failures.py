@@ -1,0 +1,87 @@
+"""Every way in which a candidate can go wrong ends as its recorded result, while the rest goes on."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from conftest import DATA, assert_faster, candidates, null_model, report, run_strop
+
+MODES = {
+    "crash": ("failed", "SIGSEGV"),
+    "kill": ("failed", "SIGKILL"),
+    "hang": ("failed", "no answer within"),
+    "memory": ("failed", "memory limit"),
+    "exception": ("failed", "RuntimeError"),
+    "nan": ("failed", "NaN"),
+    "shape": ("failed", "shape [3]"),
+    "dtype": ("failed", "float64"),
+    "random": ("failed", "not deterministic"),
+    "slow": ("dropped", "slower"),
+    "lying": ("failed", "a timed answer differs"),
+    "exit": ("failed", "exit code 0"),
+    "inaccurate": ("dropped", "surely misses"),
+    "build-exception": ("failed", "RuntimeError"),
+    "build-crash": ("failed", "SIGSEGV"),
+    "build-hang": ("failed", "no answer within"),
+    "build-empty": ("failed", "wrote no"),
+}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict]:
+    folder = tmp_path_factory.mktemp("modes")
+    model = null_model(folder, ["fast", *MODES, "chatty"])
+    done = run_strop(folder, "optimize", model, *DATA, "--time-limit", 4, "--memory-limit", 1200)
+    assert done.code == 10, done.err
+    return folder, report(folder)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_mode_is_recorded(finished: tuple[Path, dict], mode: str) -> None:
+    _, document = finished
+    status, text = MODES[mode]
+    found = candidates(document)[mode]
+    assert found["status"] == status
+    assert text in found["reason"]
+    assert found["gates"]
+
+
+def test_failures_carry_log_and_reproduction(finished: tuple[Path, dict]) -> None:
+    """The tail of its own log, and a script that fails in the same way."""
+    _, document = finished
+    found = candidates(document)
+    assert "asked to fail" in found["exception"]["failure"]["log_tail"]
+    for name, (status, _) in MODES.items():
+        assert status != "failed" or os.access(found[name]["reproduce"], os.X_OK)
+    script = found["exception"]["reproduce"]
+    done = subprocess.run([script], capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 13
+    assert "asked to fail" in done.stderr
+
+
+def test_the_rest_goes_on(finished: tuple[Path, dict]) -> None:
+    """The honest candidate is measured, confirmed and chosen; what a child prints is no answer."""
+    _, document = finished
+    fast = candidates(document)["fast"]["measurement"]
+    assert_faster(fast["confirmation"]["speedup"], fast["confirmation"], 1.5)
+    assert document["chosen"] is not None
+    assert candidates(document)["chatty"]["status"] in ("measured", "dropped")
+
+
+def test_everything_is_json(finished: tuple[Path, dict]) -> None:
+    folder, document = finished
+    wanted = {"schema", "outcome", "chosen", "baseline", "candidates", "frontier", "environment", "noise", "timing"}
+    assert wanted <= document.keys()
+    assert {"backend", "recipe", "speedup", "accuracy_retained", "memory_ratio"} <= document["chosen"].keys()
+    assert all({"value", "low", "high"} == document["chosen"][k].keys() for k in ("speedup", "accuracy_retained", "memory_ratio"))
+    assert (folder / "strop-out" / "report.md").read_text().startswith("# model.null")
+
+
+def test_a_finished_run_is_not_run_again(finished: tuple[Path, dict]) -> None:
+    folder, document = finished
+    before = next(folder.glob(".strop/runs/*/events.jsonl")).read_text().count("candidate-done")
+    done = run_strop(folder, "optimize", folder / "model.null", *DATA, "--time-limit", 4, "--memory-limit", 1200)
+    assert done.code == 10
+    assert report(folder) == document
+    assert next(folder.glob(".strop/runs/*/events.jsonl")).read_text().count("candidate-done") == before

@@ -1,0 +1,133 @@
+"""The report in words, as a table and as JSON, from an outcome made by hand."""
+
+import json
+
+import pytest
+
+from strop.core.candidate import Candidate, Failure, Result, Timing
+from strop.core.choose import Choice
+from strop.core.gate import DEFAULT_GATES, judge
+from strop.core.measurement import Environment
+from strop.core.noun import SCHEMA
+from strop.core.outcome import Noise, Outcome
+from strop.core.recipe import Offer
+from strop.core.verdict import EXACTLY_ONE
+from strop.report.document import report
+from strop.report.markdown import markdown, table
+from strop.report.verdict import percent, ratio, three_lines
+
+from .makers import interval, model, recipe, target, task
+
+P50 = {"p50": 1.234}
+
+
+def result(name, speed, memory=0.4, role="candidate"):
+    figures = {"speedup": interval(speed, speed - 0.1, speed + 0.1), "memory_ratio": interval(memory)}
+    figures |= {"accuracy_retained": interval(1.0, 0.98, 1.01), "tail_ratio": interval(1.0)}
+    return Result(
+        candidate=Candidate(recipe=recipe(name, role, settings={"threads": 2}), artifact=model().artifact), status="measured",
+        accuracy=0.912, retained=figures["accuracy_retained"], memory_ratio=figures["memory_ratio"], examples=100,
+        confirmation=Timing(stage="confirmation", speedup=figures["speedup"], latency_ms=P50, baseline_latency_ms=P50),
+        verdict=judge(DEFAULT_GATES, figures, None, {}),
+    )  # fmt: skip
+
+
+BASELINE = result("plain", 1.0, 1.0, "reference")
+BROKEN = Result(
+    candidate=Candidate(recipe=recipe("bro|ken")), status="failed", reason="build: it broke", reproduce="strop build m.null",
+    failure=Failure(stage="build", kind="RuntimeError", message="it broke", log_tail="last words"),
+)  # fmt: skip
+
+
+def outcome(*results, chosen=None):
+    here = target()
+    verdict = next((r.verdict for r in (BASELINE, *results) if r.name == chosen), None)
+    shared = here.model_dump(exclude={"machine"})
+    return Outcome(
+        run="m-123", outcome=verdict.outcome if verdict else "none", model=model(), task=task(), gates=DEFAULT_GATES,
+        weights={"speed": 1.0}, offers=(Offer(name="int4", reason="not offered: too bold"),),
+        results=(BASELINE, *results, BROKEN),
+        baseline="plain", as_is=None, against_as_is=None, against_best_unquantized=EXACTLY_ONE, best_unquantized="plain",
+        choice=Choice(name=chosen, scores={chosen: interval(0.7)}, tied=(), reason="highest score") if chosen else None,
+        frontier=("plain",), noise=Noise(speedup=EXACTLY_ONE, half_width=0.01, excluded=0.1, memory_resolution_bytes=1e6),
+        environment=Environment(**shared, strop="0", versions={"numpy": "2"}, governor="unknown", counters={}, seed=0),
+        timing={"search": 1.0}, notes=("a remark",),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("figure", "shown"),
+    [(None, "–"), (interval(2.0), "2×"), (interval(2.0567, 2.011, 2.113), "2.06× [2.01, 2.11]")],
+)
+def test_ratio(figure, shown):
+    assert ratio(figure, "×") == shown
+
+
+@pytest.mark.parametrize(
+    ("figure", "shown"), [(None, "–"), (interval(1.0), "100.0%"), (interval(0.5, 0.4, 0.6), "50.0% [40.0%, 60.0%]")]
+)
+def test_percent(figure, shown):
+    assert percent(figure) == shown
+
+
+def test_three_lines_of_a_choice():
+    what, brings, mind = three_lines(outcome(result("fast", 3.0), chosen="fast"))
+    assert what == "chosen: use fast (null, threads=2)."
+    assert "3× [2.9, 3.1] the speed of the tuned baseline" in brings
+    assert "0.4 of the memory" in brings
+    assert mind == "Every gate passed."
+
+
+def test_three_lines_of_a_provisional_choice_say_what_was_missed():
+    what, _, mind = three_lines(outcome(result("fast", 1.5), chosen="fast"))
+    assert what.startswith("provisional:")
+    assert mind == "Missed: speedup ≥ 2 (goal): FAIL at 1.5."
+
+
+def test_keeping_the_baseline_is_said_so():
+    what, brings, _ = three_lines(outcome(chosen="plain"))
+    assert "keep the given model with tuned settings" in what
+    assert brings.startswith("It is the tuned baseline itself")
+
+
+def test_none_names_the_nearest():
+    failed = result("slow", 3.0).model_copy(update={"verdict": judge(DEFAULT_GATES, {}, None, {"accuracy_retained": "lost"})})
+    lines = three_lines(outcome(failed))
+    assert lines[0].startswith("none:")
+    assert "Nearest: plain" in lines[1]
+    assert "Nothing was packed" in lines[2]
+
+
+def test_the_document_is_plain_json_with_every_candidate():
+    document = json.loads(json.dumps(report(outcome(result("fast", 3.0), chosen="fast")), allow_nan=False))
+    assert (document["schema"], document["outcome"], document["chosen"]["name"]) == (SCHEMA, "chosen", "fast")
+    assert [c["name"] for c in document["candidates"]] == ["plain", "fast", "bro|ken"]
+    assert document["chosen"]["speedup"] == {"value": 3.0, "low": 2.9, "high": 3.1}
+    assert document["not_offered"] == [{"name": "int4", "reason": "not offered: too bold"}]
+    assert document["candidates"][2]["failure"]["message"] == "it broke"
+
+
+def test_the_document_without_a_choice():
+    document = report(outcome(result("slow", 0.5)))
+    assert (document["outcome"], document["chosen"], document["choice"]) == ("none", None, None)
+
+
+def test_the_markdown_tells_it_all():
+    text = markdown(outcome(result("fast", 3.0), chosen="fast"))
+    for part in (
+        "# m.null: chosen",
+        "- a remark",
+        "**fast**",
+        "plain (baseline)",
+        "0.9120",
+        "int4",
+        "last words",
+        "strop build m.null",
+    ):
+        assert part in text
+    assert "bro\\|ken" in text
+    assert text.index("**fast**") < text.index("plain (baseline)")
+
+
+def test_a_table_has_a_row_each_and_escapes_its_bars():
+    assert table(["a", "b"], [["x|y", "two\nlines"]]).splitlines() == ["| a | b |", "|---|---|", "| x\\|y | two lines |"]

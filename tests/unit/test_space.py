@@ -1,0 +1,91 @@
+"""The space of recipes: who is asked, which offers stay, what a stranger's backend may not do."""
+
+from pathlib import Path
+
+import pytest
+
+from strop.core.backend import Backend
+from strop.core.errors import BackendError, ConfigError
+from strop.core.recipe import Offer
+from strop.plan.discover import backends
+from strop.plan.inspection import model_from
+from strop.plan.space import by_role, follow, offers, retuned
+
+from .makers import model, recipe, target, task
+
+OWN = (recipe("plain", "reference"), recipe("idle", "baseline-variant"), recipe("fast"), recipe("small"))
+
+
+def backend(name, *recipes, runs=("null",)):
+    found = [Offer(name=r.name, reason="because", recipe=r) for r in recipes]
+    return Backend(name=name, work=Path(), runner=Path(), runs=runs, offer=lambda *_: found)
+
+
+def names(*found, **options):
+    asked = {b.name: b for b in found}
+    return [o.name for o in offers(asked, model(), target(), task(), **options) if o.offered]
+
+
+def test_the_built_in_backends_are_found_by_their_entry_points():
+    assert {"null", "onnxruntime"} <= set(backends())
+
+
+def test_only_backends_that_run_the_kind_are_asked():
+    other = backend("other", recipe("alien", runtime="other"), runs=("tflite",))
+    assert names(backend("null", *OWN), other) == ["plain", "idle", "fast", "small"]
+
+
+def test_the_models_reader_is_asked_even_where_another_is_named():
+    other = backend("other", recipe("theirs", runtime="other"))
+    assert names(backend("null", *OWN), other, only=["other"]) == ["plain", "idle", "fast", "small", "theirs"]
+    assert "theirs" not in names(backend("null", *OWN), other, only=["null"])
+
+
+def test_named_recipes_stay_with_those_of_the_baseline():
+    assert names(backend("null", *OWN), names=["small"]) == ["plain", "idle", "small"]
+
+
+@pytest.mark.parametrize("options", [{"only": ["nobody"]}, {"names": ["nothing"]}])
+def test_unknown_names_are_refused_with_the_known_ones(options):
+    with pytest.raises(ConfigError, match="unknown") as refused:
+        names(backend("null", *OWN), **options)
+    assert "null" in refused.value.hint or "plain" in refused.value.hint
+
+
+def test_a_recipe_offered_twice_and_a_missing_reference_are_the_backends_fault():
+    with pytest.raises(BackendError, match="'fast' is offered twice"):
+        names(backend("null", *OWN), backend("other", recipe("fast", runtime="other")))
+    with pytest.raises(BackendError, match="no reference"):
+        names(backend("null", *OWN[1:]))
+
+
+def test_by_role():
+    found = [Offer(name=r.name, reason="", recipe=r) for r in OWN] + [Offer(name="int4", reason="not offered")]
+    assert [r.name for r in by_role(found, "candidate")] == ["fast", "small"]
+
+
+def test_a_recipe_follows_the_tuned_settings_but_keeps_its_own():
+    tuned = recipe("tuned", settings={"threads": 1, "graph": "basic"})
+    mine = recipe("mine", settings={"graph": "all"}, follows_baseline=True)
+    assert follow(mine, tuned).settings == {"threads": 1, "graph": "all"}
+    stubborn = mine.model_copy(update={"follows_baseline": False})
+    assert follow(stubborn, tuned) == stubborn
+    stranger = mine.model_copy(update={"runtime": "other"})
+    assert follow(stranger, tuned) == stranger
+
+
+def test_a_retuned_recipe_tries_each_other_setting_once():
+    variants = [
+        recipe("fp32", settings={"threads": 2}), recipe("fp32-1thread", settings={"threads": 1}),
+        recipe("fp32-again", settings={"threads": 1}), recipe("else-9", runtime="other", settings={"threads": 9}),
+    ]  # fmt: skip
+    found = retuned(recipe("int8", settings={"threads": 2}), variants, tuned=variants[0])
+    assert [(r.name, r.settings) for r in found] == [("int8+1thread", {"threads": 1})]
+
+
+def test_what_inspect_did_not_promise_is_the_backends_fault():
+    raw = {"inputs": [], "outputs": [], "parameters": 3}
+    assert model_from(raw, model().artifact, "null").parameters == 3
+    for wrong in ({"parameters": "many"}, {"surprise": 1}, {"inputs": [{"name": "x"}]}):
+        with pytest.raises(BackendError, match="inspect"):
+            model_from(raw | wrong, model().artifact, "null")

@@ -1,0 +1,235 @@
+"""Intervals against tables and simulation, exclusion by counters only, percentiles by sample count."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from strop.core import statistics as s
+
+from .makers import MS, intervals, pair, quad
+
+TABLE = [(0.975, 1, 12.7062), (0.975, 2, 4.3027), (0.975, 4, 2.7764), (0.9875, 4, 3.4954), (0.975, 30, 2.0423), (0.95, 3, 2.3534)]
+logs = st.lists(st.lists(st.floats(-1, 1), min_size=1, max_size=8), min_size=3, max_size=6)
+
+
+@pytest.mark.parametrize(("probability", "freedom", "expected"), TABLE)
+def test_t_quantile_is_the_tables(probability, freedom, expected):
+    assert s.t_quantile(probability, freedom) == pytest.approx(expected, abs=1e-4)
+
+
+def test_t_quantile_tends_to_the_normal():
+    assert s.t_quantile(0.975, 10_001) == pytest.approx(1.95996, abs=1e-3)
+
+
+@given(logs)
+def test_ratio_interval_contains_its_value(per_pair):
+    figure = s.ratio_interval(per_pair)
+    assert figure.low <= figure.value <= figure.high
+
+
+@given(logs)
+def test_swapping_the_sides_gives_the_reciprocal(per_pair):
+    figure, swapped = s.ratio_interval(per_pair), s.ratio_interval([[-x for x in part] for part in per_pair])
+    assert math.log(swapped.value) == pytest.approx(-math.log(figure.value), abs=1e-9)
+    assert math.log(swapped.low) == pytest.approx(-math.log(figure.high), rel=1e-9, abs=1e-9)
+
+
+@given(logs)
+def test_more_looks_never_narrow_the_interval(per_pair):
+    once, twice = s.ratio_interval(per_pair, looks=1), s.ratio_interval(per_pair, looks=2)
+    assert twice.low <= once.low
+    assert twice.high >= once.high
+
+
+def test_more_looks_widen_an_interval_with_spread():
+    once, twice = (s.ratio_interval([[0.1], [0.2], [0.4]], looks) for looks in (1, 2))
+    assert twice.high / twice.low > once.high / once.low
+
+
+def test_pairs_that_agree_by_luck_keep_the_width_that_their_quads_imply():
+    noisy = [-0.3, -0.2, 0.0, 0.2, 0.3]
+    figure = s.ratio_interval([noisy, noisy, noisy])
+    assert figure.high / figure.low > 1.3
+
+
+def test_coverage_in_simulation():
+    """The true ratio lies inside about 95 of 100 intervals; far fewer would mean confidence without ground."""
+    rng, truth, covered = np.random.default_rng(7), math.log(1.3), 0
+    for _ in range(400):
+        bias = rng.normal(truth, 0.05, 5)
+        figure = s.ratio_interval([list(rng.normal(b, 0.02, 8)) for b in bias])
+        covered += math.log(figure.low) <= truth <= math.log(figure.high)
+    assert covered >= 0.92 * 400
+
+
+def test_quad_log_ratio_is_baseline_over_candidate():
+    assert s.quad_log_ratio(quad(2 * MS, MS)) == pytest.approx(math.log(2))
+
+
+USUAL = {"A": 1.0, "B": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("disturbance", "reason"),
+    [({"steal_ms": 5.0}, "steal"), ({"pressure_us": 9_000}, "pressure"), ({"cpu": 0.5}, "cpu")],
+)
+def test_a_disturbed_quad_is_excluded_with_its_reason(disturbance, reason):
+    assert s.disturbed(quad(**disturbance), USUAL) == reason
+
+
+@pytest.mark.parametrize("disturbance", [{}, {"steal_ms": 1.0}, {"pressure_us": 1_000}, {"cpu": 0.95}])
+def test_little_disturbance_is_kept(disturbance):
+    assert s.disturbed(quad(**disturbance), USUAL) is None
+
+
+@given(st.floats(1e3, 1e9), st.floats(1e3, 1e9))
+def test_no_latency_ever_excludes_a_quad(a_ns, b_ns):
+    assert s.disturbed(quad(a_ns, b_ns), USUAL) is None
+
+
+def test_usual_parallelism_of_several_threads_is_their_median():
+    pairs = [pair([quad(cpu=2.0), quad(cpu=3.0)], threads=(1, 4))]
+    assert s.usual_parallelism(pairs, "A", 1) == 1.0
+    assert s.usual_parallelism(pairs, "B", 4) == pytest.approx((1.5 + 2.0) / 2)
+    assert s.usual_parallelism(pairs, "B", 1) == 1.0
+
+
+def test_ratios_count_what_they_leave_out():
+    ratios = s.Ratios([pair([quad(2 * MS, MS)] * 3 + [quad(cpu=0.1)], index) for index in range(3)])
+    assert (ratios.total, ratios.excluded, ratios.reasons) == (12, 0.25, {"cpu": 3})
+    assert ratios.speedup().value == pytest.approx(2.0)
+
+
+def test_no_number_where_most_quads_were_disturbed_or_pairs_are_few():
+    busy = [pair([quad(), quad(steal_ms=9.0), quad(steal_ms=9.0)], index) for index in range(3)]
+    assert s.Ratios(busy).speedup() is None
+    assert s.Ratios([pair([quad()] * 9)] * 2).speedup() is None
+    assert s.Ratios([]).speedup() is None
+
+
+@pytest.mark.parametrize(
+    ("count", "known"), [(1, {50}), (63, {50}), (64, {50, 90}), (130, {50, 90, 95}), (662, {50, 90, 95, 99})]
+)
+def test_percentiles_need_their_samples(count, known):
+    assert set(s.percentiles(np.arange(count, dtype=float))) == known
+    assert s.tail_percentile(count) == max(known - {50}, default=None)
+
+
+def noisy_quads(seed: int, tail: float = 1.0):
+    """Quads with log-normal latencies; the candidate's slowest tenth is `tail` times slower."""
+    rng, found = np.random.default_rng(seed), []
+    for _ in range(12):
+        blocks = []
+        for one in quad().blocks:
+            ns = MS * np.exp(rng.normal(0, 0.05, 100))
+            if one.side == "B":
+                ns[:10] *= tail
+            blocks.append(one.model_copy(update={"latencies_ns": tuple(int(x) for x in ns)}))
+        found.append(quad().model_copy(update={"blocks": tuple(blocks)}))
+    return found
+
+
+def test_tail_ratio_of_alike_sides_is_about_one():
+    figure = s.tail_ratio(noisy_quads(1), 99)
+    assert figure.value == pytest.approx(1.0, abs=0.05)
+    assert figure.low <= 1.0 <= figure.high
+
+
+def test_tail_ratio_of_equal_samples_is_one():
+    assert s.tail_ratio([quad()] * 6, 99).value == 1.0
+
+
+def test_tail_ratio_shows_a_longer_tail_and_nothing_below_four_quads():
+    figure = s.tail_ratio(noisy_quads(2, tail=3.0), 99)
+    assert figure.value == pytest.approx(3.0, rel=0.1)
+    assert figure.low > 2.0
+    assert s.tail_ratio(noisy_quads(2)[:3], 99) is None
+
+
+right = st.lists(st.tuples(st.booleans(), st.booleans()), min_size=2, max_size=200).filter(lambda p: any(b for _, b in p))
+
+
+@given(right)
+def test_paired_proportions_contain_their_ratio(answers):
+    candidate, baseline = (np.array(side) for side in zip(*answers, strict=True))
+    figure = s.paired_proportion_ratio(candidate, baseline)
+    assert figure.value == pytest.approx(candidate.sum() / baseline.sum())
+    assert figure.low <= figure.value <= figure.high
+    assert figure.low < figure.high
+
+
+@given(right.filter(lambda p: any(a for a, _ in p)))
+def test_paired_proportions_swap_to_the_reciprocal(answers):
+    candidate, baseline = (np.array(side) for side in zip(*answers, strict=True))
+    one, other = s.paired_proportion_ratio(candidate, baseline), s.paired_proportion_ratio(baseline, candidate)
+    assert one.value == pytest.approx(1 / other.value)
+    assert one.low == pytest.approx(1 / other.high)
+    assert one.high == pytest.approx(1 / other.low)
+
+
+def test_no_discordant_example_still_leaves_doubt_that_shrinks_with_examples():
+    few, many = (s.paired_proportion_ratio(*[np.arange(n) % 10 != 0] * 2) for n in (50, 5000))
+    assert few.low < 1.0 < few.high
+    assert few.high - few.low > many.high - many.low > 0
+
+
+def test_paired_proportions_cover_the_truth():
+    """Candidate right on 0.86, baseline on 0.90 of the examples, mostly the same ones."""
+    rng, covered = np.random.default_rng(3), 0
+    for _ in range(300):
+        baseline = rng.random(300) < 0.9
+        candidate = np.where(baseline, rng.random(300) < 0.94, rng.random(300) < 0.14)
+        figure = s.paired_proportion_ratio(candidate, baseline)
+        covered += figure.low <= 0.86 / 0.9 <= figure.high
+    assert covered >= 0.92 * 300
+
+
+def test_wilson_against_a_known_value():
+    assert s.wilson(81, 263, 1.959964) == pytest.approx((0.2553, 0.3662), abs=1e-4)
+
+
+def test_range_ratio_holds_one_within_the_resolution():
+    same = s.range_ratio([100e6, 101e6], [100e6, 100.5e6], resolution=2e6)
+    assert same.low <= 1.0 <= same.high
+    half = s.range_ratio([50e6, 51e6], [100e6, 101e6], resolution=2e6)
+    assert half.value == pytest.approx(0.5025, abs=1e-3)
+    assert half.high < 0.54
+
+
+positive = st.lists(st.floats(1, 1e9), min_size=1, max_size=5)
+
+
+@given(positive, positive, st.floats(0, 1e6))
+def test_range_ratio_contains_its_value_and_widens_with_resolution(candidate, baseline, resolution):
+    figure, exact = s.range_ratio(candidate, baseline, resolution), s.range_ratio(candidate, baseline, 0.0)
+    assert figure.low <= figure.value <= figure.high
+    assert figure.low <= exact.low
+    assert figure.high >= exact.high
+
+
+@given(intervals(), intervals())
+def test_combine_divides_and_is_wider_than_either(one, other):
+    ratio = s.combine(one, other)
+    assert ratio.value == pytest.approx(one.value / other.value)
+    assert ratio.low <= ratio.value <= ratio.high
+    wide = math.log(ratio.high / ratio.low)
+    assert wide >= max(math.log(one.high / one.low), math.log(other.high / other.low)) - 1e-9
+
+
+@given(intervals(), intervals())
+def test_product_multiplies_and_commutes(one, other):
+    there, back = s.product(one, other), s.product(other, one)
+    assert there.value == pytest.approx(one.value * other.value)
+    assert (there.low, there.high) == (pytest.approx(back.low), pytest.approx(back.high))
+
+
+def test_bootstrap_is_never_narrower_than_three_examples():
+    figure = s.bootstrap_ratio(lambda rows: (0.5, 0.5), 60, draws=50)
+    assert (figure.value, figure.low, figure.high) == (1.0, 0.95, 1.05)
+
+
+def test_bootstrap_without_a_denominator_has_no_figure():
+    assert math.isnan(s.bootstrap_ratio(lambda rows: (0.5, 0.0), 60, draws=50).value)
