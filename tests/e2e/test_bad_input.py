@@ -47,26 +47,6 @@ def refused(done: Done, code: int, *words: str) -> None:
     assert "Traceback" not in done.err
 
 
-@pytest.mark.parametrize(
-    ("make", "words"),
-    [
-        (lambda p: p / "none.onnx", ["none.onnx", "no such file"]),
-        (lambda p: shutil.copy(DEMO / "strop.toml", p / "text.onnx"), ["text.onnx", "not an ONNX model"]),
-        (lambda p: shutil.copy(DEMO / "strop.toml", p / "model.txt"), ["model.txt", "not a model"]),
-        (lambda p: _cut(p), ["cut.onnx", "truncated"]),
-        (lambda p: dense(p, external="../weights.bin"), ["'W'", "'../weights.bin'", "leaves the model's folder"]),
-        (lambda p: dense(p, external="/etc/hostname"), ["'/etc/hostname'", "leaves the model's folder"]),
-        (lambda p: _linked(p), ["'link.bin'", "leaves the model's folder"]),
-        (lambda p: dense(p, external="gone.bin"), ["'gone.bin'", "missing"]),
-        (lambda p: dense(p, opset=99), ["opset 99"]),
-        (lambda p: dense(p, op="Frobnicate"), ["unknown operator", "'Frobnicate'"]),
-    ],
-    ids=["missing", "not-onnx", "suffix", "truncated", "climbs", "absolute", "symlink", "gone", "opset", "operator"],
-)
-def test_model(tmp_path: Path, make: Callable[[Path], Path], words: list[str]) -> None:
-    refused(run_strop(tmp_path, "optimize", make(tmp_path)), MODEL, *words)
-
-
 def _cut(folder: Path) -> Path:
     path = folder / "cut.onnx"
     path.write_bytes((DEMO / "kws.onnx").read_bytes()[:50_000])
@@ -79,6 +59,26 @@ def _linked(folder: Path) -> Path:
     outside.write_bytes((folder / "weights.bin").read_bytes())
     (folder / "link.bin").symlink_to(outside)
     return path
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda p: p / "none.onnx", ["none.onnx", "no such file"]),
+        (lambda p: shutil.copy(DEMO / "strop.toml", p / "text.onnx"), ["text.onnx", "not an ONNX model"]),
+        (lambda p: shutil.copy(DEMO / "strop.toml", p / "model.txt"), ["model.txt", "not a model"]),
+        (_cut, ["cut.onnx", "truncated"]),
+        (lambda p: dense(p, external="../weights.bin"), ["'W'", "'../weights.bin'", "leaves the model's folder"]),
+        (lambda p: dense(p, external="/etc/hostname"), ["'/etc/hostname'", "leaves the model's folder"]),
+        (_linked, ["'link.bin'", "leaves the model's folder"]),
+        (lambda p: dense(p, external="gone.bin"), ["'gone.bin'", "missing"]),
+        (lambda p: dense(p, opset=99), ["opset 99"]),
+        (lambda p: dense(p, op="Frobnicate"), ["unknown operator", "'Frobnicate'"]),
+    ],
+    ids=["missing", "not-onnx", "suffix", "truncated", "climbs", "absolute", "symlink", "gone", "opset", "operator"],
+)
+def test_model(tmp_path: Path, make: Callable[[Path], Path], words: list[str]) -> None:
+    refused(run_strop(tmp_path, "optimize", make(tmp_path)), MODEL, *words)
 
 
 def _arrays(folder: Path, **arrays: np.ndarray) -> Path:

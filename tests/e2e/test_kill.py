@@ -99,7 +99,9 @@ def check_kill(folder: Path, line: int, victim: str, expected: dict) -> None:
     assert_whole(folder)
     assert settled(document) == settled(expected)
     after = {p.name: p.stat().st_mtime_ns for p in folder.glob(".strop/build/*")}
-    assert {k: after[k] for k in before if not k.startswith(".partial-")} == {k: v for k, v in before.items() if not k.startswith(".partial-")}
+    assert {k: after[k] for k in before if not k.startswith(".partial-")} == {
+        k: v for k, v in before.items() if not k.startswith(".partial-")
+    }
     again = [e["candidate"] for e in events(folder) if e["event"] == "build-done"]
     assert all(again.count(name) == 1 for name in built)
 

@@ -50,7 +50,8 @@ def test_bundle_runs_without_strop(demo: tuple[Path, dict], tmp_path: Path) -> N
     shutil.copytree(folder / "strop-out" / "bundle", bundle)
     arrays = np.load(DEMO / "eval.npz")
     np.savez(tmp_path / "in.npz", input=arrays["input"])
-    code = "import sys; sys.modules['strop'] = None; sys.argv = sys.argv[1:]; import runpy; runpy.run_path(sys.argv[0], run_name='__main__')"
+    code = "import sys; sys.modules['strop'] = None; sys.argv = sys.argv[1:]; import runpy; "
+    code += "runpy.run_path(sys.argv[0], run_name='__main__')"
     subprocess.run([sys.executable, "-c", code, bundle / "infer.py", tmp_path / "in.npz", tmp_path / "out.npz"], check=True)
     got = np.load(tmp_path / "out.npz")["output"]
     name = document["chosen"]["name"]
@@ -83,7 +84,10 @@ def test_bundle_verify_finds_every_change(demo: tuple[Path, dict], tmp_path: Pat
         "missing: runner.py": lambda b: (b / "runner.py").unlink(),
         "extra: new.txt": lambda b: (b / "new.txt").write_text("x"),
         "manifest.json: changed": lambda b: (b / "manifest.json").write_text(
-            (b / "manifest.json").read_text().replace('"outcome": "provisional"', '"outcome": "chosen"').replace('"examples": 400', '"examples": 401')
+            (b / "manifest.json")
+            .read_text()
+            .replace('"outcome": "provisional"', '"outcome": "chosen"')
+            .replace('"examples": 400', '"examples": 401')
         ),
     }
     for text, change in changes.items():

@@ -76,11 +76,13 @@ def test_a_recipe_follows_the_tuned_settings_but_keeps_its_own():
 
 def test_a_retuned_recipe_tries_each_other_setting_once():
     variants = [
-        recipe("fp32", settings={"threads": 2}), recipe("fp32-1thread", settings={"threads": 1}),
+        recipe("fp32", settings={"threads": 2, "graph": "basic"}), recipe("fp32-1thread", settings={"threads": 1}),
         recipe("fp32-again", settings={"threads": 1}), recipe("else-9", runtime="other", settings={"threads": 9}),
     ]  # fmt: skip
-    found = retuned(recipe("int8", settings={"threads": 2}), variants, tuned=variants[0])
-    assert [(r.name, r.settings) for r in found] == [("int8+1thread", {"threads": 1})]
+    mine = recipe("int8", settings={"graph": "all"}, follows_baseline=True)
+    found = {r.name: r.settings for r in retuned(mine, variants)}
+    assert found == {"int8+plain": {"threads": 2, "graph": "all"}, "int8+1thread": {"threads": 1, "graph": "all"}}
+    assert retuned(mine.model_copy(update={"follows_baseline": False}), variants) == []
 
 
 def test_what_inspect_did_not_promise_is_the_backends_fault():

@@ -34,7 +34,7 @@ steps = st.builds(Step, stage=st.sampled_from(["prune", "quantize"]), builder=te
                   params=params)  # fmt: skip
 recipes = st.builds(Recipe, name=text, runtime=text, steps=st.lists(steps, max_size=2).map(tuple),
                     settings=st.dictionaries(text, scalars, max_size=3))  # fmt: skip
-memories = st.builds(Memory, peak=whole, steady=whole, empty=whole, total_rss=whole, file_bytes=whole,
+memories = st.builds(Memory, peak=whole, steady=whole, empty=whole, total_rss=whole,
                      load_s=st.floats(0, 1e3), first_inference_s=st.floats(0, 1e3))  # fmt: skip
 gates = st.builds(Gate, metric=text, direction=st.sampled_from(["at_least", "at_most"]), bound=st.floats(allow_nan=False))
 results = st.builds(GateResult, gate=gates, result=st.sampled_from(["PASS", "FAIL"]), reason=text, figure=st.none() | intervals())

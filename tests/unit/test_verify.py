@@ -41,10 +41,12 @@ def test_a_whole_bundle_is_verified(bundle):
     assert verify_bundle(str(bundle)).model == "model/m.onnx"
 
 
-def test_pythons_own_cache_is_no_change(bundle):
+def test_pythons_own_cache_is_a_change_with_a_hint_of_its_own(bundle):
     (bundle / "__pycache__").mkdir()
-    (bundle / "__pycache__" / "infer.cpython-311.pyc").write_text("")
-    verify_bundle(str(bundle))
+    (bundle / "__pycache__" / "runner.cpython-311.pyc").write_text("")
+    with pytest.raises(BundleError, match="extra: __pycache__") as refused:
+        verify_bundle(str(bundle))
+    assert "remove __pycache__" in refused.value.hint
 
 
 def test_every_difference_is_named(bundle):

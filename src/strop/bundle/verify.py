@@ -48,7 +48,7 @@ def verify_bundle(folder: str) -> Manifest:
     root = Path(folder)
     manifest = read_manifest(root)
     there = {str(p.relative_to(root)) for p in root.rglob("*") if p.is_symlink() or not p.is_dir()} - {MANIFEST}
-    problems = [f"extra: {name}" for name in sorted(there - set(manifest.files)) if "__pycache__" not in Path(name).parts]
+    problems = [f"extra: {name}" for name in sorted(there - set(manifest.files))]
     for name, digest in manifest.files.items():
         path = root / name
         if name not in there:
@@ -56,5 +56,8 @@ def verify_bundle(folder: str) -> Manifest:
         elif path.is_symlink() or files.digest_file(path) != digest:
             problems.append(f"changed: {name}")
     if problems:
-        raise BundleError(f"{folder}: {'; '.join(problems)}", "this is not the bundle that was measured: pack it again")
+        hint = "this is not the bundle that was measured: pack it again"
+        if all("__pycache__" in problem for problem in problems):
+            hint = "Python wrote its cache when infer.py was imported: remove __pycache__ (PYTHONDONTWRITEBYTECODE=1 prevents it)"
+        raise BundleError(f"{folder}: {'; '.join(problems)}", hint)
     return manifest

@@ -6,7 +6,7 @@ import typer
 
 import strop
 from strop.cli import options as o
-from strop.cli.console import print_json, stderr, stdout, table
+from strop.cli.console import print_json, say, stderr, stdout, table
 from strop.cli.progress import Progress
 from strop.report.verdict import percent, ratio
 
@@ -64,4 +64,4 @@ def command(
         ])  # fmt: skip
     stdout.print(table(HEAD, rows, right=(2, 3, 4, 5, 6, 7, 8)))
     for note in found.notes:
-        stdout.print(f"note: {note}", soft_wrap=True, highlight=False, markup=False)
+        say(f"note: {note}")

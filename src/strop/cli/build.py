@@ -6,7 +6,7 @@ import typer
 
 import strop
 from strop.cli import options as o
-from strop.cli.console import print_json, stdout
+from strop.cli.console import print_json, say
 
 
 def command(
@@ -19,6 +19,9 @@ def command(
     labels: o.Labels = None,
     map: o.Map = None,
     metric: o.MetricName = None,
+    k: o.K = None,
+    output: o.Output = None,
+    size: o.Size = None,
     threads: o.Threads = None,
     time_limit_s: o.TimeLimit = None,
     memory_limit_mb: o.MemoryLimit = None,
@@ -35,6 +38,9 @@ def command(
         "labels",
         "map",
         "metric",
+        "k",
+        "output",
+        "size",
         "threads",
         "time_limit_s",
         "memory_limit_mb",
@@ -50,4 +56,4 @@ def command(
         return
     assert candidate.artifact is not None
     size = candidate.artifact.bytes / 1e6
-    stdout.print(f"built {candidate.name}: {size:.2f} MB, {candidate.build_s:.1f} s", soft_wrap=True, highlight=False)
+    say(f"built {candidate.name}: {size:.2f} MB, {candidate.build_s:.1f} s")

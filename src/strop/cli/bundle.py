@@ -6,7 +6,7 @@ import typer
 
 import strop
 from strop.cli import options as o
-from strop.cli.console import print_json, stdout
+from strop.cli.console import print_json, say
 
 app = typer.Typer(no_args_is_help=True, help="Verify a bundle, or run it.", rich_markup_mode=None)
 Folder = Annotated[str, typer.Argument(help="Folder of the bundle.")]
@@ -19,11 +19,7 @@ def verify(folder: Folder, json: o.Json = False) -> None:
     if json:
         print_json(manifest.model_dump(mode="json"))
         return
-    stdout.print(
-        f"{folder}: whole and unchanged: {len(manifest.files)} files, recipe {manifest.recipe.name}, {manifest.outcome}",
-        soft_wrap=True,
-        highlight=False,
-    )
+    say(f"{folder}: whole and unchanged: {len(manifest.files)} files, recipe {manifest.recipe.name}, {manifest.outcome}")
 
 
 @app.command()
@@ -34,4 +30,4 @@ def infer(
 ) -> None:
     """Run a bundle on arrays, in a process of its own."""
     strop.infer_bundle(folder, inputs, output)
-    stdout.print(f"wrote {output}", soft_wrap=True, highlight=False)
+    say(f"wrote {output}")

@@ -8,9 +8,15 @@ from typing import Any
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 stderr = Console(stderr=True)
 stdout = Console(soft_wrap=False)
+
+
+def say(text: str) -> None:
+    """One line on stdout as it is: no markup, no wrapping, no colors of its own."""
+    stdout.print(text, soft_wrap=True, highlight=False, markup=False)
 
 
 def print_json(value: Any) -> None:
@@ -24,5 +30,5 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[in
     for number, name in enumerate(head):
         made.add_column(name, justify="right" if number in right else "left", overflow="fold", no_wrap=number in whole)
     for row in rows:
-        made.add_row(*row)
+        made.add_row(*[Text(cell) for cell in row])
     return made

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 import strop
-from strop.cli.console import stdout
+from strop.cli.console import say
 
 
 def command(
@@ -15,4 +15,4 @@ def command(
 ) -> None:
     """Write a commented strop.toml for MODEL."""
     written = strop.init(model, path, force)
-    stdout.print(f"wrote {written}; edit [data], then: strop optimize {model}", soft_wrap=True, highlight=False)
+    say(f"wrote {written}; edit [data], then: strop optimize {model}")

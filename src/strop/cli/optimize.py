@@ -9,7 +9,7 @@ import typer
 
 import strop
 from strop.cli import options as o
-from strop.cli.console import print_json, stderr, stdout, table
+from strop.cli.console import print_json, say, stderr, stdout, table
 from strop.cli.progress import Progress
 from strop.core.candidate import Result
 from strop.core.errors import EXIT_CHOSEN, EXIT_INTERRUPTED, EXIT_NONE, EXIT_PROVISIONAL
@@ -117,14 +117,10 @@ def row(outcome: Outcome, result: Result) -> list[str]:
 def show(outcome: Outcome, out: Path) -> None:
     """The verdict in three lines, the table, where things are."""
     for line in three_lines(outcome):
-        stdout.print(line, soft_wrap=True, highlight=False, markup=False)
+        say(line)
     stdout.print(table(HEAD, [row(outcome, result) for result in ordered(outcome)], right=(1, 2, 3), whole=(0, 1, 2, 3, 4)))
     for note in outcome.notes:
-        stdout.print(f"note: {note}", soft_wrap=True, highlight=False, markup=False)
-    stdout.print(f"report: {out / 'report.md'}, {out / 'report.json'}", soft_wrap=True, highlight=False)
+        say(f"note: {note}")
+    say(f"report: {out / 'report.md'}, {out / 'report.json'}")
     if outcome.chosen is not None:
-        stdout.print(
-            f"bundle: {out / 'bundle'}  (python {out / 'bundle' / 'infer.py'} INPUTS.npz OUTPUTS.npz)",
-            soft_wrap=True,
-            highlight=False,
-        )
+        say(f"bundle: {out / 'bundle'}  (python {out / 'bundle' / 'infer.py'} INPUTS.npz OUTPUTS.npz)")

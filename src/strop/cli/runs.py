@@ -8,7 +8,7 @@ import typer
 
 import strop
 from strop.cli import options as o
-from strop.cli.console import print_json, stdout, table
+from strop.cli.console import print_json, say, stdout, table
 
 app = typer.Typer(no_args_is_help=True, help="List, show and remove runs; prune the build cache.", rich_markup_mode=None)
 Name = Annotated[str, typer.Argument(help="A run's name, or how it begins.")]
@@ -39,7 +39,7 @@ def show(name: Name, store: o.Store = None, json: o.Json = False) -> None:
     run = _store(store).find_run(name)
     report = run.finished()
     if report is None:
-        stdout.print(f"{run.name}: not finished; the same command goes on. So far:", highlight=False)
+        say(f"{run.name}: not finished; the same command goes on. So far:")
         print((run.folder / "events.jsonl").read_text(encoding="utf-8"), end="")
     elif json:
         print_json(report)
@@ -52,11 +52,11 @@ def remove(name: Name, store: o.Store = None) -> None:
     """Remove a run; the build cache stays."""
     run = _store(store).find_run(name)
     run.remove()
-    stdout.print(f"removed {run.name}", highlight=False)
+    say(f"removed {run.name}")
 
 
 @app.command()
 def prune(store: o.Store = None) -> None:
     """Remove the build cache and the data shards; reports and samples stay."""
     freed = _store(store).prune()
-    stdout.print(f"freed {freed / 1e6:.1f} MB", highlight=False)
+    say(f"freed {freed / 1e6:.1f} MB")

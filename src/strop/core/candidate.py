@@ -47,6 +47,8 @@ class Timing(Noun):
     speedup: Interval | None
     tail_ratio: Interval | None = None
     tail_percentile: int | None = None
+    latency: Interval | None = None
+    """Typical latency, milliseconds."""
     latency_ms: dict[str, float] = {}
     baseline_latency_ms: dict[str, float] = {}
     pairs: int = 0

@@ -65,7 +65,7 @@ class Choice(Noun):
 def score(contender: Contender, weights: dict[str, float]) -> Interval:
     """Σ wᵢ·log(ratioᵢ), higher is better, with the interval that the ratios' intervals give it.
 
-    A memory or energy difference within its interval of "no difference" counts as none. What is unmeasured counts 0.
+    A difference in accuracy, memory or energy that its interval does not show counts as none; what is unmeasured counts 0.
     """
     axes = {
         "speed": (contender.speedup, 1),

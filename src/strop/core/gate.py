@@ -9,7 +9,7 @@ from strop.core.verdict import Direction, Gate, GateResult, Interval, Kind, Verd
 METRICS: dict[str, str] = {
     "valid": "runs, right shapes and types, finite, deterministic enough",
     "accuracy_retained": "share of the baseline's metric that is kept",
-    "tail_ratio": "p99/p50 over the baseline's p99/p50",
+    "tail_ratio": "p99/p50 over the baseline's (p95 or p90 where there are too few calls for a p99, and said so)",
     "speedup": "against the tuned baseline, same budget of cores",
     "memory_ratio": "peak memory over the baseline's",
     "accuracy": "the metric itself",

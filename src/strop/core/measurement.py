@@ -55,7 +55,6 @@ class Memory(Noun):
     steady: int
     empty: int
     total_rss: int
-    file_bytes: int
     load_s: float
     first_inference_s: float
 

@@ -88,15 +88,21 @@ def parallelism(quad: Quad, side: Side) -> float:
     return sum(b.cpu_ns for b in blocks) / max(sum(b.wall_ns for b in blocks), 1)
 
 
-def usual_parallelism(pairs: Sequence[Pair], side: Side, threads: int) -> float:
-    """What a side's parallelism is when nobody disturbs it: 1 at one thread, else its median, at most its threads."""
-    if threads == 1:
-        return 1.0
-    shares = [parallelism(quad, side) for pair in pairs for quad in pair.quads]
-    return min(float(threads), float(np.median(shares))) if shares else 0.0
+def least_parallelism(pairs: Sequence[Pair], side: Side, threads: int) -> float:
+    """What a side's CPU time over wall time must reach for a quad to count: most of its own median, at most its threads.
+
+    Where pressure is not counted, one thread is held against 1, since nothing else would tell of a busy machine.
+    """
+    quads = [quad for pair in pairs for quad in pair.quads]
+    if not quads:
+        return 0.0
+    usual = min(float(threads), float(np.median([parallelism(quad, side) for quad in quads])))
+    if threads == 1 and quads[0].blocks[0].pressure_us is None:
+        usual = 1.0
+    return (CPU_ALONE if threads == 1 else CPU_SHARED) * usual
 
 
-def disturbed(quad: Quad, usual: dict[Side, float]) -> str | None:
+def disturbed(quad: Quad, least: dict[Side, float]) -> str | None:
     """Why a quad is excluded, or None. By steal, pressure and lost CPU time; never by its latency."""
     wall_ns = sum(block.wall_ns for block in quad.blocks)
     steal = [block.steal_ms for block in quad.blocks if block.steal_ms is not None]
@@ -105,42 +111,41 @@ def disturbed(quad: Quad, usual: dict[Side, float]) -> str | None:
         return "steal"
     if sum(pressure) * 1e3 > PRESSURE_LIMIT * wall_ns:
         return "pressure"
-    for side, share in usual.items():
-        if parallelism(quad, side) < (CPU_ALONE if share == 1.0 else CPU_SHARED) * share:
-            return "cpu"
+    if any(parallelism(quad, side) < share for side, share in least.items()):
+        return "cpu"
     return None
 
 
 class Ratios:
-    """The kept quads of a comparison, as log-ratios per pair of processes, and what was left out and why."""
+    """The kept quads of a comparison and their log-ratios, per pair of processes, and what was left out and why."""
 
     def __init__(self, pairs: Sequence[Pair]) -> None:
         threads = pairs[0].threads if pairs else (1, 1)
-        usual: dict[Side, float] = {
-            "A": usual_parallelism(pairs, "A", threads[0]),
-            "B": usual_parallelism(pairs, "B", threads[1]),
-        }
+        sides: tuple[Side, Side] = ("A", "B")
+        least = {side: least_parallelism(pairs, side, count) for side, count in zip(sides, threads, strict=True)}
         self.per_pair: list[list[float]] = []
-        self.kept: list[Quad] = []
+        self.kept: list[list[Quad]] = []
         self.reasons: dict[str, int] = {}
         self.total = 0
         for pair in pairs:
             logs: list[float] = []
+            quads: list[Quad] = []
             for quad in pair.quads:
                 self.total += 1
-                reason = disturbed(quad, usual)
+                reason = disturbed(quad, least)
                 if reason is None:
                     logs.append(quad_log_ratio(quad))
-                    self.kept.append(quad)
+                    quads.append(quad)
                 else:
                     self.reasons[reason] = self.reasons.get(reason, 0) + 1
             if logs:
                 self.per_pair.append(logs)
+                self.kept.append(quads)
 
     @property
     def excluded(self) -> float:
         """Share of the quads that were disturbed."""
-        return 1 - len(self.kept) / self.total if self.total else 1.0
+        return 1 - sum(map(len, self.kept)) / self.total if self.total else 1.0
 
     @property
     def usable(self) -> bool:
@@ -179,6 +184,15 @@ def latencies(quads: Sequence[Quad], side: Side) -> Floats:
     return np.array([ns for quad in quads for b in quad.blocks if b.side == side for ns in b.latencies_ns], dtype=float)
 
 
+def latency_interval(kept: Sequence[Sequence[Quad]], side: Side, looks: int = LOOKS) -> Interval | None:
+    """Typical latency of one side, milliseconds, by the spread between its own processes (unlike a paired ratio, it drifts)."""
+    logs = [
+        [math.log(float(np.mean([block_latency(b) for b in quad.blocks if b.side == side])) / 1e6) for quad in pair]
+        for pair in kept
+    ]
+    return ratio_interval(logs, looks) if len(logs) >= MIN_PAIRS else None
+
+
 def percentiles(samples: Floats) -> dict[int, float]:
     """Those of p50, p90, p95, p99 that there are enough samples for."""
     return {p: float(np.percentile(samples, p)) for p, need in PERCENTILE_SAMPLES.items() if len(samples) >= need}
@@ -190,15 +204,24 @@ def tail_percentile(samples: int) -> int | None:
     return max(fit, default=None)
 
 
-BINS = 4096
+BINS = 2048
 
 
-def tail_ratio(quads: Sequence[Quad], percentile: int, seed: int = 0, draws: int = 400) -> Interval | None:
-    """(candidate's tail / its median) over (baseline's tail / its median), interval by resampling quads jointly.
+def tail_ratio(
+    kept: Sequence[Sequence[Quad]], percentile: int, looks: int = LOOKS, seed: int = 0, draws: int = 1000
+) -> Interval | None:
+    """(candidate's tail / its median) over (baseline's tail / its median).
 
-    Calls are counted in 4,096 log-spaced bins per quad, so that a draw is a weighted sum of histograms.
+    The interval resamples pairs of processes first, then their quads, both sides together, since a disturbance hits
+    both; the error is shared among the planned looks. Calls are counted in log-spaced bins per quad, so that a draw is a
+    weighted sum of histograms.
+
+    Args:
+        kept: undisturbed quads, one list per pair of processes.
+        percentile: the tail, 90, 95 or 99.
     """
-    if len(quads) < 4:
+    quads = [quad for pair in kept for quad in pair]
+    if len(quads) < 4 or len(kept) < 2:
         return None
     sides: tuple[Side, Side] = ("A", "B")
     logs = {side: [np.log(latencies([quad], side)) for quad in quads] for side in sides}
@@ -206,8 +229,7 @@ def tail_ratio(quads: Sequence[Quad], percentile: int, seed: int = 0, draws: int
     high = max(float(part.max()) for parts in logs.values() for part in parts) + 1e-9
     edges = np.linspace(low, high, BINS + 1)
     counts = {side: np.array([np.histogram(part, edges)[0] for part in parts], dtype=float) for side, parts in logs.items()}
-    rng = np.random.default_rng(seed)
-    weights = np.vstack([np.ones(len(quads)), rng.multinomial(len(quads), np.full(len(quads), 1 / len(quads)), draws)])
+    weights = np.vstack([np.ones(len(quads)), _resampled([len(pair) for pair in kept], draws, seed)])
 
     def spread(side: Side) -> Floats:
         """log(tail / median) for each row of weights."""
@@ -217,9 +239,20 @@ def tail_ratio(quads: Sequence[Quad], percentile: int, seed: int = 0, draws: int
         return np.asarray((tail - middle) * (high - low) / BINS)
 
     ratios = np.exp(spread("B") - spread("A"))
-    value = float(ratios[0])
-    ends = np.percentile(ratios[1:], [2.5, 97.5])
+    value, cut = float(ratios[0]), 100 * (1 - LEVEL) / (2 * looks)
+    ends = np.percentile(ratios[1:], [cut, 100 - cut])
     return Interval(value=value, low=min(float(ends[0]), value), high=max(float(ends[1]), value))
+
+
+def _resampled(sizes: Sequence[int], draws: int, seed: int) -> Floats:
+    """How often each quad is drawn: pairs with replacement, then each drawn pair's quads with replacement."""
+    rng = np.random.default_rng(seed)
+    starts = np.concatenate([[0], np.cumsum(sizes)])
+    weights = np.zeros((draws, int(starts[-1])))
+    for row in weights:
+        for pair in rng.integers(0, len(sizes), len(sizes)):
+            row[starts[pair] : starts[pair + 1]] += rng.multinomial(sizes[pair], np.full(sizes[pair], 1 / sizes[pair]))
+    return weights
 
 
 def product(one: Interval, other: Interval) -> Interval:

@@ -67,17 +67,12 @@ def follow(recipe: Recipe, tuned: Recipe) -> Recipe:
     return recipe.model_copy(update={"settings": {**tuned.settings, **recipe.settings}})
 
 
-def retuned(recipe: Recipe, variants: Sequence[Recipe], tuned: Recipe) -> list[Recipe]:
-    """The same artifact under the thread settings of the other baseline variants."""
-    found, seen = [], [recipe.settings]
+def retuned(recipe: Recipe, variants: Sequence[Recipe]) -> list[Recipe]:
+    """The same artifact under the settings of each baseline variant, where that changes anything."""
+    found: list[Recipe] = []
     for variant in variants:
-        if variant.runtime != recipe.runtime or variant.name == tuned.name:
-            continue
-        settings = {**variant.settings, "graph": recipe.settings["graph"]} if "graph" in recipe.settings else variant.settings
-        if settings not in seen:
-            seen.append(settings)
+        other = follow(recipe, variant)
+        if other.settings not in [r.settings for r in [recipe, *found]]:
             suffix = variant.name.partition("-")[2] or "plain"
-            found.append(
-                recipe.model_copy(update={"name": f"{recipe.name}+{suffix}", "settings": settings, "follows_baseline": False})
-            )
+            found.append(other.model_copy(update={"name": f"{recipe.name}+{suffix}"}))
     return found

@@ -1,9 +1,8 @@
 """`bench`: the same fair table for models and bundles that the user already has."""
 
-import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -19,7 +18,7 @@ from strop.core.statistics import range_ratio
 from strop.core.task import Task
 from strop.core.verdict import EXACTLY_ONE, Interval
 from strop.plan.space import by_role
-from strop.run.checking import Footprint, check, footprint, open_array, shards
+from strop.run.checking import Footprint, check, footprint, open_array, shards, threads_of
 from strop.run.context import Observer, Run, nobody
 from strop.run.intake import paths, read_model, read_task
 from strop.run.machine import environment
@@ -74,24 +73,30 @@ def bench(contestants: Sequence[str], *, config: str | None = None, observer: Ob
     """
     if len(contestants) < 2:
         raise UsageError("bench compares two or more", "for example: strop bench model.onnx other.onnx")
-    flags = {**flags, "fresh": True}
-    with opened(make_request(contestants[0], config, **flags), observer) as (run, model):
+    with opened(make_request(contestants[0], config, **flags), observer, keep=False) as (run, model):
         task = read_task(run, model)
         names = [f"{chr(65 + i)}-{Path(c).stem or Path(c).name}" for i, c in enumerate(contestants)]
-        subjects = [as_subject(run, model, task, name, path) for name, path in zip(names, contestants, strict=True)]
-        first = subjects[0]
+        entered = [enter(run, model, task, name, path) for name, path in zip(names, contestants, strict=True)]
+        first = entered[0].subject
         base_check, base_folder = check(run, first, None, None)
         if base_check.failure is not None:
             raise ModelError(f"{contestants[0]}: {base_check.failure}", "the first must run, the others are held against it")
         first = first._replace(reference=shards(base_folder))
         base = footprint(run, first, 0)
-        rows = [row(run, task, first, base_folder, base, of, path) for of, path in zip(subjects, contestants, strict=True)]
+        rows = [row(run, task, first, base_folder, base, contestant) for contestant in entered]
         env = environment(run.target, list(run.backends.values()), run.request.seed)
-        run.emit("finished", at=time.time())
         return Comparison(rows=tuple(rows), metric=task.metric, batch=task.workload.batch, environment=env, notes=tuple(run.kept))
 
 
-def as_subject(run: Run, first: Model, task: Task, name: str, path: str) -> Subject:
+class Contestant(NamedTuple):
+    """Something to be timed, where it came from, and its size."""
+
+    subject: Subject
+    path: str
+    bytes: int
+
+
+def enter(run: Run, first: Model, task: Task, name: str, path: str) -> Contestant:
     """A model under its reference settings, or a bundle by its own runner.
 
     Raises:
@@ -110,19 +115,20 @@ def as_subject(run: Run, first: Model, task: Task, name: str, path: str) -> Subj
         manifest = verify_bundle(path)
         require_same_inputs(first, {i.name for i in manifest.inputs}, path)
         backend = run.backend(manifest.recipe.runtime)
-        threads = int(manifest.settings.get("threads") or run.target.cores)
-        return Subject(
-            work=BUNDLE_WORK, artifact=str((Path(path) / "infer.py").absolute()), settings={}, threads=threads,
-            spins=backend.spins(dict(manifest.settings)), **shared,
+        of = Subject(
+            work=BUNDLE_WORK, artifact=str((Path(path) / "infer.py").absolute()), settings={},
+            threads=threads_of(run, backend, manifest.settings), spins=backend.spins(manifest.settings), **shared,
         )  # fmt: skip
+        return Contestant(of, path, sum(p.stat().st_size for p in Path(path).rglob("*") if p.is_file()))
     model = read_model(run.backends, Path(path), log, run.limits())
     require_same_inputs(first, {i.name for i in model.inputs}, path)
     backend = run.backend(model.reader)
-    reference = by_role(list(backend.offer(model, run.target, task)), "reference")[0]
-    return Subject(
-        work=backend.work, artifact=model.artifact.path, settings=dict(reference.settings),
-        threads=int(reference.settings.get("threads") or 1), spins=backend.spins(reference.settings), **shared,
+    settings = by_role(list(backend.offer(model, run.target, task)), "reference")[0].settings
+    of = Subject(
+        work=backend.work, artifact=model.artifact.path, settings=dict(settings),
+        threads=threads_of(run, backend, settings), spins=backend.spins(settings), **shared,
     )  # fmt: skip
+    return Contestant(of, path, model.artifact.bytes)
 
 
 def require_same_inputs(first: Model, names: set[str], path: str) -> None:
@@ -134,15 +140,11 @@ def require_same_inputs(first: Model, names: set[str], path: str) -> None:
         )
 
 
-def row(run: Run, task: Task, first: Subject, base_folder: Path, base: Footprint, of: Subject, path: str) -> Row:
+def row(run: Run, task: Task, first: Subject, base_folder: Path, base: Footprint, contestant: Contestant) -> Row:
     """One contestant against the first."""
+    of = contestant.subject
     run.tell("candidate-started", candidate=of.name)
-    size = (
-        sum(p.stat().st_size for p in Path(of.artifact).parent.rglob("*") if p.is_file())
-        if of.work == BUNDLE_WORK
-        else Path(of.artifact).stat().st_size
-    )
-    made = Row(name=of.name, path=path, bytes=size)
+    made = Row(name=of.name, path=contestant.path, bytes=contestant.bytes)
     found, folder = check(run, of, base_folder if of.name != first.name else None, None)
     if found.failure is not None:
         return made.model_copy(update={"failure": found.failure})

@@ -7,7 +7,7 @@ from typing import Any
 from strop.core.candidate import Candidate
 from strop.core.errors import BackendError, ConfigError
 from strop.core.recipe import Recipe
-from strop.plan.space import by_role, follow
+from strop.plan.space import by_role, follow, retuned
 from strop.run.baseline import establish
 from strop.run.building import build as build_candidate
 from strop.run.context import Observer, nobody
@@ -44,18 +44,19 @@ def build(
     """
     request = make_request(model, config, **{"out": f"{Path(model).stem}-{recipe}", **flags})
     require_writable(Path(request.out))
-    with opened(request, observer) as (run, given):
+    with opened(request, observer, keep=False) as (run, given):
         task = read_task(run, given)
         found = plan_recipes(run, given, task)
         reference = by_role(found, "reference")[0]
-        wanted = follow(pick([o.recipe for o in found if o.recipe is not None], recipe), reference)
+        variants = [reference, *by_role(found, "baseline-variant")]
+        wanted = pick([o.recipe for o in found if o.recipe is not None], variants, recipe)
         candidate = build_candidate(run, wanted, given, task)
         failure = candidate.failure
         if check and failure is None and wanted.name != reference.name:
             baseline = establish(run, given, task, reference)
             failure = admit(run, given, task, wanted, baseline, [baseline]).result.failure
         if failure is not None:
-            raise BackendError(f"{recipe}: {failure}", f"its log: {run.log(wanted)}\n{failure.log_tail}")
+            raise BackendError(f"{recipe}: {failure}", f"the end of its log:\n{failure.log_tail}")
         assert candidate.artifact is not None
         with files.whole_folder(Path(request.out)) as draft, files.disk(Path(request.out)):
             for name in candidate.artifact.files:
@@ -65,13 +66,17 @@ def build(
         return candidate
 
 
-def pick(recipes: list[Recipe], name: str) -> Recipe:
-    """The recipe of that name, also one that the thread settings of another were appended to (`int8+1thread`).
+def pick(recipes: list[Recipe], variants: list[Recipe], name: str) -> Recipe:
+    """The recipe of that name under the reference's settings; `int8+1thread` has those of the variant `fp32-1thread`.
 
     Raises:
         ConfigError: not offered.
     """
-    found = next((r for r in recipes if r.name in (name, name.partition("+")[0])), None)
-    if found is None:
+    found = next((r for r in recipes if r.name == name.partition("+")[0]), None)
+    candidates = [follow(found, variants[0]), *retuned(found, variants)] if found is not None else []
+    if "+" not in name and candidates:
+        return candidates[0]
+    wanted = next((r for r in candidates if r.name == name), None)
+    if wanted is None:
         raise ConfigError(f"recipe {name!r} is not offered", f"offered: {', '.join(r.name for r in recipes)}")
-    return found
+    return wanted

@@ -118,18 +118,23 @@ def once_or_again(run: Run, key: str, make: Callable[[Path], None]) -> Path:
 
 
 def write_reproduce(run: Run, recipe: Recipe, model: Model) -> str:
-    """A script that builds and runs this candidate alone, so that its failure can be looked at."""
+    """A script that builds and checks this candidate alone and afresh, so that its failure can be looked at."""
     path = run.folder.candidate(recipe.name) / "reproduce.sh"
-    parts = [sys.executable, "-m", "strop", "build", model.artifact.path, "--recipe", recipe.name, "--check"]
     request = run.request
-    for flag, value in (("--data", request.data), ("--calibration", request.calibration), ("--labels", request.labels),
-                        ("--metric", request.metric), ("--threads", request.threads)):  # fmt: skip
-        if value is not None:
-            parts += [flag, str(Path(str(value)).absolute()) if flag in ("--data", "--calibration") else str(value)]
-    for name, array in request.mapping.items():
-        parts += ["--map", f"{name}={array}"]
-    lines = ["#!/bin/sh", f"# Builds and checks {recipe.name!r} by itself, with its log on the terminal.",
-             f"exec {shlex.join(parts)}"]  # fmt: skip
-    files.write_text(path, "\n".join(lines) + "\n")
+    parts = [sys.executable, "-m", "strop", "build", model.artifact.path, "--recipe", recipe.name, "--check"]
+    for flag, file in (("--data", request.data), ("--calibration", request.calibration)):
+        parts += [flag, str(Path(file).absolute())] if file is not None else []
+    values = {
+        "--labels": request.labels, "--metric": request.metric, "--k": request.k, "--output": request.output,
+        "--threads": request.threads, "--memory-limit": request.memory_limit_mb, "--time-limit": request.time_limit_s,
+        "--seed": request.seed, "--store": str(run.store.root),
+    }  # fmt: skip
+    for flag, value in values.items():
+        parts += [flag, str(value)] if value is not None else []
+    for flag, pairs in (("--map", request.mapping), ("--size", request.sizes)):
+        for name, value in pairs.items():
+            parts += [flag, f"{name}={value}"]
+    comment = f"# Builds and checks {recipe.name!r} by itself; where it fails, its error and the end of its log are printed."
+    files.write_text(path, f'#!/bin/sh\n{comment}\ncd "$(mktemp -d)" && exec {shlex.join(parts)}\n')
     path.chmod(0o755)
     return str(path)

@@ -1,16 +1,17 @@
 """One candidate alone: does it run, what does it answer, what memory does it take."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 
+from strop.core.backend import Backend
 from strop.core.candidate import Candidate, Failure
 from strop.core.errors import WorkerCrash, WorkerError
 from strop.core.measurement import Check, Memory
 from strop.core.metrics import Array
-from strop.core.noun import Noun
+from strop.core.noun import Noun, Scalar
 from strop.core.task import Task
 from strop.run.building import failure_of
 from strop.run.context import Run
@@ -50,9 +51,14 @@ def subject(run: Run, candidate: Candidate, task: Task, batch: int | None = None
     return Subject(
         name=candidate.name, work=backend.work, artifact=candidate.artifact.path, settings=dict(settings),
         inputs=data["inputs"], examples=data["count"], batch=batch or task.workload.batch,
-        threads=int(settings.get("threads") or (run.target.cores if backend.spins(settings) else 1)),
+        threads=threads_of(run, backend, settings),
         spins=backend.spins(settings), log=run.log(candidate.recipe), reference=shards(reference) if reference else None,
     )  # fmt: skip
+
+
+def threads_of(run: Run, backend: Backend, settings: Mapping[str, Scalar]) -> int:
+    """How many threads a session has: by its settings, or all cores where it takes the runtime's default and spins."""
+    return int(settings.get("threads") or (run.target.cores if backend.spins(dict(settings)) else 1))
 
 
 def shards(folder: Path) -> dict[str, str]:
@@ -86,7 +92,7 @@ def _footprint(run: Run, of: Subject) -> Footprint:
         empty = opened["empty"]
         memory = Memory(
             peak=max(0, sample["peak"] - empty), steady=max(0, sample["private"] + sample["own_files"] - empty), empty=empty,
-            total_rss=sample["rss"], file_bytes=sum(p.stat().st_size for p in Path(of.artifact).parent.iterdir() if p.is_file()),
+            total_rss=sample["rss"],
             load_s=opened["load_s"], first_inference_s=opened["first_inference_s"],
         )  # fmt: skip
     return Footprint(memory=memory, latencies_ns=tuple(block["latencies_ns"]), properties=opened["properties"])

@@ -13,7 +13,7 @@ from strop.core.gate import judge
 from strop.core.measurement import Pair
 from strop.core.model import Model
 from strop.core.statistics import LOOKS
-from strop.core.verdict import EXACTLY_ONE, Gate, Interval, Verdict
+from strop.core.verdict import EXACTLY_ONE, Gate, GateResult, Interval, Verdict
 from strop.run.building import failure_of, write_reproduce
 from strop.run.checking import footprint
 from strop.run.context import Run
@@ -171,10 +171,8 @@ def figures_of_timing(timing: Timing | None) -> dict[str, Interval]:
     figures = {"speedup": timing.speedup}
     if timing.tail_ratio is not None:
         figures["tail_ratio"] = timing.tail_ratio
-    p50 = timing.latency_ms.get("p50")
-    if p50 is not None:
-        spread = timing.speedup.high / timing.speedup.value
-        figures["latency_ms"] = Interval(value=p50, low=p50 / spread, high=p50 * spread)
+    if timing.latency is not None:
+        figures["latency_ms"] = timing.latency
     return figures
 
 
@@ -209,7 +207,16 @@ def verdict_of(trial: Trial, baseline: Trial, gates: Sequence[Gate], unmeasured:
     if result.candidate.artifact is not None:
         size = result.candidate.artifact.bytes / 1e6
         figures["size_mb"] = Interval(value=size, low=size, high=size)
-    return judge(gates, figures, str(result.failure) if result.failure else None, missing)
+    verdict = judge(gates, figures, str(result.failure) if result.failure else None, missing)
+    return Verdict(results=tuple(name_tail(r, result.confirmation) for r in verdict.results))
+
+
+def name_tail(result: GateResult, timing: Timing | None) -> GateResult:
+    """A tail gate's reason says which percentile there were calls enough for."""
+    if result.gate.metric != "tail_ratio" or result.figure is None or timing is None or timing.tail_percentile is None:
+        return result
+    few = "" if timing.tail_percentile == 99 else "; a p99 needs 662 calls of each side"
+    return result.model_copy(update={"reason": f"p{timing.tail_percentile}/p50: {result.reason}{few}"})
 
 
 def why_no_timing(trial: Trial) -> str:

@@ -91,11 +91,9 @@ def read_task(run: Run, model: Model) -> Task:
             f"{evaluation.count} are left for evaluation (seed {request.seed})."
         )
     fixed = model.fixed_batch or 1
-    if evaluation.count % fixed or calibration.count < fixed:
-        raise DataError(
-            f"{evaluation.count} evaluation examples do not fill the model's fixed batch of {fixed}",
-            "give a multiple of it",
-        )
+    for what, data in (("evaluation", evaluation), ("calibration", calibration)):
+        if data.count < fixed:
+            raise DataError(f"{data.count} {what} example(s) do not fill the model's fixed batch of {fixed}", "give more")
     return Task(
         evaluation=evaluation, calibration=calibration, metric=_metric(run, evaluation), output=_output(run, model),
         k=request.k, workload=batches,

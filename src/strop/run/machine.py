@@ -82,7 +82,7 @@ def this_machine(threads: int | None = None) -> Target:
 def package_versions(backends: list[Backend]) -> dict[str, str]:
     """Installed versions of the packages that the backends name."""
     found = {}
-    for name in sorted({p for b in backends for p in b.packages}):
+    for name in sorted({p for b in backends for p in (*b.packages, *b.runtime_packages)}):
         try:
             found[name] = version(name)
         except PackageNotFoundError:

@@ -23,8 +23,11 @@ INSPECT_S = 120.0
 
 
 @contextlib.contextmanager
-def opened(request: Request, observer: Observer) -> Iterator[tuple[Run, Model]]:
+def opened(request: Request, observer: Observer, keep: bool = True) -> Iterator[tuple[Run, Model]]:
     """The run of this request, held for the length of the block, and its model.
+
+    Args:
+        keep: False for a command that answers at once: what it measures is gone with it, what it builds stays cached.
 
     Raises:
         ModelError: the model cannot be used. StoreError: the run is in progress elsewhere.
@@ -36,8 +39,10 @@ def opened(request: Request, observer: Observer) -> Iterator[tuple[Run, Model]]:
         model = read_model(found, Path(request.model), Path(scratch) / "inspect.log", Limits(INSPECT_S, None))
     versions = package_versions(list(found.values()))
     key = run_key(request, model, target.host, versions)
-    folder = choose_folder(store, f"{Path(request.model).stem}-{key[:8]}", request.fresh)
-    with folder.hold():
+    name = f"{Path(request.model).stem}-{key[:8]}"
+    with contextlib.ExitStack() as stack:
+        folder = choose_folder(store, name, request.fresh) if keep else stack.enter_context(passing_folder(store, name))
+        stack.enter_context(folder.hold())
         run = Run(request, store, folder, found, target, observer)
         if not (folder.folder / "run.json").exists():
             write_json(
@@ -67,6 +72,16 @@ def source_digest(path: str | None) -> Any:
     if source.is_dir():
         return files.digest_files(source, sorted(p.name for p in source.iterdir() if p.suffix == ".npy"))
     return files.digest_file(source)
+
+
+@contextlib.contextmanager
+def passing_folder(store: Store, name: str) -> Iterator[RunFolder]:
+    """A run's folder for the length of a block."""
+    scratch = store.root / "scratch"
+    with files.disk(scratch):
+        scratch.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f"{name}-", dir=scratch, ignore_cleanup_errors=True) as folder:
+        yield RunFolder(Path(folder))
 
 
 def choose_folder(store: Store, name: str, fresh: bool) -> RunFolder:

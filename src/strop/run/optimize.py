@@ -90,14 +90,16 @@ def list_recipes(model: str, *, config: str | None = None, **flags: Any) -> list
 
 def search(run: Run, model: Model, task: Task, found: Sequence[Offer], baseline: Trial, trials: list[Trial]) -> list[Trial]:
     """Every candidate as far as it deserves, then the best one under the other thread settings."""
-    recipes = [follow(r, baseline.candidate.recipe) for r in by_role(found, "candidate")]
+    given = {r.name: r for r in by_role(found, "candidate")}
+    recipes = [follow(r, baseline.candidate.recipe) for r in given.values()]
     tried = {t.name for t in trials}
     for recipe in [r for r in [*by_role(found, "as-is"), *recipes] if r.name not in tried]:
         trials = [*trials, _next(run, model, task, recipe, baseline, trials)]
     best = select([t for t in trials if t.candidate.recipe.steps], baseline, run.request.weights, most=1)
     variants = [*by_role(found, "reference"), *by_role(found, "baseline-variant")]
-    for recipe in retuned(best[0].candidate.recipe, variants, baseline.candidate.recipe) if best else []:
-        trials = [*trials, _next(run, model, task, recipe, baseline, trials)]
+    for recipe in retuned(given[best[0].name], variants) if best else []:
+        if recipe.settings != best[0].candidate.recipe.settings:
+            trials = [*trials, _next(run, model, task, recipe, baseline, trials)]
     return trials
 
 

@@ -13,6 +13,7 @@ from strop.core.statistics import (
     LOOKS,
     Ratios,
     latencies,
+    latency_interval,
     median_error,
     percentiles,
     ratio_interval,
@@ -63,13 +64,15 @@ def timing_of(pairs: Sequence[Pair], stage: Literal["search", "confirmation"], p
     """Statistics of a comparison from its raw samples; pure but for naming where they lie."""
     ratios = Ratios(pairs)
     speedup = ratios.speedup(looks) if stage == "confirmation" else search_interval(ratios)
-    candidate, baseline = latencies(ratios.kept, "B"), latencies(ratios.kept, "A")
+    quads = [quad for pair in ratios.kept for quad in pair]
+    candidate, baseline = latencies(quads, "B"), latencies(quads, "A")
     tail = tail_percentile(min(len(candidate), len(baseline))) if stage == "confirmation" else None
     return Timing(
         stage=stage, speedup=speedup, tail_percentile=tail,
-        tail_ratio=tail_ratio(ratios.kept, tail) if tail is not None and speedup is not None else None,
+        latency=latency_interval(ratios.kept, "B", looks) if stage == "confirmation" and speedup is not None else None,
+        tail_ratio=tail_ratio(ratios.kept, tail, looks) if tail is not None and speedup is not None else None,
         latency_ms=_milliseconds(percentiles(candidate)), baseline_latency_ms=_milliseconds(percentiles(baseline)),
-        pairs=len(pairs), quads=len(ratios.kept), excluded=round(ratios.excluded, 4), excluded_why=ratios.reasons,
+        pairs=len(pairs), quads=len(quads), excluded=round(ratios.excluded, 4), excluded_why=ratios.reasons,
         mode=pairs[0].mode if pairs else "side by side", samples=str(place), energy_ratio=energy_ratio(pairs),
     )  # fmt: skip
 

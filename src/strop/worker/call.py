@@ -55,9 +55,7 @@ class Child:
     Use as a context manager: leaving it ends the whole group and removes the scratch folder.
     """
 
-    def __init__(
-        self, work: Path, log: Path, limits: Limits, interpreter: str = sys.executable, cores: Sequence[int] = ()
-    ) -> None:
+    def __init__(self, work: Path, log: Path, limits: Limits, cores: Sequence[int] = ()) -> None:
         """Start it, and ask it to load its work module; the answer is awaited with the first request.
 
         Args:
@@ -72,7 +70,7 @@ class Child:
         self._log_start = self._log_file.tell()
         self._buffer = b""
         self._process = subprocess.Popen(
-            [interpreter, "-u", str(CHILD)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log_file,
+            [sys.executable, "-u", str(CHILD)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log_file,
             cwd=self._scratch, env=child_environment(self._scratch), start_new_session=True,
         )  # fmt: skip
         self._ps = psutil.Process(self._process.pid)

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from shards import create
 
 CHUNK_BYTES = 32 << 20
 
@@ -167,7 +168,7 @@ def write_input(
             raise DataError(f"{source}: array {name!r} is {array.dtype}, the model takes {wanted}", "convert it first")
         notes.append(f"{name}: {array.dtype} cast to {wanted}")
     file = f"input{number}.npy"
-    shard = np.lib.format.open_memmap(os.path.join(out, file), mode="w+", dtype=wanted, shape=array.shape)
+    shard = create(os.path.join(out, file), wanted, array.shape)
     for rows in chunks(array):
         part = np.asarray(array[rows])
         check_finite(part, rows.start, name, source)
@@ -239,7 +240,7 @@ def take(whole: dict[str, Any], rows: list[int], out: str) -> dict[str, Any]:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
         inputs[name] = f"input{number}.npy"
         shape = (len(rows), *array.shape[1:])
-        shard = np.lib.format.open_memmap(os.path.join(out, inputs[name]), mode="w+", dtype=array.dtype, shape=shape)
+        shard = create(os.path.join(out, inputs[name]), array.dtype, shape)
         for at in range(0, len(rows), 256):
             shard[at : at + 256] = array[rows[at : at + 256]]
         shard.flush()

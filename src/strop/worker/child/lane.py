@@ -9,6 +9,7 @@ import clock
 import memory
 import numpy as np
 from numpy.typing import NDArray
+from shards import create
 
 TOLERANCE = 1e-3
 """Largest difference between two runs of one session on one input, as a share of the output's range."""
@@ -134,7 +135,7 @@ class Lane:
                 file = f"output{len(shards)}.npy"
                 shape = (self.count, *array.shape[1:])
                 path = os.path.join(out, file)
-                shards[name] = file, np.lib.format.open_memmap(path, mode="w+", dtype=array.dtype, shape=shape)
+                shards[name] = file, create(path, array.dtype, shape)
             shard = shards[name][1]
             if array.shape[1:] != shard.shape[1:] or array.dtype != shard.dtype:
                 raise InvalidOutput(f"output {name!r}: {array.dtype}{list(array.shape)} differs from earlier batches")

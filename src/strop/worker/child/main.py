@@ -6,7 +6,7 @@ log, so that whatever a framework prints cannot be mistaken for an answer.
     -> {"op": "start", "work": "/path/to/work.py", "memory_limit": bytes or null}
     -> {"op": "call", "function": "build", "arguments": {...}}          any function of work.py; JSON in, JSON out
     -> {"op": "open", "artifact": path, "settings": {...}, "inputs": {name: npy}, "batch": n, "rotate": n,
-        "reference": {name: npy} or null, "seed": n}                    opens a session, runs one inference
+        "reference": {name: npy} or null, "count": n or null}                    opens a session, runs one inference
     -> {"op": "warm"}                                                   until a plateau
     -> {"op": "block", "runs": n}                                       one timed block
     -> {"op": "evaluate", "out": folder}                                every example, outputs as shards
