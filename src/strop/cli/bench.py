@@ -47,8 +47,7 @@ def command(
         "store",
         "seed",
     )
-    given = locals()
-    flags = {name: given[name] for name in names if given[name] not in (None, [])}
+    flags = o.given(locals(), names)
     with Progress(stderr, quiet=quiet) as progress:
         found = strop.bench(contestants, observer=progress, **flags)
     if json:

@@ -48,8 +48,7 @@ def command(
         "store",
         "seed",
     )
-    given = locals()
-    flags = {name: given[name] for name in names if given[name] not in (None, [])}
+    flags = o.given(locals(), names)
     candidate = strop.build(model, recipe, check=check, **flags)
     if json:
         print_json(candidate.model_dump(mode="json"))

@@ -62,8 +62,7 @@ def command(
     names = ("config", "data", "calibration", "labels", "map", "metric", "k", "output", "batches", "size", "threads",
              "memory_limit_mb", "time_limit_s", "must", "goal", "strict", "prefer", "backends", "recipes", "budget", "out",
              "store", "seed", "fresh")  # fmt: skip
-    given = locals()
-    flags = {name: given[name] for name in names if given[name] not in (None, False, [])}
+    flags = o.given(locals(), names)
     if dry_run:
         show_plan(strop.list_recipes(model, **flags), json)
         return

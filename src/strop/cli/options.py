@@ -1,6 +1,7 @@
 """Options that several commands share, declared once: flag, type, help."""
 
-from typing import Annotated
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
 
 import typer
 
@@ -21,3 +22,8 @@ Store = Annotated[str | None, typer.Option("--store", help="Where builds, data a
 Seed = Annotated[int | None, typer.Option("--seed", help="Seed of everything random [0].")]
 Json = Annotated[bool, typer.Option("--json", help="Print the report as JSON on stdout.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
+
+
+def given(values: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    """Those of the named parameters that the user gave: not None, not an unset switch, not an empty list. 0 counts as given."""
+    return {n: values[n] for n in names if values[n] is not None and values[n] is not False and values[n] != []}

@@ -18,6 +18,8 @@ from strop.core.verdict import Interval
 Array = NDArray[Any]
 CHANCE_SHUFFLES = 200
 CHANCE_P = 0.05
+TINY = 1e-12
+"""An error of nothing is counted as this, so that what is retained stays a number."""
 
 
 def flat(outputs: Array) -> Array:
@@ -48,7 +50,7 @@ def _is_probability(scores: Array) -> bool:
 
 def f1(outputs: Array, labels: Array) -> float:
     """F1 of class 1 for two classes, else the mean of the classes' F1 (macro)."""
-    guess, truth = predicted(outputs), labels.reshape(-1)
+    guess, truth = predicted(outputs), _single(labels, "f1")
     classes = np.unique(np.concatenate([guess, truth]))
     if set(classes.tolist()) <= {0, 1}:
         classes = np.array([1])
@@ -64,21 +66,34 @@ def roc_auc(outputs: Array, labels: Array) -> float:
     """Area under the ROC curve for two classes, by ranks (Mann–Whitney), ties counted half."""
     scores = flat(outputs)
     rank = ranks(scores[:, -1] if scores.shape[1] <= 2 else scores[:, 1])
-    positive = labels.reshape(-1) == 1
+    positive = _single(labels, "roc_auc") == 1
     ones, zeros = int(positive.sum()), int((~positive).sum())
     if not ones or not zeros:
         return 0.5
     return float((rank[positive].sum() - ones * (ones + 1) / 2) / (ones * zeros))
 
 
+def _single(labels: Array, name: str) -> Array:
+    """Labels of shape [n]; alternatives are for top-1 and top-k only."""
+    if labels.reshape(len(labels), -1).shape[1] != 1:
+        raise DataError(f"metric {name!r} takes one label an example, found shape {list(labels.shape)}", "use top1 or topk")
+    return labels.reshape(-1)
+
+
 def mae(outputs: Array, labels: Array) -> float:
-    """Mean absolute error; lower is better."""
+    """Mean absolute error; lower is better.
+
+    Raises:
+        DataError: labels and outputs differ in shape.
+    """
+    if flat(outputs).shape != labels.reshape(len(labels), -1).shape:
+        raise DataError(f"metric 'mae': labels {list(labels.shape)} for outputs {list(outputs.shape)}", "give them one shape")
     return float(np.mean(np.abs(flat(outputs) - labels.reshape(len(labels), -1))))
 
 
 def spearman(outputs: Array, labels: Array) -> float:
     """Rank correlation of one output value per example with the labels."""
-    a, b = ranks(flat(outputs)[:, 0]), ranks(labels.reshape(-1))
+    a, b = ranks(flat(outputs)[:, 0]), ranks(_single(labels, "spearman"))
     return 0.0 if a.std() == 0 or b.std() == 0 else float(np.corrcoef(a, b)[0, 1])
 
 
@@ -161,7 +176,7 @@ def score(name: str, outputs: Array, baseline: Array, labels: Array | None, k: i
 
     def both(rows: NDArray[np.int64]) -> tuple[float, float]:
         mine, theirs = chosen.figure(outputs[rows], labels[rows]), chosen.figure(baseline[rows], labels[rows])
-        return (theirs, mine) if chosen.lower_is_better else (mine, theirs)
+        return (max(theirs, TINY), max(mine, TINY)) if chosen.lower_is_better else (mine, theirs)
 
     return Accuracy(value, bootstrap_ratio(both, len(labels)))
 

@@ -304,7 +304,7 @@ def paired_proportion_ratio(candidate: NDArray[np.bool_], baseline: NDArray[np.b
     only_candidate = int(np.sum(candidate & ~baseline))
     only_baseline = int(np.sum(~candidate & baseline))
     right_c, right_b = both + only_candidate, both + only_baseline
-    value = right_c / right_b if right_b else math.inf
+    value = right_c / max(right_b, 1e-9)
     count = both + only_candidate + only_baseline + 2
     p_c, p_b = (right_c + 1) / count, (right_b + 1) / count
     a = math.sqrt((only_candidate + only_baseline + 2) / ((right_c + 1) * (right_b + 1)))
@@ -326,12 +326,12 @@ def bootstrap_ratio(
     """
     rng = np.random.default_rng(seed)
     top, bottom = score(np.arange(count))
-    value = top / bottom if bottom else math.nan
+    value = top / bottom if bottom else 0.0
     drawn = []
     for _ in range(draws):
         part_top, part_bottom = score(rng.integers(0, count, count))
         if part_bottom and math.isfinite(part_top / part_bottom):
             drawn.append(part_top / part_bottom)
-    low, high = np.percentile(drawn, [2.5, 97.5]) if drawn else (math.nan, math.nan)
+    low, high = np.percentile(drawn, [2.5, 97.5]) if drawn else (value, value)
     floor = 3 / count * abs(value)
     return Interval(value=value, low=min(float(low), value - floor), high=max(float(high), value + floor))

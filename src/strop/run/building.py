@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from strop.core.candidate import Candidate, Failure
-from strop.core.errors import WorkerCrash, WorkerError, WorkerFailure
+from strop.core.errors import WorkerCrash, WorkerError, WorkerFailure, WorkerTimeout
 from strop.core.model import Artifact, Model
 from strop.core.recipe import Recipe, Step
 from strop.core.task import Task
@@ -87,8 +87,11 @@ def build_step(
             "out_dir": str(draft),
             "data": data,
         }
-        with run.child(backend, run.log(recipe), seconds) as child:
-            name = child.call("build", None, **arguments)
+        try:
+            with run.child(backend, run.log(recipe), seconds) as child:
+                name = child.call("build", None, **arguments)
+        except WorkerTimeout as error:
+            raise run.ended_by_budget(error, "built") from None
         made = sorted(str(p.relative_to(draft)) for p in draft.rglob("*") if p.is_file())
         if name not in made:
             raise WorkerFailure("EmptyHanded", f"step {step.name!r} ended well but wrote no {name!r}")

@@ -8,7 +8,7 @@ import numpy as np
 
 from strop.core.backend import Backend
 from strop.core.candidate import Candidate, Failure
-from strop.core.errors import WorkerCrash, WorkerError
+from strop.core.errors import WorkerCrash, WorkerError, WorkerTimeout
 from strop.core.measurement import Check, Memory
 from strop.core.metrics import Array
 from strop.core.noun import Noun, Scalar
@@ -117,7 +117,9 @@ def check(run: Run, of: Subject, expected: Path | None, baseline_seconds: float 
     if known is not None:
         return known, folder
     files.sweep(folder.parent)
-    seconds = None if baseline_seconds is None else min(run.request.time_limit_s, max(60.0, SLOWEST * baseline_seconds))
+    seconds = None
+    if baseline_seconds is not None:
+        seconds = min(run.request.time_limit_s, max(60.0, SLOWEST * baseline_seconds), max(1.0, run.budget.left_for_search()))
     with files.whole_folder(folder) as draft:
         try:
             found = _twice(lambda: _evaluate(run, of, draft, seconds))
@@ -125,7 +127,7 @@ def check(run: Run, of: Subject, expected: Path | None, baseline_seconds: float 
             if problem is not None:
                 found = found.model_copy(update={"failure": problem[1], "failure_kind": problem[0]})
         except WorkerError as error:
-            failed = failure_of("check", error)
+            failed = failure_of("check", run.ended_by_budget(error, "checked") if isinstance(error, WorkerTimeout) else error)
             found = Check(failure=failed.message, failure_kind=failed.kind, log_tail=failed.log_tail)
         save(draft / CHECK, found)
     return found, folder

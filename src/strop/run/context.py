@@ -9,7 +9,7 @@ from typing import Any
 import psutil
 
 from strop.core.backend import Backend
-from strop.core.errors import BackendError
+from strop.core.errors import BackendError, WorkerTimeout
 from strop.core.recipe import Recipe
 from strop.core.target import Target
 from strop.run.request import Request
@@ -96,6 +96,12 @@ class Run:
 
     def child(self, backend: Backend, log: Path, seconds: float | None = None) -> Child:
         return Child(backend.work, log, self.limits(seconds))
+
+    def ended_by_budget(self, error: WorkerTimeout, doing: str) -> WorkerTimeout:
+        """The same timeout, saying so where it was the budget that ended it."""
+        if self.budget.left_for_search() > 0:
+            return error
+        return WorkerTimeout(f"the budget ended while it was {doing}", log_tail=error.log_tail)
 
     def log(self, recipe: Recipe) -> Path:
         return self.folder.candidate(recipe.name) / "log.txt"

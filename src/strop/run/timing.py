@@ -101,7 +101,9 @@ def energy_ratio(pairs: Sequence[Pair]) -> Interval | None:
         logs = []
         for quad in pair.quads:
             used = {side: [b for b in quad.blocks if b.side == side] for side in ("A", "B")}
-            each = {s: sum((b.energy_uj or 0) for b in bs) / sum(len(b.latencies_ns) for b in bs) for s, bs in used.items()}
+            if any(b.energy_uj is None for b in quad.blocks):
+                continue
+            each = {s: sum(b.energy_uj or 0 for b in bs) / sum(len(b.latencies_ns) for b in bs) for s, bs in used.items()}
             if all(v > 0 for v in each.values()):
                 logs.append(math.log(each["B"] / each["A"]))
         if logs:

@@ -146,8 +146,11 @@ class RunFolder:
         """Append one line to the journal, synced."""
         line = json.dumps({"at": round(time.time(), 3), "event": kind, **details}, ensure_ascii=False)
         path = self.folder / "events.jsonl"
-        with files.disk(path), path.open("a", encoding="utf-8") as f:
-            f.write(line + "\n")
+        with files.disk(path), path.open("ab+") as f:
+            if f.tell():
+                f.seek(-1, os.SEEK_END)
+                line = line if f.read() == b"\n" else "\n" + line  # a kill cut the last line off
+            f.write(f"{line}\n".encode())
             f.flush()
             os.fsync(f.fileno())
 

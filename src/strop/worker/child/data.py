@@ -88,7 +88,8 @@ def open_source(source: str, scratch: str) -> dict[str, NDArray[Any]]:
         elif source.endswith(".npy"):
             files = {os.path.basename(source)[:-4]: source}
         else:
-            raise DataError(f"{source}: neither .npz, .npy nor a folder of .npy", "save arrays with numpy.savez")
+            what = "damaged or no .npz" if source.endswith(".npz") else "neither .npz, .npy nor a folder of .npy"
+            raise DataError(f"{source}: {what}", "save arrays with numpy.savez")
         if not files:
             raise DataError(f"{source}: holds no arrays", "save arrays with numpy.savez")
         return {name: np.load(path, mmap_mode="r", allow_pickle=False) for name, path in files.items()}

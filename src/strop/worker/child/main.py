@@ -82,24 +82,25 @@ def serve() -> None:
     answers = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
     os.dup2(2, 1)
     child = Child()
-    for line in sys.stdin:
-        request = json.loads(line)
+    for asked in sys.stdin:
+        request = json.loads(asked)
         verb = request.pop("op")
         if verb == "exit":
             break
         try:
-            answer = {"ok": True, **getattr(child, verb)(**request)}
+            line = json.dumps({"ok": True, **getattr(child, verb)(**request)})
         except MemoryError:
-            answer = {"ok": False, "kind": "MemoryError", "message": "out of memory"}
+            line = json.dumps({"ok": False, "kind": "MemoryError", "message": "out of memory"})
         except BaseException as error:
             if isinstance(error, (KeyboardInterrupt, SystemExit)):
                 raise
             traceback.print_exc()
             text = (str(error).strip() or type(error).__name__).splitlines()[0]
             answer = {"ok": False, "kind": type(error).__name__, "message": text}
-            answer.update(hint=getattr(error, "hint", ""), errno=getattr(error, "errno", None))
+            answer.update(hint=str(getattr(error, "hint", "")), errno=getattr(error, "errno", None))
+            line = json.dumps(answer)
         sys.stderr.flush()
-        answers.write(json.dumps(answer) + "\n")
+        answers.write(line + "\n")
         answers.flush()
 
 
