@@ -192,3 +192,13 @@ def test_ctrl_c_leaves_a_resumable_run(tmp_path: Path) -> None:
     assert process.returncode == 130
     assert "interrupted" in err
     assert "strop optimize" in err
+
+
+@pytest.mark.slow
+def test_further_batch_sizes_are_measured_for_the_choice(tmp_path: Path) -> None:
+    model = null_model(tmp_path, ["fast"])
+    done = run_strop(tmp_path, "optimize", model, *DATA, "--batch", 1, "--batch", 4)
+    assert done.code in (0, 10), done.err
+    batches = report(tmp_path)["chosen"]["batches"]
+    assert list(batches) == ["4"]
+    assert_faster(batches["4"]["speedup"], batches["4"], 1.5)

@@ -78,13 +78,14 @@ class BackendError(StropError):
 
 
 class WorkerError(StropError):
-    """A child process failed. `log_tail` holds the last lines it wrote."""
+    """A child process failed. `log_tail` holds the last lines it wrote, `subject` names what it was running, where known."""
 
     exit_code = 14
 
     def __init__(self, message: str, hint: str = "", log_tail: str = "") -> None:
         super().__init__(message, hint)
         self.log_tail = log_tail
+        self.subject = ""
 
 
 class WorkerCrash(WorkerError):

@@ -5,16 +5,17 @@ import random
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self, TypeVar
 
 import psutil
 
-from strop.core.errors import WorkerCrash
+from strop.core.errors import WorkerCrash, WorkerError
 from strop.core.measurement import Block, Pair, Quad, Side
 from strop.core.statistics import tail_percentile
 from strop.store.store import load, save
 from strop.worker.call import Child, Limits
 
+T = TypeVar("T")
 BLOCK_S = 0.010
 """Short: a neighbour's disturbance lasts some 30 ms, so that a short quad is whole inside or outside of it."""
 MIN_RUNS = 3
@@ -127,7 +128,7 @@ def run_pair(a: Subject, b: Subject, index: int, quads: int, seed: int, limits: 
     """One fresh pair of processes and its quads.
 
     Raises:
-        WorkerError: what became of the side that failed; `side` names it.
+        WorkerError: what became of the side that failed; its `subject` names it.
     """
     rng = random.Random(f"{seed}-{index}-{b.name}")
     together = fit_together(a, b, cap)
@@ -144,12 +145,12 @@ def run_pair(a: Subject, b: Subject, index: int, quads: int, seed: int, limits: 
     return Pair(index=index, mode=mode, threads=(a.threads, b.threads), seed=seed, warmup_runs=warmups, quads=tuple(done))
 
 
-def _guarded(subject: Subject, action: Callable[[], Any]) -> Any:
+def _guarded(subject: Subject, action: Callable[[], T]) -> T:
     """Marks an error with the side it happened on."""
     try:
         return action()
-    except Exception as error:
-        error.strop_subject = subject.name  # type: ignore[attr-defined]
+    except WorkerError as error:
+        error.subject = subject.name
         raise
 
 

@@ -148,7 +148,7 @@ def refuse_baseline_failure(error: WorkerError, baseline: Trial) -> None:
     Raises:
         BaselineError: the error happened on the baseline's side.
     """
-    if getattr(error, "strop_subject", None) == baseline.name:
+    if error.subject == baseline.name:
         raise BaselineError(
             f"the baseline {baseline.name!r} failed while it was timed: {error.message}",
             "see its log in the run's folder",

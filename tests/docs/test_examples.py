@@ -1,0 +1,50 @@
+"""The example in every public docstring runs as it stands, in a folder with a real model and its data."""
+
+import doctest
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import strop
+
+DEMO = Path(strop.__file__).parent / "demo"
+QUICK = ["list_backends", "init", "list_recipes", "build", "Store"]
+AFTER_OPTIMIZE = ["verify_bundle", "infer_bundle", "bench"]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder as a user would have it, and it is the working directory."""
+    shutil.copy(DEMO / "kws.onnx", tmp_path / "model.onnx")
+    for name in ("eval.npz", "calibration.npz"):
+        shutil.copy(DEMO / name, tmp_path)
+    np.savez(tmp_path / "inputs.npz", input=np.load(DEMO / "eval.npz")["input"][:3])
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def run_example(name: str) -> None:
+    """Executes every `>>>` line of one docstring; what it prints is not compared, what it raises fails."""
+    examples = doctest.DocTestParser().get_examples(getattr(strop, name).__doc__ or "")
+    assert examples, f"strop.{name} has no example"
+    scope: dict[str, object] = {"strop": strop, "Path": Path}
+    for example in examples:
+        exec(compile(example.source, f"<example of {name}>", "single"), scope)
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_example(folder: Path, name: str) -> None:
+    run_example(name)
+
+
+@pytest.mark.slow
+def test_examples_of_a_whole_run(folder: Path) -> None:
+    run_example("optimize")
+    for name in AFTER_OPTIMIZE:
+        run_example(name)
+
+
+def test_every_public_function_is_an_example_here() -> None:
+    assert {*QUICK, *AFTER_OPTIMIZE, "optimize", "StropError", "__version__"} == set(strop.__all__)

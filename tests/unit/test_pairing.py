@@ -1,0 +1,75 @@
+"""Pairs of real processes on null models: modes, cores, and whose failure it was."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from strop.core.errors import WorkerError
+from strop.plan.discover import backends
+from strop.run.pairing import Subject, cores_for, fit_together, plan_quads, run_pair
+from strop.worker.call import Limits
+
+LIMITS = Limits(20.0)
+
+
+def subject(folder: Path, name: str, mode: str = "honest", memory_bytes: int = 0) -> Subject:
+    """A null model of half a millisecond under its backend's work module."""
+    model = {
+        "inputs": [{"name": "x", "dtype": "float32", "shape": ["batch", 4]}],
+        "outputs": [{"name": "y", "dtype": "float32", "shape": ["batch", 2]}],
+        "seed": 0, "milliseconds": 0.5, "mode": mode, "after": 5,
+    }  # fmt: skip
+    place = folder / name
+    place.mkdir(parents=True)
+    (place / "model.null").write_text(json.dumps(model))
+    np.save(place / "x.npy", np.ones((8, 4), np.float32))
+    return Subject(
+        name=name, work=backends()["null"].work, artifact=str(place / "model.null"), settings={},
+        inputs={"x": str(place / "x.npy")},
+        examples=8, batch=1, threads=1, spins=False, log=place / "log.txt", memory_bytes=memory_bytes,
+    )  # fmt: skip
+
+
+def test_pair_side_by_side(tmp_path: Path) -> None:
+    pair = run_pair(subject(tmp_path, "a"), subject(tmp_path, "b"), 0, 3, 0, LIMITS)
+    assert pair.mode == "side by side"
+    for quad in pair.quads:
+        assert "".join(b.side for b in quad.blocks) in ("ABBA", "BAAB")
+        assert all(len(b.latencies_ns) >= 3 for b in quad.blocks)
+
+
+def test_one_at_a_time_where_both_do_not_fit(tmp_path: Path) -> None:
+    a, b = subject(tmp_path, "a", memory_bytes=600), subject(tmp_path, "b", memory_bytes=600)
+    assert fit_together(a, b, None)
+    assert not fit_together(a, b, 1000)
+    pair = run_pair(a, b, 0, 1, 0, LIMITS, cap=1000)
+    assert pair.mode == "one at a time"
+    assert len(pair.quads) == 1
+
+
+@pytest.mark.parametrize("bad", ["a", "b"])
+def test_the_error_names_its_side(tmp_path: Path, bad: str) -> None:
+    sides = {name: subject(tmp_path, name, "crash" if name == bad else "honest") for name in ("a", "b")}
+    with pytest.raises(WorkerError) as caught:
+        run_pair(sides["a"], sides["b"], 0, 2, 0, LIMITS)
+    assert caught.value.subject == bad
+
+
+def test_spinning_sessions_are_stopped_between_their_blocks(tmp_path: Path) -> None:
+    a, b = (subject(tmp_path, name)._replace(spins=True) for name in ("a", "b"))
+    assert len(run_pair(a, b, 0, 2, 0, LIMITS).quads) == 2
+
+
+def test_both_sides_have_the_same_cores_and_pairs_take_turns() -> None:
+    assert cores_for(1, 0) == cores_for(1, 0)
+    allowed = {core for index in range(64) for core in cores_for(1, index)}
+    assert allowed >= {*cores_for(1, 0), *cores_for(1, 1)}
+    assert len(cores_for(4096, 0)) <= 4096
+
+
+def test_quads_suffice_for_a_p99() -> None:
+    """Long calls: three a block, so that 23 quads in five pairs hold 690 of each side."""
+    assert plan_quads((50e6, 50e6), 5, 1.5, 12, 40) == 23
+    assert plan_quads((50e3, 50e3), 5, 1.5, 12, 40) == 37
