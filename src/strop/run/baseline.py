@@ -23,7 +23,7 @@ from strop.run.trial import Trial, accuracy_of, memory_ratio
 
 START_S = 1.0
 LEAST_PAIRS, LEAST_QUADS = 3, 4
-DENOMINATOR_LEVEL = 0.80
+DENOMINATOR_LEVEL, WORTH_CORES = 0.80, 1.05
 
 
 def tune(run: Run, model: Model, task: Task, found: Sequence[Offer]) -> tuple[Trial, list[Trial]]:
@@ -51,7 +51,7 @@ def tune(run: Run, model: Model, task: Task, found: Sequence[Offer]) -> tuple[Tr
 
 
 def better_denominator(trial: Trial, champion: Trial) -> bool:
-    """Faster by value where it takes no more of the machine; else, an 80 % interval must lie above 1.
+    """Faster by value where it takes no more of the machine; else by 5 %, or by an 80 % interval above 1.
 
     A denominator that is too slow would flatter every candidate, so 95 % is not asked for; but cores that bring nothing
     are not spent.
@@ -62,7 +62,11 @@ def better_denominator(trial: Trial, champion: Trial) -> bool:
         return False
     heavier = (trial.subject.threads, trial.subject.spins) > (champion.subject.threads, champion.subject.spins)
     per_pair = Ratios(trial.pairs).per_pair
-    return not heavier or (len(per_pair) > 1 and ratio_interval(per_pair, level=DENOMINATOR_LEVEL).low > 1.0)
+    return (
+        not heavier
+        or speedup.value >= WORTH_CORES
+        or (len(per_pair) > 1 and ratio_interval(per_pair, level=DENOMINATOR_LEVEL).low > 1.0)
+    )
 
 
 def variants_within(run: Run, found: Sequence[Offer]) -> list[Recipe]:

@@ -71,10 +71,16 @@ def memory_resolution(baseline: Trial) -> float:
 
 
 def memory_ratio(trial: Trial, baseline: Trial) -> Interval | None:
-    """Peak over the baseline's; None where the platform cannot tell."""
+    """Peak over the baseline's; None where the platform cannot tell.
+
+    The interval spans the repeats' extremes. A difference under the resolution is "no difference": it then holds 1.
+    """
     if not trial.peaks or not baseline.peaks:
         return None
-    return range_ratio(trial.peaks, baseline.peaks, memory_resolution(baseline))
+    ratio = range_ratio(trial.peaks, baseline.peaks, MEMORY_FLOOR)
+    if abs(float(np.median(trial.peaks)) - float(np.median(baseline.peaks))) > memory_resolution(baseline):
+        return ratio
+    return ratio.model_copy(update={"low": min(ratio.low, 1.0), "high": max(ratio.high, 1.0)})
 
 
 def accuracy_of(trial: Trial, baseline: Trial, task: Task) -> Accuracy:

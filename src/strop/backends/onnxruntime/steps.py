@@ -125,7 +125,14 @@ def quantize_static(
             extra_options={"CalibMovingAverage": False}, use_external_data_format=os.path.getsize(artifact) > LARGE,
         )  # fmt: skip
 
-    quantize(out, [])
+    try:
+        quantize(out, [])
+    except ValueError as error:  # seen per channel, on a Gemm whose bias scale is a vector; its own bug, the rest goes
+        products = [n.name for n in onnx.load(artifact, load_external_data=False).graph.node if n.op_type == "Gemm"]
+        if not products:
+            raise
+        print(f"quantize_static failed ({error}); Gemm is left in floating point: {products}")
+        quantize(out, products)
     if exclude == "fragile":
         nodes = fragile_nodes(artifact, out, data)
         print(f"fragile nodes left in floating point: {nodes}")
