@@ -177,7 +177,8 @@ def one_repeat(a: Contestant, b: Contestant, quads: int) -> tuple[float, float, 
 
 def accuracy(answers: Arrays, output: str, labels: NDArray[Any]) -> float:
     """Top-1."""
-    return float(np.mean(answers[output].reshape(len(labels), -1).argmax(axis=1) == labels.reshape(-1)))
+    best = answers[output].reshape(len(labels), -1).argmax(axis=1)
+    return float(np.mean((best[:, None] == labels.reshape(len(labels), -1)).any(axis=1)))
 
 
 def compare(given: argparse.Namespace) -> dict[str, Any]:

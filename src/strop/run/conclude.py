@@ -36,7 +36,7 @@ def conclude(
     return Outcome(
         run=run.folder.name, outcome=verdict.outcome if verdict is not None else "none", model=model, task=task,
         gates=run.request.gates, weights=run.request.weights, offers=tuple(found), results=results, baseline=baseline,
-        as_is=as_is, choice=choice, against_as_is=_over_as_is(run, trials, chosen, as_is),
+        as_is=as_is, choice=choice, against_as_is=_over_as_is(run, trials, chosen, as_is, baseline),
         against_best_unquantized=_over(chosen, results, best), best_unquantized=best, frontier=tuple(pareto(results)),
         noise=Noise(
             speedup=noise.speedup, half_width=_half_width(noise.speedup), excluded=noise.excluded,
@@ -81,13 +81,15 @@ def _over(chosen: Trial | None, results: Sequence[Result], other: str | None) ->
     return EXACTLY_ONE if chosen.name == other else combine(chosen.result.speedup, theirs)
 
 
-def _over_as_is(run: Run, trials: Sequence[Trial], chosen: Trial | None, as_is: str | None) -> Interval | None:
+def _over_as_is(run: Run, trials: Sequence[Trial], chosen: Trial | None, as_is: str | None, baseline: str) -> Interval | None:
     """The choice over the model as its runtime runs it by default, timed directly."""
     if chosen is None or as_is is None:
         return None
     default = find(trials, as_is)
     if chosen.name == as_is:
         return EXACTLY_ONE
+    if as_is == baseline:
+        return chosen.result.speedup
     if chosen.subject is None or default.subject is None or run.budget.left() < AS_IS_S:
         return _over(chosen, [t.result for t in trials], as_is)
     place = "against-as-is"
