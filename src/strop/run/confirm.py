@@ -10,14 +10,13 @@ from strop.core.candidate import Timing
 from strop.core.choose import Contender, score
 from strop.core.errors import WorkerError
 from strop.core.gate import judge
-from strop.core.measurement import Pair
 from strop.core.model import Model
 from strop.core.statistics import LOOKS
 from strop.core.verdict import EXACTLY_ONE, Gate, GateResult, Interval, Verdict
 from strop.run.building import failure_of, write_reproduce
 from strop.run.checking import footprint
 from strop.run.context import Run
-from strop.run.pairing import plan_quads, quad_seconds
+from strop.run.pairing import Subject, plan_quads, quad_seconds
 from strop.run.screen import refuse_baseline_failure
 from strop.run.timing import measure, timing_of
 from strop.run.trial import Trial, memory_ratio
@@ -33,6 +32,7 @@ START_S = 1.0
 """Seconds to start and warm two processes, for planning; a model's own loading time is added."""
 REPEATS = 3
 """Processes that memory is measured in."""
+SELF = "self"
 TIMED = ("speedup", "tail_ratio", "latency_ms")
 
 
@@ -101,41 +101,70 @@ def confirm(run: Run, model: Model, baseline: Trial, finalists: Sequence[Trial])
     loading = sum(f.memory.load_s for t in (baseline, *finalists[:1]) for f in t.footprints[:1] if f.memory is not None)
     plan = plan_confirmation(run.budget.left(), len(finalists), quads, START_S + loading, quad_seconds(latency))
     run.emit("confirmation-planned", **plan._asdict())
-    done = [_confirm_one(run, model, baseline, trial, plan) for trial in finalists[: plan.finalists]]
-    with run.spending("noise"):
-        noise = _self_comparison(run, baseline, plan)
-    return done, noise
+    trials = [_more_memory(run, trial, baseline) for trial in finalists[: plan.finalists]]
+    first, second = range(plan.pairs), range(plan.pairs, LOOKS * plan.pairs)
+    failed = _rounds(run, baseline, trials, first, plan.quads, with_self=True)
+    looked = [_look(run, baseline, trial, first, plan.quads) for trial in trials if trial.name not in failed]
+    undecided = [t for t in looked if plan.second_look and _open_gate(run.request.gates, t.result.confirmation)]
+    failed |= _rounds(run, baseline, undecided, second, plan.quads)
+    both = range(LOOKS * plan.pairs)
+    again = {t.name: _look(run, baseline, t, both, plan.quads) for t in undecided if t.name not in failed}
+    final = {t.name: t for t in [*trials, *looked]} | again
+    for name, error in failed.items():
+        final[name] = final[name].failed(failure_of("timing", error), write_reproduce(run, final[name].candidate.recipe, model))
+    for trial in final.values():
+        _tell(run, trial)
+    pairs = measure(run, *_sides(baseline, baseline), "confirmation", first, plan.quads, folder=SELF)
+    return list(final.values()), timing_of(pairs, "confirmation", run.folder.candidate(baseline.name) / SELF)
 
 
-def _confirm_one(run: Run, model: Model, baseline: Trial, trial: Trial, plan: Plan) -> Trial:
-    """One fixed-size look; a second of the same size only where a gate on time is still open."""
+def _sides(baseline: Trial, trial: Trial) -> tuple[Subject, Subject]:
     assert baseline.subject is not None and trial.subject is not None
-    subject = trial.subject
-    run.tell("confirming", candidate=trial.name)
-    trial = _more_memory(run, trial, baseline)
-    place = run.folder.candidate(trial.name) / "confirmation"
-    try:
-        with run.spending("confirm"):
-            pairs: list[Pair] = measure(run, baseline.subject, subject, "confirmation", range(plan.pairs), plan.quads)
-            timing = timing_of(pairs, "confirmation", place)
-            if plan.second_look and _open_gate(run.request.gates, timing):
-                more = range(plan.pairs, LOOKS * plan.pairs)
-                pairs += measure(run, baseline.subject, subject, "confirmation", more, plan.quads)
-                timing = timing_of(pairs, "confirmation", place)
-    except WorkerError as error:
-        refuse_baseline_failure(error, baseline)
-        return trial.failed(failure_of("timing", error), write_reproduce(run, trial.candidate.recipe, model))
-    trial = replace(trial, pairs=tuple(pairs)).with_result(confirmation=timing)
-    shown = timing.speedup and [
-        round(timing.speedup.low, 4),
-        round(timing.speedup.value, 4),
-        round(timing.speedup.high, 4),
-    ]
+    return baseline.subject, trial.subject
+
+
+def _rounds(
+    run: Run, baseline: Trial, trials: Sequence[Trial], indices: range, quads: int, with_self: bool = False
+) -> dict[str, WorkerError]:
+    """Pair after pair, every finalist (and the baseline against itself, A/A) in turn; returns those that failed.
+
+    In turn, so that a slow drift of the machine meets them all alike, and shows in the spread of each one's pairs.
+    """
+    failed: dict[str, WorkerError] = {}
+    for index in indices:
+        for trial in trials:
+            if trial.name in failed:
+                continue
+            run.tell("confirming", candidate=trial.name)
+            try:
+                with run.spending("confirm"):
+                    measure(run, *_sides(baseline, trial), "confirmation", range(index, index + 1), quads)
+            except WorkerError as error:
+                refuse_baseline_failure(error, baseline)
+                failed[trial.name] = error
+        if with_self:
+            run.tell("confirming", candidate="the baseline against itself")
+            with run.spending("noise"):
+                measure(run, *_sides(baseline, baseline), "confirmation", range(index, index + 1), quads, folder=SELF)
+    return failed
+
+
+def _look(run: Run, baseline: Trial, trial: Trial, indices: range, quads: int) -> Trial:
+    """A look at what was measured."""
+    pairs = measure(run, *_sides(baseline, trial), "confirmation", indices, quads)
+    timing = timing_of(pairs, "confirmation", run.folder.candidate(trial.name) / "confirmation")
+    return replace(trial, pairs=tuple(pairs)).with_result(confirmation=timing)
+
+
+def _tell(run: Run, trial: Trial) -> None:
+    timing = trial.result.confirmation
+    figure = timing.speedup if timing is not None else None
+    shown = [round(x, 4) for x in (figure.low, figure.value, figure.high)] if figure is not None else None
     run.emit("confirmed", candidate=trial.name, speedup=shown)
-    return trial
 
 
-def _open_gate(gates: Sequence[Gate], timing: Timing) -> bool:
+def _open_gate(gates: Sequence[Gate], timing: Timing | None) -> bool:
+    """Whether a gate on time is still open."""
     figures = figures_of_timing(timing)
     results = judge([g for g in gates if g.metric in TIMED], figures, None, {}).results
     return any(r.result == "INCONCLUSIVE" for r in results)
@@ -154,14 +183,6 @@ def _more_memory(run: Run, trial: Trial, baseline: Trial) -> Trial:
 def more_baseline_memory(run: Run, baseline: Trial) -> Trial:
     """The baseline's repeats: what they differ by is the resolution."""
     return _more_memory(run, baseline, baseline).with_result(memory_ratio=EXACTLY_ONE)
-
-
-def _self_comparison(run: Run, baseline: Trial, plan: Plan) -> Timing:
-    """A/A: the baseline against itself, same size as a first look."""
-    assert baseline.subject is not None
-    run.tell("confirming", candidate="the baseline against itself")
-    pairs = measure(run, baseline.subject, baseline.subject, "confirmation", range(plan.pairs), plan.quads, folder="self")
-    return timing_of(pairs, "confirmation", run.folder.candidate(baseline.name) / "self")
 
 
 def figures_of_timing(timing: Timing | None) -> dict[str, Interval]:
