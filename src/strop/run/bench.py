@@ -69,7 +69,7 @@ def bench(contestants: Sequence[str], *, config: str | None = None, observer: Ob
         UsageError: fewer than two. ModelError, DataError, BundleError: as for each path.
 
     Example:
-        >>> strop.bench(["model.onnx", "strop-out/bundle"], data="eval.npz").rows[1].speedup.value
+        >>> strop.bench(["model.onnx", "strop-out/bundle"], data="eval.npz").rows[1].speedup
     """
     if len(contestants) < 2:
         raise UsageError("bench compares two or more", "for example: strop bench model.onnx other.onnx")
