@@ -64,7 +64,8 @@ def test_the_rest_goes_on(finished: tuple[Path, dict]) -> None:
     """The honest candidate is measured, confirmed and chosen; what a child prints is no answer."""
     _, document = finished
     fast = candidates(document)["fast"]["measurement"]
-    assert_faster(fast["confirmation"]["speedup"], fast["confirmation"], 1.5)
+    timing = fast["confirmation"] or fast["search"]  # on a machine too busy to time it is no finalist
+    assert_faster(timing["speedup"], timing, 1.5)
     assert document["chosen"] is not None
     assert candidates(document)["chatty"]["status"] in ("measured", "dropped")
 

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -180,15 +181,19 @@ def test_parent_imports_no_framework(tmp_path: Path) -> None:
 
 
 def test_ctrl_c_leaves_a_resumable_run(tmp_path: Path) -> None:
-    import signal
-
+    """Exit 130 and the command that goes on; SIGINT has its default again, which a background job's children lack."""
     model = null_model(tmp_path, ["fast"])
     command = [sys.executable, "-m", "strop", "optimize", str(model), *DATA]
-    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
-    while not list(tmp_path.glob(".strop/runs/*/candidates/plain/check")):
-        time.sleep(0.01)
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=20)
+    with subprocess.Popen(
+        command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)
+    ) as process:
+        try:
+            while not list(tmp_path.glob(".strop/runs/*/candidates/plain/check")):
+                time.sleep(0.01)
+            process.send_signal(signal.SIGINT)
+            _, err = process.communicate(timeout=30)
+        finally:
+            process.kill()
     assert process.returncode == 130
     assert "interrupted" in err
     assert "strop optimize" in err
