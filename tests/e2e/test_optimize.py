@@ -185,7 +185,11 @@ def test_ctrl_c_leaves_a_resumable_run(tmp_path: Path) -> None:
     model = null_model(tmp_path, ["fast"])
     command = [sys.executable, "-m", "strop", "optimize", str(model), *DATA]
     with subprocess.Popen(
-        command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)
+        command,
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
     ) as process:
         try:
             while not list(tmp_path.glob(".strop/runs/*/candidates/plain/check")):
