@@ -104,8 +104,10 @@ class Child:
 
     def post(self, verb: str, **arguments: Any) -> None:
         """A request whose answer is collected later."""
-        self._send({"op": verb, **arguments})
+        begin = time.monotonic()
+        self._send({"op": verb, **arguments})  # on few cores the child that wakes runs at once, and its parent waits
         self._owed += 1
+        Waiting.seconds += time.monotonic() - begin
 
     def collect(self, seconds: float | None = None) -> dict[str, Any]:
         """The answer to the last request; earlier ones must have gone well."""
@@ -166,7 +168,9 @@ class Child:
     def _kill(self) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
+        begin = time.monotonic()
         self._process.wait()
+        Waiting.seconds += time.monotonic() - begin
 
     def _send(self, request: Mapping[str, Any]) -> None:
         assert self._process.stdin is not None
