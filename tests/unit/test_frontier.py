@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from strop.core.frontier import Figures, dominates, frontier, surely_dominates
+from strop.core.frontier import Figures, dominates, frontier
 
 from .makers import interval, intervals
 
@@ -38,7 +38,6 @@ def test_fastest_first(candidates):
 def test_domination_is_one_way(one, other):
     assert not dominates(one, one)
     assert not (dominates(one, other) and dominates(other, one))
-    assert not surely_dominates(one, other) or dominates(one, other)
 
 
 def test_a_missing_figure_never_wins():
@@ -53,9 +52,3 @@ def test_memory_and_energy_are_better_low():
     small, large = (Figures(interval(1.0), interval(1.0), interval(m)) for m in (0.5, 1.0))
     assert dominates(small, large)
     assert frontier({"large": large, "small": small}) == ["small"]
-
-
-def test_sure_domination_needs_disjoint_speeds():
-    fast, slow = Figures(interval(2.0, 1.8, 2.2)), Figures(interval(1.5, 1.3, 1.7))
-    assert surely_dominates(fast, slow)
-    assert not surely_dominates(fast, slow._replace(speedup=interval(1.7, 1.5, 1.9)))

@@ -28,11 +28,6 @@ def dominates(one: Figures, other: Figures) -> bool:
     return all(x >= y for x, y in zip(a, b, strict=True)) and a != b
 
 
-def surely_dominates(one: Figures, other: Figures) -> bool:
-    """Dominates by interval in speed (disjoint intervals), and is not worse by value in the rest."""
-    return one.speedup.low > other.speedup.high and all(x >= y for x, y in zip(_values(one)[1:], _values(other)[1:], strict=True))
-
-
 def frontier(candidates: Mapping[str, Figures]) -> list[str]:
     """Names that no other dominates, fastest first."""
     kept = [
