@@ -89,6 +89,12 @@ def test_a_tie_goes_to_less_memory_then_to_the_safer_recipe():
     assert choose([tame, alike], {"speed": 1.0}).name == "tame"
 
 
+def test_an_uncertain_leader_draws_nobody_in_whom_another_surely_beats():
+    uncertain, sure, slow = contender("uncertain", 2.5, 1.0, 4.0), contender("sure", 2.0), contender("slow", 1.0, safety=-1)
+    choice = choose([uncertain, sure, slow], {"speed": 1.0})
+    assert "slow" not in (choice.name, *choice.tied)
+
+
 contenders = st.lists(
     st.builds(
         Contender, name=st.uuids().map(str), rank=st.integers(0, 1), safety=st.integers(0, 3), speedup=intervals(0.5, 4.0),

@@ -6,8 +6,6 @@ from hypothesis import strategies as st
 
 from strop.core.verdict import Gate, GateResult, Verdict
 
-from .makers import intervals
-
 RESULTS = ["PASS", "FAIL", "INCONCLUSIVE", "UNMEASURED"]
 pairs = st.lists(st.tuples(st.sampled_from(["must", "goal"]), st.sampled_from(RESULTS)), min_size=1, max_size=8)
 
@@ -43,9 +41,3 @@ def test_chosen_means_that_everything_passed(found):
 def test_a_must_that_fails_or_stays_open_leaves_none(found):
     broken = any(kind == "must" and result in ("FAIL", "INCONCLUSIVE") for kind, result in found)
     assert (verdict(found).outcome == "none") == broken
-
-
-@given(intervals(), intervals())
-def test_overlap_is_mutual_and_disjoint_means_ordered(one, other):
-    assert one.overlaps(other) == other.overlaps(one)
-    assert one.overlaps(other) or one.low > other.high or other.low > one.high

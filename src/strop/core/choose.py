@@ -87,14 +87,14 @@ def score(contender: Contender, weights: dict[str, float]) -> Interval:
 
 
 def choose(contenders: Sequence[Contender], weights: dict[str, float]) -> Choice | None:
-    """The best of the best rank; those whose scores cannot be told apart tie: less memory wins, then the safer recipe."""
+    """The best of the best rank; those that nobody there surely beats tie: less memory wins, then the safer recipe."""
     if not contenders:
         return None
     best_rank = min(c.rank for c in contenders)
     field = [c for c in contenders if c.rank == best_rank]
     scores = {c.name: score(c, weights) for c in contenders}
-    leader = max(field, key=lambda c: scores[c.name].value)
-    tied = [c for c in field if scores[c.name].overlaps(scores[leader.name])]
+    surest = max(scores[c.name].low for c in field)
+    tied = [c for c in field if scores[c.name].high >= surest]
     winner = min(tied, key=lambda c: (*_memory_order(c, tied), c.safety, -scores[c.name].value))
     if len(tied) == 1:
         reason = f"highest score {scores[winner.name].value:+.3f} among those that passed"

@@ -17,9 +17,6 @@ class Interval(Noun):
     high: float
     level: float = 0.95
 
-    def overlaps(self, other: "Interval") -> bool:
-        return self.low <= other.high and other.low <= self.high
-
 
 EXACTLY_ONE = Interval(value=1.0, low=1.0, high=1.0)
 """What the baseline scores against itself, by definition."""
