@@ -2,8 +2,9 @@
 
     python benchmarks/independent.py ORIGINAL.onnx BUNDLE_DIR DATA.npz [--threads N] [--map input=x] [--as-is] [--json]
 
-Both models run in processes of their own, in turn, in short blocks, ABBA; every repeat starts two fresh processes. The
-original gets all graph optimisations, N threads and no spinning (with --as-is: what ONNX Runtime does by default); the
+Both models run in processes of their own, in turn, in short blocks, ABBA; every repeat starts two fresh processes, and the
+one whose turn it is not is stopped, so that threads of its that spin take no core from the other. The original gets all
+graph optimisations, N threads and no spinning (--spinning: it spins; --as-is: what ONNX Runtime does by default); the
 other one may be an .onnx file instead, which is run like the original, or a bundle, which is loaded by its own infer.py.
 The interval holds the middle 95 % of the repeats.
 """
@@ -15,6 +16,7 @@ import json
 import math
 import multiprocessing
 import os
+import signal
 import statistics
 import sys
 import time
@@ -41,13 +43,13 @@ class Model(NamedTuple):
     batch: int
 
 
-def open_onnx(path: Path, threads: int, as_is: bool) -> Model:
+def open_onnx(path: Path, threads: int, as_is: bool, spinning: bool) -> Model:
     options = ort.SessionOptions()
     options.log_severity_level = 3
     if not as_is:
         options.intra_op_num_threads = threads
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.add_session_config_entry("session.intra_op.allow_spinning", "1" if spinning else "0")
     session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     names = [o.name for o in session.get_outputs()]
     inputs = session.get_inputs()
@@ -78,8 +80,8 @@ def read(path: Path) -> Arrays:
 class Side:
     """What runs in a contestant's process."""
 
-    def __init__(self, path: Path, data: Path, names: dict[str, str], threads: int, as_is: bool) -> None:
-        self.model = open_bundle(path) if path.is_dir() else open_onnx(path, threads, as_is)
+    def __init__(self, path: Path, data: Path, names: dict[str, str], threads: int, as_is: bool, spinning: bool) -> None:
+        self.model = open_bundle(path) if path.is_dir() else open_onnx(path, threads, as_is, spinning)
         arrays = read(data)
         self.inputs = {n: arrays[names.get(n, n)].astype(t) for n, t in self.model.types.items()}
         self.count = len(next(iter(self.inputs.values())))
@@ -150,10 +152,20 @@ class Contestant:
         return answer
 
     def ask(self, *request: Any) -> Any:
+        """Wakes the process for one request, and stops it again."""
+        self.signal("SIGCONT")
         self.pipe.send(request)
-        return self.receive()
+        answer = self.receive()
+        self.signal("SIGSTOP")
+        return answer
+
+    def signal(self, name: str) -> None:
+        assert self.process.pid is not None
+        if hasattr(signal, name):
+            os.kill(self.process.pid, getattr(signal, name))
 
     def close(self) -> None:
+        self.signal("SIGCONT")
         self.pipe.send(None)
         self.process.join(5)
         self.process.kill()
@@ -188,8 +200,8 @@ def compare(given: argparse.Namespace) -> dict[str, Any]:
     found, scores = [], {}
     for repeat in range(given.repeats):
         cores = [] if given.as_is or not allowed else [allowed[(repeat + i) % len(allowed)] for i in range(given.threads)]
-        a = Contestant(cores, given.original, given.data, names, given.threads, given.as_is)
-        b = Contestant(cores, given.other, given.data, names, given.threads, given.as_is)
+        common = (given.data, names, given.threads, given.as_is, given.spinning)
+        a, b = Contestant(cores, given.original, *common), Contestant(cores, given.other, *common)
         if repeat == 0 and labels is not None:
             answers = {"original": a.ask("answers"), "other": b.ask("answers")}
             output = given.output or next(iter(answers["original"]))
@@ -223,6 +235,7 @@ def main() -> int:
     parser.add_argument("--labels", default="labels", help="array of class numbers; without it no accuracy [labels]")
     parser.add_argument("--output", help="output whose largest value is the class [the first]")
     parser.add_argument("--as-is", action="store_true", help="the original with ONNX Runtime's defaults, no cores assigned")
+    parser.add_argument("--spinning", action="store_true", help="the original's threads spin while they wait")
     parser.add_argument("--repeats", type=int, default=11)
     parser.add_argument("--quads", type=int, default=20)
     parser.add_argument("--json", action="store_true")

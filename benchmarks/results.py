@@ -24,8 +24,13 @@ Figures = dict[str, Any]
 
 
 def command_of(name: str, arguments: list[str]) -> str:
-    """The command that repeats one benchmark of those that were run."""
-    return shlex.join(["python", "-m", "benchmarks", name, *(a.removeprefix(f"{ROOT}{os.sep}") for a in arguments)])
+    """The command that repeats one benchmark of those that were run; of a file elsewhere its last folder and name."""
+    return shlex.join(["python", "-m", "benchmarks", name, *map(_shown, arguments)])
+
+
+def _shown(argument: str) -> str:
+    inside = argument.removeprefix(f"{ROOT}{os.sep}")
+    return "/".join(Path(inside).parts[-2:]) if Path(inside).is_absolute() else inside
 
 
 def machine() -> dict[str, Any]:
