@@ -17,7 +17,7 @@ from strop.core.statistics import Ratios
 from strop.run.confirm import PAIR_S, PAIRS, QUADS
 from strop.run.pairing import Subject, open_request, plan_quads, run_pair
 from strop.run.timing import timing_of
-from strop.worker.call import Child, Limits
+from strop.worker.call import Child, Limits, Work
 
 FIRST_CALLS = 20
 """Calls of one process that the plan's latency is taken from, as a run does."""
@@ -31,7 +31,7 @@ def subject(model: Model, threads: int, name: str = "original", work: Path = BAC
     """The model with all graph optimisations, `threads` threads, no spinning."""
     settings: dict[str, Any] = {"graph": "all", "threads": threads, "spinning": False}
     return Subject(
-        name=name, work=work, artifact=str(model.path), settings=settings,
+        name=name, work=Work(work), artifact=str(model.path), settings=settings,
         inputs={input_name: str(path) for input_name, path in model.inputs.items()}, examples=model.examples,
         batch=model.batch, threads=threads, spins=BACKEND.spins(settings), log=SCRATCH / "logs" / f"{model.name}.txt",
     )  # fmt: skip

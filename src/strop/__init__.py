@@ -15,6 +15,8 @@ _PUBLIC = {
     "build": "strop.run.build",
     "init": "strop.run.init",
     "list_backends": "strop.run.probe",
+    "install_backend": "strop.run.install",
+    "remove_backend": "strop.run.install",
     "Store": "strop.store.store",
     "verify_bundle": "strop.bundle.verify",
     "infer_bundle": "strop.bundle.infer",
@@ -29,9 +31,11 @@ __all__ = [
     "build",
     "infer_bundle",
     "init",
+    "install_backend",
     "list_backends",
     "list_recipes",
     "optimize",
+    "remove_backend",
     "verify_bundle",
 ]
 

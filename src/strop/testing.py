@@ -33,7 +33,9 @@ from strop.core.task import Dataset, Task
 from strop.plan.discover import backends
 from strop.run.intake import paths, read_model
 from strop.run.machine import this_machine
+from strop.store.store import Store
 from strop.worker.call import DATA_WORK, Child, Limits
+from strop.worker.interpreter import work_of
 
 LIMITS = Limits(120.0)
 EXAMPLES = 16
@@ -52,7 +54,7 @@ class BackendContract:
 
     @pytest.fixture
     def model(self, backend: Backend, model_path: Path, tmp_path: Path) -> Model:
-        return read_model({backend.name: backend}, model_path, tmp_path / "inspect.log", LIMITS)
+        return read_model({backend.name: backend}, model_path, tmp_path / "inspect.log", LIMITS, Store(tmp_path / "store"))
 
     @pytest.fixture
     def task(self, model: Model, tmp_path: Path) -> Task:
@@ -81,7 +83,7 @@ class BackendContract:
 
     @pytest.fixture
     def child(self, backend: Backend, tmp_path: Path) -> Iterator[Child]:
-        with Child(backend.work, tmp_path / "child.log", LIMITS) as process:
+        with Child(work_of(backend), tmp_path / "child.log", LIMITS) as process:
             yield process
 
     def open(self, child: Child, path: str, recipe: Recipe, task: Task) -> dict[str, Any]:
@@ -207,7 +209,7 @@ print(json.dumps([m for m in {[p.replace("-", "_") for p in backend.packages if 
             out.mkdir(parents=True)
             data = paths(task.calibration) if step.calibration and task.calibration else None
             try:
-                with Child(backend.work, place / "build.log", LIMITS) as child:
+                with Child(work_of(backend), place / "build.log", LIMITS) as child:
                     name = child.call("build", step=step.model_dump(mode="json"), artifact=current, out_dir=str(out), data=data)
             except WorkerFailure as error:
                 return error.kind

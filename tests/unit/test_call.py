@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from strop.core.errors import OutputError, WorkerCrash, WorkerFailure, WorkerMemory, WorkerTimeout
-from strop.worker.call import Child, Limits
+from strop.worker.call import Child, Limits, Work
 
 WORK = """
 import errno, os, signal, subprocess, sys, time
@@ -43,9 +43,9 @@ LIMITS = Limits(60.0)
 
 
 @pytest.fixture
-def work(tmp_path) -> Path:
+def work(tmp_path) -> Work:
     (tmp_path / "work.py").write_text(WORK)
-    return tmp_path / "work.py"
+    return Work(tmp_path / "work.py")
 
 
 @pytest.fixture
@@ -96,7 +96,7 @@ def test_an_exception_keeps_kind_message_and_hint(work, log):
 
 def test_a_work_module_that_does_not_load_is_a_failure_of_the_first_call(tmp_path, log):
     (tmp_path / "work.py").write_text("import no_such_module_at_all")
-    with Child(tmp_path / "work.py", log, LIMITS) as child, pytest.raises(WorkerFailure) as failure:
+    with Child(Work(tmp_path / "work.py"), log, LIMITS) as child, pytest.raises(WorkerFailure) as failure:
         child.call("echo", value=1)
     assert failure.value.kind == "ModuleNotFoundError"
 
@@ -184,7 +184,7 @@ def test_threads_of_libraries_are_not_the_users_to_set(work, log):
 PARENT = """
 import sys
 from pathlib import Path
-from strop.worker.call import Child, Limits
+from strop.worker.call import Child, Limits, Work
 child = Child(Path(sys.argv[1]), Path(sys.argv[2]), Limits(60.0))
 child.call("echo", value=1)
 print(child.pid, flush=True)

@@ -12,6 +12,7 @@ from strop.backends.onnxruntime import graph
 from strop.core.errors import ModelError
 from strop.plan.discover import backends
 from strop.run.intake import read_model
+from strop.store.store import Store
 from strop.worker.call import Limits
 
 WEIGHT = numpy_helper.from_array(np.ones((4, 3), np.float32), "w")
@@ -54,7 +55,7 @@ def read(tmp_path):
         path = tmp_path / "models" / name
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(content if isinstance(content, bytes) else content.SerializeToString())
-        return read_model(backends(), path, tmp_path / "log.txt", Limits(120.0))
+        return read_model(backends(), path, tmp_path / "log.txt", Limits(120.0), Store(tmp_path / "store"))
 
     return run
 
@@ -186,4 +187,4 @@ def test_a_path_that_is_no_model_is_refused(tmp_path):
     (tmp_path / "folder.onnx").mkdir()
     for name, what in (("no.onnx", "no such file"), ("m.pkl", "not a model that is read here"), ("folder.onnx", "not a model")):
         with pytest.raises(ModelError, match=what):
-            read_model(backends(), tmp_path / name, tmp_path / "log.txt", Limits(60.0))
+            read_model(backends(), tmp_path / name, tmp_path / "log.txt", Limits(60.0), Store(tmp_path / "store"))

@@ -1,5 +1,6 @@
 """The space of recipes: who is asked, which offers stay, what a stranger's backend may not do."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,9 @@ OWN = (recipe("plain", "reference"), recipe("idle", "baseline-variant"), recipe(
 def backend(name, *recipes, runs=("null",)):
     found = [Offer(name=r.name, reason="because", recipe=r) for r in recipes]
     return Backend(name=name, work=Path(), runner=Path(), runs=runs, offer=lambda *_: found)
+
+
+NULL = backend("null")
 
 
 def names(*found, **options):
@@ -80,9 +84,34 @@ def test_a_retuned_recipe_tries_each_other_setting_once():
         recipe("fp32-again", settings={"threads": 1}), recipe("else-9", runtime="other", settings={"threads": 9}),
     ]  # fmt: skip
     mine = recipe("int8", settings={"graph": "all"}, follows_baseline=True)
-    found = {r.name: r.settings for r in retuned(mine, variants)}
+    found = {r.name: r.settings for r in retuned(mine, variants, NULL, target())}
     assert found == {"int8+plain": {"threads": 2, "graph": "all"}, "int8+1thread": {"threads": 1, "graph": "all"}}
-    assert retuned(mine.model_copy(update={"follows_baseline": False}), variants) == []
+    assert retuned(mine.model_copy(update={"follows_baseline": False}), variants, NULL, target()) == []
+
+
+def test_a_runtimes_own_variants_are_tried_too():
+    own = replace(backend("other"), variants=lambda settings, _: {"again": dict(settings), "streams": {**settings, "streams": 2}})
+    mine = recipe("int8", runtime="other", settings={"threads": 2})
+    found = {r.name: r.settings for r in retuned(mine, [], own, target())}
+    assert found == {"int8+streams": {"threads": 2, "streams": 2}}
+
+
+def test_a_backend_that_is_missing_says_so_instead_of_offering():
+    other = backend("other", recipe("theirs", runtime="other"))
+    asked = {b.name: b for b in (backend("null", *OWN), other)}
+    found = offers(asked, model(), target(), task(), missing={"other": "not installed: do this"})
+    assert [(o.reason, o.offered) for o in found if o.name == "other"] == [("not installed: do this", False)]
+    with pytest.raises(BackendError, match="not installed"):
+        offers(asked, model(), target(), task(), only=["other"], missing={"other": "not installed: do this"})
+
+
+def test_a_runtime_may_adopt_what_another_backend_makes():
+    def adopt(theirs, *_):
+        mine = recipe(f"other-{theirs.name}", runtime="other")
+        return Offer(name=mine.name, reason="runs it too", recipe=mine) if theirs.name == "fast" else None
+
+    other = replace(backend("other", recipe("theirs", runtime="other")), adopt=adopt)
+    assert names(backend("null", *OWN), other)[-2:] == ["theirs", "other-fast"]
 
 
 def test_what_inspect_did_not_promise_is_the_backends_fault():

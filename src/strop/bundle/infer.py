@@ -5,7 +5,9 @@ from pathlib import Path
 
 from strop.bundle.verify import verify_bundle
 from strop.core.errors import BundleError, DataError, WorkerError, WorkerFailure
+from strop.plan.discover import backends
 from strop.worker.call import BUNDLE_WORK, Child, Limits
+from strop.worker.interpreter import work_of
 
 SECONDS = 3600.0
 
@@ -27,9 +29,11 @@ def infer_bundle(folder: str, inputs: str, output: str, log: str | None = None) 
     manifest = verify_bundle(folder)
     if not Path(inputs).is_file():
         raise DataError(f"{inputs}: no such file", f"an .npz with {', '.join(i.name for i in manifest.inputs)}")
+    runtime = backends().get(manifest.recipe.runtime)
+    work = BUNDLE_WORK._replace(python=work_of(runtime).python) if runtime is not None else BUNDLE_WORK
     place = Path(log) if log else Path(output).with_suffix(".log")
     try:
-        with Child(BUNDLE_WORK, place, Limits(SECONDS)) as child:
+        with Child(work, place, Limits(SECONDS)) as child:
             child.call(
                 "infer",
                 folder=str(Path(folder).absolute()),

@@ -26,6 +26,7 @@ def pack(outcome: Outcome, backend: Backend, target: Path) -> Manifest:
     """
     chosen = outcome.chosen
     assert chosen is not None and chosen.candidate.artifact is not None
+    assert backend.runner is not None
     artifact = chosen.candidate.artifact
     with files.whole_folder(target) as draft, files.disk(target):
         for name in artifact.files:
@@ -34,7 +35,9 @@ def pack(outcome: Outcome, backend: Backend, target: Path) -> Manifest:
             shutil.copyfile(Path(artifact.folder) / name, destination)
         shutil.copyfile(TEMPLATE, draft / "infer.py")
         shutil.copyfile(backend.runner, draft / "runner.py")
-        pins = [f"{p}=={outcome.environment.versions[p]}" for p in backend.runtime_packages if p in outcome.environment.versions]
+        prefix = f"{backend.name}/" if backend.requirements is not None else ""
+        versions = {p: outcome.environment.versions.get(prefix + p) for p in backend.runtime_packages}
+        pins = [f"{package}=={number}" for package, number in versions.items() if number is not None]
         (draft / "requirements.txt").write_text("\n".join(pins) + "\n", encoding="utf-8")
         (draft / "MODEL_CARD.md").write_text(model_card(outcome, chosen), encoding="utf-8")
         listed = {str(p.relative_to(draft)): files.digest_file(p) for p in sorted(draft.rglob("*")) if p.is_file()}

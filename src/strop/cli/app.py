@@ -20,7 +20,7 @@ app.command("build")(build.command)
 app.command("init")(init.command)
 app.add_typer(runs.app, name="runs")
 app.add_typer(bundle.app, name="bundle")
-app.command("backends")(backends.command)
+app.add_typer(backends.app, name="backends")
 
 
 @app.callback(invoke_without_command=True)

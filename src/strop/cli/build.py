@@ -22,6 +22,7 @@ def command(
     k: o.K = None,
     output: o.Output = None,
     size: o.Size = None,
+    olive_config: o.OliveConfig = None,
     threads: o.Threads = None,
     time_limit_s: o.TimeLimit = None,
     memory_limit_mb: o.MemoryLimit = None,
@@ -31,23 +32,8 @@ def command(
     json: o.Json = False,
 ) -> None:
     """Build one recipe of MODEL, without comparing it to others."""
-    names = (
-        "config",
-        "data",
-        "calibration",
-        "labels",
-        "map",
-        "metric",
-        "k",
-        "output",
-        "size",
-        "threads",
-        "time_limit_s",
-        "memory_limit_mb",
-        "out",
-        "store",
-        "seed",
-    )
+    names = ("config", "data", "calibration", "labels", "map", "metric", "k", "output", "size", "olive_config", "threads",
+             "time_limit_s", "memory_limit_mb", "out", "store", "seed")  # fmt: skip
     flags = o.given(locals(), names)
     candidate = strop.build(model, recipe, check=check, **flags)
     if json:

@@ -45,6 +45,7 @@ def command(
     prefer: Annotated[str | None, typer.Option("--prefer", help="Weights, e.g. speed=0.6,memory=0.4.")] = None,
     backends: Annotated[list[str] | None, typer.Option("--backend", help="Backends to ask [all].")] = None,
     recipes: Annotated[list[str] | None, typer.Option("--recipe", help="Candidate recipes to try [all offered].")] = None,
+    olive_config: o.OliveConfig = None,
     budget: Annotated[str | None, typer.Option("--budget", help="Time for the whole run, e.g. 5m.")] = None,
     out: Annotated[str | None, typer.Option("--out", help="Where report and bundle go [strop-out].")] = None,
     store: o.Store = None,
@@ -60,7 +61,7 @@ def command(
     Exit: 0 chosen (every gate passed), 10 provisional (musts passed, a goal missed), 11 none; errors have codes of their own.
     """
     names = ("config", "data", "calibration", "labels", "map", "metric", "k", "output", "batches", "size", "threads",
-             "memory_limit_mb", "time_limit_s", "must", "goal", "strict", "prefer", "backends", "recipes", "budget", "out",
+             "memory_limit_mb", "time_limit_s", "must", "goal", "strict", "prefer", "backends", "recipes", "olive_config", "budget", "out",
              "store", "seed", "fresh")  # fmt: skip
     flags = o.given(locals(), names)
     if dry_run:

@@ -20,6 +20,7 @@ MemoryLimit = Annotated[int | None, typer.Option("--memory-limit", help="MB a ch
 TimeLimit = Annotated[float | None, typer.Option("--time-limit", help="Seconds one request to a child may take [600].")]
 Store = Annotated[str | None, typer.Option("--store", help="Where builds, data and runs are kept [.strop].")]
 Seed = Annotated[int | None, typer.Option("--seed", help="Seed of everything random [0].")]
+OliveConfig = Annotated[str | None, typer.Option("--olive-config", help="An Olive workflow configuration: a recipe of its own.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the report as JSON on stdout.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
 

@@ -1,12 +1,12 @@
 """`Backend`: what a framework tells the parent about itself, without the framework being imported."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from strop.core.model import Model
 from strop.core.noun import Scalar
-from strop.core.recipe import Offer
+from strop.core.recipe import Offer, Recipe
 from strop.core.target import Target
 from strop.core.task import Task
 
@@ -16,26 +16,55 @@ def never_spins(_settings: dict[str, Scalar]) -> bool:
     return False
 
 
+def adopts_nothing(_recipe: Recipe, _model: Model, _target: Target) -> None:
+    """For a runtime that runs what its own recipes make."""
+    return None
+
+
+def no_variants(_settings: dict[str, Scalar], _target: Target) -> Mapping[str, dict[str, Scalar]]:
+    """For a runtime whose settings are not searched."""
+    return {}
+
+
 @dataclass(frozen=True)
 class Backend:
     """A framework's parent side; `work` is its child side, run by path.
 
-    reads: file suffix → artifact kind that `work.inspect` understands.
+    reads: file suffix → artifact kind that `work.inspect` understands; a suffix `/name` is a folder that holds that file.
+    exports: the kind that `work.examine` and `work.export` make of what it reads; None: it runs what it reads.
     runs: artifact kinds that `work.open` runs.
     packages: distributions whose versions enter every build key.
     runtime_packages: what a bundle needs to run, beside Python.
     runner: a file that needs only the runtime and numpy, with `open(path, settings)`; it is copied into the
-        bundle, and `work.open` goes through the same file, so that what is measured is what is shipped.
+        bundle, and `work.open` goes through the same file, so that what is measured is what is shipped. None for a
+        backend that only builds.
     offer: pure; the recipes considered, safest first, each with its reason.
     spins: whether a session with these settings burns CPU while idle (it is then stopped between its blocks).
+    takes_all_cores: whether a session without a `threads` setting uses every core it may.
+    builds: artifact kinds that its steps consume, where it does not run them.
+    requirements: pinned packages of an environment of its own, made by `strop backends install`; None: it lives in
+        Strop's own. Paragraphs are installed one after another.
+    adopt: pure; another backend's candidate as this runtime would run it, or None.
+    variants: pure; the same artifact under other settings worth a try, by a short name.
     """
 
     name: str
     work: Path
-    runner: Path
+    runner: Path | None
     runs: tuple[str, ...]
     offer: Callable[[Model, Target, Task], Sequence[Offer]]
     reads: tuple[tuple[str, str], ...] = ()
     packages: tuple[str, ...] = ()
     runtime_packages: tuple[str, ...] = ()
     spins: Callable[[dict[str, Scalar]], bool] = never_spins
+    exports: str | None = None
+    takes_all_cores: bool = False
+    builds: tuple[str, ...] = ()
+    requirements: Path | None = None
+    adopt: Callable[[Recipe, Model, Target], Offer | None] = adopts_nothing
+    variants: Callable[[dict[str, Scalar], Target], Mapping[str, dict[str, Scalar]]] = no_variants
+
+    @property
+    def consumes(self) -> tuple[str, ...]:
+        """Artifact kinds that it runs or builds from."""
+        return (*self.runs, *self.builds)

@@ -12,6 +12,10 @@ FailedIn = Literal["build", "check", "memory", "timing"]
 Status = Literal["measured", "failed", "dropped", "duplicate", "not reached"]
 
 
+MISSING = "missing"
+"""Kind of the failures that an interpreter which is not there causes; the only ones that are tried again."""
+
+
 class Failure(Noun):
     """How a candidate failed: a recorded result, not an error of the run. `log_tail` is the end of its own log."""
 
@@ -25,12 +29,16 @@ class Failure(Noun):
 
 
 class Candidate(Noun):
-    """A recipe and its artifact. `failure` where the build went wrong; `versions` are the builders' packages."""
+    """A recipe and its artifact. `failure` where the build went wrong; `versions` are the builders' packages.
+
+    `claims` are figures that a builder gave for its own work: shown as such, never used.
+    """
 
     recipe: Recipe
     artifact: Artifact | None = None
     failure: Failure | None = None
     versions: dict[str, str] = {}
+    claims: dict[str, float] = {}
     build_s: float = 0.0
     built: tuple[str, ...] = ()
     """Keys of its steps in the build cache, in order."""

@@ -15,6 +15,7 @@
         ├── WorkerCrash       it died (a signal, an exit)
         ├── WorkerTimeout     it overran its wall-clock limit and was ended
         ├── WorkerMemory      it overran its memory limit
+        ├── WorkerMissing     the interpreter it needs is not there, or went away
         └── WorkerFailure     it raised an exception; kind and text are kept
 
 Outcomes are no errors: `chosen` exits 0, `provisional` 10, `none` 11. Ctrl-C exits 130.
@@ -102,6 +103,10 @@ class WorkerTimeout(WorkerError):
 
 class WorkerMemory(WorkerError):
     pass
+
+
+class WorkerMissing(WorkerError):
+    """Not the candidate's own doing: it is tried again once the interpreter is back."""
 
 
 class WorkerFailure(WorkerError):

@@ -37,6 +37,22 @@ class Artifact(Noun):
         return self.path.rsplit("/", 1)[0] if "/" in self.path else "."
 
 
+class Origin(Noun):
+    """What a model was exported from: its files' digest, what for, and how far the export's answers are from its own.
+
+    `differences` holds, per output, the largest difference as a share of the original's range.
+    """
+
+    kind: str
+    path: str
+    digest: str
+    task: str
+    architecture: str
+    labels: dict[str, str] = {}
+    differences: dict[str, float]
+    versions: dict[str, str]
+
+
 class Model(Noun):
     """The given model, read once by the backend that knows its format.
 
@@ -58,6 +74,7 @@ class Model(Noun):
     precision: str = "fp32"
     traits: dict[str, str | int | float | bool | list[str]] = {}
     notes: tuple[str, ...] = ()
+    origin: Origin | None = None
 
     @property
     def fixed_batch(self) -> int | None:

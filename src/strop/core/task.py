@@ -45,3 +45,5 @@ class Task(Noun):
     k: int = 5
     workload: Workload = Workload()
     notes: tuple[str, ...] = ()
+    options: dict[str, str] = {}
+    """What the user tells a single backend, as `backend.key`."""

@@ -17,24 +17,35 @@ def offers(
     task: Task,
     only: Sequence[str] = (),
     names: Sequence[str] = (),
+    missing: Mapping[str, str] | None = None,
 ) -> list[Offer]:
     """All offers of the backends that run or convert this kind of model.
 
     Args:
+        missing: backends that cannot be started here, and why.
         only: backends to ask; empty asks all. The model's own reader is always asked, since the baseline comes from it.
         names: candidate recipes to keep; empty keeps all. Those that a baseline may come from always stay.
 
     Raises:
         ConfigError: an unknown backend or recipe name.
-        BackendError: two offers of one name, or no reference for the baseline.
+        BackendError: two offers of one name, no reference for the baseline, or a backend was asked for that is missing.
     """
+    missing = missing or {}
     for name in only:
         if name not in backends:
             raise ConfigError(f"unknown backend {name!r}", f"installed: {', '.join(backends)}")
+        if missing.get(name):
+            raise BackendError(f"backend {name!r} is {missing[name]}", "`strop backends` shows what works here")
     asked = [
-        b for b in backends.values() if model.artifact.kind in b.runs and (not only or b.name in only or b.name == model.reader)
+        b
+        for b in backends.values()
+        if model.artifact.kind in b.consumes and (not only or b.name in only or b.name == model.reader)
     ]
-    found = [offer for backend in asked for offer in backend.offer(model, target, task)]
+    found: list[Offer] = []
+    for backend in asked:
+        why = missing.get(backend.name)
+        found += [Offer(name=backend.name, reason=why)] if why else backend.offer(model, target, task)
+    found += adopted([b for b in asked if not missing.get(b.name)], found, model, target)
     recipes = [o.recipe for o in found if o.recipe is not None]
     known = [r.name for r in recipes]
     doubles = {n for n in known if known.count(n) > 1}
@@ -46,6 +57,12 @@ def offers(
     if sum(r.role == "reference" and r.runtime == model.reader for r in recipes) != 1:
         raise BackendError(f"backend {model.reader!r} offers no reference recipe for the baseline")
     return [_keep(o, names) for o in found]
+
+
+def adopted(backends: Sequence[Backend], found: Sequence[Offer], model: Model, target: Target) -> list[Offer]:
+    """Candidates of one backend that another one's runtime runs too."""
+    theirs = [(b, r) for b in backends for r in by_role(found, "candidate") if r.runtime != b.name]
+    return [offer for b, r in theirs if (offer := b.adopt(r, model, target)) is not None]
 
 
 def _keep(offer: Offer, names: Sequence[str]) -> Offer:
@@ -67,12 +84,12 @@ def follow(recipe: Recipe, tuned: Recipe) -> Recipe:
     return recipe.model_copy(update={"settings": {**tuned.settings, **recipe.settings}})
 
 
-def retuned(recipe: Recipe, variants: Sequence[Recipe]) -> list[Recipe]:
-    """The same artifact under the settings of each baseline variant, where that changes anything."""
+def retuned(recipe: Recipe, variants: Sequence[Recipe], backend: Backend, target: Target) -> list[Recipe]:
+    """The same artifact under other settings: its runtime's own variants, and those of the baseline where it follows that."""
+    others = {v.name.partition("-")[2] or "plain": follow(recipe, v).settings for v in variants}
+    own = backend.variants(recipe.settings, target)
     found: list[Recipe] = []
-    for variant in variants:
-        other = follow(recipe, variant)
-        if other.settings not in [r.settings for r in [recipe, *found]]:
-            suffix = variant.name.partition("-")[2] or "plain"
-            found.append(other.model_copy(update={"name": f"{recipe.name}+{suffix}"}))
+    for suffix, settings in {**others, **own}.items():
+        if settings not in [r.settings for r in [recipe, *found]]:
+            found.append(recipe.model_copy(update={"name": f"{recipe.name}+{suffix}", "settings": settings}))
     return found

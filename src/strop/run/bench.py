@@ -28,6 +28,7 @@ from strop.run.request import make_request
 from strop.run.timing import measure, timing_of
 from strop.run.trial import MEMORY_FLOOR
 from strop.worker.call import BUNDLE_WORK
+from strop.worker.interpreter import work_of
 
 PAIRS, PAIR_S, QUADS = 5, 1.5, (12, 40)
 
@@ -116,16 +117,16 @@ def enter(run: Run, first: Model, task: Task, name: str, path: str) -> Contestan
         require_same_inputs(first, {i.name for i in manifest.inputs}, path)
         backend = run.backend(manifest.recipe.runtime)
         of = Subject(
-            work=BUNDLE_WORK, artifact=str((Path(path) / "infer.py").absolute()), settings={},
+            work=BUNDLE_WORK._replace(python=work_of(backend).python), artifact=str((Path(path) / "infer.py").absolute()), settings={},
             threads=threads_of(run, backend, manifest.settings), spins=backend.spins(manifest.settings), **shared,
         )  # fmt: skip
         return Contestant(of, path, sum(p.stat().st_size for p in Path(path).rglob("*") if p.is_file()))
-    model = read_model(run.backends, Path(path), log, run.limits())
+    model = read_model(run.backends, Path(path), log, run.limits(), run.store)
     require_same_inputs(first, {i.name for i in model.inputs}, path)
     backend = run.backend(model.reader)
     settings = by_role(list(backend.offer(model, run.target, task)), "reference")[0].settings
     of = Subject(
-        work=backend.work, artifact=model.artifact.path, settings=dict(settings),
+        work=work_of(backend), artifact=model.artifact.path, settings=dict(settings),
         threads=threads_of(run, backend, settings), spins=backend.spins(settings), **shared,
     )  # fmt: skip
     return Contestant(of, path, model.artifact.bytes)

@@ -7,14 +7,14 @@ from typing import Any
 from strop.core.candidate import Candidate
 from strop.core.errors import BackendError, ConfigError
 from strop.core.recipe import Recipe
-from strop.plan.space import by_role, follow, retuned
+from strop.plan.space import by_role, follow
 from strop.run.baseline import establish
 from strop.run.building import build as build_candidate
-from strop.run.context import Observer, nobody
+from strop.run.context import Observer, Run, nobody
 from strop.run.deliver import MARK, require_writable
 from strop.run.intake import read_task
 from strop.run.open_run import opened
-from strop.run.optimize import plan_recipes
+from strop.run.optimize import other_settings, plan_recipes
 from strop.run.request import make_request
 from strop.run.screen import admit
 from strop.store import files
@@ -49,7 +49,7 @@ def build(
         found = plan_recipes(run, given, task)
         reference = by_role(found, "reference")[0]
         variants = [reference, *by_role(found, "baseline-variant")]
-        wanted = pick([o.recipe for o in found if o.recipe is not None], variants, recipe)
+        wanted = pick(run, [o.recipe for o in found if o.recipe is not None], variants, recipe)
         candidate = build_candidate(run, wanted, given, task)
         failure = candidate.failure
         if check and failure is None and wanted.name != reference.name:
@@ -66,14 +66,14 @@ def build(
         return candidate
 
 
-def pick(recipes: list[Recipe], variants: list[Recipe], name: str) -> Recipe:
+def pick(run: Run, recipes: list[Recipe], variants: list[Recipe], name: str) -> Recipe:
     """The recipe of that name under the reference's settings; `int8+1thread` has those of the variant `fp32-1thread`.
 
     Raises:
         ConfigError: not offered.
     """
     found = next((r for r in recipes if r.name == name.partition("+")[0]), None)
-    candidates = [follow(found, variants[0]), *retuned(found, variants)] if found is not None else []
+    candidates = [follow(found, variants[0]), *other_settings(run, found, variants)] if found is not None else []
     if "+" not in name and candidates:
         return candidates[0]
     wanted = next((r for r in candidates if r.name == name), None)

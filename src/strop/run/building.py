@@ -5,8 +5,9 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
-from strop.core.candidate import Candidate, Failure
+from strop.core.candidate import MISSING, Candidate, Failure
 from strop.core.errors import WorkerCrash, WorkerError, WorkerFailure, WorkerTimeout
 from strop.core.model import Artifact, Model
 from strop.core.recipe import Recipe, Step
@@ -16,6 +17,7 @@ from strop.run.intake import paths
 from strop.run.machine import package_versions
 from strop.store import files
 from strop.store.store import load, read_json, save, write_json
+from strop.worker.interpreter import python_version_of
 
 RESULT = "step.json"
 
@@ -24,21 +26,22 @@ def build(run: Run, recipe: Recipe, model: Model, task: Task) -> Candidate:
     """The candidate of a recipe; a failing step is its recorded result. Already recorded: read, not repeated."""
     record = run.folder.candidate(recipe.name) / "candidate.json"
     known = load(record, Candidate)
-    if known is not None and (known.artifact is None or Path(known.artifact.path).exists()):
+    if known is not None and not _again(known):
         return known
     run.emit("build-started", candidate=recipe.name)
     begin, built, artifact = time.monotonic(), [], model.artifact
-    failure = None
+    failure, claims = None, dict[str, float]()
     versions = package_versions([run.backend(s.builder) for s in recipe.steps])
     for step in recipe.steps:
         try:
-            artifact, key = build_step(run, recipe, step, artifact, task, versions)
+            artifact, key, said = build_step(run, recipe, step, artifact, task, versions)
             built.append(key)
+            claims |= said
         except WorkerError as error:
             failure = failure_of("build", error)
             break
     candidate = Candidate(
-        recipe=recipe, artifact=None if failure else artifact, failure=failure, versions=versions,
+        recipe=recipe, artifact=None if failure else artifact, failure=failure, versions=versions, claims=claims,
         build_s=round(time.monotonic() - begin, 3), built=tuple(built),
     )  # fmt: skip
     save(record, candidate)
@@ -46,6 +49,13 @@ def build(run: Run, recipe: Recipe, model: Model, task: Task) -> Candidate:
         write_reproduce(run, recipe, model)
     run.emit("build-done", candidate=recipe.name, failure=failure and failure.message)
     return candidate
+
+
+def _again(known: Candidate) -> bool:
+    """Whether a recorded candidate is built anew: its files are gone, or its interpreter was."""
+    if known.artifact is not None:
+        return not Path(known.artifact.path).exists()
+    return known.failure is not None and known.failure.kind == MISSING
 
 
 def failure_of(stage: str, error: WorkerError) -> Failure:
@@ -61,15 +71,23 @@ def step_key(run: Run, step: Step, artifact: Artifact, task: Task, versions: dic
     code = sorted(p.name for p in backend.work.parent.glob("*.py"))
     return files.digest_json({
         "artifact": artifact.digest, "kind": artifact.kind, "step": step.model_dump(mode="json"),
-        "code": files.digest_files(backend.work.parent, code), "versions": versions, "python": run.target.python,
+        "code": files.digest_files(backend.work.parent, code), "versions": versions, "python": python_version_of(backend),
         "calibration": task.calibration.digest if step.calibration and task.calibration else None,
         "flags": run.target.cpu_flags, "seed": run.request.seed,
     })  # fmt: skip
 
 
+class Built(NamedTuple):
+    """What a step made, its key in the build cache, and what its builder claims of it."""
+
+    artifact: Artifact
+    key: str
+    claims: dict[str, float]
+
+
 def build_step(
     run: Run, recipe: Recipe, step: Step, artifact: Artifact, task: Task, versions: dict[str, str]
-) -> tuple[Artifact, str]:
+) -> Built:
     """One step's artifact, from the cache where it is there.
 
     Raises:
@@ -89,16 +107,18 @@ def build_step(
         }
         try:
             with run.child(backend, run.log(recipe), seconds) as child:
-                name = child.call("build", None, **arguments)
+                answer = child.call("build", None, **arguments)
         except WorkerTimeout as error:
             raise run.ended_by_budget(error, "built") from None
-        made = sorted(str(p.relative_to(draft)) for p in draft.rglob("*") if p.is_file())
+        told = answer if isinstance(answer, dict) else {"file": answer}
+        name, made = told["file"], sorted(str(p.relative_to(draft)) for p in draft.rglob("*") if p.is_file())
         if name not in made:
             raise WorkerFailure("EmptyHanded", f"step {step.name!r} ended well but wrote no {name!r}")
         write_json(
             draft / RESULT,
-            {"file": name, "files": made, "kind": step.produces, "digest": files.digest_files(draft, made)},
-        )
+            {"file": name, "files": made, "kind": step.produces, "digest": files.digest_files(draft, made),
+             "claims": told.get("claims", {})},
+        )  # fmt: skip
 
     folder = once_or_again(run, key, make)
     result = read_json(folder / RESULT)
@@ -107,7 +127,7 @@ def build_step(
         kind=result["kind"], path=str((folder / result["file"]).absolute()), digest=result["digest"],
         files=tuple(result["files"]), bytes=size,
     )  # fmt: skip
-    return made, key
+    return Built(made, key, result.get("claims", {}))
 
 
 def once_or_again(run: Run, key: str, make: Callable[[Path], None]) -> Path:
@@ -137,6 +157,10 @@ def write_reproduce(run: Run, recipe: Recipe, model: Model) -> str:
     for flag, pairs in (("--map", request.mapping), ("--size", request.sizes)):
         for name, value in pairs.items():
             parts += [flag, f"{name}={value}"]
+    if request.options:
+        told = path.with_name("olive.json")
+        files.write_text(told, request.options["olive.config"])
+        parts += ["--olive-config", str(told)]
     comment = f"# Builds and checks {recipe.name!r} by itself; where it fails, its error and the end of its log are printed."
     files.write_text(path, f'#!/bin/sh\n{comment}\ncd "$(mktemp -d)" && exec {shlex.join(parts)}\n')
     path.chmod(0o755)

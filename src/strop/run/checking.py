@@ -7,7 +7,7 @@ from typing import TypeVar
 import numpy as np
 
 from strop.core.backend import Backend
-from strop.core.candidate import Candidate, Failure
+from strop.core.candidate import MISSING, Candidate, Failure
 from strop.core.errors import WorkerCrash, WorkerError, WorkerTimeout
 from strop.core.measurement import Check, Memory
 from strop.core.metrics import Array
@@ -20,6 +20,7 @@ from strop.run.pairing import Subject, open_request
 from strop.store import files
 from strop.store.store import load, save
 from strop.worker.call import Child
+from strop.worker.interpreter import work_of
 
 R = TypeVar("R")
 MEMORY_RUNS = 20
@@ -49,7 +50,7 @@ def subject(run: Run, candidate: Candidate, task: Task, batch: int | None = None
     settings = candidate.recipe.settings
     data = paths(task.evaluation)
     return Subject(
-        name=candidate.name, work=backend.work, artifact=candidate.artifact.path, settings=dict(settings),
+        name=candidate.name, work=work_of(backend), artifact=candidate.artifact.path, settings=dict(settings),
         inputs=data["inputs"], examples=data["count"], batch=batch or task.workload.batch,
         threads=threads_of(run, backend, settings),
         spins=backend.spins(settings), log=run.log(candidate.recipe), reference=shards(reference) if reference else None,
@@ -57,8 +58,8 @@ def subject(run: Run, candidate: Candidate, task: Task, batch: int | None = None
 
 
 def threads_of(run: Run, backend: Backend, settings: Mapping[str, Scalar]) -> int:
-    """How many threads a session has: by its settings, or all cores where it takes the runtime's default and spins."""
-    return int(settings.get("threads") or (run.target.cores if backend.spins(dict(settings)) else 1))
+    """How many threads a session has: by its settings, or by what its runtime takes where they say nothing."""
+    return int(settings.get("threads") or (run.target.cores if backend.takes_all_cores else 1))
 
 
 def shards(folder: Path) -> dict[str, str]:
@@ -72,7 +73,7 @@ def footprint(run: Run, of: Subject, repeat: int) -> Footprint:
     """Load, first inference, memory and some calls in a process of its own, no sibling alive."""
     path = run.folder.candidate(of.name) / f"memory-{repeat}.json"
     known = load(path, Footprint)
-    if known is not None:
+    if known is not None and (known.failure is None or known.failure.kind != MISSING):
         return known
     try:
         found = _twice(lambda: _footprint(run, of))
@@ -99,7 +100,7 @@ def _footprint(run: Run, of: Subject) -> Footprint:
 
 
 def run_child(run: Run, of: Subject, seconds: float | None = None) -> Child:
-    """A child of the subject's own work module."""
+    """A child of the subject's own child side."""
     return Child(of.work, of.log, run.limits(seconds))
 
 
@@ -114,7 +115,7 @@ def check(run: Run, of: Subject, expected: Path | None, baseline_seconds: float 
     """
     folder = run.folder.candidate(of.name) / "check"
     known = load(folder / CHECK, Check)
-    if known is not None:
+    if known is not None and known.failure_kind != MISSING:
         return known, folder
     files.sweep(folder.parent)
     seconds = None

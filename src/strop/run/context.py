@@ -15,6 +15,7 @@ from strop.core.target import Target
 from strop.run.request import Request
 from strop.store.store import RunFolder, Store
 from strop.worker.call import Child, Limits, Waiting
+from strop.worker.interpreter import work_of
 
 Observer = Callable[[str, dict[str, Any]], None]
 MEMORY_SHARE = 0.8
@@ -95,7 +96,7 @@ class Run:
         return Limits(seconds if seconds is not None else self.request.time_limit_s, memory)
 
     def child(self, backend: Backend, log: Path, seconds: float | None = None) -> Child:
-        return Child(backend.work, log, self.limits(seconds))
+        return Child(work_of(backend), log, self.limits(seconds))
 
     def ended_by_budget(self, error: WorkerTimeout, doing: str) -> WorkerTimeout:
         """The same timeout, saying so where it was the budget that ended it."""

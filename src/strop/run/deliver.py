@@ -19,7 +19,8 @@ from strop.run.open_run import OUTCOME
 from strop.run.timing import measure, timing_of
 from strop.store import files
 from strop.store.store import save
-from strop.worker.call import BUNDLE_WORK, Child
+from strop.worker.call import BUNDLE_WORK, Child, Work
+from strop.worker.interpreter import work_of
 
 MARK = ".strop-output"
 RUNNER_PAIRS, RUNNER_QUADS = 3, 12
@@ -91,7 +92,7 @@ def require_same_answers(run: Run, outcome: Outcome, bundle: Path) -> None:
         given, got = Path(scratch) / "inputs.npz", Path(scratch) / "outputs.npz"
         np.savez(given, **{name: open_array(path) for name, path in of.inputs.items()})  # type: ignore[arg-type]
         try:
-            with Child(BUNDLE_WORK, run.folder.folder / "bundle.log", run.limits()) as child:
+            with Child(bundle_work(run, outcome), run.folder.folder / "bundle.log", run.limits()) as child:
                 child.call("infer", folder=str(bundle.absolute()), inputs=str(given.absolute()), output=str(got.absolute()))
         except WorkerError as error:
             raise BundleError(f"the bundle does not run: {error.message}", f"see {run.folder.folder / 'bundle.log'}") from error
@@ -104,13 +105,19 @@ def require_same_answers(run: Run, outcome: Outcome, bundle: Path) -> None:
                     )
 
 
+def bundle_work(run: Run, outcome: Outcome) -> Work:
+    """The bundle's own code, under the interpreter of its runtime."""
+    assert outcome.chosen is not None
+    return BUNDLE_WORK._replace(python=work_of(run.backend(outcome.chosen.candidate.recipe.runtime)).python)
+
+
 def note_runner_speed(run: Run, outcome: Outcome, bundle: Path) -> Outcome:
     """The bundle's runner, timed against the session that was measured: what was benchmarked is what is shipped."""
     assert outcome.chosen is not None
     session = subject(run, outcome.chosen.candidate, outcome.task)
     runner = session._replace(
         name="bundle",
-        work=BUNDLE_WORK,
+        work=bundle_work(run, outcome),
         artifact=str((bundle / "infer.py").absolute()),
         log=run.folder.folder / "bundle.log",
     )

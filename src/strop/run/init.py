@@ -9,6 +9,7 @@ from strop.plan.discover import backends
 from strop.run.intake import read_model
 from strop.run.request import CONFIG
 from strop.store import files
+from strop.store.store import Store
 from strop.worker.call import Limits
 
 
@@ -27,7 +28,7 @@ def init(model: str, path: str | None = None, force: bool = False) -> Path:
     """
     target = Path(path) if path is not None else Path(model).parent / CONFIG
     with tempfile.TemporaryDirectory(prefix="strop-") as scratch:
-        found = read_model(backends(), Path(model), Path(scratch) / "inspect.log", Limits(120.0))
+        found = read_model(backends(), Path(model), Path(scratch) / "inspect.log", Limits(120.0), Store(Path(".strop")))
     if target.exists() and not force:
         raise OutputError(f"{target} exists", "use --force to overwrite it, or --path for another place")
     files.write_text(target, text(found))
@@ -74,4 +75,5 @@ def text(model: Model) -> str:
 [backends]
 # only = ["{model.reader}"]
 # recipes = []                      # candidate recipes to try; all that are offered
+# olive_config = "olive.json"       # an Olive workflow configuration: a recipe of its own
 """

@@ -10,9 +10,11 @@ from strop.core.model import Artifact, Model
 from strop.core.task import Dataset, MetricName, Task, Workload
 from strop.plan.inspection import model_from
 from strop.run.context import Run
+from strop.run.export import exported
 from strop.store import files
-from strop.store.store import read_json
+from strop.store.store import Store, read_json
 from strop.worker.call import DATA_WORK, Child, Limits
+from strop.worker.interpreter import work_of
 
 GENERATED = 64
 CALIBRATION_SHARE = 0.2
@@ -29,24 +31,42 @@ def find_reader(backends: dict[str, Backend], path: Path) -> tuple[Backend, str]
     """
     if not path.exists():
         raise ModelError(f"{path}: no such file", "give the path of an .onnx model")
-    readers = [(b, kind) for b in backends.values() for suffix, kind in b.reads if path.name.endswith(suffix)]
-    if path.is_dir() or not readers:
-        known = sorted({s for b in backends.values() for s, _ in b.reads})
+    readers = [(b, kind) for b in backends.values() for suffix, kind in b.reads if _fits(path, suffix)]
+    if not readers:
+        known = sorted({f"a folder with {s[1:]}" if s[0] == "/" else s for b in backends.values() for s, _ in b.reads})
         raise ModelError(f"{path}: not a model that is read here", f"known: {', '.join(known)}")
     if not os.access(path, os.R_OK):
         raise ModelError(f"{path}: cannot be read", "check its permissions")
     return readers[0]
 
 
-def read_model(backends: dict[str, Backend], path: Path, log: Path, limits: Limits) -> Model:
-    """Inspects the model in a worker.
+def _fits(path: Path, suffix: str) -> bool:
+    if path.is_dir():
+        return suffix.startswith("/") and (path / suffix[1:]).is_file()
+    return path.name.endswith(suffix)
+
+
+def read_model(backends: dict[str, Backend], path: Path, log: Path, limits: Limits, store: Store) -> Model:
+    """Inspects the model in a worker; one that no runtime here runs is exported first.
 
     Raises:
         ModelError: damaged, unsafe or unsupported; or it brought its reader down.
     """
     reader, kind = find_reader(backends, path)
+    if reader.exports is not None:
+        made, origin = exported(reader, kind, store, path, log, limits)
+        return inspect(*find_reader(backends, made), made, log, limits).model_copy(update={"origin": origin})
+    return inspect(reader, kind, path, log, limits)
+
+
+def inspect(reader: Backend, kind: str, path: Path, log: Path, limits: Limits) -> Model:
+    """What its reader finds in a model.
+
+    Raises:
+        ModelError: as `read_model`.
+    """
     try:
-        with Child(reader.work, log, limits) as child:
+        with Child(work_of(reader), log, limits) as child:
             raw = child.call("inspect", path=str(path.absolute()))
     except WorkerFailure as error:
         if error.kind == "ModelError":
@@ -79,6 +99,7 @@ def read_task(run: Run, model: Model) -> Task:
             output=_output(run, model),
             k=request.k,
             workload=batches,
+            options=request.options,
         )
     evaluation = _shards(run, model, Path(request.data), labelled=True)
     if request.calibration is not None:
@@ -96,7 +117,7 @@ def read_task(run: Run, model: Model) -> Task:
             raise DataError(f"{data.count} {what} example(s) do not fill the model's fixed batch of {fixed}", "give more")
     return Task(
         evaluation=evaluation, calibration=calibration, metric=_metric(run, evaluation), output=_output(run, model),
-        k=request.k, workload=batches,
+        k=request.k, workload=batches, options=request.options,
     )  # fmt: skip
 
 

@@ -4,7 +4,6 @@ import hashlib
 import os
 import platform
 import sys
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import psutil
@@ -14,6 +13,7 @@ from strop.core.backend import Backend
 from strop.core.errors import UsageError
 from strop.core.measurement import Environment
 from strop.core.target import Target
+from strop.worker.interpreter import versions_of
 
 
 def _read(path: str) -> str | None:
@@ -80,14 +80,13 @@ def this_machine(threads: int | None = None) -> Target:
 
 
 def package_versions(backends: list[Backend]) -> dict[str, str]:
-    """Installed versions of the packages that the backends name."""
+    """Installed versions of the packages that the backends name; `backend/package` where a backend has its own environment."""
     found = {}
-    for name in sorted({p for b in backends for p in (*b.packages, *b.runtime_packages)}):
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = "not installed"
-    return found
+    for backend in backends:
+        names = sorted({*backend.packages, *backend.runtime_packages})
+        prefix = f"{backend.name}/" if backend.requirements is not None else ""
+        found.update({prefix + package: number for package, number in versions_of(backend, names).items()})
+    return dict(sorted(found.items()))
 
 
 def environment(target: Target, backends: list[Backend], seed: int) -> Environment:

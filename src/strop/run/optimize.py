@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from strop.core.candidate import MISSING
 from strop.core.choose import Choice, choose
 from strop.core.model import Model
 from strop.core.outcome import Outcome
@@ -21,6 +22,7 @@ from strop.run.request import make_request
 from strop.run.screen import admit, not_reached
 from strop.run.trial import Trial
 from strop.store.store import load
+from strop.worker.interpreter import why_missing
 
 
 def optimize(model: str, *, config: str | None = None, observer: Observer = nobody, **flags: Any) -> Outcome:
@@ -46,7 +48,13 @@ def optimize(model: str, *, config: str | None = None, observer: Observer = nobo
     require_writable(Path(request.out))
     with opened(request, observer) as (run, given):
         finished = load(run.folder.folder / OUTCOME, Outcome)
-        return deliver(run, finished if finished is not None else pursue(run, given))
+        return deliver(run, finished if finished is not None and not can_mend(run, finished) else pursue(run, given))
+
+
+def can_mend(run: Run, outcome: Outcome) -> bool:
+    """Whether a finished run lacks what an interpreter that was gone would have given, and now can."""
+    lost = [r.candidate.recipe for r in outcome.results if r.failure is not None and r.failure.kind == MISSING]
+    return any(not why_missing(run.backend(name)) for r in lost for name in {r.runtime, *(s.builder for s in r.steps)})
 
 
 def pursue(run: Run, model: Model) -> Outcome:
@@ -67,7 +75,8 @@ def pursue(run: Run, model: Model) -> Outcome:
 
 def plan_recipes(run: Run, model: Model, task: Task) -> list[Offer]:
     """Everything that is offered for this model, target and task."""
-    found = offers(run.backends, model, run.target, task, run.request.backends, run.request.recipes)
+    missing = {name: why_missing(backend) for name, backend in run.backends.items()}
+    found = offers(run.backends, model, run.target, task, run.request.backends, run.request.recipes, missing)
     run.emit("planned", offered=[o.name for o in found if o.offered], refused=[o.name for o in found if not o.offered])
     return found
 
@@ -97,10 +106,15 @@ def search(run: Run, model: Model, task: Task, found: Sequence[Offer], baseline:
         trials = [*trials, _next(run, model, task, recipe, baseline, trials)]
     best = select([t for t in trials if t.candidate.recipe.steps], baseline, run.request.weights, most=1)
     variants = [*by_role(found, "reference"), *by_role(found, "baseline-variant")]
-    for recipe in retuned(given[best[0].name], variants) if best else []:
+    for recipe in other_settings(run, given[best[0].name], variants) if best else []:
         if recipe.settings != best[0].candidate.recipe.settings:
             trials = [*trials, _next(run, model, task, recipe, baseline, trials)]
     return trials
+
+
+def other_settings(run: Run, recipe: Recipe, variants: Sequence[Recipe]) -> list[Recipe]:
+    """The recipe's artifact under every other setting that its runtime or the baseline's variants suggest."""
+    return retuned(recipe, variants, run.backend(recipe.runtime), run.target)
 
 
 def _next(run: Run, model: Model, task: Task, recipe: Recipe, baseline: Trial, trials: Sequence[Trial]) -> Trial:

@@ -13,7 +13,7 @@ from strop.core.errors import WorkerCrash, WorkerError
 from strop.core.measurement import Block, Pair, Quad, Side
 from strop.core.statistics import tail_percentile
 from strop.store.store import load, save
-from strop.worker.call import Child, Limits
+from strop.worker.call import Child, Limits, Work
 
 T = TypeVar("T")
 BLOCK_S = 0.010
@@ -25,14 +25,14 @@ ROTATE = 32
 
 
 class Subject(NamedTuple):
-    """Something that can be timed: a model file under a work module, with settings and the inputs it is fed.
+    """Something that can be timed: a model file under a child side, with settings and the inputs it is fed.
 
     reference: output → file, the answers that accuracy was taken from; every timed answer is held against them.
     memory_bytes: its measured peak, to decide whether two fit side by side; 0 where unknown.
     """
 
     name: str
-    work: Path
+    work: Work
     artifact: str
     settings: dict[str, Any]
     inputs: dict[str, str]

@@ -1,19 +1,21 @@
-"""`backends`: which are installed, and what works here, asked of each in a child process."""
+"""`backends`: which there are, and what works here, asked of each in a child process."""
 
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from strop.core.backend import Backend
 from strop.core.errors import WorkerError
 from strop.core.noun import Noun
 from strop.plan.discover import backends
-from strop.worker.call import Child, Limits
+from strop.worker.call import Child, Limits, Work
+from strop.worker.interpreter import find, work_of
 
-PROBE_S = 60.0
+PROBE_S = 120.0
 
 
 class Probe(Noun):
-    """What a backend said of itself, or why it could not."""
+    """What a backend said of itself, or why it could not. `python` and `bytes` are those of an environment of its own."""
 
     name: str
     works: bool
@@ -22,10 +24,13 @@ class Probe(Noun):
     devices: tuple[str, ...] = ()
     reads: tuple[str, ...] = ()
     runs: tuple[str, ...] = ()
+    builds: tuple[str, ...] = ()
+    python: str = ""
+    bytes: int = 0
 
 
 def list_backends() -> list[Probe]:
-    """Every installed backend, probed.
+    """Every backend, probed.
 
     Raises:
         BackendError: an entry point that cannot be loaded at all.
@@ -38,14 +43,26 @@ def list_backends() -> list[Probe]:
 
 def probe(backend: Backend) -> Probe:
     """Asks one backend; a crash is an answer too."""
-    reads, runs = tuple(suffix for suffix, _ in backend.reads), backend.runs
+    interpreter = find(backend) if backend.requirements is not None else None
+    about = Probe(
+        name=backend.name, works=False, reads=tuple(suffix for suffix, _ in backend.reads), runs=backend.runs,
+        builds=backend.builds, python=interpreter.python if interpreter else "", bytes=interpreter.bytes if interpreter else 0,
+    )  # fmt: skip
     with tempfile.TemporaryDirectory(prefix="strop-") as scratch:
         try:
-            with Child(backend.work, Path(scratch) / "probe.log", Limits(PROBE_S)) as child:
-                said = child.call("probe")
+            said = ask(work_of(backend), Path(scratch) / "probe.log")
         except WorkerError as error:
-            return Probe(name=backend.name, works=False, why_not=error.message, reads=reads, runs=runs)
-    return Probe(
-        name=backend.name, works=said["works"], why_not=said["why_not"], versions=said["versions"],
-        devices=tuple(said["devices"]), reads=reads, runs=runs,
-    )  # fmt: skip
+            return about.model_copy(update={"why_not": error.message})
+    return about.model_copy(update={
+        "works": said["works"], "why_not": said["why_not"], "versions": said["versions"], "devices": tuple(said["devices"]),
+    })  # fmt: skip
+
+
+def ask(work: Work, log: Path) -> Any:
+    """`probe()` of a child side.
+
+    Raises:
+        WorkerError: it could not answer.
+    """
+    with Child(work, log, Limits(PROBE_S)) as child:
+        return child.call("probe")

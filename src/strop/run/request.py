@@ -1,5 +1,6 @@
 """What the user asked for, parsed once from flags and `strop.toml` into one typed value."""
 
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -51,6 +52,7 @@ class GatesSection(_Section):
 class BackendsSection(_Section):
     only: list[str] = []
     recipes: list[str] = []
+    olive_config: str | None = None
 
 
 class Config(_Section):
@@ -83,6 +85,7 @@ class Request(Noun):
     weights: dict[str, float]
     backends: tuple[str, ...] = ()
     recipes: tuple[str, ...] = ()
+    options: dict[str, str] = {}
     budget_s: float | None = None
     seed: int = 0
     out: str = "strop-out"
@@ -155,6 +158,24 @@ def parse_sizes(pairs: list[str] | tuple[str, ...]) -> dict[str, int]:
     return {k: int(v) for k, v in sizes.items()}
 
 
+def backend_options(olive_config: str | None) -> dict[str, str]:
+    """What single backends are told: the text of an Olive configuration.
+
+    Raises:
+        ConfigError: unreadable, or not a JSON object with passes.
+    """
+    if olive_config is None:
+        return {}
+    try:
+        text = Path(olive_config).read_text(encoding="utf-8")
+        parsed = json.loads(text)
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{olive_config}: not a readable JSON file: {error}", "give an Olive workflow configuration") from error
+    if not isinstance(parsed, dict) or not parsed.get("passes"):
+        raise ConfigError(f"{olive_config}: no passes in it", "give an Olive workflow configuration with `passes`")
+    return {"olive.config": json.dumps(parsed)}
+
+
 def make_request(model: str, config_path: str | None = None, **flags: Any) -> Request:
     """Flags over `strop.toml` over defaults.
 
@@ -200,5 +221,6 @@ def make_request(model: str, config_path: str | None = None, **flags: Any) -> Re
         memory_limit_mb=pick("memory_limit_mb", config.target.memory_limit_mb),
         gates=gates, weights=parse_weights(pick("prefer", config.gates.prefer)),
         backends=tuple(pick("backends", config.backends.only)), recipes=tuple(pick("recipes", config.backends.recipes)),
+        options=backend_options(path("olive_config", config.backends.olive_config)),
         budget_s=parse_budget(flags.get("budget")), **simple,
     )  # fmt: skip

@@ -18,14 +18,24 @@ from typing import Any, NamedTuple, Self
 
 import psutil
 
-from strop.core.errors import OutputError, WorkerCrash, WorkerError, WorkerFailure, WorkerMemory, WorkerTimeout
+from strop.core.errors import OutputError, WorkerCrash, WorkerError, WorkerFailure, WorkerMemory, WorkerMissing, WorkerTimeout
+
+
+
+class Work(NamedTuple):
+    """A child side: the module that is loaded, and the Python that runs it."""
+
+    path: Path
+    python: str = sys.executable
+
 
 CHILD = Path(__file__).parent / "child" / "main.py"
-DATA_WORK = Path(__file__).parent / "child" / "data.py"
-BUNDLE_WORK = Path(__file__).parent / "child" / "bundled.py"
+DATA_WORK = Work(Path(__file__).parent / "child" / "data.py")
+BUNDLE_WORK = Work(Path(__file__).parent / "child" / "bundled.py")
 WAKE_S = 1.0
 """The parent wakes on the child's answer, and at most this often to watch its memory and the clock."""
 LOG_TAIL_LINES = 20
+REINSTALL = "`strop backends` shows what works here, `strop backends install NAME` mends it"
 OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -55,13 +65,16 @@ class Child:
     Use as a context manager: leaving it ends the whole group and removes the scratch folder.
     """
 
-    def __init__(self, work: Path, log: Path, limits: Limits, cores: Sequence[int] = ()) -> None:
+    def __init__(self, work: Work, log: Path, limits: Limits, cores: Sequence[int] = ()) -> None:
         """Start it, and ask it to load its work module; the answer is awaited with the first request.
 
         Args:
             cores: CPUs it may run on; empty: wherever its parent may.
+
+        Raises:
+            WorkerMissing: its Python is not there.
         """
-        self.log, self.limits = log, limits
+        self.log, self.limits, self.work = log, limits, work
         self.stopped = False
         self._owed = 0
         log.parent.mkdir(parents=True, exist_ok=True)
@@ -69,15 +82,20 @@ class Child:
         self._log_file = log.open("ab")
         self._log_start = self._log_file.tell()
         self._buffer = b""
-        self._process = subprocess.Popen(
-            [sys.executable, "-u", str(CHILD)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log_file,
-            cwd=self._scratch, env=child_environment(self._scratch), start_new_session=True,
-        )  # fmt: skip
+        try:
+            self._process = subprocess.Popen(
+                [work.python, "-u", str(CHILD)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log_file,
+                cwd=self._scratch, env=child_environment(self._scratch), start_new_session=True,
+            )  # fmt: skip
+        except OSError as error:
+            self._log_file.close()
+            rmtree(self._scratch, ignore_errors=True)
+            raise WorkerMissing(f"{work.python} cannot be started: {error.strerror}", REINSTALL) from error
         self._ps = psutil.Process(self._process.pid)
         try:
             if cores and hasattr(os, "sched_setaffinity"):
                 os.sched_setaffinity(self._process.pid, cores)
-            self.post("start", work=str(work.absolute()), memory_limit=limits.memory_bytes)
+            self.post("start", work=str(work.path.absolute()), memory_limit=limits.memory_bytes)
         except BaseException:
             self.close()
             raise
@@ -122,6 +140,7 @@ class Child:
             Waiting.seconds += time.monotonic() - begin
         if answer.pop("ok"):
             return answer
+        self._require_interpreter()
         if answer.get("errno") == errno.ENOSPC:
             raise OutputError(f"disk full: {answer['message']}", "free some space; the same command goes on from here")
         if answer["kind"] == "MemoryError" or "bad_alloc" in answer["message"] or "Failed to allocate" in answer["message"]:
@@ -212,7 +231,13 @@ class Child:
     def _limit_text(self) -> str:
         return f"{(self.limits.memory_bytes or 0) / 1e6:.0f} MB"
 
+    def _require_interpreter(self) -> None:
+        """A framework whose files went away fails in any way it likes; the cause is this one."""
+        if not os.access(self.work.python, os.X_OK):
+            raise WorkerMissing(f"its interpreter {self.work.python} went away", REINSTALL, self.log_tail())
+
     def _died(self) -> WorkerError:
         code = self._process.wait()
+        self._require_interpreter()
         how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
         return WorkerCrash(how, log_tail=self.log_tail(), killed=-code in OUTSIDE)

@@ -171,4 +171,5 @@ BACKEND = Backend(
     packages=("onnxruntime", "onnx", "numpy"),
     runtime_packages=("onnxruntime", "numpy"),
     spins=spins,
+    takes_all_cores=True,
 )

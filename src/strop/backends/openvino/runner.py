@@ -1,0 +1,68 @@
+"""Runs an OpenVINO IR or ONNX model with OpenVINO on the CPU. Needs openvino and numpy only.
+
+The same file is measured by Strop and shipped in the bundle.
+"""
+
+import os
+from typing import Any
+
+import openvino as ov
+
+READ_BACK = ("INFERENCE_PRECISION_HINT", "NUM_STREAMS", "INFERENCE_NUM_THREADS", "PERFORMANCE_HINT", "EXECUTION_DEVICES")
+
+
+def name_of(port: Any, kind: str, index: int) -> str:
+    """The port's own name; where it has none, its place."""
+    names = sorted(port.get_names())
+    return str(names[0]) if len(names) == 1 else str(port.get_any_name()) if names else f"{kind}{index}"
+
+
+def cache_folder() -> str:
+    """Where compiled models are kept for the next start."""
+    return os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "strop", "openvino")
+
+
+def configuration(settings: dict[str, Any]) -> dict[str, Any]:
+    """OpenVINO's properties for these settings; what is absent is left to OpenVINO."""
+    config: dict[str, Any] = {}
+    if "precision" in settings:  # absent, a CPU with bf16 runs "fp32" in bf16
+        config["INFERENCE_PRECISION_HINT"] = settings["precision"]
+    if "hint" in settings:
+        config["PERFORMANCE_HINT"] = settings["hint"]
+    if "streams" in settings:
+        config["NUM_STREAMS"] = int(settings["streams"])
+    if "threads" in settings:
+        config["INFERENCE_NUM_THREADS"] = int(settings["threads"])
+        config["ENABLE_CPU_PINNING"] = False
+    if settings.get("cache"):
+        config["CACHE_DIR"] = cache_folder()
+    return config
+
+
+class Session:
+    """`run(dict of arrays) -> dict of arrays`; `properties` are read back from the runtime."""
+
+    def __init__(self, path: str, settings: dict[str, Any]) -> None:
+        core = ov.Core()
+        self.compiled = core.compile_model(core.read_model(str(path)), "CPU", configuration(settings))
+        self._request = self.compiled.create_infer_request()
+        self.inputs = [name_of(p, "input", i) for i, p in enumerate(self.compiled.inputs)]
+        self.outputs = [name_of(p, "output", i) for i, p in enumerate(self.compiled.outputs)]
+        self.properties = {key.lower(): self._read(key) for key in READ_BACK}
+        self.properties["openvino"] = str(ov.__version__)
+
+    def _read(self, key: str) -> Any:
+        value = self.compiled.get_property(key)
+        if isinstance(value, list):
+            return ",".join(map(str, value))
+        return value if isinstance(value, int | float | bool) else str(value).rpartition(".")[2].strip("<>'")
+
+    def run(self, feed: dict[str, Any]) -> dict[str, Any]:
+        """Arrays by input name, shape [batch, …] → arrays by output name, copied out of the runtime."""
+        got = self._request.infer([feed[name] for name in self.inputs], share_inputs=True)
+        return dict(zip(self.outputs, got.values(), strict=True))
+
+
+def open(path: str, settings: dict[str, Any]) -> Session:
+    """A session on the model at `path` with these settings."""
+    return Session(path, settings)

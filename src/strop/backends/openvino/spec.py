@@ -1,0 +1,184 @@
+"""OpenVINO's parent side: what it reads and runs, and which recipes it and NNCF offer, and why."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from strop.core.backend import Backend
+from strop.core.model import Model
+from strop.core.noun import Params, Scalar
+from strop.core.recipe import Offer, Recipe, Step
+from strop.core.target import Target
+from strop.core.task import Task
+
+HERE = Path(__file__).parent
+NAME, ORT = "openvino", "onnxruntime"
+SAMPLES = 300
+"""Calibration examples at most: NNCF's own default."""
+GROUP = 64
+ADOPTED = ("int8-static", "int8-static-tensor", "int8-static-matmul")
+"""ONNX Runtime's candidates whose files OpenVINO runs fast; it dislikes signed activations."""
+
+
+def offer(model: Model, target: Target, task: Task) -> Sequence[Offer]:
+    """All recipes considered for this model, target and task; pure."""
+    return [*_unquantized(model, target), *_quantized(model, target, task)]
+
+
+def fair(target: Target, **more: Scalar) -> dict[str, Scalar]:
+    """One stream over the budget's threads, truly in f32."""
+    return {"precision": "f32", "hint": "LATENCY", "streams": 1, "threads": target.threads, **more}
+
+
+def has_bf16(target: Target) -> bool:
+    return target.has("avx512_bf16") or target.has("amx_bf16")
+
+
+def _unquantized(model: Model, target: Target) -> Iterator[Offer]:
+    own = model.reader == NAME
+    convert = Step(
+        stage="convert", builder=NAME, name="convert", consumes=model.artifact.kind, produces="openvino-ir",
+        params={"compress": False},
+    )  # fmt: skip
+    steps = () if own else (convert,)
+
+    def plain(name: str, reason: str, settings: dict[str, Scalar], role: str = "candidate", **more: object) -> Offer:
+        recipe = Recipe.model_validate({
+            "name": name, "runtime": NAME, "steps": steps, "settings": settings, "safety": 1,
+            "role": role if own else "candidate", **more,
+        })  # fmt: skip
+        return Offer(name=name, reason=reason, recipe=recipe)
+
+    full = f"{target.threads} thread(s), one stream"
+    yield plain("openvino-f32", f"OpenVINO, truly in f32, {full}", fair(target), "reference")
+    if own:
+        yield plain("openvino-as-is", "the given model as OpenVINO runs it by default", {}, "as-is")
+        if target.threads > 1:
+            reason = "small models lose more by waking threads than they gain"
+            yield plain("openvino-f32-1thread", reason, {**fair(target), "threads": 1}, "baseline-variant")
+    if has_bf16(target):
+        reason = "this CPU computes in bf16; no calibration data needed"
+        yield plain("openvino-bf16", reason, fair(target, precision="bf16"), precision="bf16", safety=2)
+    else:
+        yield Offer(name="openvino-bf16", reason="not offered: this CPU has neither AVX-512 BF16 nor AMX")
+    if model.precision == "fp32":
+        half = convert.model_copy(update={"params": {"compress": True}})
+        reason = "weights stored in f16, arithmetic in f32: half the file"
+        yield plain("openvino-f16-weights", reason, fair(target), steps=(half,), precision="fp16", safety=2)
+
+
+def _quantized(model: Model, target: Target, task: Task) -> Iterator[Offer]:
+    if model.precision not in ("fp32", "fp16"):
+        yield Offer(name="nncf-int8", reason=f"not offered: the model is {model.precision} already")
+        return
+    matmuls = model.weights.get("MatMul", 0) + model.weights.get("Gemm", 0)
+    convolutions = model.weights.get("Conv", 0) + model.weights.get("ConvTranspose", 0)
+    if not matmuls and not convolutions and not model.traits.get("folds"):
+        yield Offer(name="nncf-int8", reason="not offered: no convolution or matrix product has a constant weight")
+        return
+    yield from _calibrated(model, target, task, is_transformer(model))
+    yield from _weight_only(model, target, matmuls)
+
+
+def is_transformer(model: Model) -> bool:
+    """Attention shows as Softmax among many matrix products."""
+    return bool(model.operators.get("Softmax", 0)) and model.weights.get("MatMul", 0) >= 8
+
+
+def prepared(model: Model) -> tuple[tuple[Step, ...], str]:
+    """Steps before NNCF's, and the kind it then gets: ONNX is folded first, or some graphs cannot be quantised."""
+    if model.artifact.kind != "onnx":
+        return (), model.artifact.kind
+    params: Params = {"fuse": True}
+    return (Step(stage="convert", builder=ORT, name="prepare", consumes="onnx", produces="onnx", params=params),), "onnx"
+
+
+def _calibrated(model: Model, target: Target, task: Task, transformer: bool) -> Iterator[Offer]:
+    if task.calibration is None:
+        yield Offer(name="nncf-int8", reason="not offered: static quantisation needs real calibration data")
+        return
+    first, kind = prepared(model)
+    shared: Params = {
+        "preset": "performance", "transformer": transformer, "samples": SAMPLES, "batch": model.fixed_batch or 1,
+    }  # fmt: skip
+
+    def quantized(name: str, reason: str, safety: int, step: str = "quantize", runtime: str = NAME, **params: str | float | bool) -> Offer:
+        produces = "onnx" if step == "quantize_onnx" else "openvino-ir"
+        last = Step(
+            stage="quantize", builder=NAME, name=step, consumes=kind, produces=produces, params={**shared, **params},
+            calibration=True,
+        )  # fmt: skip
+        settings: dict[str, Scalar] = fair(target) if runtime == NAME else {"graph": "all"}
+        recipe = Recipe(
+            name=name, runtime=runtime, steps=(*first, last), settings=settings, precision="int8", safety=safety,
+            follows_baseline=runtime != NAME,
+        )  # fmt: skip
+        return Offer(name=name, reason=reason, recipe=recipe)
+
+    kindly = " for a transformer, with SmoothQuant" if transformer else ""
+    yield quantized("nncf-int8", f"NNCF after training, symmetric activations{kindly}: usually the fastest on this CPU", 4)
+    yield quantized("nncf-int8-mixed", f"as nncf-int8{kindly}, asymmetric activations: closer where they are one-sided", 4, preset="mixed")
+    if transformer:
+        yield quantized("nncf-int8-smooth", "a weaker SmoothQuant than NNCF's own", 5, smooth=0.5)
+    else:
+        yield Offer(name="nncf-int8-smooth", reason="not offered: SmoothQuant is for transformers")
+    yield quantized("nncf-int8-bias", "every layer's bias corrected by running the model: slower to build, closer", 4, fast_bias=False)
+    reason = "operators put back to floating point until the answers agree with the original's on calibration data"
+    yield quantized("nncf-int8-accurate", reason, 3, step="quantize_accurately", max_drop=0.01)
+    if kind == "onnx":
+        reason = "NNCF's INT8 written as ONNX, run by ONNX Runtime: one runtime less"
+        yield quantized("nncf-int8-onnx", reason, 5, step="quantize_onnx", runtime=ORT)
+
+
+def _weight_only(model: Model, target: Target, matmuls: int) -> Iterator[Offer]:
+    first, kind = prepared(model)
+    for bits in (8, 4):
+        name = f"nncf-int{bits}-weights"
+        if bits == 4 and not matmuls:
+            yield Offer(name=name, reason="not offered: no matrix product with a constant weight")
+            continue
+        params: Params = {"bits": bits, "group": GROUP}
+        step = Step(stage="quantize", builder=NAME, name="compress", consumes=kind, produces="openvino-ir", params=params)
+        recipe = Recipe(
+            name=name, runtime=NAME, steps=(*first, step), settings=fair(target), precision=f"int{bits}",
+            safety=3 if bits == 8 else 5,
+        )  # fmt: skip
+        yield Offer(name=name, reason=f"weights in INT{bits}, arithmetic in floating point: for memory", recipe=recipe)
+
+
+def adopt(recipe: Recipe, model: Model, target: Target) -> Offer | None:
+    """ONNX Runtime's quantised file in OpenVINO, where that is known to run fast."""
+    if recipe.runtime != ORT or recipe.name not in ADOPTED:
+        return None
+    name = f"openvino-{recipe.name}"
+    mine = recipe.model_copy(update={
+        "name": name, "runtime": NAME, "settings": fair(target), "follows_baseline": False, "safety": recipe.safety + 1,
+    })  # fmt: skip
+    return Offer(name=name, reason=f"the file of {recipe.name}, run by OpenVINO", recipe=mine)
+
+
+def variants(settings: dict[str, Scalar], target: Target) -> Mapping[str, dict[str, Scalar]]:
+    """Other settings worth a try on the same file."""
+    found: dict[str, dict[str, Scalar]] = {}
+    if settings.get("threads") != 1:
+        found["1thread"] = {**settings, "threads": 1}
+        found["throughput"] = {**{k: v for k, v in settings.items() if k != "streams"}, "hint": "THROUGHPUT"}
+    if settings.get("precision") == "f32" and has_bf16(target):
+        found["bf16"] = {**settings, "precision": "bf16"}
+    found["cached"] = {**settings, "cache": True}
+    return found
+
+
+BACKEND = Backend(
+    name=NAME,
+    work=HERE / "work.py",
+    runner=HERE / "runner.py",
+    runs=("onnx", "openvino-ir"),
+    offer=offer,
+    reads=((".xml", "openvino-ir"),),
+    packages=("openvino", "nncf", "onnx", "numpy"),
+    runtime_packages=("openvino", "numpy"),
+    takes_all_cores=True,
+    requirements=HERE / "requirements.txt",
+    adopt=adopt,
+    variants=variants,
+)

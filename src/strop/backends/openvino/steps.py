@@ -1,0 +1,147 @@
+"""OpenVINO's and NNCF's build steps; child side. Each returns the name of the file to go on with."""
+
+import os
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import openvino as ov
+from numpy.typing import NDArray
+from runner import name_of
+
+IR = "model.xml"
+LOW = {"i8", "u8", "i4", "u4"}
+FEWEST = 2
+Feed = dict[str, NDArray[Any]]
+
+
+def nncf() -> Any:
+    """NNCF, quiet. It is imported only where something is quantised."""
+    import logging
+
+    import nncf
+
+    nncf.set_log_level(logging.WARNING)
+    return nncf
+
+
+def read(artifact: str) -> Any:
+    return ov.Core().read_model(artifact)
+
+
+def save(model: Any, out_dir: str, compress: bool = False) -> str:
+    ov.save_model(model, os.path.join(out_dir, IR), compress_to_fp16=compress)
+    return IR
+
+
+def feeds(data: dict[str, Any], samples: int, batch: int) -> list[Feed]:
+    """Calibration examples as batches of `batch`, by input name."""
+    shards = {n: np.load(p, mmap_mode="r", allow_pickle=False) for n, p in data["inputs"].items()}
+    count = min(samples, data["count"]) // batch * batch
+    return [{n: np.ascontiguousarray(s[row : row + batch]) for n, s in shards.items()} for row in range(0, count, batch)]
+
+
+def convert(artifact: str, out_dir: str, data: dict[str, Any] | None, compress: bool) -> str:
+    """ONNX or IR → IR; with `compress` the weights are stored in f16."""
+    return save(read(artifact), out_dir, compress)
+
+
+def quantize(
+    artifact: str, out_dir: str, data: dict[str, Any], preset: str, transformer: bool, samples: int, batch: int,
+    fast_bias: bool = True, smooth: float | None = None,
+) -> str:  # fmt: skip
+    """INT8 after training.
+
+    preset: "performance" (symmetric activations) or "mixed". smooth: SmoothQuant's alpha for matrix products; None: NNCF's.
+    """
+    found = feeds(data, samples, batch)
+    quantized = nncf().quantize(read(artifact), nncf().Dataset(found), **_options(preset, transformer, len(found), fast_bias, smooth))
+    require(quantized, {"FakeQuantize"}, artifact)
+    return save(quantized, out_dir)
+
+
+def _options(preset: str, transformer: bool, count: int, fast_bias: bool, smooth: float | None) -> dict[str, Any]:
+    tool = nncf()
+    options: dict[str, Any] = {
+        "preset": tool.QuantizationPreset(preset),
+        "subset_size": count,
+        "fast_bias_correction": fast_bias,
+    }
+    if transformer:
+        options["model_type"] = tool.ModelType.TRANSFORMER
+    if smooth is not None:
+        alphas = tool.AdvancedSmoothQuantParameters(matmul=smooth)
+        options["advanced_parameters"] = tool.AdvancedQuantizationParameters(smooth_quant_alphas=alphas)
+    return options
+
+
+def quantize_accurately(
+    artifact: str, out_dir: str, data: dict[str, Any], preset: str, transformer: bool, samples: int, batch: int, max_drop: float
+) -> str:
+    """INT8, operators put back to floating point until the answers agree with the original's as often as `1 - max_drop`.
+
+    Half of the calibration data calibrates, the other half validates; evaluation data are never seen.
+    """
+    tool, found = nncf(), feeds(data, samples, batch)
+    half = len(found) // 2
+    if half < FEWEST:
+        raise ValueError(f"{len(found)} calibration batches are too few to calibrate and to validate")
+    original = ov.Core().compile_model(read(artifact), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    expected = [np.array(original(feed)[original.output(0)]) for feed in found[half:]]
+
+    def validate(compiled: Any, items: Iterable[tuple[Feed, NDArray[Any]]]) -> tuple[float, list[float]]:
+        scores = [agreement(compiled(feed)[compiled.output(0)], wanted) for feed, wanted in items]
+        return float(np.mean(scores)), scores
+
+    options = _options(preset, transformer, half, True, None)
+    quantized = tool.quantize_with_accuracy_control(
+        read(artifact), tool.Dataset(found[:half]),
+        tool.Dataset(list(zip(found[half:], expected, strict=True)), lambda pair: pair[0]),
+        validate, max_drop=max_drop, **options,
+    )  # fmt: skip
+    require(quantized, {"FakeQuantize"}, artifact)
+    return save(quantized, out_dir)
+
+
+def agreement(answer: NDArray[Any], wanted: NDArray[Any]) -> float:
+    """Share of rows with the same largest value where rows are scores of classes; else 1 less the relative error."""
+    if wanted.ndim == 2 and wanted.shape[1] > 1:
+        return float(np.mean(np.argmax(answer, axis=1) == np.argmax(wanted, axis=1)))
+    scale = float(np.linalg.norm(wanted)) or 1.0
+    return 1.0 - min(1.0, float(np.linalg.norm(np.asarray(answer, float) - wanted)) / scale)
+
+
+def compress(artifact: str, out_dir: str, data: dict[str, Any] | None, bits: int, group: int) -> str:
+    """Weights only: INT8, or symmetric INT4 in groups of `group`; arithmetic stays in floating point."""
+    tool = nncf()
+    modes = tool.CompressWeightsMode
+    options: dict[str, Any] = {"mode": modes.INT8_ASYM} if bits == 8 else {"mode": modes.INT4_SYM, "group_size": group, "ratio": 1.0}
+    model = tool.compress_weights(read(artifact), **options)
+    if not any(n.get_type_name() == "Constant" and n.get_output_element_type(0).get_type_name() in LOW for n in model.get_ops()):
+        raise RuntimeError("no weight was compressed: the model came out unchanged")
+    return save(model, out_dir)
+
+
+def quantize_onnx(
+    artifact: str, out_dir: str, data: dict[str, Any], preset: str, transformer: bool, samples: int, batch: int
+) -> str:
+    """NNCF's INT8 as an ONNX model with QuantizeLinear nodes, which other runtimes run."""
+    import onnx
+
+    found, name = feeds(data, samples, batch), "model.onnx"
+    model = nncf().quantize(onnx.load(artifact), nncf().Dataset(found), **_options(preset, transformer, len(found), True, None))
+    if not any(n.op_type == "QuantizeLinear" for n in model.graph.node):
+        raise RuntimeError("nothing was quantised: the model came out unchanged")
+    onnx.save(model, os.path.join(out_dir, name))
+    return name
+
+
+def require(model: Any, kinds: set[str], artifact: str) -> None:
+    """Refuses to pass an unchanged model off as quantised, or one whose ports lost their names."""
+    if not kinds & {n.get_type_name() for n in model.get_ops()}:
+        raise RuntimeError("nothing was quantised: the model came out unchanged")
+    before = read(artifact)
+    for old, new in ((before.inputs, model.inputs), (before.outputs, model.outputs)):
+        names = [[name_of(p, "port", i) for i, p in enumerate(ports)] for ports in (old, new)]
+        if names[0] != names[1]:
+            raise RuntimeError(f"names changed from {names[0]} to {names[1]}")

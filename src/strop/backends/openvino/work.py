@@ -1,0 +1,46 @@
+"""OpenVINO's child side: probe, inspect, build, open. Run by path; imports nothing of Strop."""
+
+import os
+import sys
+from typing import Any
+
+os.environ.update(CI="true", NNCF_CI="1")  # no telemetry
+
+import runner
+from runner import open
+
+_ = open  # `work.open` is the runner's: what is measured is what is shipped
+
+
+def warm_import() -> Any:
+    """The runtime and its CPU plugin are loaded by now: the empty process that memory is counted from."""
+    return runner.ov.Core().get_property("CPU", "FULL_DEVICE_NAME")
+
+
+def probe() -> dict[str, Any]:
+    """What works here, and why not."""
+    from importlib.metadata import version
+
+    core = runner.ov.Core()
+    works = "CPU" in core.available_devices
+    return {
+        "works": works,
+        "why_not": "" if works else f"no CPU device; there are {core.available_devices}",
+        "versions": {p: version(p) for p in ("openvino", "nncf", "onnx")},
+        "devices": list(core.available_devices),
+        "python": sys.version.split()[0],
+    }
+
+
+def inspect(path: str) -> Any:
+    """What this IR is; refuses damaged and incomplete ones."""
+    import ir
+
+    return ir.describe(path)
+
+
+def build(step: dict[str, Any], artifact: str, out_dir: str, data: dict[str, Any] | None = None) -> Any:
+    """One step: reads `artifact`, writes into `out_dir`, returns the name of the file to go on with."""
+    import steps
+
+    return getattr(steps, step["name"])(artifact, out_dir, data, **step["params"])
