@@ -49,6 +49,7 @@ def open(path, settings):
 
 def write_slow_work(folder: Path) -> Path:
     """The work module that is slower on purpose, beside a copy of the honest runner."""
+    assert BACKEND.runner is not None
     shutil.copy(BACKEND.runner, folder / "runner.py")
     (folder / "work.py").write_text(SLOW_WORK, encoding="utf-8")
     return folder / "work.py"

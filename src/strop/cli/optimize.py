@@ -61,8 +61,8 @@ def command(
     Exit: 0 chosen (every gate passed), 10 provisional (musts passed, a goal missed), 11 none; errors have codes of their own.
     """
     names = ("config", "data", "calibration", "labels", "map", "metric", "k", "output", "batches", "size", "threads",
-             "memory_limit_mb", "time_limit_s", "must", "goal", "strict", "prefer", "backends", "recipes", "olive_config", "budget", "out",
-             "store", "seed", "fresh")  # fmt: skip
+             "memory_limit_mb", "time_limit_s", "must", "goal", "strict", "prefer", "backends", "recipes", "olive_config",
+             "budget", "out", "store", "seed", "fresh")  # fmt: skip
     flags = o.given(locals(), names)
     if dry_run:
         show_plan(strop.list_recipes(model, **flags), json)

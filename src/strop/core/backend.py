@@ -18,7 +18,6 @@ def never_spins(_settings: dict[str, Scalar]) -> bool:
 
 def adopts_nothing(_recipe: Recipe, _model: Model, _target: Target) -> None:
     """For a runtime that runs what its own recipes make."""
-    return None
 
 
 def no_variants(_settings: dict[str, Scalar], _target: Target) -> Mapping[str, dict[str, Scalar]]:

@@ -6,7 +6,8 @@ SCHEMA = 1
 """Version of everything Strop writes to disk. A newer one is refused, an older one migrated."""
 
 Scalar = str | int | float | bool | None
-Params = dict[str, Scalar | list[str] | dict[str, Scalar | list[str]]]
+Options = dict[str, Scalar | list[str]]
+Params = dict[str, Scalar | list[str] | Options]
 
 
 class Noun(BaseModel):

@@ -117,7 +117,8 @@ def enter(run: Run, first: Model, task: Task, name: str, path: str) -> Contestan
         require_same_inputs(first, {i.name for i in manifest.inputs}, path)
         backend = run.backend(manifest.recipe.runtime)
         of = Subject(
-            work=BUNDLE_WORK._replace(python=work_of(backend).python), artifact=str((Path(path) / "infer.py").absolute()), settings={},
+            work=BUNDLE_WORK._replace(python=work_of(backend).python),
+            artifact=str((Path(path) / "infer.py").absolute()), settings={},
             threads=threads_of(run, backend, manifest.settings), spins=backend.spins(manifest.settings), **shared,
         )  # fmt: skip
         return Contestant(of, path, sum(p.stat().st_size for p in Path(path).rglob("*") if p.is_file()))

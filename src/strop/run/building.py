@@ -85,9 +85,7 @@ class Built(NamedTuple):
     claims: dict[str, float]
 
 
-def build_step(
-    run: Run, recipe: Recipe, step: Step, artifact: Artifact, task: Task, versions: dict[str, str]
-) -> Built:
+def build_step(run: Run, recipe: Recipe, step: Step, artifact: Artifact, task: Task, versions: dict[str, str]) -> Built:
     """One step's artifact, from the cache where it is there.
 
     Raises:

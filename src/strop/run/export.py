@@ -23,7 +23,9 @@ def exported(reader: Backend, kind: str, store: Store, path: Path, log: Path, li
     """
     why = why_missing(reader)
     if why:
-        raise ModelError(f"{path}: reading it needs backend {reader.name!r}, which is {why}", "or export the model to ONNX yourself")
+        raise ModelError(
+            f"{path}: reading it needs backend {reader.name!r}, which is {why}", "or export the model to ONNX yourself"
+        )
     about = _ask(reader, path, log, limits, "examine")
     versions = versions_of(reader, reader.packages)
     digest = files.digest_files(path, about["files"])

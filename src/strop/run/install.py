@@ -19,7 +19,10 @@ from strop.store import files
 from strop.worker.call import Work
 from strop.worker.interpreter import Interpreter, find, own_folder, records
 
-ABOUT = "import json, sys, sysconfig; print(json.dumps([sys.version.split()[0], sorted({*map(sysconfig.get_path, ('purelib', 'platlib'))})]))"
+ABOUT = """
+import json, sys, sysconfig
+print(json.dumps([sys.version.split()[0], sorted({sysconfig.get_path("purelib"), sysconfig.get_path("platlib")})]))
+"""
 TELLING = ("Collecting ", "Downloading ", "Installing collected", "Building wheel", "Successfully installed")
 Progress = Callable[[str], None]
 

@@ -21,7 +21,6 @@ import psutil
 from strop.core.errors import OutputError, WorkerCrash, WorkerError, WorkerFailure, WorkerMemory, WorkerMissing, WorkerTimeout
 
 
-
 class Work(NamedTuple):
     """A child side: the module that is loaded, and the Python that runs it."""
 

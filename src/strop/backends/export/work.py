@@ -64,7 +64,10 @@ def examine(path: str) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise ModelError(f"{path}/config.json: not readable JSON: {error}", "give the folder of a saved model") from error
     if config.get("auto_map"):
-        raise ModelError(f"{path}: the model brings code of its own (auto_map)", "code from a model's folder is not run; export it to ONNX yourself")
+        raise ModelError(
+            f"{path}: the model brings code of its own (auto_map)",
+            "code from a model's folder is not run; export it to ONNX yourself",
+        )
     links = [p.name for p in folder.iterdir() if p.is_symlink() and not p.resolve().is_relative_to(folder.resolve())]
     if links:
         raise ModelError(f"{path}: {links[0]} is a link out of the folder", "copy the files themselves")
@@ -154,7 +157,7 @@ def example(inputs: list[Any], config: Any, batch: int, length: int, seed: int) 
     import numpy as np
 
     random = np.random.default_rng(seed)
-    feed = {}
+    feed: dict[str, Any] = {}
     for spec in inputs:
         if spec.name == "pixel_values":
             size = config.image_size if isinstance(config.image_size, (list, tuple)) else (config.image_size,) * 2

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from strop.core.backend import Backend
 from strop.core.model import Model
-from strop.core.noun import Params
+from strop.core.noun import Options, Params
 from strop.core.recipe import Offer, Recipe, Step
 from strop.core.target import Target
 from strop.core.task import Task
@@ -21,7 +21,9 @@ def offer(model: Model, target: Target, task: Task) -> Sequence[Offer]:
     return [*_own_choice(model, task), *_quantizers(model, task)]
 
 
-def _candidate(name: str, reason: str, safety: int, step: str, params: Params, calibrated: bool, precision: str = "int8") -> Offer:
+def _candidate(
+    name: str, reason: str, safety: int, step: str, params: Params, calibrated: bool, precision: str = "int8"
+) -> Offer:
     last = Step(
         stage="quantize", builder=NAME, name=step, consumes="onnx", produces="onnx", params=params, calibration=calibrated
     )
@@ -35,7 +37,9 @@ def _candidate(name: str, reason: str, safety: int, step: str, params: Params, c
 def _own_choice(model: Model, task: Task) -> Iterator[Offer]:
     """What Olive picks by itself, and what the user tells it to do."""
     if model.precision == "fp32":
-        yield _candidate("olive-auto-opt", "what `olive auto-opt --precision int8` makes of it", 5, "auto_opt", {"precision": "int8"}, False)
+        yield _candidate(
+            "olive-auto-opt", "what `olive auto-opt --precision int8` makes of it", 5, "auto_opt", {"precision": "int8"}, False
+        )
     else:
         yield Offer(name="olive-auto-opt", reason=f"not offered: the model is {model.precision} already")
     config = task.options.get(CONFIG)
@@ -55,7 +59,7 @@ def _quantizers(model: Model, task: Task) -> Iterator[Offer]:
     elif task.calibration is None:
         yield Offer(name="olive-static", reason="not offered: static quantisation needs real calibration data")
     else:
-        options: Params = {"activation_type": "uint8", "precision": "int8", "per_channel": True, "quant_format": "QDQ"}
+        options: Options = {"activation_type": "uint8", "precision": "int8", "per_channel": True, "quant_format": "QDQ"}
         params: Params = {"type": "OnnxStaticQuantization", "options": options, "samples": SAMPLES}
         reason = "Olive's OnnxStaticQuantization, unsigned activations, per channel"
         yield _candidate("olive-static", reason, 5, "run_pass", params, True)

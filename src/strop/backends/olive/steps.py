@@ -62,7 +62,12 @@ def _run(config: dict[str, Any], artifact: str, out_dir: str, data: dict[str, An
             "dataloader_config": {"type": "default_dataloader", "batch_size": 1},
         }]  # fmt: skip
         if "evaluator" not in config:
-            metric = {"name": LATENCY, "type": "latency", "data_config": CALIBRATION, "sub_types": [{"name": "avg", "priority": 1}]}
+            metric = {
+                "name": LATENCY,
+                "type": "latency",
+                "data_config": CALIBRATION,
+                "sub_types": [{"name": "avg", "priority": 1}],
+            }
             whole["evaluators"] = {**config.get("evaluators", {}), "strop": {"type": "OnnxEvaluator", "metrics": [metric]}}
             whole["evaluator"] = "strop"
     whole |= {

@@ -8,7 +8,10 @@ from typing import Any
 
 import openvino as ov
 
-READ_BACK = ("INFERENCE_PRECISION_HINT", "NUM_STREAMS", "INFERENCE_NUM_THREADS", "PERFORMANCE_HINT", "EXECUTION_DEVICES")
+READ_BACK = {
+    "precision": "INFERENCE_PRECISION_HINT", "streams": "NUM_STREAMS", "threads": "INFERENCE_NUM_THREADS",
+    "hint": "PERFORMANCE_HINT", "device": "EXECUTION_DEVICES",
+}  # fmt: skip
 
 
 def name_of(port: Any, kind: str, index: int) -> str:
@@ -48,7 +51,7 @@ class Session:
         self._request = self.compiled.create_infer_request()
         self.inputs = [name_of(p, "input", i) for i, p in enumerate(self.compiled.inputs)]
         self.outputs = [name_of(p, "output", i) for i, p in enumerate(self.compiled.outputs)]
-        self.properties = {key.lower(): self._read(key) for key in READ_BACK}
+        self.properties = {name: self._read(key) for name, key in READ_BACK.items()}
         self.properties["openvino"] = str(ov.__version__)
 
     def _read(self, key: str) -> Any:

@@ -101,7 +101,9 @@ def _calibrated(model: Model, target: Target, task: Task, transformer: bool) -> 
         "preset": "performance", "transformer": transformer, "samples": SAMPLES, "batch": model.fixed_batch or 1,
     }  # fmt: skip
 
-    def quantized(name: str, reason: str, safety: int, step: str = "quantize", runtime: str = NAME, **params: str | float | bool) -> Offer:
+    def quantized(
+        name: str, reason: str, safety: int, step: str = "quantize", runtime: str = NAME, **params: str | float | bool
+    ) -> Offer:
         produces = "onnx" if step == "quantize_onnx" else "openvino-ir"
         last = Step(
             stage="quantize", builder=NAME, name=step, consumes=kind, produces=produces, params={**shared, **params},
@@ -116,12 +118,16 @@ def _calibrated(model: Model, target: Target, task: Task, transformer: bool) -> 
 
     kindly = " for a transformer, with SmoothQuant" if transformer else ""
     yield quantized("nncf-int8", f"NNCF after training, symmetric activations{kindly}: usually the fastest on this CPU", 4)
-    yield quantized("nncf-int8-mixed", f"as nncf-int8{kindly}, asymmetric activations: closer where they are one-sided", 4, preset="mixed")
+    yield quantized(
+        "nncf-int8-mixed", f"as nncf-int8{kindly}, asymmetric activations: closer where they are one-sided", 4, preset="mixed"
+    )
     if transformer:
         yield quantized("nncf-int8-smooth", "a weaker SmoothQuant than NNCF's own", 5, smooth=0.5)
     else:
         yield Offer(name="nncf-int8-smooth", reason="not offered: SmoothQuant is for transformers")
-    yield quantized("nncf-int8-bias", "every layer's bias corrected by running the model: slower to build, closer", 4, fast_bias=False)
+    yield quantized(
+        "nncf-int8-bias", "every layer's bias corrected by running the model: slower to build, closer", 4, fast_bias=False
+    )
     reason = "operators put back to floating point until the answers agree with the original's on calibration data"
     yield quantized("nncf-int8-accurate", reason, 3, step="quantize_accurately", max_drop=0.01)
     if kind == "onnx":

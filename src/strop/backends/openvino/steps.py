@@ -55,7 +55,9 @@ def quantize(
     preset: "performance" (symmetric activations) or "mixed". smooth: SmoothQuant's alpha for matrix products; None: NNCF's.
     """
     found = feeds(data, samples, batch)
-    quantized = nncf().quantize(read(artifact), nncf().Dataset(found), **_options(preset, transformer, len(found), fast_bias, smooth))
+    quantized = nncf().quantize(
+        read(artifact), nncf().Dataset(found), **_options(preset, transformer, len(found), fast_bias, smooth)
+    )
     require(quantized, {"FakeQuantize"}, artifact)
     return save(quantized, out_dir)
 
@@ -115,7 +117,9 @@ def compress(artifact: str, out_dir: str, data: dict[str, Any] | None, bits: int
     """Weights only: INT8, or symmetric INT4 in groups of `group`; arithmetic stays in floating point."""
     tool = nncf()
     modes = tool.CompressWeightsMode
-    options: dict[str, Any] = {"mode": modes.INT8_ASYM} if bits == 8 else {"mode": modes.INT4_SYM, "group_size": group, "ratio": 1.0}
+    options: dict[str, Any] = (
+        {"mode": modes.INT8_ASYM} if bits == 8 else {"mode": modes.INT4_SYM, "group_size": group, "ratio": 1.0}
+    )
     model = tool.compress_weights(read(artifact), **options)
     if not any(n.get_type_name() == "Constant" and n.get_output_element_type(0).get_type_name() in LOW for n in model.get_ops()):
         raise RuntimeError("no weight was compressed: the model came out unchanged")
