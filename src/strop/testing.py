@@ -198,14 +198,27 @@ print(json.dumps([m for m in {[p.replace("-", "_") for p in backend.packages if 
         self, backend: Backend, model: Model, task: Task, offers: list[Offer], tmp_path: Path
     ) -> None:
         """Each offered recipe builds, or fails with an exception; what it builds is the same the second time."""
+        turns: tuple[dict[str, str], dict[str, str]] = ({}, {})
         for number, recipe in enumerate(o.recipe for o in offers if o.recipe is not None and o.recipe.steps):
-            made = [self.build(backend, recipe, model, task, tmp_path / f"{number}-{turn}") for turn in range(2)]
+            made = [
+                self.build(backend, recipe, model, task, tmp_path / f"{number}-{turn}", built) for turn, built in enumerate(turns)
+            ]
             assert made[0] == made[1], f"{recipe.name} is not reproducible"
 
-    def build(self, backend: Backend, recipe: Recipe, model: Model, task: Task, place: Path) -> bytes | str:
-        """The bytes of the file that all steps lead to, or the kind of exception that ended them."""
+    def build(
+        self, backend: Backend, recipe: Recipe, model: Model, task: Task, place: Path, built: dict[str, str]
+    ) -> bytes | str:  # fmt: skip
+        """The bytes of the file that all steps lead to, or the kind of exception that ended them.
+
+        Args:
+            built: steps so far → the file they led to, shared by recipes that begin alike.
+        """
         current = model.artifact.path
         for number, step in enumerate(recipe.steps):
+            prefix = json.dumps([s.model_dump(mode="json") for s in recipe.steps[: number + 1]])
+            if prefix in built:
+                current = built[prefix]
+                continue
             out = place / str(number)
             out.mkdir(parents=True)
             data = paths(task.calibration) if step.calibration and task.calibration else None
@@ -217,5 +230,5 @@ print(json.dumps([m for m in {[p.replace("-", "_") for p in backend.packages if 
                 return error.kind
             except WorkerError as error:
                 return type(error).__name__
-            current = str(out / name)
+            current = built[prefix] = str(out / name)
         return Path(current).read_bytes() if Path(current).exists() else "nothing"

@@ -27,12 +27,14 @@ MODES = {
     "build-empty": ("failed", "wrote no"),
 }
 
+LIMITS = ("--time-limit", 3, "--memory-limit", 1200)
+
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict]:
     folder = tmp_path_factory.mktemp("modes")
     model = null_model(folder, ["fast", *MODES, "chatty"])
-    done = run_strop(folder, "optimize", model, *DATA, "--time-limit", 4, "--memory-limit", 1200)
+    done = run_strop(folder, "optimize", model, *DATA, *LIMITS)
     assert done.code == 10, done.err
     return folder, report(folder)
 
@@ -82,7 +84,7 @@ def test_everything_is_json(finished: tuple[Path, dict]) -> None:
 def test_a_finished_run_is_not_run_again(finished: tuple[Path, dict]) -> None:
     folder, document = finished
     before = next(folder.glob(".strop/runs/*/events.jsonl")).read_text().count("candidate-done")
-    done = run_strop(folder, "optimize", folder / "model.null", *DATA, "--time-limit", 4, "--memory-limit", 1200)
+    done = run_strop(folder, "optimize", folder / "model.null", *DATA, *LIMITS)
     assert done.code == 10
     assert report(folder) == document
     assert next(folder.glob(".strop/runs/*/events.jsonl")).read_text().count("candidate-done") == before

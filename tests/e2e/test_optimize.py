@@ -20,7 +20,7 @@ RECIPES = ("--recipe", "int8-static", "--recipe", "int8-dynamic")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict]:
     """A small run on the demo's model, one thread."""
     folder = tmp_path_factory.mktemp("demo")
-    arguments = ("optimize", DEMO / "kws.onnx", "--config", DEMO / "strop.toml", "--threads", 1, "--budget", "45s", *RECIPES)
+    arguments = ("optimize", DEMO / "kws.onnx", "--config", DEMO / "strop.toml", "--threads", 1, "--budget", "32s", *RECIPES)
     done = run_strop(folder, *arguments)
     assert done.code in (0, 10), done.err
     return folder, report(folder)
@@ -128,7 +128,7 @@ def test_runs(demo: tuple[Path, dict]) -> None:
 def test_no_data_is_unmeasured_and_provisional(tmp_path: Path) -> None:
     """Inputs are generated, nothing needs calibration, the outcome is provisional at most."""
     shutil.copy(DEMO / "kws.onnx", tmp_path)
-    done = run_strop(tmp_path, "optimize", "kws.onnx", "--threads", 1, "--budget", "30s", "--recipe", "int8-dynamic", "--json")
+    done = run_strop(tmp_path, "optimize", "kws.onnx", "--threads", 1, "--budget", "24s", "--recipe", "int8-dynamic", "--json")
     assert done.code == 10, done.err
     document = json.loads(done.out)
     assert document["outcome"] == "provisional"
