@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from strop.core.errors import OutputError, WorkerCrash, WorkerFailure, WorkerMemory, WorkerTimeout
+from strop.core.errors import OutputError, WorkerCrash, WorkerFailure, WorkerMemory, WorkerMissing, WorkerTimeout
 from strop.worker.call import Child, Limits, Work
 
 WORK = """
@@ -167,6 +167,24 @@ def test_a_paused_child_is_ended_too(work, log):
     assert gone(child.pid)
 
 
+def test_an_interpreter_that_is_not_there_is_missing(work, log, tmp_path):
+    with pytest.raises(WorkerMissing, match="cannot be started"):
+        Child(work._replace(python=str(tmp_path / "none")), log, LIMITS)
+    assert not list(tmp_path.glob("strop-*"))
+
+
+def test_an_interpreter_that_goes_away_is_the_cause_of_what_follows(work, log, tmp_path):
+    link = tmp_path / "python"
+    link.symlink_to(sys.executable)
+    with Child(work._replace(python=str(link)), log, LIMITS) as child:
+        assert child.call("echo", value=1) == 1
+        link.unlink()
+        with pytest.raises(WorkerMissing, match="went away"):
+            child.call("fail")
+        with pytest.raises(WorkerMissing, match="went away"):
+            child.call("leave", code=1)
+
+
 def test_leaving_ends_the_whole_group(work, log):
     with Child(work, log, LIMITS) as child:
         grandchild = child.call("spawn")
@@ -185,7 +203,7 @@ PARENT = """
 import sys
 from pathlib import Path
 from strop.worker.call import Child, Limits, Work
-child = Child(Path(sys.argv[1]), Path(sys.argv[2]), Limits(60.0))
+child = Child(Work(Path(sys.argv[1])), Path(sys.argv[2]), Limits(60.0))
 child.call("echo", value=1)
 print(child.pid, flush=True)
 child.call("hang")
@@ -193,7 +211,7 @@ child.call("hang")
 
 
 def test_a_child_dies_with_its_parent(work, log):
-    command = [sys.executable, "-c", PARENT, str(work), str(log)]
+    command = [sys.executable, "-c", PARENT, str(work.path), str(log)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
         child = int(parent.stdout.readline())
         assert psutil.pid_exists(child)

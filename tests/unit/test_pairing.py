@@ -9,7 +9,7 @@ import pytest
 from strop.core.errors import WorkerError
 from strop.plan.discover import backends
 from strop.run.pairing import Subject, cores_for, fit_together, plan_quads, run_pair
-from strop.worker.call import Limits
+from strop.worker.call import Limits, Work
 
 LIMITS = Limits(20.0)
 
@@ -26,7 +26,7 @@ def subject(folder: Path, name: str, mode: str = "honest", memory_bytes: int = 0
     (place / "model.null").write_text(json.dumps(model))
     np.save(place / "x.npy", np.ones((8, 4), np.float32))
     return Subject(
-        name=name, work=backends()["null"].work, artifact=str(place / "model.null"), settings={},
+        name=name, work=Work(backends()["null"].work), artifact=str(place / "model.null"), settings={},
         inputs={"x": str(place / "x.npy")},
         examples=8, batch=1, threads=1, spins=False, log=place / "log.txt", memory_bytes=memory_bytes,
     )  # fmt: skip

@@ -39,9 +39,10 @@ def test_only_backends_that_run_the_kind_are_asked():
     assert names(backend("null", *OWN), other) == ["plain", "idle", "fast", "small"]
 
 
-def test_the_models_reader_is_asked_even_where_another_is_named():
+def test_the_models_reader_gives_the_baseline_even_where_another_is_named():
     other = backend("other", recipe("theirs", runtime="other"))
-    assert names(backend("null", *OWN), other, only=["other"]) == ["plain", "idle", "fast", "small", "theirs"]
+    assert names(backend("null", *OWN), other, only=["other"]) == ["plain", "idle", "theirs"]
+    assert names(backend("null", *OWN), other, only=["other"], names=["fast"]) == ["plain", "idle", "fast"]
     assert "theirs" not in names(backend("null", *OWN), other, only=["null"])
 
 

@@ -23,11 +23,11 @@ def list_(context: typer.Context, json: o.Json = False) -> None:
         print_json([probe.model_dump(mode="json") for probe in probes])
         return
     rows = [
-        [p.name, "works" if p.works else f"does not work: {p.why_not}", ", ".join(f"{k} {v}" for k, v in p.versions.items()),
-         ", ".join(p.reads), ", ".join(p.devices), f"{p.bytes / 1e6:.0f} MB" if p.bytes else ""]
+        [p.name, "works" if p.works else "does not work", ", ".join(f"{k} {v}" for k, v in p.versions.items()) or p.why_not,
+         ", ".join(p.reads), f"{p.bytes / 1e6:.0f} MB" if p.bytes else ""]
         for p in probes
     ]  # fmt: skip
-    stdout.print(table(["backend", "", "versions", "reads", "devices", "own environment"], rows))
+    stdout.print(table(["backend", "", "versions, or why not", "reads", "own environment"], rows, whole=(0, 1, 3)))
 
 
 @app.command()
@@ -36,7 +36,9 @@ def install(
 ) -> None:
     """Make a backend's own environment from the packages it was tried with, or take an interpreter that is there."""
     for name in names:
-        made = strop.install_backend(name, python=python, progress=lambda line: stderr.print(line, highlight=False, markup=False))
+        made = strop.install_backend(
+            name, python=python, progress=lambda line: stderr.print(line, highlight=False, markup=False, soft_wrap=True)
+        )
         say(f"{name}: ready ({', '.join(f'{k} {v}' for k, v in made.versions.items())})")
 
 

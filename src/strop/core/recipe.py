@@ -23,7 +23,8 @@ class Step(Noun):
 class Recipe(Noun):
     """How a candidate is made and run.
 
-    `safety` orders recipes from safe (0) to bold; it settles ties. `follows_baseline` means that thread
+    `safety` orders recipes from safe (0) to bold; it settles ties. `turn` is when it is tried, low numbers first: what usually
+    wins comes early, so that a short budget meets it. `follows_baseline` means that thread
     settings are those found best for the baseline. `role` marks the recipes a baseline may come from.
     """
 
@@ -33,6 +34,7 @@ class Recipe(Noun):
     settings: dict[str, Scalar] = {}
     precision: str = "fp32"
     safety: int = 0
+    turn: int = 5
     follows_baseline: bool = False
     role: Literal["reference", "baseline-variant", "as-is", "candidate"] = "candidate"
 

@@ -23,7 +23,8 @@ def offers(
 
     Args:
         missing: backends that cannot be started here, and why.
-        only: backends to ask; empty asks all. The model's own reader is always asked, since the baseline comes from it.
+        only: backends whose candidates are kept; empty keeps all. The model's own reader is always asked, since the baseline
+            comes from it.
         names: candidate recipes to keep; empty keeps all. Those that a baseline may come from always stay.
 
     Raises:
@@ -42,9 +43,12 @@ def offers(
         if model.artifact.kind in b.consumes and (not only or b.name in only or b.name == model.reader)
     ]
     found: list[Offer] = []
+    unasked: set[str] = set()
     for backend in asked:
         why = missing.get(backend.name)
-        found += [Offer(name=backend.name, reason=why)] if why else backend.offer(model, target, task)
+        offered = [Offer(name=backend.name, reason=why)] if why else backend.offer(model, target, task)
+        unasked |= {o.name for o in offered} if only and backend.name not in only else set()
+        found += offered
     found += adopted([b for b in asked if not missing.get(b.name)], found, model, target)
     recipes = [o.recipe for o in found if o.recipe is not None]
     known = [r.name for r in recipes]
@@ -56,7 +60,7 @@ def offers(
             raise ConfigError(f"unknown recipe {name!r}", f"offered: {', '.join(known)}")
     if sum(r.role == "reference" and r.runtime == model.reader for r in recipes) != 1:
         raise BackendError(f"backend {model.reader!r} offers no reference recipe for the baseline")
-    return [_keep(o, names) for o in found]
+    return [_keep(o, o.name in names if names else o.name not in unasked) for o in found]
 
 
 def adopted(backends: Sequence[Backend], found: Sequence[Offer], model: Model, target: Target) -> list[Offer]:
@@ -65,9 +69,8 @@ def adopted(backends: Sequence[Backend], found: Sequence[Offer], model: Model, t
     return [offer for b, r in theirs if (offer := b.adopt(r, model, target)) is not None]
 
 
-def _keep(offer: Offer, names: Sequence[str]) -> Offer:
-    recipe = offer.recipe
-    if not names or recipe is None or recipe.role != "candidate" or recipe.name in names:
+def _keep(offer: Offer, wanted: bool) -> Offer:
+    if wanted or offer.recipe is None or offer.recipe.role != "candidate":
         return offer
     return Offer(name=offer.name, reason="not asked for")
 

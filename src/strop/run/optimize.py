@@ -99,7 +99,7 @@ def list_recipes(model: str, *, config: str | None = None, **flags: Any) -> list
 
 def search(run: Run, model: Model, task: Task, found: Sequence[Offer], baseline: Trial, trials: list[Trial]) -> list[Trial]:
     """Every candidate as far as it deserves, then the best one under the other thread settings."""
-    given = {r.name: r for r in by_role(found, "candidate")}
+    given = {r.name: r for r in sorted(by_role(found, "candidate"), key=lambda r: r.turn)}
     recipes = [follow(r, baseline.candidate.recipe) for r in given.values()]
     tried = {t.name for t in trials}
     for recipe in [r for r in [*by_role(found, "as-is"), *recipes] if r.name not in tried]:

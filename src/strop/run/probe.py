@@ -9,7 +9,7 @@ from strop.core.errors import WorkerError
 from strop.core.noun import Noun
 from strop.plan.discover import backends
 from strop.worker.call import Child, Limits, Work
-from strop.worker.interpreter import find, work_of
+from strop.worker.interpreter import find, why_missing, work_of
 
 PROBE_S = 120.0
 
@@ -48,6 +48,9 @@ def probe(backend: Backend) -> Probe:
         name=backend.name, works=False, reads=tuple(suffix for suffix, _ in backend.reads), runs=backend.runs,
         builds=backend.builds, python=interpreter.python if interpreter else "", bytes=interpreter.bytes if interpreter else 0,
     )  # fmt: skip
+    missing = why_missing(backend)
+    if missing:
+        return about.model_copy(update={"why_not": missing})
     with tempfile.TemporaryDirectory(prefix="strop-") as scratch:
         try:
             said = ask(work_of(backend), Path(scratch) / "probe.log")

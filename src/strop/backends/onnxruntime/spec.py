@@ -16,7 +16,8 @@ SAMPLES = 200
 """Calibration examples at most: more cost memory and changed nothing where it was tried."""
 HISTOGRAM_SAMPLES = 50
 """Entropy and Percentile keep every activation in memory."""
-BATCHLESS_OPS = ["Conv", "ConvTranspose", "MatMul", "Gemm"]
+TURNS = {"int8-static": 1, "int8-static-matmul": 1, "int8-dynamic": 2, "int8-static-tensor": 3, "int8-static-s8s8": 4}
+"""What usually wins is tried first."""
 
 
 def offer(model: Model, target: Target, task: Task) -> Sequence[Offer]:
@@ -64,7 +65,7 @@ def _recipe(name: str, steps: Sequence[Step], safety: int, precision: str = "int
     first = Step(stage="convert", builder=NAME, name="prepare", consumes="onnx", produces="onnx", params={"fuse": fuse})
     return Recipe(
         name=name, runtime=NAME, steps=(first, *steps), precision=precision, safety=safety,
-        settings={"graph": "all"}, follows_baseline=True,
+        settings={"graph": "all"}, follows_baseline=True, turn=TURNS.get(name, 5),
     )  # fmt: skip
 
 

@@ -15,6 +15,7 @@ NAME, ORT = "openvino", "onnxruntime"
 SAMPLES = 300
 """Calibration examples at most: NNCF's own default."""
 GROUP = 64
+TURNS = {"nncf-int8": 0, "nncf-int8-mixed": 3, "nncf-int8-accurate": 4, "nncf-int8-onnx": 3}
 ADOPTED = ("int8-static", "int8-static-tensor", "int8-static-matmul")
 """ONNX Runtime's candidates whose files OpenVINO runs fast; it dislikes signed activations."""
 
@@ -49,7 +50,7 @@ def _unquantized(model: Model, target: Target) -> Iterator[Offer]:
         return Offer(name=name, reason=reason, recipe=recipe)
 
     full = f"{target.threads} thread(s), one stream"
-    yield plain("openvino-f32", f"OpenVINO, truly in f32, {full}", fair(target), "reference")
+    yield plain("openvino-f32", f"OpenVINO, truly in f32, {full}", fair(target), "reference", turn=3)
     if own:
         yield plain("openvino-as-is", "the given model as OpenVINO runs it by default", {}, "as-is")
         if target.threads > 1:
@@ -57,7 +58,7 @@ def _unquantized(model: Model, target: Target) -> Iterator[Offer]:
             yield plain("openvino-f32-1thread", reason, {**fair(target), "threads": 1}, "baseline-variant")
     if has_bf16(target):
         reason = "this CPU computes in bf16; no calibration data needed"
-        yield plain("openvino-bf16", reason, fair(target, precision="bf16"), precision="bf16", safety=2)
+        yield plain("openvino-bf16", reason, fair(target, precision="bf16"), precision="bf16", safety=2, turn=1)
     else:
         yield Offer(name="openvino-bf16", reason="not offered: this CPU has neither AVX-512 BF16 nor AMX")
     if model.precision == "fp32":
@@ -112,7 +113,7 @@ def _calibrated(model: Model, target: Target, task: Task, transformer: bool) -> 
         settings: dict[str, Scalar] = fair(target) if runtime == NAME else {"graph": "all"}
         recipe = Recipe(
             name=name, runtime=runtime, steps=(*first, last), settings=settings, precision="int8", safety=safety,
-            follows_baseline=runtime != NAME,
+            follows_baseline=runtime != NAME, turn=TURNS.get(name, 5),
         )  # fmt: skip
         return Offer(name=name, reason=reason, recipe=recipe)
 
@@ -158,6 +159,7 @@ def adopt(recipe: Recipe, model: Model, target: Target) -> Offer | None:
     name = f"openvino-{recipe.name}"
     mine = recipe.model_copy(update={
         "name": name, "runtime": NAME, "settings": fair(target), "follows_baseline": False, "safety": recipe.safety + 1,
+        "turn": recipe.turn + 1,
     })  # fmt: skip
     return Offer(name=name, reason=f"the file of {recipe.name}, run by OpenVINO", recipe=mine)
 
