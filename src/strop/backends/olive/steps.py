@@ -83,7 +83,7 @@ def _run(config: dict[str, Any], artifact: str, out_dir: str, data: dict[str, An
 
 
 def _flat(metrics: Any) -> dict[str, float]:
-    return {str(k): float(v) for k, v in (metrics or {}).items() if isinstance(v, int | float)}
+    return {str(name): float(said["value"]) for name, said in (metrics or {}).items()}
 
 
 def _register(data: dict[str, Any], samples: int) -> None:
