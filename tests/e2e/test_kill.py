@@ -83,6 +83,11 @@ def settled(document: dict) -> dict[str, str]:
     return {n: s for n, s in names(document).items() if n.partition("+")[0] in OFFERS and "+" not in n}
 
 
+def out_of_budget(*documents: dict) -> set[str]:
+    """What a busy machine left no time for."""
+    return {n for d in documents for n, s in settled(d).items() if s == "not reached"}
+
+
 def total_lines(folder: Path) -> tuple[int, dict]:
     model = null_model(folder, OFFERS)
     document = finish(folder, "optimize", model, *DATA, *BUDGET)
@@ -97,7 +102,9 @@ def check_kill(folder: Path, line: int, victim: str, expected: dict) -> None:
     before = {p.name: p.stat().st_mtime_ns for p in folder.glob(".strop/build/*")}
     document = finish(folder, "optimize", model, *DATA, *BUDGET)
     assert_whole(folder)
-    assert settled(document) == settled(expected)
+    assert settled(document).keys() == settled(expected).keys()
+    differing = {n for n, status in settled(document).items() if status != settled(expected)[n]}
+    assert differing <= out_of_budget(document, expected)
     after = {p.name: p.stat().st_mtime_ns for p in folder.glob(".strop/build/*")}
     assert {k: after[k] for k in before if not k.startswith(".partial-")} == {
         k: v for k, v in before.items() if not k.startswith(".partial-")
