@@ -61,6 +61,12 @@ def pursue(run: Run, model: Model) -> Outcome:
     """The run itself, from the data to the conclusion; what is already on disk is read instead of made again."""
     with run.spending("data"):
         task = read_task(run, model)
+    if model.origin is not None:
+        worst = max(model.origin.differences.values())
+        run.note(
+            f"The model is an ONNX export of {model.origin.architecture} for {model.origin.task}; its answers differ from the "
+            f"original's by at most {worst:.1e} of their range."
+        )
     found = plan_recipes(run, model, task)
     baseline, trials = tune(run, model, task, found)
     trials = search(run, model, task, found, baseline, trials)
