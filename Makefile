@@ -14,10 +14,11 @@ $(VENV)/.installed: pyproject.toml
 	@$(PY) -m pip install --quiet -e . --group dev
 	@touch $@
 
-install: $(VENV)/.installed ## .venv with everything that runs here
+install: $(VENV)/.installed ## .venv, and the frameworks' own environments: everything that runs here
+	@$(STROP) backends install openvino olive export
 
-demo: install ## optimize a real keyword-spotting model on real data, under three minutes
-	@$(STROP) optimize src/strop/demo/kws.onnx --config src/strop/demo/strop.toml --allow-provisional
+demo: install ## optimize a real keyword-spotting model across frameworks on real data, under three minutes
+	@$(STROP) optimize src/strop/demo/kws.onnx --config src/strop/demo/strop.toml --budget 170s --allow-provisional
 
 test: install ## unit, contract, docs and the shorter end-to-end tests, under five minutes
 	$(PY) -m pytest -m "not slow"

@@ -41,7 +41,7 @@ def three_lines(outcome: Outcome) -> tuple[str, str, str]:
     accuracy = "accuracy unmeasured" if chosen.retained is None else f"{percent(chosen.retained)} of the accuracy kept"
     memory = f"{ratio(chosen.memory_ratio)} of the memory" if chosen.memory_ratio is not None else "memory unmeasured"
     second = "; ".join(part for part in (speed, over, accuracy, memory) if part) + "."
-    return first, second, _mind(chosen)
+    return first, second, _mind(outcome, chosen)
 
 
 def settings(result: Result) -> str:
@@ -50,7 +50,9 @@ def settings(result: Result) -> str:
     return ", ".join(pairs) or "default settings"
 
 
-def _mind(chosen: Result) -> str:
+def _mind(outcome: Outcome, chosen: Result) -> str:
+    if outcome.noise.speedup is None:
+        return "Nothing could be timed: the machine was too busy. The same command with --fresh measures again."
     missed = [r for r in (chosen.verdict.results if chosen.verdict else ()) if r.result != "PASS"]
     if not missed:
         return "Every gate passed."

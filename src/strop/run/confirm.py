@@ -197,21 +197,25 @@ def figures_of_timing(timing: Timing | None) -> dict[str, Interval]:
     return figures
 
 
-def verdict_of(trial: Trial, baseline: Trial, gates: Sequence[Gate], unmeasured: str | None) -> Verdict:
+TOO_BUSY = "the machine was too busy to time anything: --fresh measures again"
+
+
+def verdict_of(trial: Trial, baseline: Trial, gates: Sequence[Gate], unmeasured: str | None, timed: bool = True) -> Verdict:
     """All gates on one candidate. Timing enters by the confirmation only; the baseline is 1 against itself by definition.
 
     Args:
         unmeasured: why accuracy could not be measured at all, or None.
+        timed: False where not even the baseline could be timed against itself: then nobody knows what is faster, and no
+            speed passes or fails.
     """
     result = trial.result
     figures: dict[str, Interval] = {}
     missing: dict[str, str] = {}
     if trial.name == baseline.name:
-        figures |= {"speedup": EXACTLY_ONE, "tail_ratio": EXACTLY_ONE}
+        figures |= {"tail_ratio": EXACTLY_ONE, **({"speedup": EXACTLY_ONE} if timed else {})}
     else:
         figures |= figures_of_timing(result.confirmation)
-    why = why_no_timing(trial)
-    missing |= dict.fromkeys(TIMED, why)
+    missing |= dict.fromkeys(TIMED, why_no_timing(trial) if timed else TOO_BUSY)
     if result.retained is not None:
         figures["accuracy_retained"] = result.retained
         if result.accuracy is not None:

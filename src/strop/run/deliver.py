@@ -33,6 +33,8 @@ def require_writable(out: Path) -> None:
     Raises:
         OutputError: the folder is not Strop's, or cannot be written.
     """
+    if not out.name or out.absolute() == Path.cwd():
+        raise OutputError(f"--out {out}: the folder that you are in cannot be replaced", "give a folder of its own")
     if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not (out / MARK).exists())):
         raise OutputError(f"{out} exists and was not made by Strop", "choose another --out, or move it away")
     with files.disk(out):

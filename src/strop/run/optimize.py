@@ -1,5 +1,6 @@
 """`optimize`: the pipeline, on one screen. Each step's result goes into the next."""
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -48,13 +49,22 @@ def optimize(model: str, *, config: str | None = None, observer: Observer = nobo
     require_writable(Path(request.out))
     with opened(request, observer) as (run, given):
         finished = load(run.folder.folder / OUTCOME, Outcome)
-        return deliver(run, finished if finished is not None and not can_mend(run, finished) else pursue(run, given))
+        if finished is not None and can_mend(run, finished):
+            reopen(run)
+            finished = None
+        return deliver(run, finished if finished is not None else pursue(run, given))
 
 
 def can_mend(run: Run, outcome: Outcome) -> bool:
     """Whether a finished run lacks what an interpreter that was gone would have given, and now can."""
     lost = [r.candidate.recipe for r in outcome.results if r.failure is not None and r.failure.kind == MISSING]
     return any(not why_missing(run.backend(name)) for r in lost for name in {r.runtime, *(s.builder for s in r.steps)})
+
+
+def reopen(run: Run) -> None:
+    """A finished run becomes an unfinished one: its conclusion goes, all that was built and measured stays."""
+    (run.folder.folder / OUTCOME).unlink()
+    shutil.rmtree(run.folder.folder / "bundle", ignore_errors=True)
 
 
 def pursue(run: Run, model: Model) -> Outcome:
@@ -74,7 +84,7 @@ def pursue(run: Run, model: Model) -> Outcome:
     finalists = select(trials, baseline, run.request.weights)
     confirmed, noise = confirm(run, model, baseline, finalists)
     final = {t.name: t for t in [*trials, *confirmed, baseline]}
-    trials = judge_all(run, task, list(final.values()), baseline)
+    trials = judge_all(run, task, list(final.values()), baseline, timed=noise.speedup is not None)
     choice = choose_among(trials, [t.name for t in [*confirmed, baseline]], run.request.weights)
     return conclude(run, model, task, found, trials, baseline.name, noise, choice)
 
@@ -129,10 +139,10 @@ def _next(run: Run, model: Model, task: Task, recipe: Recipe, baseline: Trial, t
     return admit(run, model, task, recipe, baseline, trials)
 
 
-def judge_all(run: Run, task: Task, trials: Sequence[Trial], baseline: Trial) -> list[Trial]:
+def judge_all(run: Run, task: Task, trials: Sequence[Trial], baseline: Trial, timed: bool) -> list[Trial]:
     """A verdict for every candidate; only a confirmation can pass a gate on time."""
     unmeasured = "no data were given" if task.metric == "unmeasured" else None
-    return [t.with_result(verdict=verdict_of(t, baseline, run.request.gates, unmeasured)) for t in trials]
+    return [t.with_result(verdict=verdict_of(t, baseline, run.request.gates, unmeasured, timed)) for t in trials]
 
 
 def choose_among(trials: Sequence[Trial], names: Sequence[str], weights: dict[str, float]) -> Choice | None:

@@ -103,7 +103,7 @@ class Store:
         Raises:
             StoreError: none, or several.
         """
-        matches = [run for run in self.list_runs() if run.name.startswith(name)]
+        matches = [run for run in self.list_runs() if name and run.name.startswith(name)]
         exact = [run for run in matches if run.name == name]
         if len(exact or matches) != 1:
             what = "no run" if not matches else f"{len(matches)} runs"
@@ -116,11 +116,18 @@ class Store:
         return sum(p.stat().st_size for area in areas for p in area.rglob("*") if p.is_file())
 
     def prune(self) -> int:
-        """Remove all builds and data shards, return the bytes freed. Runs keep their reports and samples."""
-        freed = self.cache_bytes()
-        for area in ("build", "data", "locks"):
-            shutil.rmtree(self.root / area, ignore_errors=True)
-        return freed
+        """Remove all builds and data shards, return the bytes freed. Runs keep their reports and samples.
+
+        Raises:
+            StoreError: a run is in progress, which needs them.
+        """
+        with contextlib.ExitStack() as held:
+            for run in self.list_runs():
+                held.enter_context(run.hold())
+            freed = self.cache_bytes()
+            for area in ("build", "data", "locks"):
+                shutil.rmtree(self.root / area, ignore_errors=True)
+            return freed
 
 
 class RunFolder:

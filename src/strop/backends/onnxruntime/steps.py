@@ -125,19 +125,20 @@ def quantize_static(
             extra_options={"CalibMovingAverage": False}, use_external_data_format=os.path.getsize(artifact) > LARGE,
         )  # fmt: skip
 
+    floating: list[str] = []
     try:
-        quantize(out, [])
+        quantize(out, floating)
     except ValueError as error:  # seen per channel, on a Gemm whose bias scale is a vector; its own bug, the rest goes
-        products = [n.name for n in onnx.load(artifact, load_external_data=False).graph.node if n.op_type == "Gemm"]
-        if not products:
+        floating = [n.name for n in onnx.load(artifact, load_external_data=False).graph.node if n.op_type == "Gemm"]
+        if not floating:
             raise
-        print(f"quantize_static failed ({error}); Gemm is left in floating point: {products}")
-        quantize(out, products)
+        print(f"quantize_static failed ({error}); Gemm is left in floating point: {floating}")
+        quantize(out, floating)
     if exclude == "fragile":
         nodes = fragile_nodes(artifact, out, data)
         print(f"fragile nodes left in floating point: {nodes}")
         os.remove(out)
-        quantize(out, nodes)
+        quantize(out, [*floating, *nodes])
     return os.path.basename(out)
 
 
