@@ -7,6 +7,7 @@ from pathlib import Path
 import strop
 from benchmarks import aa, coverage, overhead, power, report, versus_defaults
 from benchmarks.options import Given, Options
+from benchmarks.peers import run as peers
 
 BENCHMARKS = {
     "coverage": coverage.run,
@@ -14,6 +15,7 @@ BENCHMARKS = {
     "power": power.run,
     "overhead": overhead.run,
     "versus_defaults": versus_defaults.run,
+    "peers": peers.run,
     "report": report.run,
 }
 DEMO = Path(strop.__file__).parent / "demo"

@@ -9,6 +9,8 @@ from strop.core.noun import Noun
 from strop.core.verdict import Interval
 
 DEFAULT_WEIGHTS = {"speed": 0.6, "memory": 0.3, "accuracy": 0.1}
+TIE = 0.02
+"""Scores closer than this (2 % of speed, where speed is all that counts) are alike; a wide interval makes no tie of a lead."""
 AXES = ("speed", "memory", "accuracy", "energy")
 
 
@@ -87,14 +89,15 @@ def score(contender: Contender, weights: dict[str, float]) -> Interval:
 
 
 def choose(contenders: Sequence[Contender], weights: dict[str, float]) -> Choice | None:
-    """The best of the best rank; those that nobody there surely beats tie: less memory wins, then the safer recipe."""
+    """The best of the best rank; those as good within `TIE` that nobody surely beats tie: less memory wins, then safety."""
     if not contenders:
         return None
     best_rank = min(c.rank for c in contenders)
     field = [c for c in contenders if c.rank == best_rank]
     scores = {c.name: score(c, weights) for c in contenders}
     surest = max(scores[c.name].low for c in field)
-    tied = [c for c in field if scores[c.name].high >= surest]
+    least = max(scores[c.name].value for c in field) - TIE
+    tied = [c for c in field if scores[c.name].high >= surest and scores[c.name].value >= least]
     winner = min(tied, key=lambda c: (*_memory_order(c, tied), c.safety, -scores[c.name].value))
     if len(tied) == 1:
         reason = f"highest score {scores[winner.name].value:+.3f} among those that passed"
