@@ -130,7 +130,7 @@ def render(figures: dict[str, Any]) -> list[str]:
     lines = [
         "One thread, one interleaved run a model, timed by `benchmarks/peers/race.py`, which shares no code with Strop; 95 %",
         "intervals over repeats with fresh processes. Peers run by their own command in their own environment. Strop is asked",
-        "for speed alone (`--prefer speed=1`) with its default musts. A peer that keeps less than 95 % of the accuracy is listed,",
+        "for speed alone (`--prefer speed=1`), its default musts. A peer that keeps less than 95 % of the accuracy is listed,",
         "and does not count.",
     ]
     for name, model in models.items():
