@@ -1,0 +1,103 @@
+"""What each step of a recipe bought and cost: a candidate beside the one it adds a step, or a setting, to. Pure."""
+
+from collections.abc import Sequence
+
+from strop.core.candidate import Result
+from strop.core.noun import Noun
+from strop.core.outcome import Outcome
+from strop.core.statistics import combine
+from strop.core.verdict import Interval
+
+
+class Gain(Noun):
+    """`name` beside `parent`: ratios of name over parent; `added` says in words what was added.
+
+    `accuracy` and `bytes` are (before, after); None where one of them was not measured. `build_s` is the candidate's own.
+    """
+
+    name: str
+    parent: str
+    added: str
+    speedup: Interval | None
+    memory_ratio: Interval | None
+    accuracy: tuple[float, float] | None
+    bytes: tuple[int, int] | None
+    build_s: float
+
+
+def gains(outcome: Outcome) -> list[Gain]:
+    """One for every candidate that was built and is not the baseline, in the order in which they were tried.
+
+    Example:
+        >>> [(gain.parent, gain.added, gain.name) for gain in gains(outcome)]
+        [('fp32', 'quantize', 'int8-static')]
+    """
+    built = [r for r in outcome.results if r.candidate.artifact is not None]
+    return [_gain(r, parent_of(r, built, outcome)) for r in built if r.name != outcome.baseline]
+
+
+def way_to(outcome: Outcome, name: str) -> list[Gain]:
+    """The gains that lead from the baseline to a candidate, in order."""
+    by_name = {gain.name: gain for gain in gains(outcome)}
+    way: list[Gain] = []
+    while name in by_name:
+        way.insert(0, by_name[name])
+        name = by_name.pop(name).parent
+    return way
+
+
+def parent_of(result: Result, built: Sequence[Result], outcome: Outcome) -> Result:
+    """The candidate with the longest shared prefix of steps: the same files under other settings, or one step fewer.
+
+    Where none shares a step it is the baseline.
+    """
+    recipe = result.candidate.recipe
+    earlier = [r for r in built if r.name != result.name and r.candidate.recipe.role != "as-is"]
+    first = next((r for r in built if r.candidate.recipe.steps == recipe.steps), result)
+    if recipe.steps and first.name != result.name and first.candidate.recipe.runtime == recipe.runtime:
+        return first
+    for length in range(len(recipe.steps) - 1, 0, -1):
+        for other in earlier:
+            if other.candidate.recipe.steps == recipe.steps[:length]:
+                return other
+    return outcome.result(outcome.baseline)
+
+
+def _gain(result: Result, parent: Result) -> Gain:
+    sizes = [r.candidate.artifact.bytes for r in (parent, result) if r.candidate.artifact is not None]
+    return Gain(
+        name=result.name, parent=parent.name, added=added(result, parent),
+        speedup=_over(result.speedup, parent.speedup), memory_ratio=_over(result.memory_ratio, parent.memory_ratio),
+        accuracy=(parent.accuracy, result.accuracy) if parent.accuracy is not None and result.accuracy is not None else None,
+        bytes=(sizes[0], sizes[1]) if len(sizes) == 2 else None, build_s=result.candidate.build_s,
+    )  # fmt: skip
+
+
+def _over(mine: Interval | None, theirs: Interval | None) -> Interval | None:
+    if mine is None or theirs is None or theirs.value <= 0 or mine.value <= 0:
+        return None
+    if theirs.low == theirs.high == 1:
+        return mine
+    return combine(mine, theirs) if mine.low > 0 and theirs.low > 0 else None
+
+
+def added(result: Result, parent: Result) -> str:
+    """The steps that `result` has beyond `parent`, another runtime, or the settings that differ."""
+    mine, theirs = result.candidate.recipe, parent.candidate.recipe
+    shared = len(theirs.steps) if mine.steps[: len(theirs.steps)] == theirs.steps else 0
+    new = mine.steps[shared:]
+    parts = [f"{step.name} ({step.builder})" for step in new]
+    if mine.runtime != theirs.runtime:
+        parts.append(f"run in {mine.runtime}")
+    elif not new:
+        keys = sorted({*mine.settings, *theirs.settings})
+        parts += [
+            f"{key}: {_said(theirs.settings.get(key))} → {_said(mine.settings.get(key))}"
+            for key in keys
+            if mine.settings.get(key) != theirs.settings.get(key)
+        ]
+    return ", then ".join(parts) if new else "; ".join(parts) or "the same files and settings"
+
+
+def _said(value: object) -> str:
+    return "the runtime's default" if value is None else str(value).lower()
