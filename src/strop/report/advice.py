@@ -71,8 +71,10 @@ def trade_offs(outcome: Outcome) -> list[str]:
     chosen = outcome.chosen
     if chosen is None:
         return []
-    parts = [_faster(outcome, chosen), _accuracy(outcome, chosen), _memory(chosen), _size(outcome, chosen), _load(outcome, chosen),
-             _cores(chosen), _missed(chosen)]  # fmt: skip
+    parts = [
+        _faster(outcome, chosen), _accuracy(outcome, chosen), _memory(chosen), _size(outcome, chosen), _load(outcome, chosen),
+        _cores(chosen), _missed(chosen),
+    ]  # fmt: skip
     return [part for part in parts if part]
 
 

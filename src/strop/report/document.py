@@ -63,8 +63,7 @@ def report(outcome: Outcome, evidence: Evidence = NO_EVIDENCE) -> dict[str, Any]
 
 def _evidence(evidence: Evidence) -> dict[str, Any]:
     """What was read from the run's folder, without the pictures."""
-    without = {"examples": {"shown": {"__all__": {"picture"}}}, "command": True}
-    return evidence.model_dump(mode="json", exclude=without)
+    return evidence.model_dump(mode="json", exclude={"examples": {"shown": {"__all__": {"picture"}}}, "command": True})
 
 
 def _chosen(outcome: Outcome, chosen: Result) -> dict[str, Any]:

@@ -26,18 +26,19 @@ class Gain(Noun):
 
 
 def gains(outcome: Outcome) -> list[Gain]:
-    """One for every candidate that was built and is not the baseline, in the order in which they were tried.
+    """One for every candidate that was built, in the order in which they were tried; the baseline beside the runtime's defaults.
 
     Example:
         >>> [(gain.parent, gain.added, gain.name) for gain in gains(outcome)]
         [('fp32', 'quantize', 'int8-static')]
     """
-    built = [r for r in outcome.results if r.candidate.artifact is not None]
-    return [_gain(r, parent_of(r, built, outcome)) for r in built if r.name != outcome.baseline]
+    built = [r for r in outcome.results if r.candidate.artifact is not None and r.name != outcome.as_is]
+    pairs = [(r, parent_of(r, built, outcome)) for r in built]
+    return [_gain(result, parent) for result, parent in pairs if parent is not None]
 
 
 def way_to(outcome: Outcome, name: str) -> list[Gain]:
-    """The gains that lead from the baseline to a candidate, in order."""
+    """The gains that lead from the model as it runs today to a candidate, in order."""
     by_name = {gain.name: gain for gain in gains(outcome)}
     way: list[Gain] = []
     while name in by_name:
@@ -46,13 +47,15 @@ def way_to(outcome: Outcome, name: str) -> list[Gain]:
     return way
 
 
-def parent_of(result: Result, built: Sequence[Result], outcome: Outcome) -> Result:
+def parent_of(result: Result, built: Sequence[Result], outcome: Outcome) -> Result | None:
     """The candidate with the longest shared prefix of steps: the same files under other settings, or one step fewer.
 
-    Where none shares a step it is the baseline.
+    Where none shares a step it is the baseline. The baseline's is the model as its runtime runs it by default, if that was timed.
     """
     recipe = result.candidate.recipe
-    earlier = [r for r in built if r.name != result.name and r.candidate.recipe.role != "as-is"]
+    if result.name == outcome.baseline:
+        return outcome.result(outcome.as_is) if outcome.as_is is not None and outcome.as_is != outcome.baseline else None
+    earlier = [r for r in built if r.name != result.name]
     first = next((r for r in built if r.candidate.recipe.steps == recipe.steps), result)
     if recipe.steps and first.name != result.name and first.candidate.recipe.runtime == recipe.runtime:
         return first

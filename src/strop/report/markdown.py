@@ -5,7 +5,7 @@ from strop.core.outcome import Outcome
 from strop.report.advice import commands, deployment, percentage_points, python_lines, trade_offs, watch
 from strop.report.evidence import NO_EVIDENCE, Answer, Evidence
 from strop.report.lineage import gains
-from strop.report.verdict import ordered, percent, ratio, three_lines
+from strop.report.verdict import model_name, ordered, percent, ratio, three_lines
 
 
 def markdown(outcome: Outcome, evidence: Evidence = NO_EVIDENCE) -> str:
@@ -19,9 +19,8 @@ def markdown(outcome: Outcome, evidence: Evidence = NO_EVIDENCE) -> str:
 
 
 def _head(outcome: Outcome) -> str:
-    name = outcome.model.artifact.path.rpartition("/")[2]
     notes = "".join(f"\n- {note}" for note in outcome.notes)
-    return f"# {name}: {outcome.outcome}\n\n" + "  \n".join(three_lines(outcome)) + (f"\n{notes}" if notes else "")
+    return f"# {model_name(outcome)}: {outcome.outcome}\n\n" + "  \n".join(three_lines(outcome)) + (f"\n{notes}" if notes else "")
 
 
 def cells(outcome: Outcome, result: Result) -> list[str]:

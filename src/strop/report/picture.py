@@ -41,7 +41,8 @@ def how_drawn(values: Array) -> str:
         return "The pictures show the inputs times 255: they lie between 0 and 1."
     return (
         "The pictures show what the model is given. How it was preprocessed is not known, so nothing is undone: "
-        "each picture's smallest value is drawn black, its largest white, and colors may be off."
+        "each picture's smallest value is drawn black, its largest white, channels are taken as red, green, blue, "
+        "and colors may be off."
     )
 
 

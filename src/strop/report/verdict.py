@@ -24,6 +24,11 @@ def percent(figure: Interval | None) -> str:
     return f"{figure.value:.1%} [{figure.low:.1%}, {figure.high:.1%}]"
 
 
+def model_name(outcome: Outcome) -> str:
+    """The given model's file name."""
+    return outcome.model.artifact.path.rpartition("/")[2]
+
+
 def ordered(outcome: Outcome) -> list[Result]:
     """Chosen first, then by speed-up, then what has none."""
     chosen = outcome.chosen

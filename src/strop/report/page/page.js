@@ -97,8 +97,8 @@
       const fill = group.map((p) => (p.confirmed ? ink(mark.color) : ink("--panel")));
       const title = group.length && role in { chosen: 1, baseline: 1 } ? `${mark.name}: ${group[0].name}` : mark.name;
       return {
-        label: title, pointStyle: mark.style, pointRadius: mark.size, pointHoverRadius: mark.size + 2, pointBorderWidth: 2,
-        pointBackgroundColor: fill, pointBorderColor: ink(mark.color), backgroundColor: ink(mark.color), borderColor: ink(mark.color),
+        label: title, pointStyle: mark.style, radius: mark.size, hoverRadius: mark.size + 2, borderWidth: 2,
+        backgroundColor: fill, borderColor: ink(mark.color),
         errorBarColor: ink(mark.color), errorBarLineWidth: role === "other" ? 0.75 : 1.5,
         errorBarWhiskerColor: ink(mark.color), errorBarWhiskerSize: 8, errorBarWhiskerLineWidth: role === "other" ? 0.75 : 1.5,
         data: group.map((p) => ({
