@@ -3,7 +3,7 @@
 from strop.core.candidate import Result
 from strop.core.noun import Noun
 from strop.core.outcome import Outcome
-from strop.core.verdict import Gate, GateResult, Interval
+from strop.core.verdict import Gate, GateResult
 from strop.report.evidence import Evidence
 from strop.report.verdict import ordered, percent, ratio, settings
 
@@ -81,6 +81,8 @@ def trade_offs(outcome: Outcome) -> list[str]:
 def _faster(outcome: Outcome, chosen: Result) -> str:
     mine = chosen.speedup
     others = [r for r in ordered(outcome) if r.name != chosen.name and r.speedup is not None]
+    if not others:
+        return "Nothing else could be timed, so it is not known whether another version is faster."
     above = [r for r in others if mine is not None and r.speedup is not None and r.speedup.value > mine.value]
     if not above:
         return "Nothing that was measured is faster by value than the choice."
@@ -98,7 +100,7 @@ def _why_not(outcome: Outcome, other: Result) -> str:
         return "it does not pass " + ", ".join(gate_words(r.gate) for r in lost)
     choice = outcome.choice
     if choice is not None and other.name in choice.tied:
-        return f"the choice {choice.reason}"
+        return "the two cannot be told apart by score, and then less memory decides, then the safer recipe"
     return "with the weights that were asked for, what it costs in memory or accuracy counts for more, or it meets fewer goals"
 
 
@@ -256,8 +258,8 @@ def _watch_inputs(evidence: Evidence) -> list[Watch]:
         Watch(
             what=f"input {i.name}",
             here=f"{i.low:.4g} to {i.high:.4g}, mean {i.mean:.4g}, standard deviation {i.deviation:.4g}",
-            alarm=f"values outside the range, or a mean over a day beyond {i.mean - i.deviation / 4:.4g} … "
-            f"{i.mean + i.deviation / 4:.4g}",
+            alarm="values outside the range, or a mean that lies more than a quarter of the standard deviation away: outside "
+            f"{i.mean - i.deviation / 4:.4g} to {i.mean + i.deviation / 4:.4g}",
             how=f"the same figures of live inputs, as the model takes them; here over {i.examples} evaluation examples",
         )
         for i in evidence.inputs
@@ -267,8 +269,3 @@ def _watch_inputs(evidence: Evidence) -> list[Watch]:
 def percentage_points(before: float, after: float) -> str:
     """`+0.25 points` of a share."""
     return f"{100 * (after - before):+.2f} points"
-
-
-def surely_differs(figure: Interval | None) -> bool:
-    """Whether an interval leaves 1 out."""
-    return figure is not None and not figure.low <= 1 <= figure.high

@@ -1,6 +1,6 @@
 """What each step of a recipe bought and cost: a candidate beside the one it adds a step, or a setting, to. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from strop.core.candidate import Result
 from strop.core.noun import Noun
@@ -48,22 +48,25 @@ def way_to(outcome: Outcome, name: str) -> list[Gain]:
 
 
 def parent_of(result: Result, built: Sequence[Result], outcome: Outcome) -> Result | None:
-    """The candidate with the longest shared prefix of steps: the same files under other settings, or one step fewer.
+    """What a candidate is set beside, the first of these that there is:
 
-    Where none shares a step it is the baseline. The baseline's is the model as its runtime runs it by default, if that was timed.
+    - the same files under other settings, or in another runtime;
+    - the candidate with the longest chain of steps that this one goes on from;
+    - an earlier candidate of the same steps with other parameters;
+    - the baseline; for the baseline the model as its runtime runs it by default, if that is another.
     """
-    recipe = result.candidate.recipe
     if result.name == outcome.baseline:
         return outcome.result(outcome.as_is) if outcome.as_is is not None and outcome.as_is != outcome.baseline else None
-    earlier = [r for r in built if r.name != result.name]
-    first = next((r for r in built if r.candidate.recipe.steps == recipe.steps), result)
-    if recipe.steps and first.name != result.name and first.candidate.recipe.runtime == recipe.runtime:
-        return first
-    for length in range(len(recipe.steps) - 1, 0, -1):
-        for other in earlier:
-            if other.candidate.recipe.steps == recipe.steps[:length]:
-                return other
-    return outcome.result(outcome.baseline)
+    steps, before = result.candidate.recipe.steps, built[: built.index(result)]
+    wanted = [other for other in before if steps and other.candidate.recipe.steps == steps]
+    for length in range(len(steps) - 1, 0, -1):
+        wanted += [other for other in built if other.candidate.recipe.steps == steps[:length]]
+    wanted += [other for other in before if steps and _kinds(other) == _kinds(result)]
+    return wanted[0] if wanted else outcome.result(outcome.baseline)
+
+
+def _kinds(result: Result) -> list[tuple[str, str]]:
+    return [(step.builder, step.name) for step in result.candidate.recipe.steps]
 
 
 def _gain(result: Result, parent: Result) -> Gain:
@@ -85,22 +88,29 @@ def _over(mine: Interval | None, theirs: Interval | None) -> Interval | None:
 
 
 def added(result: Result, parent: Result) -> str:
-    """The steps that `result` has beyond `parent`, another runtime, or the settings that differ."""
+    """The steps that `result` has beyond `parent`, or the parameters, the runtime and the settings that differ."""
     mine, theirs = result.candidate.recipe, parent.candidate.recipe
-    shared = len(theirs.steps) if mine.steps[: len(theirs.steps)] == theirs.steps else 0
-    new = mine.steps[shared:]
-    parts = [f"{step.name} ({step.builder})" for step in new]
+    if mine.steps[: len(theirs.steps)] == theirs.steps:
+        parts = [f"{step.name} ({step.builder})" for step in mine.steps[len(theirs.steps) :]]
+    elif _kinds(result) == _kinds(parent):
+        pairs = zip(theirs.steps, mine.steps, strict=True)
+        parts = [f"{new.name}: {change}" for old, new in pairs for change in changes(old.params, new.params)]
+    else:
+        parts = [f"{step.name} ({step.builder})" for step in mine.steps]
     if mine.runtime != theirs.runtime:
         parts.append(f"run in {mine.runtime}")
-    elif not new:
-        keys = sorted({*mine.settings, *theirs.settings})
-        parts += [
-            f"{key}: {_said(theirs.settings.get(key))} → {_said(mine.settings.get(key))}"
-            for key in keys
-            if mine.settings.get(key) != theirs.settings.get(key)
-        ]
-    return ", then ".join(parts) if new else "; ".join(parts) or "the same files and settings"
+    elif mine.steps == theirs.steps:
+        parts += changes(theirs.settings, mine.settings)
+    return "; ".join(parts) or "nothing"
+
+
+def changes(before: Mapping[str, object], after: Mapping[str, object]) -> list[str]:
+    """`threads: 2 → 1` for every key whose value differs."""
+    keys = sorted({*before, *after})
+    return [f"{key}: {_said(before.get(key))} → {_said(after.get(key))}" for key in keys if before.get(key) != after.get(key)]
 
 
 def _said(value: object) -> str:
-    return "the runtime's default" if value is None else str(value).lower()
+    if isinstance(value, list):
+        return "[" + ", ".join(map(str, value)) + "]"
+    return "default" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

@@ -25,17 +25,29 @@ STATUSES = {
 
 def verdict(outcome: Outcome, evidence: Evidence) -> Section:
     chosen = outcome.chosen
-    first, second, third = three_lines(outcome)
-    measured = sum(r.speedup is not None for r in outcome.results)
+    judged = chosen.verdict.results if chosen is not None and chosen.verdict is not None else ()
     body = fill(
         "verdict", outcome=outcome, chosen=chosen, headline=_headline(outcome), meaning=advice.OUTCOMES[outcome.outcome],
-        lines=(first, second, third), tried=len(outcome.results), measured=measured, model=model_name(outcome),
-        settings=settings(chosen) if chosen else "", cards=_cards(outcome, chosen) if chosen else [],
-        gates=[(MARKS[g.result], g.result, advice.gate_words(g.gate), g.gate.kind, advice.gate_figure(g))
-               for g in (chosen.verdict.results if chosen and chosen.verdict else ())],
-        notes=outcome.notes, examples=outcome.task.evaluation.count, generated=outcome.task.evaluation.generated,
+        lines=three_lines(outcome), tried=len(outcome.results), timed=_timed(outcome), scored=_scored(outcome),
+        model=model_name(outcome), settings=settings(chosen) if chosen else "", cards=_cards(outcome, chosen) if chosen else [],
+        gates=[(MARKS[g.result], g.result, advice.gate_words(g.gate), g.gate.kind, advice.gate_figure(g)) for g in judged],
+        notes=outcome.notes,
     )  # fmt: skip
     return Section("verdict", "Verdict", body)
+
+
+def _timed(outcome: Outcome) -> str:
+    count = sum(r.speedup is not None for r in outcome.results if r.name != outcome.baseline)
+    if count:
+        return f"{count} of them could be timed against the tuned original."
+    return "None of them could be timed against the tuned original; the notes and the reasons below say why."
+
+
+def _scored(outcome: Outcome) -> str:
+    data = outcome.task.evaluation
+    if data.generated:
+        return "No data were given, so inputs were generated, and accuracy is not measured."
+    return f"Their answers were compared on {data.count} evaluation examples."
 
 
 def _headline(outcome: Outcome) -> str:
@@ -66,7 +78,7 @@ def _accuracy_words(outcome: Outcome, chosen: Result) -> str:
     if chosen.accuracy is None:
         return "of the baseline's."
     before = outcome.result(outcome.baseline).accuracy
-    was = f"; the baseline has {before:.4g}" if before is not None else ""
+    was = f"; the baseline has {before:.4g}" if before is not None and chosen.name != outcome.baseline else ""
     return f"of the baseline's. {outcome.task.metric} is {chosen.accuracy:.4g} on {chosen.examples} examples{was}."
 
 

@@ -28,7 +28,7 @@ def report_run(name: str, *, store: str = ".strop", out: str | None = None) -> P
         OutputError: the page cannot be written.
 
     Example:
-        >>> page = strop.report_run("model-7b22d6de", out="report.html")
+        >>> page = strop.report_run("model", out="report.html")
     """
     run = Store(Path(store)).find_run(name)
     outcome = load(run.folder / OUTCOME, Outcome)

@@ -60,7 +60,7 @@
   const charts = [];
   const axis = (title, range) => ({
     ...range, title: { display: true, text: title, color: ink("--soft") },
-    ticks: { color: ink("--soft"), maxTicksLimit: 7 }, grid: { color: ink("--line") }, border: { color: ink("--line") },
+    ticks: { color: ink("--soft"), maxTicksLimit: 7, includeBounds: false }, grid: { color: ink("--line") }, border: { color: ink("--line") },
   });
   const shared = (legend) => ({
     responsive: true, maintainAspectRatio: false, animation: false, hover: { animationDuration: 0 },
