@@ -21,8 +21,8 @@ NAMES = {
 SHARES = ("accuracy_retained",)
 OUTCOMES = {
     "chosen": "Every gate passed: what must hold and every goal.",
-    "provisional": "Everything that must hold was not disproved, but a goal was missed or could not be measured. "
-    "It is the best there is, and it is fit to use if you accept what was missed.",
+    "provisional": "Every must that could be measured holds, but a goal was missed or something could not be measured. "
+    "It is the best there is: fit to use if you accept what was missed.",
     "none": "No version meets everything that must hold, so nothing was packed.",
 }
 
@@ -264,6 +264,15 @@ def _watch_inputs(evidence: Evidence) -> list[Watch]:
         )
         for i in evidence.inputs
     ]
+
+
+def compared_instead(outcome: Outcome, evidence: Evidence) -> str:
+    """Why examples are shown for another candidate than the choice; empty where they are the choice's."""
+    found, chosen = evidence.examples, outcome.chosen
+    if found is None or (chosen is not None and chosen.name == found.candidate):
+        return ""
+    why = "Nothing was chosen" if chosen is None else "No step changed the model that was chosen"
+    return f"{why}, so the fastest candidate that a step did change is shown."
 
 
 def percentage_points(before: float, after: float) -> str:

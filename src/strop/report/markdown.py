@@ -2,7 +2,7 @@
 
 from strop.core.candidate import Result
 from strop.core.outcome import Outcome
-from strop.report.advice import commands, deployment, percentage_points, python_lines, trade_offs, watch
+from strop.report.advice import commands, compared_instead, deployment, percentage_points, python_lines, trade_offs, watch
 from strop.report.evidence import NO_EVIDENCE, Answer, Evidence
 from strop.report.lineage import gains
 from strop.report.verdict import model_name, ordered, percent, ratio, three_lines
@@ -12,8 +12,8 @@ def markdown(outcome: Outcome, evidence: Evidence = NO_EVIDENCE) -> str:
     """The whole report."""
     sections = [
         _head(outcome), _table(outcome), _latencies(outcome), _steps(outcome), _left_out(outcome), _gates(outcome),
-        _frontier(outcome), _baseline(outcome), _environment(outcome), _made(outcome), _examples(evidence), _trade_offs(outcome),
-        _deployment(outcome, evidence), _watch(outcome, evidence), _claims(outcome), _reproduce(evidence),
+        _frontier(outcome), _baseline(outcome), _environment(outcome), _made(outcome), _examples(outcome, evidence),
+        _trade_offs(outcome), _deployment(outcome, evidence), _watch(outcome, evidence), _claims(outcome), _reproduce(evidence),
     ]  # fmt: skip
     return "\n\n".join(section for section in sections if section) + "\n"
 
@@ -188,13 +188,15 @@ def _environment(outcome: Outcome) -> str:
     return "## Environment\n\n" + table(["what", "here"], rows)
 
 
-def _examples(evidence: Evidence) -> str:
+def _examples(outcome: Outcome, evidence: Evidence) -> str:
     found = evidence.examples
     missing = "".join(f"\n\nMissing: {text}." for text in evidence.missing)
     if found is None:
         return f"## Where the answers differ{missing}" if missing else ""
     text = f"{found.candidate} and the baseline differ on {found.differ} of {found.compared} evaluation examples"
     text += f"; on {found.lost} of them only the baseline is right, on {found.won} only the candidate." if found.classes else "."
+    instead = compared_instead(outcome, evidence)
+    text = f"{instead} {text}" if instead else text
     rows = [[str(e.index), e.label or "–", _answer(e.baseline), _answer(e.candidate)] for e in found.shown]
     shown = "\n\n" + table(["index", "label", "baseline", "candidate"], rows) if rows else ""
     return f"## Where the answers differ\n\n{text}{shown}{missing}"

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from strop.core.candidate import Result
 from strop.core.outcome import Outcome
-from strop.core.verdict import GateResult
+from strop.core.verdict import GateResult, Interval
 from strop.report import advice
 from strop.report.charts import AXES
 from strop.report.evidence import Answer, Curve, Evidence
@@ -63,15 +63,30 @@ def _cards(outcome: Outcome, chosen: Result) -> list[tuple[str, str, str, str]]:
     """Speed, accuracy, memory: (title, figure, interval, meaning)."""
     speed, kept, memory = ratio_cell(chosen.speedup, "×"), percent_cell(chosen.retained), ratio_cell(chosen.memory_ratio, "×")
     same = chosen.name == outcome.baseline
-    pace = "It is the tuned baseline itself." if same else "of the tuned baseline's speed, on the same cores."
+    pace = (
+        "It is the tuned baseline itself."
+        if same
+        else f"of the tuned baseline's speed, on the same cores.{_unclear(chosen.speedup)}"
+    )
     today = f" Against the model as it runs today: {ratio(outcome.against_as_is, '×')}." if outcome.against_as_is else ""
     right = _accuracy_words(outcome, chosen) if chosen.retained else "Not measured: no labeled data were given."
-    room = "of the baseline's peak; below 1 is less." if chosen.memory_ratio else "Not measured here."
+    room = (
+        f"of the baseline's peak; below 1 is less.{_unclear(chosen.memory_ratio)}"
+        if chosen.memory_ratio
+        else "Not measured here."
+    )
     return [
         ("Speed", speed.text, speed.below and f"95 % interval: {speed.below}", pace + today),
         ("Accuracy kept", kept.text, kept.below and f"95 % interval: {kept.below}", right),
         ("Memory", memory.text, memory.below and f"range of repeats: {memory.below}", room),
     ]
+
+
+def _unclear(figure: Interval | None) -> str:
+    """A warning where the interval holds 1."""
+    if figure is None or figure.low == figure.high or not figure.low <= 1 <= figure.high:
+        return ""
+    return " The interval holds 1: no difference can be seen."
 
 
 def _accuracy_words(outcome: Outcome, chosen: Result) -> str:
@@ -257,7 +272,10 @@ def examples(outcome: Outcome, evidence: Evidence) -> Section | None:
     found = evidence.examples
     if found is None and not evidence.missing:
         return None
-    return Section("examples", "Where the answers differ", fill("examples", found=found, right=_right, missing=evidence.missing))
+    body = fill(
+        "examples", found=found, right=_right, missing=evidence.missing, instead=advice.compared_instead(outcome, evidence)
+    )
+    return Section("examples", "Where the answers differ", body)
 
 
 def _right(answer: Answer) -> str:

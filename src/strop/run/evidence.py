@@ -22,7 +22,7 @@ from strop.run.checking import CHECK, open_array
 from strop.run.confirm import SELF
 from strop.store.store import RunFolder, load, read_json
 
-LOOKED_AT = 64 << 20
+LOOKED_AT = 16 << 20
 """Bytes of an input that its range is taken from: the first examples."""
 COMMAND = "run.json"
 
