@@ -35,7 +35,11 @@ lint: install ## style, types, layers
 bench: install ## the measurements behind docs/benchmarks.md; the better part of an hour
 	$(PY) -m benchmarks
 
+browser: install ## open strop-out/report.html in Chromium; needs node, npm and Chromium
+	cd tests/browser && npm install --no-fund --no-audit --silent
+	node tests/browser/check.mjs strop-out/report.html tests/browser/screenshots
+
 docs: install ## generate docs/reference from the real command line
 	$(PY) docs/generate.py
 
-.PHONY: help install demo test test-all lint bench docs
+.PHONY: help install demo test test-all lint bench browser docs

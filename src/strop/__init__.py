@@ -17,6 +17,7 @@ _PUBLIC = {
     "list_backends": "strop.run.probe",
     "install_backend": "strop.run.install",
     "remove_backend": "strop.run.install",
+    "report_run": "strop.run.rewrite",
     "Store": "strop.store.store",
     "verify_bundle": "strop.bundle.verify",
     "infer_bundle": "strop.bundle.infer",
@@ -36,6 +37,7 @@ __all__ = [
     "list_recipes",
     "optimize",
     "remove_backend",
+    "report_run",
     "verify_bundle",
 ]
 

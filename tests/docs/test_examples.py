@@ -11,7 +11,7 @@ import strop
 
 DEMO = Path(strop.__file__).parent / "demo"
 QUICK = ["list_backends", "init", "list_recipes", "build", "Store"]
-AFTER_OPTIMIZE = ["verify_bundle", "infer_bundle", "bench"]
+AFTER_OPTIMIZE = ["verify_bundle", "infer_bundle", "report_run", "bench"]
 
 
 @pytest.fixture

@@ -102,6 +102,28 @@ def test_bundle_verify_finds_every_change(demo: tuple[Path, dict], tmp_path: Pat
         shutil.rmtree(copy)
 
 
+def test_page_is_written_again_from_the_store(demo: tuple[Path, dict], tmp_path: Path) -> None:
+    """The same page, in the run's folder and as a copy; without data it says what is missing, without an outcome why not."""
+    folder, document = demo
+    shutil.copytree(folder / ".strop", tmp_path / ".strop")
+    delivered = (folder / "strop-out" / "report.html").read_text(encoding="utf-8")
+    assert all(f">{c['name']}<" in delivered for c in document["candidates"])
+    done = run_strop(tmp_path, "runs", "report", "kws", "--out", "again/page.html")
+    assert (done.code, done.out) == (0, "again/page.html\n")
+    assert (tmp_path / "again" / "page.html").read_text(encoding="utf-8") == delivered
+    data = Path(document["task"]["evaluation"]["folder"])
+    data.rename(data.with_name("away"))
+    try:
+        assert run_strop(tmp_path, "runs", "report", "kws").code == 0
+    finally:
+        data.with_name("away").rename(data)
+    run = next((tmp_path / ".strop" / "runs").iterdir())
+    assert "the evaluation data were pruned" in (run / "report.html").read_text(encoding="utf-8")
+    assert "the evaluation data were pruned" in (run / "report.md").read_text(encoding="utf-8")
+    (run / "outcome.json").unlink()
+    assert "is not finished" in run_strop(tmp_path, "runs", "report", "kws").err.replace("\n", " ")
+
+
 def test_bundle_infer(demo: tuple[Path, dict], tmp_path: Path) -> None:
     folder, _ = demo
     np.savez(tmp_path / "in.npz", input=np.load(DEMO / "eval.npz")["input"][:5])

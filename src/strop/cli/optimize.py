@@ -2,8 +2,9 @@
 
 import shlex
 import sys
+from json import loads
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -15,9 +16,7 @@ from strop.core.candidate import Result
 from strop.core.errors import EXIT_CHOSEN, EXIT_INTERRUPTED, EXIT_NONE, EXIT_PROVISIONAL
 from strop.core.outcome import Outcome
 from strop.core.recipe import Offer
-from strop.report.document import report
-from strop.report.markdown import ordered
-from strop.report.verdict import ratio, three_lines
+from strop.report.verdict import ordered, ratio, three_lines
 from strop.run.request import parse_budget
 
 HEAD = ["candidate", "speed-up ×", "kept", "memory", ""]
@@ -73,8 +72,15 @@ def command(
         except KeyboardInterrupt:
             say_how_to_go_on(progress)
             raise typer.Exit(EXIT_INTERRUPTED) from None
-    print_json(report(outcome)) if json else show(outcome, Path(out or "strop-out"))
+    place = Path(out or "strop-out")
+    print_json(read_report(place)) if json else show(outcome, place)
     raise typer.Exit(0 if allow_provisional and outcome.outcome == "provisional" else EXITS[outcome.outcome])
+
+
+def read_report(out: Path) -> dict[str, Any]:
+    """The report that was just delivered."""
+    document: dict[str, Any] = loads((out / "report.json").read_text(encoding="utf-8"))
+    return document
 
 
 def say_how_to_go_on(progress: Progress) -> None:
@@ -121,6 +127,6 @@ def show(outcome: Outcome, out: Path) -> None:
     stdout.print(table(HEAD, [row(outcome, result) for result in ordered(outcome)], right=(1, 2, 3), whole=(0, 1, 2, 3, 4)))
     for note in outcome.notes:
         say(f"note: {note}")
-    say(f"report: {out / 'report.md'}, {out / 'report.json'}")
+    say(f"report: {out / 'report.html'}, {out / 'report.md'}, {out / 'report.json'}")
     if outcome.chosen is not None:
         say(f"bundle: {out / 'bundle'}  (python {out / 'bundle' / 'infer.py'} INPUTS.npz OUTPUTS.npz)")

@@ -47,6 +47,16 @@ def show(name: Name, store: o.Store = None, json: o.Json = False) -> None:
         print((run.folder / "report.md").read_text(encoding="utf-8"), end="")
 
 
+@app.command("report")
+def report_(
+    name: Name,
+    out: Annotated[str | None, typer.Option("--out", help="Where a copy of the page goes.")] = None,
+    store: o.Store = None,
+) -> None:
+    """Write a finished run's reports again; prints where the page is."""
+    print(strop.report_run(name, store=store or ".strop", out=out))
+
+
 @app.command()
 def remove(name: Name, store: o.Store = None) -> None:
     """Remove a run; the build cache stays."""

@@ -1,1 +1,1 @@
-"""An outcome as a document: JSON and Markdown. Pure: values in, text out."""
+"""An outcome as a document: JSON, Markdown and a page. Pure: values in, text out."""

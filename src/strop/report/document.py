@@ -6,6 +6,9 @@ from strop.core.candidate import Result, Timing
 from strop.core.noun import SCHEMA
 from strop.core.outcome import Outcome
 from strop.core.verdict import Interval
+from strop.report.advice import commands, deployment, python_lines, trade_offs, watch
+from strop.report.evidence import NO_EVIDENCE, Evidence
+from strop.report.lineage import gains
 
 
 def figure(interval: Interval | None) -> dict[str, float] | None:
@@ -15,8 +18,8 @@ def figure(interval: Interval | None) -> dict[str, float] | None:
     return {"value": interval.value, "low": interval.low, "high": interval.high}
 
 
-def report(outcome: Outcome) -> dict[str, Any]:
-    """The whole document, plain values."""
+def report(outcome: Outcome, evidence: Evidence = NO_EVIDENCE) -> dict[str, Any]:
+    """The whole document, plain values. Pictures are left to the page."""
     chosen = outcome.chosen
     return {
         "schema": SCHEMA,
@@ -45,7 +48,22 @@ def report(outcome: Outcome) -> dict[str, Any]:
         },
         "timing": outcome.timing,
         "notes": list(outcome.notes),
+        "steps": [gain.model_dump(mode="json") for gain in gains(outcome)],
+        "trade_offs": trade_offs(outcome),
+        "deployment": {
+            "needs": dict(deployment(outcome, evidence)),
+            "commands": commands(outcome),
+            "python": python_lines(outcome),
+        },
+        "watch": [entry.model_dump(mode="json") for entry in watch(outcome, evidence)],
+        "reproduce": evidence.command,
+        "evidence": _evidence(evidence),
     }
+
+
+def _evidence(evidence: Evidence) -> dict[str, Any]:
+    """What was read from the run's folder, without the pictures."""
+    return evidence.model_dump(mode="json", exclude={"examples": {"shown": {"__all__": {"picture"}}}, "command": True})
 
 
 def _chosen(outcome: Outcome, chosen: Result) -> dict[str, Any]:
@@ -82,6 +100,8 @@ def _candidate(result: Result) -> dict[str, Any]:
         "reason": result.reason,
         "failure": result.failure.model_dump(mode="json") if result.failure else None,
         "reproduce": result.reproduce,
+        "claims": candidate.claims,
+        "versions": candidate.versions,
         "measurement": {
             "speedup": figure(result.speedup),
             "stage": result.timing.stage if result.timing else None,

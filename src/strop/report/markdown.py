@@ -2,22 +2,25 @@
 
 from strop.core.candidate import Result
 from strop.core.outcome import Outcome
-from strop.report.verdict import percent, ratio, three_lines
+from strop.report.advice import commands, compared_instead, deployment, percentage_points, python_lines, trade_offs, watch
+from strop.report.evidence import NO_EVIDENCE, Answer, Evidence
+from strop.report.lineage import gains
+from strop.report.verdict import model_name, ordered, percent, ratio, three_lines
 
 
-def markdown(outcome: Outcome) -> str:
+def markdown(outcome: Outcome, evidence: Evidence = NO_EVIDENCE) -> str:
     """The whole report."""
     sections = [
-        _head(outcome), _table(outcome), _gates(outcome), _frontier(outcome), _left_out(outcome), _baseline(outcome),
-        _made(outcome), _environment(outcome),
+        _head(outcome), _table(outcome), _latencies(outcome), _steps(outcome), _left_out(outcome), _gates(outcome),
+        _frontier(outcome), _baseline(outcome), _environment(outcome), _made(outcome), _examples(outcome, evidence),
+        _trade_offs(outcome), _deployment(outcome, evidence), _watch(outcome, evidence), _claims(outcome), _reproduce(evidence),
     ]  # fmt: skip
     return "\n\n".join(section for section in sections if section) + "\n"
 
 
 def _head(outcome: Outcome) -> str:
-    name = outcome.model.artifact.path.rpartition("/")[2]
     notes = "".join(f"\n- {note}" for note in outcome.notes)
-    return f"# {name}: {outcome.outcome}\n\n" + "  \n".join(three_lines(outcome)) + (f"\n{notes}" if notes else "")
+    return f"# {model_name(outcome)}: {outcome.outcome}\n\n" + "  \n".join(three_lines(outcome)) + (f"\n{notes}" if notes else "")
 
 
 def cells(outcome: Outcome, result: Result) -> list[str]:
@@ -48,20 +51,6 @@ HEAD = [
 ]
 
 
-def ordered(outcome: Outcome) -> list[Result]:
-    """Chosen first, then by speed-up, then what has none."""
-    chosen = outcome.chosen
-
-    def key(result: Result) -> tuple[bool, bool, float]:
-        return (
-            chosen is None or result.name != chosen.name,
-            result.speedup is None,
-            -(result.speedup.value if result.speedup else 0),
-        )
-
-    return sorted(outcome.results, key=key)
-
-
 def _row(cells: list[str]) -> str:
     return "| " + " | ".join(c.replace("|", "\\|").replace("\n", " ") for c in cells) + " |"
 
@@ -76,6 +65,42 @@ def _table(outcome: Outcome) -> str:
         "Memory is the peak over the baseline's."
     )
     return f"## Candidates\n\n{text}\n\n" + table(HEAD, [cells(outcome, r) for r in ordered(outcome)])
+
+
+PERCENTILES = ("p50", "p90", "p95", "p99")
+
+
+def _latencies(outcome: Outcome) -> str:
+    rows = []
+    for result in ordered(outcome):
+        for timing in [t for t in (result.timing,) if t is not None and t.latency_ms]:
+            first = [
+                f"{m:.3g}" for m in (1000 * x for memory in result.memory[:1] for x in (memory.load_s, memory.first_inference_s))
+            ]
+            shown = [f"{timing.latency_ms[p]:.3g}" if p in timing.latency_ms else "–" for p in PERCENTILES]
+            rows.append([result.name, *shown, *(first or ["–", "–"])])
+    if not rows:
+        return ""
+    text = (
+        "Milliseconds. A percentile is printed only where there are enough calls for it. Load and first inference are taken once."
+    )
+    return f"## Latency\n\n{text}\n\n" + table(["candidate", *PERCENTILES, "load", "first inference"], rows)
+
+
+def _steps(outcome: Outcome) -> str:
+    rows = [
+        [
+            gain.name, gain.parent, gain.added, ratio(gain.speedup, "×"),
+            "–" if gain.accuracy is None else percentage_points(*gain.accuracy), ratio(gain.memory_ratio),
+            "–" if gain.bytes is None else f"{gain.bytes[0] / 1e6:.2f} → {gain.bytes[1] / 1e6:.2f}", f"{gain.build_s:.1f}",
+        ]
+        for gain in gains(outcome)
+    ]  # fmt: skip
+    if not rows:
+        return ""
+    text = "Each candidate beside the one that it adds a step or a setting to. Ratios are of the candidate over that one."
+    head = ["candidate", "beside", "added", "speed", "accuracy", "memory", "MB on disk", "build s"]
+    return f"## What each step bought and cost\n\n{text}\n\n" + table(head, rows)
 
 
 def _gates(outcome: Outcome) -> str:
@@ -161,3 +186,54 @@ def _environment(outcome: Outcome) -> str:
             ["Python, Strop", f"{env.python}, {env.strop}"], ["packages", ", ".join(f"{k} {v}" for k, v in env.versions.items())],
             ["counters", "; ".join(f"{k}: {v}" for k, v in env.counters.items())], ["seed", str(env.seed)]]  # fmt: skip
     return "## Environment\n\n" + table(["what", "here"], rows)
+
+
+def _examples(outcome: Outcome, evidence: Evidence) -> str:
+    found = evidence.examples
+    missing = "".join(f"\n\nMissing: {text}." for text in evidence.missing)
+    if found is None:
+        return f"## Where the answers differ{missing}" if missing else ""
+    text = f"{found.candidate} and the baseline differ on {found.differ} of {found.compared} evaluation examples"
+    text += f"; on {found.lost} of them only the baseline is right, on {found.won} only the candidate." if found.classes else "."
+    instead = compared_instead(outcome, evidence)
+    text = f"{instead} {text}" if instead else text
+    rows = [[str(e.index), e.label or "–", _answer(e.baseline), _answer(e.candidate)] for e in found.shown]
+    shown = "\n\n" + table(["index", "label", "baseline", "candidate"], rows) if rows else ""
+    return f"## Where the answers differ\n\n{text}{shown}{missing}"
+
+
+def _answer(answer: Answer) -> str:
+    score = "" if answer.score is None else f", score {answer.score:.4g}"
+    right = "" if answer.right is None else ", right" if answer.right else ", wrong"
+    return answer.text + score + right
+
+
+def _trade_offs(outcome: Outcome) -> str:
+    sentences = trade_offs(outcome)
+    return "## What was given up\n\n" + "\n".join(f"- {s}" for s in sentences) if sentences else ""
+
+
+def _deployment(outcome: Outcome, evidence: Evidence) -> str:
+    needs = deployment(outcome, evidence)
+    if not needs:
+        return ""
+    shell, python = "\n".join(commands(outcome)), "\n".join(python_lines(outcome))
+    return (
+        "## Deployment\n\n"
+        + table(["what", "value"], [list(n) for n in needs])
+        + (f"\n\n```sh\n{shell}\n```\n\n```python\n{python}\n```")
+    )
+
+
+def _watch(outcome: Outcome, evidence: Evidence) -> str:
+    rows = [[w.what, w.here, w.alarm, w.how] for w in watch(outcome, evidence)]
+    return "## What to monitor\n\n" + table(["what", "in this run", "be alarmed", "how"], rows) if rows else ""
+
+
+def _claims(outcome: Outcome) -> str:
+    rows = [[r.name, key, f"{value:.6g}"] for r in outcome.results for key, value in r.candidate.claims.items()]
+    return "## Claimed, not measured by Strop\n\n" + table(["candidate", "figure", "claim"], rows) if rows else ""
+
+
+def _reproduce(evidence: Evidence) -> str:
+    return f"## Reproduce\n\n```sh\n{evidence.command}\n```" if evidence.command else ""

@@ -24,6 +24,25 @@ def percent(figure: Interval | None) -> str:
     return f"{figure.value:.1%} [{figure.low:.1%}, {figure.high:.1%}]"
 
 
+def model_name(outcome: Outcome) -> str:
+    """The given model's file name."""
+    return outcome.model.artifact.path.rpartition("/")[2]
+
+
+def ordered(outcome: Outcome) -> list[Result]:
+    """Chosen first, then by speed-up, then what has none."""
+    chosen = outcome.chosen
+
+    def key(result: Result) -> tuple[bool, bool, float]:
+        return (
+            chosen is None or result.name != chosen.name,
+            result.speedup is None,
+            -(result.speedup.value if result.speedup else 0),
+        )
+
+    return sorted(outcome.results, key=key)
+
+
 def three_lines(outcome: Outcome) -> tuple[str, str, str]:
     """What to do, what it brings, what to mind."""
     chosen = outcome.chosen

@@ -12,9 +12,12 @@ from strop.bundle.verify import verify_bundle
 from strop.core.errors import BundleError, OutputError, WorkerError
 from strop.core.outcome import Outcome
 from strop.report.document import report
+from strop.report.evidence import Evidence
 from strop.report.markdown import markdown
+from strop.report.page import page
 from strop.run.checking import open_array, shards, subject
 from strop.run.context import Run
+from strop.run.evidence import gather
 from strop.run.open_run import OUTCOME
 from strop.run.timing import measure, timing_of
 from strop.store import files
@@ -51,21 +54,23 @@ def deliver(run: Run, outcome: Outcome) -> Outcome:
         with run.spending("bundle"):
             outcome = packed(run, outcome)
         outcome = outcome.model_copy(update={"timing": run.spent()})
-        write_report(folder, outcome)
+        write_report(folder, outcome, gather(outcome, run.folder))
         save(folder / OUTCOME, outcome)
         run.emit("finished", outcome=outcome.outcome, chosen=outcome.choice and outcome.choice.name)
     out = Path(run.request.out)
     with files.whole_folder(out) as draft, files.disk(out):
-        write_report(draft, outcome)
+        write_report(draft, outcome, gather(outcome, run.folder))
         (draft / MARK).write_text(f"{outcome.run}\n", encoding="utf-8")
         if (folder / "bundle").exists():
             shutil.copytree(folder / "bundle", draft / "bundle")
     return outcome
 
 
-def write_report(folder: Path, outcome: Outcome) -> None:
-    files.write_text(folder / "report.json", json.dumps(report(outcome), indent=1, ensure_ascii=False) + "\n")
-    files.write_text(folder / "report.md", markdown(outcome))
+def write_report(folder: Path, outcome: Outcome, evidence: Evidence) -> None:
+    """report.json, report.md and report.html."""
+    files.write_text(folder / "report.json", json.dumps(report(outcome, evidence), indent=1, ensure_ascii=False) + "\n")
+    files.write_text(folder / "report.md", markdown(outcome, evidence))
+    files.write_text(folder / "report.html", page(outcome, evidence))
 
 
 def packed(run: Run, outcome: Outcome) -> Outcome:

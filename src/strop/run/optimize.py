@@ -36,7 +36,7 @@ def optimize(model: str, *, config: str | None = None, observer: Observer = nobo
         flags: fields of `strop.run.request.Request`: data, calibration, labels, map, metric, budget, prefer, must, goal …
 
     Returns:
-        What was found. `out/` holds report.json, report.md and, unless the outcome is `none`, bundle/.
+        What was found. `out/` holds report.html, report.md, report.json and, unless the outcome is `none`, bundle/.
 
     Raises:
         StropError: bad input of any kind; each subclass has its exit code.

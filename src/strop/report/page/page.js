@@ -1,0 +1,163 @@
+// What the page does beyond its tables: theme, sorting, plots. Everything it shows stands in the tables too.
+(() => {
+  "use strict";
+  const root = document.documentElement;
+  const data = JSON.parse(document.getElementById("data").textContent);
+  const dark = matchMedia("(prefers-color-scheme: dark)");
+  const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  const isDark = () => (root.dataset.theme ? root.dataset.theme === "dark" : dark.matches);
+  const ink = (name) => getComputedStyle(root).getPropertyValue(name).trim();
+  root.classList.add("has-js");
+
+  // Theme: the system's until somebody asks for the other.
+  const toggle = document.getElementById("theme");
+  const label = () => { toggle.textContent = isDark() ? "Light theme" : "Dark theme"; };
+  toggle.hidden = false;
+  toggle.addEventListener("click", () => {
+    root.dataset.theme = isDark() ? "light" : "dark";
+    label();
+    draw();
+  });
+  dark.addEventListener("change", () => { label(); draw(); });
+  label();
+
+  // Sorting: a button in each head; what has no figure stays last.
+  const key = (cell) => (cell.dataset.sort !== undefined ? Number(cell.dataset.sort) : cell.textContent.trim());
+  const compare = (a, b, sign) => {
+    const [aEmpty, bEmpty] = [a === "–", b === "–"];
+    if (aEmpty || bEmpty) return aEmpty - bEmpty;
+    return sign * (typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b)));
+  };
+  for (const table of document.querySelectorAll("table.sortable")) {
+    const heads = [...table.tHead.rows[0].cells];
+    heads.forEach((head, column) => {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.textContent = head.textContent;
+      head.replaceChildren(button);
+      button.addEventListener("click", () => {
+        const up = head.getAttribute("aria-sort") === "descending";
+        heads.forEach((other) => other.removeAttribute("aria-sort"));
+        head.setAttribute("aria-sort", up ? "ascending" : "descending");
+        const rows = [...table.tBodies[0].rows];
+        rows.sort((a, b) => compare(key(a.cells[column]), key(b.cells[column]), up ? 1 : -1));
+        table.tBodies[0].append(...rows);
+      });
+    });
+  }
+
+  // Where we are, in the list of sections.
+  const links = new Map([...document.querySelectorAll("nav a")].map((a) => [a.hash.slice(1), a]));
+  const seen = new IntersectionObserver((entries) => {
+    for (const entry of entries.filter((e) => e.isIntersecting)) {
+      links.forEach((a) => a.removeAttribute("aria-current"));
+      links.get(entry.target.id)?.setAttribute("aria-current", "true");
+    }
+  }, { rootMargin: "0px 0px -70% 0px" });
+  document.querySelectorAll("main > section").forEach((section) => seen.observe(section));
+
+  // Plots.
+  const charts = [];
+  const axis = (title, range) => ({
+    ...range, title: { display: true, text: title, color: ink("--soft") },
+    ticks: { color: ink("--soft"), maxTicksLimit: 7, includeBounds: false }, grid: { color: ink("--line") }, border: { color: ink("--line") },
+  });
+  const shared = (legend) => ({
+    responsive: true, maintainAspectRatio: false, animation: false, hover: { animationDuration: 0 },
+    plugins: { legend: { display: legend, position: "bottom", labels: { color: ink("--ink"), usePointStyle: true, padding: 16 } } },
+  });
+  const MARKS = {
+    chosen: { name: "chosen", style: "star", size: 11, color: "--accent" },
+    baseline: { name: "baseline", style: "rectRot", size: 9, color: "--ink" },
+    frontier: { name: "on the frontier", style: "triangle", size: 8, color: "--accent" },
+    other: { name: "other candidates", style: "circle", size: 5, color: "--soft" },
+  };
+  const text = (triple) => {
+    if (!triple) return "not measured";
+    const [value, low, high] = triple.map((v) => Number(v.toPrecision(3)));
+    return low === high ? `${value}` : `${value} [${low}, ${high}]`;
+  };
+
+  // The range of an axis: all values, and the intervals of what was confirmed.
+  const range = (points, name) => {
+    const ends = points.flatMap((p) => (p.confirmed ? p.axes[name] : [p.axes[name][0]]));
+    const [low, high] = [Math.min(...ends), Math.max(...ends)];
+    const room = 0.08 * (high - low) || 0.05 * Math.abs(high) || 1;
+    return { min: low - room, max: high + room };
+  };
+
+  const pareto = () => {
+    const canvas = document.getElementById("pareto-plot");
+    if (!canvas) return;
+    const [x, y] = ["x-axis", "y-axis"].map((id) => document.getElementById(id).value);
+    const points = data.points.filter((p) => p.axes[x] && p.axes[y]);
+    if (!points.length) { canvas.getContext("2d").clearRect(0, 0, canvas.width, canvas.height); return; }
+    const datasets = Object.entries(MARKS).map(([role, mark]) => {
+      const group = points.filter((p) => p.role === role);
+      const fill = group.map((p) => (p.confirmed ? ink(mark.color) : ink("--panel")));
+      const title = group.length && role in { chosen: 1, baseline: 1 } ? `${mark.name}: ${group[0].name}` : mark.name;
+      return {
+        label: title, pointStyle: mark.style, radius: mark.size, hoverRadius: mark.size + 2, borderWidth: 2,
+        backgroundColor: fill, borderColor: ink(mark.color),
+        errorBarColor: ink(mark.color), errorBarLineWidth: role === "other" ? 0.75 : 1.5,
+        errorBarWhiskerColor: ink(mark.color), errorBarWhiskerSize: 8, errorBarWhiskerLineWidth: role === "other" ? 0.75 : 1.5,
+        data: group.map((p) => ({
+          x: p.axes[x][0], xMin: p.axes[x][1], xMax: p.axes[x][2], y: p.axes[y][0], yMin: p.axes[y][1], yMax: p.axes[y][2], point: p,
+        })),
+      };
+    }).filter((set) => set.data.length);
+    const options = shared(true);
+    options.scales = { x: axis(data.axes[x], range(points, x)), y: axis(data.axes[y], range(points, y)) };
+    options.plugins.tooltip = { callbacks: { label: (item) => {
+      const p = item.raw.point;
+      const how = p.confirmed ? "confirmed" : "search only";
+      return [`${p.name} (${how}${p.frontier ? ", on the frontier" : ""})`, ...Object.keys(data.axes).map((a) => `${data.axes[a]}: ${text(p.axes[a])}`)];
+    } } };
+    charts.push(new Chart(canvas, { type: "scatterWithErrorBars", data: { datasets }, options }));
+  };
+
+  const curves = () => {
+    for (const canvas of document.querySelectorAll("canvas[data-curve]")) {
+      const curve = data.curves[Number(canvas.dataset.curve)];
+      const self = curve.name === data.baseline;
+      const line = (label, values, color, dash) => ({
+        label, data: values.map((ms, i) => ({ x: ms, y: curve.percent[i] })), showLine: true, pointRadius: 0, pointHitRadius: 6,
+        borderColor: ink(color), backgroundColor: ink(color), borderWidth: 2, borderDash: dash, pointStyle: "line",
+      });
+      const options = shared(true);
+      options.scales = { x: axis("milliseconds", {}), y: axis("share of calls, %", { min: 0, max: 100 }) };
+      options.plugins.tooltip = { callbacks: { label: (item) => `${item.dataset.label}: p${item.raw.y} = ${Number(item.raw.x.toPrecision(4))} ms` } };
+      charts.push(new Chart(canvas, { type: "scatter", options, data: { datasets: [
+        line(self ? "baseline, first process" : "baseline", curve.baseline_ms, "--ink", [6, 4]),
+        line(self ? "baseline, second process" : curve.name, curve.candidate_ms, "--accent", []),
+      ] } }));
+    }
+  };
+
+  const draw = () => {
+    charts.splice(0).forEach((chart) => chart.destroy());
+    Chart.defaults.font.family = ink("--sans");
+    Chart.defaults.font.size = 13;
+    if (still) Chart.defaults.transitions.active.animation.duration = 0;
+    pareto();
+    curves();
+  };
+  for (const id of ["x-axis", "y-axis"]) document.getElementById(id)?.addEventListener("change", draw);
+
+  // On paper: everything open, in light colors, plots at the paper's width.
+  let before = null;
+  addEventListener("beforeprint", () => {
+    before = { theme: root.dataset.theme, shut: [...document.querySelectorAll("details:not([open])")] };
+    before.shut.forEach((d) => { d.open = true; });
+    root.dataset.theme = "light";
+    draw();
+    charts.forEach((chart) => chart.resize());
+  });
+  addEventListener("afterprint", () => {
+    if (!before) return;
+    before.shut.forEach((d) => { d.open = false; });
+    if (before.theme) root.dataset.theme = before.theme; else delete root.dataset.theme;
+    draw();
+  });
+  draw();
+})();

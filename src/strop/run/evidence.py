@@ -1,0 +1,183 @@
+"""Evidence for the reports, read from a run's folder: samples of timings, answers, inputs, the bundle's requirements."""
+
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from strop.core.choose import DEFAULT_WEIGHTS
+from strop.core.errors import StoreError
+from strop.core.gate import DEFAULT_GATES
+from strop.core.measurement import Check, Pair
+from strop.core.metrics import Array
+from strop.core.outcome import Outcome
+from strop.core.statistics import Ratios, latencies, tail_percentile
+from strop.core.verdict import Gate
+from strop.report.evidence import Curve, Evidence, Examples, InputRange
+from strop.report.examples import candidate_to_compare, compare
+from strop.report.picture import as_picture, data_uri, how_drawn
+from strop.run.checking import CHECK, open_array
+from strop.run.confirm import SELF
+from strop.store.store import RunFolder, load, read_json
+
+LOOKED_AT = 16 << 20
+"""Bytes of an input that its range is taken from: the first examples."""
+COMMAND = "run.json"
+
+
+def gather(outcome: Outcome, run: RunFolder) -> Evidence:
+    """What the reports show beside the outcome; what is not there any more is named in `missing`.
+
+    Raises:
+        StoreError: a file of the run is damaged.
+    """
+    missing = []
+    dataset = outcome.task.evaluation
+    if not Path(dataset.folder).is_dir():
+        missing.append("the evaluation data were pruned from the store: no labels, no pictures, no ranges of inputs")
+    examples = examples_of(outcome, run)
+    if examples is None and candidate_to_compare(outcome) is not None:
+        missing.append("the answers to the evaluation data are not in the run's folder: no examples")
+    return Evidence(
+        curves=tuple(curves(outcome, run)), examples=examples, inputs=tuple(input_ranges(outcome)),
+        requirements=requirements(run.folder / "bundle"), missing=tuple(missing), command=command(run.folder / COMMAND),
+    )  # fmt: skip
+
+
+def curves(outcome: Outcome, run: RunFolder) -> list[Curve]:
+    """Latency distributions of the confirmations and of the A/A comparison, from the quads that were kept."""
+    found = []
+    for result in outcome.results:
+        stage = SELF if result.name == outcome.baseline else "confirmation" if result.confirmation is not None else None
+        if stage is not None:
+            found.append(curve(result.name, run.candidate(result.name) / stage))
+    return [c for c in found if c is not None]
+
+
+def curve(name: str, folder: Path) -> Curve | None:
+    """One comparison's distribution; None without samples that were kept."""
+    pairs = [load(path, Pair) for path in sorted(folder.glob("pair-*.json"))]
+    quads = [quad for kept in Ratios([p for p in pairs if p is not None]).kept for quad in kept]
+    if not quads:
+        return None
+    baseline, candidate = latencies(quads, "A") / 1e6, latencies(quads, "B") / 1e6
+    last = tail_percentile(min(len(baseline), len(candidate))) or 50
+    percent = tuple(range(1, last + 1))
+    return Curve(
+        name=name, calls=(len(baseline), len(candidate)), percent=percent,
+        baseline_ms=_at(baseline, percent), candidate_ms=_at(candidate, percent),
+    )  # fmt: skip
+
+
+def _at(samples: Array, percent: tuple[int, ...]) -> tuple[float, ...]:
+    return tuple(round(float(value), 6) for value in np.percentile(samples, percent))
+
+
+def examples_of(outcome: Outcome, run: RunFolder) -> Examples | None:
+    """Where the choice, or the fastest changed candidate, answers otherwise than the baseline, with pictures of the inputs."""
+    name, task = candidate_to_compare(outcome), outcome.task
+    if name is None:
+        return None
+    theirs, mine = (answers(run.candidate(n) / "check", task.output) for n in (outcome.baseline, name))
+    if theirs is None or mine is None:
+        return None
+    data = Path(task.evaluation.folder)
+    labels = data / task.evaluation.labels if task.evaluation.labels is not None else None
+    known = array(labels) if labels is not None and labels.exists() else None
+    names = outcome.model.origin.labels if outcome.model.origin is not None else {}
+    return with_pictures(compare(name, theirs, mine, known, task.metric, names), outcome)
+
+
+def answers(folder: Path, output: str) -> Array | None:
+    """A candidate's answers to all evaluation examples, or None where they are not kept."""
+    found = load(folder / CHECK, Check)
+    if found is None or output not in found.shards or not (folder / found.shards[output]).exists():
+        return None
+    return array(folder / found.shards[output])
+
+
+def array(path: Path) -> Array:
+    try:
+        return open_array(path)
+    except (OSError, ValueError) as error:
+        raise StoreError(f"{path} is damaged: {error}", "remove the run, or its data, and run again") from error
+
+
+def with_pictures(examples: Examples, outcome: Outcome) -> Examples:
+    """The first input that looks like a picture, drawn for every example shown."""
+    dataset = outcome.task.evaluation
+    for file in dataset.inputs.values():
+        path = Path(dataset.folder) / file
+        if not path.exists() or not examples.shown:
+            continue
+        values = array(path)
+        drawn = [as_picture(values[example.index]) for example in examples.shown]
+        if drawn[0] is None:
+            continue
+        shown = [
+            example.model_copy(update={"picture": data_uri(pixels)}) if pixels is not None else example
+            for example, pixels in zip(examples.shown, drawn, strict=True)
+        ]
+        how = how_drawn(values[[example.index for example in examples.shown]])
+        return examples.model_copy(update={"shown": tuple(shown), "drawing": how})
+    return examples
+
+
+def input_ranges(outcome: Outcome) -> list[InputRange]:
+    """Range, mean and spread of every numeric input over the evaluation data; none for generated data."""
+    dataset = outcome.task.evaluation
+    found = []
+    for name, file in dataset.inputs.items():
+        path = Path(dataset.folder) / file
+        if dataset.generated or not path.exists():
+            continue
+        values = array(path)
+        part = np.asarray(values[: max(1, LOOKED_AT // max(1, values[:1].nbytes))], dtype=np.float64)
+        found.append(
+            InputRange(
+                name=name, low=float(part.min()), high=float(part.max()), mean=float(part.mean()),
+                deviation=float(part.std()), examples=len(part),
+            )
+        )  # fmt: skip
+    return found
+
+
+def requirements(bundle: Path) -> tuple[str, ...]:
+    """The pinned packages of the bundle; empty where none was packed."""
+    path = bundle / "requirements.txt"
+    return tuple(path.read_text(encoding="utf-8").split()) if path.exists() else ()
+
+
+def command(path: Path) -> str:
+    """The command that asks this run's question again, from what the run recorded; empty where it did not."""
+    if not path.exists():
+        return ""
+    asked = read_json(path).get("request", {})
+    parts = ["strop", "optimize", str(asked.get("model", "MODEL"))]
+    for flag, key in (("--data", "data"), ("--calibration", "calibration"), ("--labels", "labels"), ("--metric", "metric"),
+                      ("--output", "output"), ("--threads", "threads"), ("--memory-limit", "memory_limit_mb")):  # fmt: skip
+        parts += [flag, str(asked[key])] if asked.get(key) is not None else []
+    parts += ["--k", str(asked["k"])] if asked.get("metric") == "topk" else []
+    parts += ["--budget", f"{asked['budget_s']:g}s"] if asked.get("budget_s") else []
+    for flag, key in (("--backend", "backends"), ("--recipe", "recipes")):
+        for value in asked.get(key, []):
+            parts += [flag, str(value)]
+    for flag, key in (("--map", "mapping"), ("--size", "sizes")):
+        for name, value in asked.get(key, {}).items():
+            parts += [flag, f"{name}={value}"]
+    batches = asked.get("batches", [1])
+    for batch in batches if batches != [1] else []:
+        parts += ["--batch", str(batch)]
+    return shlex.join([*parts, *_gates(asked), "--seed", str(asked.get("seed", 0)), "--fresh"])
+
+
+def _gates(asked: Mapping[str, Any]) -> list[str]:
+    """Gates and weights that are not the default ones, as flags."""
+    parts = []
+    for gate in (Gate.model_validate(g) for g in asked.get("gates", [])):
+        if gate.metric != "valid" and gate not in DEFAULT_GATES:
+            parts += [f"--{gate.kind}", str(gate).replace(" ", "").replace("≥", ">=").replace("≤", "<=")]
+    weights = asked.get("weights", DEFAULT_WEIGHTS)
+    return parts + (["--prefer", ",".join(f"{k}={v:g}" for k, v in weights.items())] if weights != DEFAULT_WEIGHTS else [])
