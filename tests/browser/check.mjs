@@ -3,7 +3,7 @@
 //
 //   node check.mjs REPORT.html [FOLDER for screenshots]
 
-import { mkdirSync, readFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -12,6 +12,10 @@ import { chromium } from "playwright-core";
 const [page, folder = "screenshots"] = process.argv.slice(2).map((p) => resolve(p));
 if (!page) {
   console.error("usage: node check.mjs REPORT.html [FOLDER]");
+  process.exit(2);
+}
+if (!existsSync(page)) {
+  console.error(`${page}: no such file; \`make demo\` makes one`);
   process.exit(2);
 }
 const executablePath = process.env.CHROMIUM ?? "/usr/bin/chromium";
