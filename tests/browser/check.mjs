@@ -1,8 +1,10 @@
-// Opens a report in Chromium at three widths and themes; fails on a console error, a request, or a page that scrolls sideways.
+// Opens a report in Chromium, wide and narrow, light and dark; fails on a console error, a request, a page that scrolls
+// sideways, or an accessibility rule that is broken (WCAG 2.2 AA, by axe).
 //
 //   node check.mjs REPORT.html [FOLDER for screenshots]
 
-import { mkdirSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { chromium } from "playwright-core";
@@ -10,6 +12,10 @@ import { chromium } from "playwright-core";
 const [page, folder = "screenshots"] = process.argv.slice(2).map((p) => resolve(p));
 if (!page) {
   console.error("usage: node check.mjs REPORT.html [FOLDER]");
+  process.exit(2);
+}
+if (!existsSync(page)) {
+  console.error(`${page}: no such file; \`make demo\` makes one`);
   process.exit(2);
 }
 const executablePath = process.env.CHROMIUM ?? "/usr/bin/chromium";
@@ -44,6 +50,7 @@ try {
     if (name === "light") await tab.pdf({ path: `${folder}/print.pdf`, format: "A4" });
     await context.close();
   }
+  for (const colorScheme of ["light", "dark"]) await audit(colorScheme);
 } finally {
   await browser.close();
 }
@@ -64,4 +71,16 @@ async function use(tab, name, colorScheme) {
   const known = values.filter((v) => v !== undefined).map(Number);
   if (known.some((v, i) => i > 0 && v > known[i - 1])) problems.push(`${name}: sorting does not sort`);
   if (await tab.locator("#y-axis").count()) await tab.selectOption("#y-axis", "memory");
+}
+
+/** Everything unfolded, held against axe's rules; only here is the page's own policy set aside, so that axe can be put in. */
+async function audit(colorScheme) {
+  const context = await browser.newContext({ colorScheme, bypassCSP: true, viewport: { width: 1280, height: 900 } });
+  const tab = await context.newPage();
+  await tab.goto(pathToFileURL(page).href);
+  await tab.evaluate(() => document.querySelectorAll("details").forEach((d) => { d.open = true; }));
+  await tab.addScriptTag({ content: readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8") });
+  const { violations } = await tab.evaluate(() => axe.run());
+  for (const v of violations) problems.push(`${colorScheme}: ${v.id}: ${v.help}: ${v.nodes[0].html.slice(0, 120)}`);
+  await context.close();
 }

@@ -53,7 +53,7 @@ def _scored(outcome: Outcome) -> str:
 def _headline(outcome: Outcome) -> str:
     chosen = outcome.chosen
     if chosen is None:
-        return "Keep what you have: nothing here is fit to use"
+        return "Keep what you have: no version meets every must"
     if chosen.name == outcome.baseline:
         return f"Keep the given model, with tuned settings: {chosen.name}"
     return f"Use {chosen.name}"
