@@ -11,6 +11,7 @@ import strop
 
 DEMO = Path(strop.__file__).parent / "demo"
 QUICK = ["list_backends", "init", "list_recipes", "build", "Store"]
+INSTALLING = ["install_backend", "remove_backend"]
 AFTER_OPTIMIZE = ["verify_bundle", "infer_bundle", "report_run", "bench"]
 
 
@@ -40,6 +41,13 @@ def test_example(folder: Path, name: str) -> None:
 
 
 @pytest.mark.slow
+def test_examples_of_installing(folder: Path) -> None:
+    """In the tests' own empty home: from nothing to an environment, and back."""
+    for name in INSTALLING:
+        run_example(name)
+
+
+@pytest.mark.slow
 def test_examples_of_a_whole_run(folder: Path) -> None:
     run_example("optimize")
     for name in AFTER_OPTIMIZE:
@@ -47,4 +55,4 @@ def test_examples_of_a_whole_run(folder: Path) -> None:
 
 
 def test_every_public_function_is_an_example_here() -> None:
-    assert {*QUICK, *AFTER_OPTIMIZE, "optimize", "StropError", "__version__"} == set(strop.__all__)
+    assert {*QUICK, *AFTER_OPTIMIZE, *INSTALLING, "optimize", "StropError", "__version__"} == set(strop.__all__)

@@ -74,6 +74,9 @@ def install_backend(name: str, *, python: str | None = None, progress: Progress 
 def remove_backend(name: str) -> None:
     """Remove a backend's own environment, and forget an interpreter that the user named.
 
+    Args:
+        name: a backend that needs an environment of its own.
+
     Raises:
         UsageError: the backend needs no environment, or is unknown. StoreError: it is being installed.
 
