@@ -18,7 +18,7 @@ install: $(VENV)/.installed ## .venv, and the frameworks' own environments: ever
 	@$(STROP) backends install openvino olive export
 
 demo: install ## optimize a real keyword-spotting model across frameworks on real data, under three minutes
-	@$(STROP) optimize src/strop/demo/kws.onnx --config src/strop/demo/strop.toml --budget 170s --allow-provisional
+	@$(STROP) optimize src/strop/demo/kws.onnx --config src/strop/demo/strop.toml --budget 160s --allow-provisional
 
 test: install ## unit, contract, docs and the shorter end-to-end tests, under five minutes
 	$(PY) -m pytest -m "not slow"
