@@ -6,8 +6,8 @@ from pathlib import Path
 from strop.core.errors import OutputError
 from strop.core.model import Model
 from strop.plan.discover import backends
+from strop.run.config import CONFIG
 from strop.run.intake import read_model
-from strop.run.request import CONFIG
 from strop.store import files
 from strop.store.store import Store
 from strop.worker.call import Limits
