@@ -30,6 +30,11 @@ def command(
     data: o.Data = None,
     calibration: o.Calibration = None,
     labels: o.Labels = None,
+    column: o.Column = None,
+    classes: o.Classes = None,
+    preset: o.Preset = None,
+    tokenizer: o.Tokenizer = None,
+    task: o.TaskKind = None,
     map: o.Map = None,
     metric: o.MetricName = None,
     k: o.K = None,
@@ -60,7 +65,8 @@ def command(
 
     Exit: 0 chosen (every gate passed), 10 provisional (musts passed, a goal missed), 11 none; errors have codes of their own.
     """
-    names = ("config", "data", "calibration", "labels", "map", "metric", "k", "output", "batches", "size", "threads",
+    names = ("config", "data", "calibration", "labels", "column", "classes", "preset",
+             "tokenizer", "task", "map", "metric", "k", "output", "batches", "size", "threads",
              "memory_limit_mb", "time_limit_s", "must", "goal", "strict", "prefer", "backends", "recipes", "olive_config",
              "budget", "out", "store", "seed", "fresh")  # fmt: skip
     flags = o.given(locals(), names)

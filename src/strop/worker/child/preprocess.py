@@ -8,10 +8,11 @@ nothing of Strop. A description is the plain data of `strop.core.preprocess`:
     {"kind": "user", "function": "module:function", "inputs": [{"name": "x", "dtype": "float32"}]}
 """
 
-import importlib.util
+import json
 import os
 import sys
 import traceback
+import types
 from collections.abc import Sequence
 from typing import Any
 
@@ -229,9 +230,10 @@ def user_function(name: str, folder: str) -> Any:
         raise DataError(f"{name}: no {os.path.basename(path)} in {os.path.dirname(path)}", "the module stands beside strop.toml")
     if folder not in sys.path:
         sys.path.append(folder)
-    spec: Any = importlib.util.spec_from_file_location(f"user_{module}", path)
-    loaded = importlib.util.module_from_spec(spec)
-    call_user(spec.loader.exec_module, name, loaded)
+    loaded = types.ModuleType(f"user_{module}")
+    with open(path, encoding="utf-8") as f:
+        source = f.read()
+    call_user(lambda: exec(compile(source, path, "exec"), loaded.__dict__), name)
     if not callable(getattr(loaded, function, None)):
         raise DataError(f"{name}: the module has no function {function!r}", "write it as module:function")
     return getattr(loaded, function)
@@ -281,26 +283,56 @@ def probabilities(scores: Array) -> Array:
     return np.asarray(shares / shares.sum())
 
 
-def answers(task: dict[str, Any], outputs: dict[str, Array], feed: dict[str, Array], items: Sequence[Any], tool: Any,
-            classes: Sequence[str], most: int = ANSWERS) -> Any:  # fmt: skip
-    """What outputs mean: (class, probability) pairs, best first, per item; embeddings; or (word, class) pairs per text."""
-    values = outputs[task["output"]]
-    if task["kind"] in ("sentence-similarity", "feature-extraction"):
-        mask = next((feed[n] for n, what in tool.how.get("inputs", {}).items() if what == "mask"), None)
-        return normalized(embeddings(values, mask, task["pooling"]))
-    if task["kind"] == "token-classification":
-        return [word_classes(row, tokens["words"], item, classes) for row, tokens, item in
-                zip(values, tool.tokenize(items), items, strict=True)]  # fmt: skip
-    return [
-        [(named(int(i), classes), float(p[i])) for i in np.argsort(-p, kind="stable")[:most]] for p in map(probabilities, values)
-    ]
+class Bundled:
+    """The preprocessing of a bundle, and what its outputs mean; by the bundle's manifest.json."""
+
+    def __init__(self, folder: str) -> None:
+        with open(os.path.join(folder, "manifest.json"), encoding="utf-8") as f:
+            manifest = json.load(f)
+        self.task: dict[str, Any] = manifest["task"]
+        self.tool = load(manifest["preprocess"], folder)
+        self.batch = int(manifest["workload"]["batches"][0])
+        self.classes: list[str] = []
+        if os.path.isfile(os.path.join(folder, "classes.txt")):
+            with open(os.path.join(folder, "classes.txt"), encoding="utf-8") as f:
+                self.classes = f.read().splitlines()
+
+    def items(self, given: Any) -> list[Any]:
+        """A list of items of one or many; texts whose words are classified are split at spaces, pairs are tuples."""
+        many = list(given) if isinstance(given, list) else [given]
+        if self.task["kind"] == "token-classification":
+            return [item.split() if isinstance(item, str) else item for item in many]
+        return [tuple(item) if isinstance(item, list) else item for item in many]
+
+    def encode(self, items: Sequence[Any]) -> dict[str, Array]:
+        """Items → the model's inputs. Raises DataError for one that cannot be used."""
+        try:
+            return dict(self.tool.encode(items))
+        except ItemError as error:
+            raise DataError(f"{items[0] if len(items) == 1 else 'an item'}: {error}", "give a readable one") from None
+
+    def answers(self, outputs: dict[str, Array], feed: dict[str, Array], items: Sequence[Any], most: int = ANSWERS) -> Any:
+        """Per item: (class, probability) pairs, best first; or (word, class) pairs; embeddings: an array [items, size]."""
+        values = outputs[self.task["output"]]
+        if self.task["kind"] in ("sentence-similarity", "feature-extraction"):
+            inputs = self.tool.how.get("inputs", {})
+            masks = [feed[name] for name, what in inputs.items() if what == "mask"] if isinstance(inputs, dict) else []
+            return normalized(embeddings(values, masks[0] if masks else None, self.task["pooling"]))
+        if self.task["kind"] == "token-classification":
+            tokens = self.tool.tokenize(items)
+            return [word_classes(row, t["words"], item, self.classes) for row, t, item in zip(values, tokens, items, strict=True)]
+        return [best(probabilities(row), self.classes, most) for row in values]
+
+
+def best(shares: Array, classes: Sequence[str], most: int) -> list[tuple[str, float]]:
+    """The highest classes with their shares."""
+    return [(named(int(i), classes), float(shares[i])) for i in np.argsort(-shares, kind="stable")[:most]]
 
 
 def word_classes(row: Array, words: Array, item: Any, classes: Sequence[str]) -> list[tuple[str, str]]:
     """The class of each word's first token."""
     first = [at for at, word in enumerate(words[: len(row)]) if word >= 0 and (at == 0 or words[at - 1] != word)]
-    texts = item if isinstance(item, list) else item.split()
-    return [(texts[words[at]] if words[at] < len(texts) else "", named(int(row[at].argmax()), classes)) for at in first]
+    return [(item[words[at]], named(int(row[at].argmax()), classes)) for at in first]
 
 
 def named(index: int, classes: Sequence[str]) -> str:
