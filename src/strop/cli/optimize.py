@@ -21,6 +21,8 @@ from strop.report.verdict import ratio, three_lines
 from strop.run.request import parse_budget
 
 HEAD = ["candidate", "speed-up ×", "kept", "memory", ""]
+USES = {None: "INPUTS.npz OUTPUTS.npz", "image": "PICTURE", "text": '--text "TEXT"'}
+"""What a bundle's infer.py takes, by the kind of its preprocessing."""
 EXITS = {"chosen": EXIT_CHOSEN, "provisional": EXIT_PROVISIONAL, "none": EXIT_NONE}
 
 
@@ -129,4 +131,5 @@ def show(outcome: Outcome, out: Path) -> None:
         say(f"note: {note}")
     say(f"report: {out / 'report.md'}, {out / 'report.json'}")
     if outcome.chosen is not None:
-        say(f"bundle: {out / 'bundle'}  (python {out / 'bundle' / 'infer.py'} INPUTS.npz OUTPUTS.npz)")
+        kind = outcome.task.preprocess.kind if outcome.task.preprocess is not None else None
+        say(f"bundle: {out / 'bundle'}  (python {out / 'bundle' / 'infer.py'} {USES.get(kind, USES[None])})")

@@ -21,6 +21,8 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 ANSWERS = 5
+ABOUT_ONE = 0.1
+"""Shares of a quantized softmax sum to 1 within this."""
 POOL_BYTES = 64 << 20
 PADDINGS = ("[PAD]", "<pad>", "<|pad|>", "<|endoftext|>")
 
@@ -277,7 +279,7 @@ def normalized(vectors: Array) -> Array:
 def probabilities(scores: Array) -> Array:
     """Scores of one example as shares that sum to 1: as they are where they do so already, else their softmax."""
     values = np.asarray(scores, np.float64).reshape(-1)
-    if (values >= 0).all() and abs(values.sum() - 1) < 1e-3:
+    if (values >= 0).all() and abs(values.sum() - 1) < ABOUT_ONE:
         return values
     shares = np.exp(values - values.max())
     return np.asarray(shares / shares.sum())
