@@ -54,7 +54,7 @@ def predict_bundle(folder: str, items: list[Any], most: int = 5, output: str | N
         DataError: an item cannot be used, or the bundle takes arrays only.
     """
     manifest = verify_bundle(folder)
-    if isinstance(items, list) and manifest.preprocess is not None and manifest.preprocess.kind == "image":
+    if manifest.preprocess is not None and manifest.preprocess.kind == "image":
         items = [str(Path(item).absolute()) for item in items]
     about = {"folder": str(Path(folder).absolute()), "items": items}
     with tempfile.TemporaryDirectory(prefix="strop-") as scratch:

@@ -103,6 +103,9 @@ def main(arguments: list[str]) -> int:
     bundle = load(Path(__file__).resolve().parent)
     if len(given.items) == 2 and given.items[0].endswith(".npz"):
         return arrays_to_arrays(bundle, *given.items)
+    if given.items and (bundle.manifest["preprocess"] or {}).get("kind") == "text":
+        print("this bundle takes texts: --text", file=sys.stderr)
+        return 2
     try:
         show(items, bundle.predict(items), given.output)
     except Exception as error:

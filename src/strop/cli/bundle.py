@@ -40,6 +40,9 @@ def infer(
         strop.infer_bundle(folder, inputs, output)
         say(f"wrote {output}")
         return
+    preprocess = strop.verify_bundle(folder).preprocess
+    if inputs is not None and preprocess is not None and preprocess.kind == "text":
+        raise UsageError(f"{folder} takes texts, not {inputs}", "strop bundle infer FOLDER --text TEXT")
     items = items_of(inputs, text or [], pair or [])
     answers = predict_bundle(folder, items, output=output)
     if json:
