@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from conftest import DATA, DEMO, Done, null_model, run_strop
 from onnx import TensorProto, helper, numpy_helper
+
+from conftest import DATA, DEMO, Done, null_model, run_strop
 
 MODEL, DATAERR, CONFIG, BASELINE, OUTPUT, BUDGET = 3, 4, 5, 6, 7, 8
 

@@ -5,6 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+
 from conftest import DATA, assert_faster, candidates, null_model, report, run_strop
 
 MODES = {

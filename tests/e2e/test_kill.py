@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+
 from conftest import DATA, DEMO, candidates, null_model, report, run_strop
 
 OFFERS = ["fast", "exception", "inaccurate"]

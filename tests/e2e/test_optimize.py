@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from conftest import DATA, DEMO, assert_faster, candidates, null_model, report, run_strop
 
 RECIPES = ("--recipe", "int8-static", "--recipe", "int8-dynamic")

@@ -17,7 +17,7 @@ import numpy as np
 from arrays import asked, fits, match, open_source, shape_fits, write_input, write_labels
 from numpy.typing import NDArray
 from preprocess import DataError, ItemError, call_user, load, user_function
-from shards import Growing, create, release
+from shards import CHUNK_BYTES, Growing, create, release, row_bytes
 from sources import Broken, Record, class_numbers, read_classes, records
 
 IGNORED = -100
@@ -323,8 +323,9 @@ def take(whole: dict[str, Any], groups: list[int], group: int, out: str) -> dict
         inputs[name] = f"input{number}.npy"
         shape = (len(rows), *array.shape[1:])
         shard = create(os.path.join(out, inputs[name]), array.dtype, shape)
-        for at in range(0, len(rows), 256):
-            shard[at : at + 256] = array[rows[at : at + 256]]
+        step = max(1, CHUNK_BYTES // max(1, row_bytes(array)))
+        for at in range(0, len(rows), step):
+            shard[at : at + step] = array[rows[at : at + step]]
             release(shard, array)
         shard.flush()
     if whole["labels"] is not None:
@@ -336,12 +337,13 @@ def row_keys(data: dict[str, Any]) -> list[bytes]:
     """A digest per group of rows that bear one label (mostly one row), over all its inputs."""
     arrays = [np.load(p, mmap_mode="r", allow_pickle=False) for _, p in sorted(data["inputs"].items())]
     keys, group = [], data.get("group", 1)
+    step = max(1, CHUNK_BYTES // max(1, sum(map(row_bytes, arrays))))
     for i in range(0, len(arrays[0]), group):
         digest = hashlib.blake2b(digest_size=16)
         for array in arrays:
             digest.update(np.ascontiguousarray(array[i : i + group]).tobytes())
         keys.append(digest.digest())
-        if i % 256 < group:
+        if i % step < group:
             release(*arrays)
     return keys
 
