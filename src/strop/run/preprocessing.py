@@ -72,7 +72,8 @@ def kind_of(request: Request, model: Model, form: Form | None, told: HuggingFace
         return "text"
     if form is not None:
         return None
-    found = "image" if told.images and takes_pictures(model) else "text" if told.texts and takes_tokens(model) else None
+    found = "image" if told.images is not None and takes_pictures(model) else None
+    found = found or ("text" if told.texts is not None and takes_tokens(model) else None)
     return found if found is None or importlib.util.find_spec(NEEDS[found][0]) is not None else None
 
 
@@ -118,7 +119,7 @@ def tokenizer_of(request: Request, folder: Path) -> Path:
     path = path / TOKENIZER if path.is_dir() else path
     if not path.is_file():
         raise DataError(f"{path}: no such file: texts need a tokenizer", 'name its tokenizer.json: [preprocess] tokenizer = "…"')
-    return path
+    return path.absolute()
 
 
 def model_folder(request: Request) -> Path:
