@@ -11,7 +11,7 @@ $(VENV)/.installed: pyproject.toml
 	@test -x $(PY) || { echo "creating $(VENV) …"; python3 -m venv $(VENV); }
 	@echo "installing Strop and what it is built with …"
 	@$(PY) -m pip install --quiet --upgrade "pip>=25.1"
-	@$(PY) -m pip install --quiet -e . --group dev
+	@$(PY) -m pip install --quiet -e ".[images,text,parquet]" --group dev
 	@touch $@
 
 install: $(VENV)/.installed ## .venv, and the frameworks' own environments: everything that runs here

@@ -31,7 +31,8 @@ from strop.core.model import Model
 from strop.core.recipe import Offer, Recipe
 from strop.core.task import Dataset, Task
 from strop.plan.discover import backends
-from strop.run.intake import paths, read_model
+from strop.run.datasets import paths
+from strop.run.intake import read_model
 from strop.run.machine import this_machine
 from strop.store.store import Store
 from strop.worker.call import DATA_WORK, Child, Limits

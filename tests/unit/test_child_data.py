@@ -32,7 +32,8 @@ def prepare(tmp_path):
 
 def test_an_npz_becomes_shards(prepare):
     out, made = prepare({"x": X, "labels": Y}, label_kind="classes")
-    assert made == {"inputs": {"x": "input0.npy"}, "labels": "labels.npy", "count": 10, "notes": []}
+    assert made | {"group": 1, "packages": {}, "files": []} == made
+    assert (made["inputs"], made["labels"], made["count"], made["notes"]) == ({"x": "input0.npy"}, "labels.npy", 10, [])
     assert json.loads((out / "data.json").read_text()) == made
     assert sorted(p.name for p in out.iterdir()) == ["data.json", "input0.npy", "labels.npy"]
     np.testing.assert_array_equal(np.load(out / "input0.npy"), X)

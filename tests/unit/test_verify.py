@@ -7,7 +7,7 @@ import pytest
 from strop.bundle.pack import MANIFEST, dump, seal
 from strop.bundle.verify import verify_bundle
 from strop.core.errors import BundleError
-from strop.core.manifest import Manifest
+from strop.core.manifest import Answer, Manifest
 from strop.core.model import TensorSpec
 from strop.core.noun import SCHEMA
 from strop.core.recipe import Recipe
@@ -25,6 +25,7 @@ def bundle(tmp_path):
     spec = TensorSpec(name="x", dtype="float32", shape=("batch", 4))
     manifest = Manifest(
         strop="0", outcome="chosen", model="model/m.onnx", inputs=(spec,), outputs=(spec,), preprocessing=(), workload=Workload(),
+        preprocess=None, task=Answer(kind="classification", pooling="mean", output="x"),
         recipe=Recipe(name="fp32", runtime="null"), settings={"threads": 1}, source={"file": "m.onnx", "bytes": 7}, versions={},
         measurements={"speedup": {"value": 2.06, "low": 2.01}, "accuracy": None}, gates=(), environment={},
         files={name: files.digest_file(tmp_path / name) for name in FILES},

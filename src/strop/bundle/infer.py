@@ -1,12 +1,15 @@
-"""Running a bundle by its own `infer.py`, in a child process."""
+"""Running a bundle by its own `infer.py` and `preprocess.py`, in child processes."""
 
 import json
+import tempfile
 from pathlib import Path
+from typing import Any
 
 from strop.bundle.verify import verify_bundle
 from strop.core.errors import BundleError, DataError, WorkerError, WorkerFailure
+from strop.core.manifest import Manifest
 from strop.plan.discover import backends
-from strop.worker.call import BUNDLE_WORK, Child, Limits
+from strop.worker.call import BUNDLE_WORK, Child, Limits, Work
 from strop.worker.interpreter import work_of
 
 SECONDS = 3600.0
@@ -29,23 +32,62 @@ def infer_bundle(folder: str, inputs: str, output: str, log: str | None = None) 
     manifest = verify_bundle(folder)
     if not Path(inputs).is_file():
         raise DataError(f"{inputs}: no such file", f"an .npz with {', '.join(i.name for i in manifest.inputs)}")
-    runtime = backends().get(manifest.recipe.runtime)
-    work = BUNDLE_WORK._replace(python=work_of(runtime).python) if runtime is not None else BUNDLE_WORK
     place = Path(log) if log else Path(output).with_suffix(".log")
-    try:
-        with Child(work, place, Limits(SECONDS)) as child:
-            child.call(
-                "infer",
-                folder=str(Path(folder).absolute()),
-                inputs=str(Path(inputs).absolute()),
-                output=str(Path(output).absolute()),
-            )
-    except WorkerFailure as error:
-        kind = DataError if error.kind in ("DataError", "ValueError", "InvalidArgument") else BundleError
-        raise kind(
-            f"{folder}: {error.message}", f"inputs: {json.dumps({i.name: list(i.shape) for i in manifest.inputs})}"
-        ) from error
-    except WorkerError as error:
-        raise BundleError(f"{folder}: {error.message}", f"see {place}") from error
+    _run_arrays(folder, manifest, inputs, output, place)
     if log is None:
         place.unlink(missing_ok=True)
+
+
+def predict_bundle(folder: str, items: list[Any], most: int = 5, output: str | None = None) -> list[Any]:
+    """What a verified bundle says of pictures or texts, by the preprocessing that was evaluated.
+
+    Args:
+        items: paths of pictures, texts, or pairs of texts as tuples.
+        most: how many classes to give.
+        output: `.npz` to write embeddings to, where the bundle gives those.
+
+    Returns:
+        Per item: [class, probability] pairs, best first; [word, class] pairs; or an embedding.
+
+    Raises:
+        BundleError: the bundle is changed or does not run.
+        DataError: an item cannot be used, or the bundle takes arrays only.
+    """
+    manifest = verify_bundle(folder)
+    if manifest.preprocess is not None and manifest.preprocess.kind == "image":
+        items = [str(Path(item).absolute()) for item in items]
+    about = {"folder": str(Path(folder).absolute()), "items": items}
+    with tempfile.TemporaryDirectory(prefix="strop-") as scratch:
+        place = Path(scratch)
+        inputs, outputs = str(place / "inputs.npz"), str(place / "outputs.npz")
+        _ask(BUNDLE_WORK, folder, place / "log.txt", "give items it can read", "encode", **about, output=inputs)
+        _run_arrays(folder, manifest, inputs, outputs, place / "log.txt")
+        target = str(Path(output).absolute()) if output is not None else None
+        found: list[Any] = _ask(
+            BUNDLE_WORK, folder, place / "log.txt", "", "answer", **about, inputs=inputs, outputs=outputs, most=most,
+            embeddings=target,
+        )  # fmt: skip
+    return found
+
+
+def _run_arrays(folder: str, manifest: Manifest, inputs: str, output: str, log: Path) -> None:
+    """Arrays to arrays, under the interpreter of the bundle's runtime."""
+    runtime = backends().get(manifest.recipe.runtime)
+    work = BUNDLE_WORK._replace(python=work_of(runtime).python) if runtime is not None else BUNDLE_WORK
+    hint = f"inputs: {json.dumps({i.name: list(i.shape) for i in manifest.inputs})}"
+    _ask(
+        work, folder, log, hint, "infer", folder=str(Path(folder).absolute()), inputs=str(Path(inputs).absolute()),
+        output=str(Path(output).absolute()),
+    )  # fmt: skip
+
+
+def _ask(work: Work, subject: str, log: Path, hint: str, function: str, **arguments: Any) -> Any:
+    """One call of the bundle's child side; its refusals become the user's."""
+    try:
+        with Child(work, log, Limits(SECONDS)) as child:
+            return child.ask("call", function=function, arguments=arguments)["result"]
+    except WorkerFailure as error:
+        kind = DataError if error.kind in ("DataError", "ValueError", "InvalidArgument") else BundleError
+        raise kind(f"{subject}: {error.message}", error.hint or hint) from error
+    except WorkerError as error:
+        raise BundleError(f"{subject}: {error.message}", f"see {log}") from error

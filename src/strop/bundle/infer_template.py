@@ -1,14 +1,18 @@
-"""Runs this bundle's model. Needs Python, numpy and the runtime in requirements.txt; nothing of Strop.
+"""Runs this bundle's model. Needs Python, numpy and what requirements.txt names; nothing of Strop.
 
     from infer import load
     model = load("path/to/bundle")
     outputs = model.run({"input": array})        # arrays of shape [examples, ...] by input name
+    answer = model.predict("picture.jpg")        # or a text, or a list of either, where the bundle knows the preprocessing
 
-or as a script, from arrays to arrays:
+or as a script:
 
-    python infer.py inputs.npz outputs.npz
+    python infer.py inputs.npz outputs.npz       # from arrays to arrays
+    python infer.py picture.jpg ...              # prints the best classes; embeddings go to --output
+    python infer.py --text "a text" ...          # --pair "its second text" for models of text pairs
 """
 
+import argparse
 import json
 import sys
 import types
@@ -19,21 +23,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def _runner(folder: Path) -> Any:
-    """The runtime's own code, compiled from the source that the manifest vouches for, never from a cache."""
-    module = types.ModuleType("bundle_runner")
-    source = folder / "runner.py"
+def _module(folder: Path, name: str) -> Any:
+    """The bundle's own code, compiled from the source that the manifest vouches for, never from a cache."""
+    module = types.ModuleType(f"bundle_{name}")
+    source = folder / f"{name}.py"
     exec(compile(source.read_text(encoding="utf-8"), str(source), "exec"), module.__dict__)
     return module
 
 
 class Bundle:
-    """`run(dict of arrays) -> dict of arrays`. `manifest` says what the model takes and gives."""
+    """`run(dict of arrays) -> dict of arrays`, `predict(items)`. `manifest` says what the model takes and gives."""
 
     def __init__(self, folder: str | Path) -> None:
         folder = Path(folder)
+        self.folder = folder
+        self.items: Any = None
         self.manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-        self.session = _runner(folder).open(str(folder / self.manifest["model"]), self.manifest["settings"])
+        self.session = _module(folder, "runner").open(str(folder / self.manifest["model"]), self.manifest["settings"])
         self.inputs = {i["name"]: np.dtype(i["dtype"]) for i in self.manifest["inputs"]}
         first = next(iter(self.manifest["inputs"]))["shape"]
         self.fixed = first[0] if first and isinstance(first[0], int) else None
@@ -46,6 +52,21 @@ class Bundle:
         if self.fixed is None or len(next(iter(ready.values()))) == self.fixed:
             return self.session.run(ready)
         return self.run_in_batches(ready, self.fixed)
+
+    def predict(self, items: Any, most: int = 5) -> Any:
+        """Answers for one picture (a path) or text, or for a list of them.
+
+        Classes: (class, probability) pairs, best first. Token classes: (word, class) pairs. Embeddings: vectors of length 1.
+        """
+        if self.manifest["preprocess"] is None:
+            raise ValueError("this bundle takes arrays: it was made from data that were arrays already; use run")
+        self.items = self.items or _module(self.folder, "preprocess").Bundled(str(self.folder))
+        many, found = self.items.items(items), []
+        for start in range(0, len(many), self.items.batch):
+            part = many[start : start + self.items.batch]
+            feed = self.items.encode(part)
+            found += list(self.items.answers(self.run_in_batches(feed, self.items.batch), feed, part, most))
+        return found if isinstance(items, list) else found[0]
 
     def run_in_batches(self, feed: dict[str, NDArray[Any]], batch: int) -> dict[str, NDArray[Any]]:
         """Any number of examples, `batch` at a time; a last short batch is filled up where the size is fixed."""
@@ -68,18 +89,54 @@ def load(folder: str | Path = ".") -> Bundle:
 
 
 def main(arguments: list[str]) -> int:
-    if len(arguments) != 2:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("items", nargs="*")
+    parser.add_argument("--text", action="append", default=[])
+    parser.add_argument("--pair", action="append", default=[])
+    parser.add_argument("--output", default="embeddings.npz")
+    given = parser.parse_args(arguments)
+    texts = list(zip(given.text, given.pair, strict=True)) if given.pair else given.text
+    items = [*given.items, *texts]
+    if not items:
         print(__doc__)
         return 2
     bundle = load(Path(__file__).resolve().parent)
-    with np.load(arguments[0], allow_pickle=False) as arrays:
+    if len(given.items) == 2 and given.items[0].endswith(".npz"):
+        return arrays_to_arrays(bundle, *given.items)
+    if given.items and (bundle.manifest["preprocess"] or {}).get("kind") == "text":
+        print("this bundle takes texts: --text", file=sys.stderr)
+        return 2
+    try:
+        show(items, bundle.predict(items), given.output)
+    except Exception as error:
+        if type(error).__name__ not in ("DataError", "ValueError"):
+            raise
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+def show(items: list[Any], answers: list[Any], output: str) -> None:
+    """Classes are printed, one a line; embeddings are written as an array [items, size]."""
+    if isinstance(answers[0], np.ndarray):
+        np.savez(output, embeddings=np.stack(answers))
+        print(f"{len(items)} embeddings of {len(answers[0])} values: {output}")
+        return
+    for item, answer in zip(items, answers, strict=True):
+        print(item if isinstance(item, str) else " | ".join(item))
+        for name, value in answer:
+            print(f"  {value:.4f}  {name}" if isinstance(value, float) else f"  {name}  {value}")
+
+
+def arrays_to_arrays(bundle: Bundle, inputs: str, output: str) -> int:
+    with np.load(inputs, allow_pickle=False) as arrays:
         missing = [name for name in bundle.inputs if name not in arrays]
         if missing:
-            print(f"{arguments[0]}: no array {missing[0]!r}; has {', '.join(arrays.files)}", file=sys.stderr)
+            print(f"{inputs}: no array {missing[0]!r}; has {', '.join(arrays.files)}", file=sys.stderr)
             return 1
         feed = {name: arrays[name] for name in bundle.inputs}
     outputs: dict[str, Any] = bundle.run_in_batches(feed, bundle.manifest["workload"]["batches"][0])
-    np.savez(arguments[1], **outputs)
+    np.savez(output, **outputs)
     return 0
 
 

@@ -9,12 +9,15 @@ from strop import __version__
 from strop.bundle.card import model_card
 from strop.core.backend import Backend
 from strop.core.candidate import Result
-from strop.core.manifest import Manifest
+from strop.core.manifest import Answer, Manifest
 from strop.core.noun import SCHEMA
 from strop.core.outcome import Outcome
+from strop.core.task import Task
 from strop.store import files
+from strop.worker.call import DATA_WORK
 
 TEMPLATE = Path(__file__).parent / "infer_template.py"
+PREPROCESS = DATA_WORK.path.with_name("preprocess.py")
 MANIFEST = "manifest.json"
 
 
@@ -35,15 +38,27 @@ def pack(outcome: Outcome, backend: Backend, target: Path) -> Manifest:
             shutil.copyfile(Path(artifact.folder) / name, destination)
         shutil.copyfile(TEMPLATE, draft / "infer.py")
         shutil.copyfile(backend.runner, draft / "runner.py")
+        ship_preprocessing(outcome.task, draft)
         prefix = f"{backend.name}/" if backend.requirements is not None else ""
         versions = {p: outcome.environment.versions.get(prefix + p) for p in backend.runtime_packages}
         pins = [f"{package}=={number}" for package, number in versions.items() if number is not None]
+        pins += [f"{package}=={number}" for package, number in sorted(outcome.task.packages.items())]
         (draft / "requirements.txt").write_text("\n".join(pins) + "\n", encoding="utf-8")
         (draft / "MODEL_CARD.md").write_text(model_card(outcome, chosen), encoding="utf-8")
         listed = {str(p.relative_to(draft)): files.digest_file(p) for p in sorted(draft.rglob("*")) if p.is_file()}
         manifest = describe(outcome, chosen, f"model/{Path(artifact.path).name}", listed)
         (draft / MANIFEST).write_text(json.dumps(dump(manifest), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return manifest
+
+
+def ship_preprocessing(task: Task, draft: Path) -> None:
+    """The file that made the evaluation data, and what it needs; nothing where the data were arrays."""
+    if task.preprocess is None:
+        return
+    shutil.copyfile(PREPROCESS, draft / "preprocess.py")
+    for name, path in task.ships.items():
+        (draft / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, draft / name)
 
 
 def dump(manifest: Manifest) -> dict[str, Any]:
@@ -63,6 +78,8 @@ def describe(outcome: Outcome, chosen: Result, model: str, listed: dict[str, str
         strop=__version__, outcome="chosen" if outcome.outcome == "chosen" else "provisional", model=model,
         inputs=outcome.model.inputs, outputs=outcome.model.outputs,
         preprocessing=tuple(n for n in outcome.notes if " cast to " in n), workload=outcome.task.workload,
+        preprocess=outcome.task.preprocess,
+        task=Answer(kind=outcome.task.kind, pooling=outcome.task.pooling, output=outcome.task.output),
         recipe=chosen.candidate.recipe, settings=chosen.candidate.recipe.settings,
         source={"file": Path(source.path).name, "digest": source.digest, "bytes": source.bytes},
         versions={**outcome.environment.versions, **chosen.candidate.versions},

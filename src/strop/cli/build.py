@@ -17,6 +17,11 @@ def command(
     data: o.Data = None,
     calibration: o.Calibration = None,
     labels: o.Labels = None,
+    column: o.Column = None,
+    classes: o.Classes = None,
+    preset: o.Preset = None,
+    tokenizer: o.Tokenizer = None,
+    task: o.TaskKind = None,
     map: o.Map = None,
     metric: o.MetricName = None,
     k: o.K = None,
@@ -32,7 +37,8 @@ def command(
     json: o.Json = False,
 ) -> None:
     """Build one recipe of MODEL, without comparing it to others."""
-    names = ("config", "data", "calibration", "labels", "map", "metric", "k", "output", "size", "olive_config", "threads",
+    names = ("config", "data", "calibration", "labels", "column", "classes", "preset",
+             "tokenizer", "task", "map", "metric", "k", "output", "size", "olive_config", "threads",
              "time_limit_s", "memory_limit_mb", "out", "store", "seed")  # fmt: skip
     flags = o.given(locals(), names)
     candidate = strop.build(model, recipe, check=check, **flags)

@@ -20,6 +20,8 @@ from strop.report.verdict import ordered, ratio, three_lines
 from strop.run.request import parse_budget
 
 HEAD = ["candidate", "speed-up ×", "kept", "memory", ""]
+USES = {None: "INPUTS.npz OUTPUTS.npz", "image": "PICTURE", "text": '--text "TEXT"'}
+"""What a bundle's infer.py takes, by the kind of its preprocessing."""
 EXITS = {"chosen": EXIT_CHOSEN, "provisional": EXIT_PROVISIONAL, "none": EXIT_NONE}
 
 
@@ -29,6 +31,11 @@ def command(
     data: o.Data = None,
     calibration: o.Calibration = None,
     labels: o.Labels = None,
+    column: o.Column = None,
+    classes: o.Classes = None,
+    preset: o.Preset = None,
+    tokenizer: o.Tokenizer = None,
+    task: o.TaskKind = None,
     map: o.Map = None,
     metric: o.MetricName = None,
     k: o.K = None,
@@ -59,7 +66,8 @@ def command(
 
     Exit: 0 chosen (every gate passed), 10 provisional (musts passed, a goal missed), 11 none; errors have codes of their own.
     """
-    names = ("config", "data", "calibration", "labels", "map", "metric", "k", "output", "batches", "size", "threads",
+    names = ("config", "data", "calibration", "labels", "column", "classes", "preset",
+             "tokenizer", "task", "map", "metric", "k", "output", "batches", "size", "threads",
              "memory_limit_mb", "time_limit_s", "must", "goal", "strict", "prefer", "backends", "recipes", "olive_config",
              "budget", "out", "store", "seed", "fresh")  # fmt: skip
     flags = o.given(locals(), names)
@@ -129,4 +137,5 @@ def show(outcome: Outcome, out: Path) -> None:
         say(f"note: {note}")
     say(f"report: {out / 'report.html'}, {out / 'report.md'}, {out / 'report.json'}")
     if outcome.chosen is not None:
-        say(f"bundle: {out / 'bundle'}  (python {out / 'bundle' / 'infer.py'} INPUTS.npz OUTPUTS.npz)")
+        kind = outcome.task.preprocess.kind if outcome.task.preprocess is not None else None
+        say(f"bundle: {out / 'bundle'}  (python {out / 'bundle' / 'infer.py'} {USES.get(kind, USES[None])})")

@@ -6,11 +6,23 @@ from typing import Annotated, Any
 import typer
 
 Config = Annotated[str | None, typer.Option("--config", help="strop.toml; by default one here or beside the model.")]
-Data = Annotated[str | None, typer.Option("--data", help="Evaluation data: .npz, .npy, or a folder of .npy.")]
+Data = Annotated[str | None, typer.Option("--data", help="Evaluation data: arrays, a table of texts, or a folder of pictures.")]
 Calibration = Annotated[str | None, typer.Option("--calibration", help="Calibration data, apart from the evaluation data.")]
-Labels = Annotated[str | None, typer.Option("--labels", help="Name of the array that holds the labels [labels].")]
+Labels = Annotated[str | None, typer.Option("--labels", help="Array or column that holds the labels [labels].")]
+Column = Annotated[list[str] | None, typer.Option("--column", help="file|text|text_pair|label=NAME of a table's column.")]
+Classes = Annotated[str | None, typer.Option("--classes", help="File of class names, one a line.")]
+Preset = Annotated[str | None, typer.Option("--preset", help="Preprocessing of pictures, e.g. imagenet.")]
+Tokenizer = Annotated[str | None, typer.Option("--tokenizer", help="tokenizer.json of texts [beside the model].")]
+TaskKind = Annotated[
+    str | None, typer.Option("--task", help="classification, sentence-similarity, feature-extraction, token-classification.")
+]
 Map = Annotated[list[str] | None, typer.Option("--map", help="INPUT=ARRAY, where an array is not named like the model's input.")]
-MetricName = Annotated[str | None, typer.Option("--metric", help="top1, topk, f1, roc_auc, mae, spearman, agreement [top1].")]
+MetricName = Annotated[
+    str | None,
+    typer.Option(
+        "--metric", help="top1, topk, f1, roc_auc, mae, spearman, pearson, token_accuracy, token_f1, agreement, cosine [by task]."
+    ),
+]
 K = Annotated[int | None, typer.Option("--k", help="k of top-k [5].")]
 Output = Annotated[str | None, typer.Option("--output", help="Model output that is scored [the first].")]
 Batch = Annotated[list[int] | None, typer.Option("--batch", help="Batch size; repeat for more, the first decides [1].")]

@@ -4,13 +4,25 @@ from typing import Any, Literal
 
 from strop.core.model import TensorSpec
 from strop.core.noun import Noun, Scalar
+from strop.core.preprocess import Preprocess
 from strop.core.recipe import Recipe
-from strop.core.task import Workload
+from strop.core.task import Pooling, TaskKind, Workload
 from strop.core.verdict import GateResult
 
 
+class Answer(Noun):
+    """What the scored output means."""
+
+    kind: TaskKind
+    pooling: Pooling
+    output: str
+
+
 class Manifest(Noun):
-    """`files` holds the SHA-256 of every file but the manifest; `digest` that of the manifest without itself."""
+    """`files` holds the SHA-256 of every file but the manifest; `digest` that of the manifest without itself.
+
+    `preprocess` is None where the data were arrays; else preprocess.py does what it says. `task` says what comes out.
+    """
 
     strop: str
     outcome: Literal["chosen", "provisional"]
@@ -18,6 +30,8 @@ class Manifest(Noun):
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     preprocessing: tuple[str, ...]
+    preprocess: Preprocess | None
+    task: Answer
     workload: Workload
     recipe: Recipe
     settings: dict[str, Scalar]

@@ -1,7 +1,7 @@
 """One scorer for all frameworks: from output shards and labels to a metric, paired by example.
 
 Labels are whole numbers of shape [examples], or [examples, alternatives] where several classes count as right
-(-1 fills the row); for `mae` and `spearman` they are numbers of the output's shape.
+(-1 fills the row); for `mae`, `spearman` and `pearson` they are numbers of the output's shape; for tokens [examples, length].
 """
 
 from collections.abc import Callable
@@ -16,8 +16,12 @@ from strop.core.statistics import LEVEL, bootstrap_ratio, paired_proportion_rati
 from strop.core.verdict import Interval
 
 Array = NDArray[Any]
+UNLABELED = ("agreement", "cosine")
+"""Metrics that hold a candidate against the baseline and need no labels."""
 CHANCE_SHUFFLES = 200
 CHANCE_P = 0.05
+IGNORED = -100
+"""The label of a token that is not scored."""
 TINY = 1e-12
 """An error of nothing is counted as this, so that what is retained stays a number."""
 
@@ -97,6 +101,39 @@ def spearman(outputs: Array, labels: Array) -> float:
     return 0.0 if a.std() == 0 or b.std() == 0 else float(np.corrcoef(a, b)[0, 1])
 
 
+def pearson(outputs: Array, labels: Array) -> float:
+    """Linear correlation of one output value per example with the labels."""
+    a, b = flat(outputs)[:, 0], _single(labels, "pearson").astype(np.float64)
+    return 0.0 if a.std() == 0 or b.std() == 0 else float(np.corrcoef(a, b)[0, 1])
+
+
+def tokens(outputs: Array, labels: Array) -> tuple[Array, Array]:
+    """Scores [tokens, classes] and labels [tokens] of all tokens that count; a label of -100 does not.
+
+    Raises:
+        DataError: outputs are not [examples, length, classes] for labels [examples, length].
+    """
+    if outputs.ndim != 3 or outputs.shape[:2] != labels.shape:
+        raise DataError(
+            f"token metrics: outputs {list(outputs.shape)} for labels {list(labels.shape)}",
+            "they take outputs [examples, length, classes] and a label for each token",
+        )
+    counted = labels != IGNORED
+    return outputs[counted], labels[counted]
+
+
+def token_accuracy(outputs: Array, labels: Array) -> float:
+    """Share of counted tokens whose class is right."""
+    scores, truth = tokens(outputs, labels)
+    return float((scores.argmax(axis=1) == truth).mean()) if len(truth) else 0.0
+
+
+def token_f1(outputs: Array, labels: Array) -> float:
+    """`f1` over counted tokens."""
+    scores, truth = tokens(outputs, labels)
+    return f1(scores, truth) if len(truth) else 0.0
+
+
 def ranks(values: Array) -> NDArray[np.float64]:
     """Ranks from 1, ties sharing their mean rank."""
     _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
@@ -111,6 +148,13 @@ def agreement(outputs: Array, baseline: Array) -> NDArray[np.float64]:
         return np.asarray(mine.argmax(axis=1) == theirs.argmax(axis=1), dtype=float)
     scale = np.maximum(np.abs(theirs), np.abs(theirs).mean() + 1e-12)
     return np.asarray(np.clip(1 - np.abs(mine - theirs) / scale, 0, 1)[:, 0], dtype=float)
+
+
+def cosine(outputs: Array, baseline: Array) -> NDArray[np.float64]:
+    """Per example: cosine of its vector with the baseline's, from 0 (or below) to 1. Shapes [n, size]."""
+    mine, theirs = flat(outputs).astype(np.float64), flat(baseline).astype(np.float64)
+    lengths = np.linalg.norm(mine, axis=1) * np.linalg.norm(theirs, axis=1)
+    return np.asarray(np.clip((mine * theirs).sum(axis=1) / np.maximum(lengths, TINY), 0, 1))
 
 
 @dataclass(frozen=True)
@@ -137,9 +181,13 @@ def metric(name: str, k: int = 5) -> Metric:
         "roc_auc": Metric("roc_auc", roc_auc),
         "mae": Metric("mae", mae, lower_is_better=True, classes=False),
         "spearman": Metric("spearman", spearman, classes=False),
+        "pearson": Metric("pearson", pearson, classes=False),
+        "token_accuracy": Metric("token_accuracy", token_accuracy),
+        "token_f1": Metric("token_f1", token_f1),
+        "scorer": Metric("scorer", lambda o, _: float(np.mean(o)), classes=False),
     }
     if name not in table:
-        known = ", ".join([*table, "agreement"])
+        known = ", ".join([*table, *UNLABELED])
         raise ConfigError(f"unknown metric {name!r}", f"known metrics: {known}")
     return table[name]
 
@@ -157,10 +205,13 @@ def score(name: str, outputs: Array, baseline: Array, labels: Array | None, k: i
 
     Args:
         outputs, baseline: shape [examples, …].
-        labels: None for `agreement` and `unmeasured`.
+        labels: None for `agreement`, `cosine` and `unmeasured`.
     """
     if name == "unmeasured":
         return Accuracy(None, None)
+    if name == "cosine":
+        near = cosine(outputs, baseline)
+        return Accuracy(float(near.mean()), bootstrap_ratio(lambda rows: (float(near[rows].mean()), 1.0), len(near)))
     if name == "agreement":
         same = agreement(outputs, baseline)
         low, high = wilson(float(same.sum()), len(same), 1.959964)

@@ -3,15 +3,21 @@
 from typing import Literal
 
 from strop.core.noun import Noun
+from strop.core.preprocess import Preprocess
 
-MetricName = Literal["top1", "topk", "f1", "roc_auc", "mae", "spearman", "agreement", "unmeasured"]
+MetricName = Literal[
+    "top1", "topk", "f1", "roc_auc", "mae", "spearman", "pearson", "token_accuracy", "token_f1", "cosine", "scorer",
+    "agreement", "unmeasured",
+]  # fmt: skip
+TaskKind = Literal["classification", "sentence-similarity", "feature-extraction", "token-classification"]
+Pooling = Literal["mean", "cls", "none"]
 
 
 class Dataset(Noun):
     """Memory-mapped shards made once by the data worker.
 
     `inputs` maps a model input to its `.npy` file (shape [count, …]), `labels` is a file or None.
-    `generated` is True where the values were made from the model's signature.
+    `generated` is True where the values were made up. `group` examples, one after another, bear one label.
     """
 
     digest: str
@@ -20,6 +26,7 @@ class Dataset(Noun):
     inputs: dict[str, str]
     labels: str | None = None
     generated: bool = False
+    group: int = 1
 
 
 class Workload(Noun):
@@ -35,7 +42,9 @@ class Workload(Noun):
 class Task(Noun):
     """Data, metric and workload.
 
-    `output` names the model output that is scored. `k` is for top-k.
+    `output` names the model output that is scored. `k` is for top-k. `pooling` makes one vector of a text's hidden states.
+    `preprocess` made the data from what the user gave, by files named in `ships` (name → path) and `packages` (name →
+    version); a bundle ships all three. `scorer` is the user's own function, `module:function`.
     """
 
     evaluation: Dataset
@@ -43,6 +52,12 @@ class Task(Noun):
     metric: MetricName
     output: str
     k: int = 5
+    kind: TaskKind = "classification"
+    pooling: Pooling = "mean"
+    preprocess: Preprocess | None = None
+    ships: dict[str, str] = {}
+    packages: dict[str, str] = {}
+    scorer: str | None = None
     workload: Workload = Workload()
     notes: tuple[str, ...] = ()
     options: dict[str, str] = {}

@@ -6,13 +6,14 @@ import numpy as np
 
 from strop.core.candidate import Result, Timing
 from strop.core.errors import BaselineError, BudgetError
-from strop.core.metrics import better_than_chance
+from strop.core.metrics import UNLABELED, better_than_chance
 from strop.core.model import Model
 from strop.core.recipe import Offer, Recipe
 from strop.core.statistics import Ratios, combine, product, ratio_interval
 from strop.core.task import Task
 from strop.core.verdict import EXACTLY_ONE, Interval
 from strop.plan.space import by_role
+from strop.run.answers import labels_of, scored_array
 from strop.run.building import build
 from strop.run.checking import check, footprint, open_array, shards, subject
 from strop.run.context import CONFIRM_SHARE, PACK_S, Run
@@ -84,7 +85,7 @@ def establish(run: Run, model: Model, task: Task, recipe: Recipe) -> Trial:
     if first.failure is not None:
         raise BaselineError(f"the given model does not run: {first.failure.message}", "try it in its own runtime first")
     with run.spending("check"):
-        done, folder = check(run, of, None, None)
+        done, folder = check(run, of, None, None, task)
     if done.failure is not None:
         raise BaselineError(f"the given model cannot be a baseline: {done.failure}", "a baseline must answer alike twice")
     if task.output not in done.shards:
@@ -93,7 +94,7 @@ def establish(run: Run, model: Model, task: Task, recipe: Recipe) -> Trial:
     values = open_array(shards(folder)[task.output])
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         raise BaselineError("the given model answers NaN or infinity on the evaluation data", "check the preprocessing")
-    if task.evaluation.labels is not None and task.metric not in ("agreement", "unmeasured"):
+    if task.evaluation.labels is not None and task.metric not in (*UNLABELED, "unmeasured", "scorer"):
         require_better_than_chance(trial, task)
     found = accuracy_of(trial, trial, task)
     peak = first.memory.peak if first.memory is not None else 0
@@ -108,9 +109,9 @@ def establish(run: Run, model: Model, task: Task, recipe: Recipe) -> Trial:
 
 
 def require_better_than_chance(trial: Trial, task: Task) -> None:
-    assert trial.check_folder is not None and task.evaluation.labels is not None
-    labels = np.load(f"{task.evaluation.folder}/{task.evaluation.labels}", allow_pickle=False)
-    outputs = np.asarray(open_array(shards(trial.check_folder)[task.output]))
+    labels = labels_of(task.evaluation)
+    assert trial.check_folder is not None and labels is not None
+    outputs = np.asarray(scored_array(trial.check_folder, task))
     beats, chance = better_than_chance(task.metric, outputs, labels, task.k)
     if not beats:
         value = accuracy_of(trial, trial, task).value

@@ -11,16 +11,17 @@ from strop.bundle.verify import verify_bundle
 from strop.core.candidate import Timing
 from strop.core.errors import ModelError, UsageError, WorkerError
 from strop.core.measurement import Environment, Memory
-from strop.core.metrics import score
 from strop.core.model import Model
 from strop.core.noun import Noun
 from strop.core.statistics import range_ratio
 from strop.core.task import Task
 from strop.core.verdict import EXACTLY_ONE, Interval
 from strop.plan.space import by_role
-from strop.run.checking import Footprint, check, footprint, open_array, shards, threads_of
+from strop.run.answers import accuracy
+from strop.run.checking import Footprint, check, footprint, shards, threads_of
 from strop.run.context import Observer, Run, nobody
-from strop.run.intake import paths, read_model, read_task
+from strop.run.datasets import paths
+from strop.run.intake import read_model, read_task
 from strop.run.machine import environment
 from strop.run.open_run import opened
 from strop.run.pairing import Subject, plan_quads
@@ -79,7 +80,7 @@ def bench(contestants: Sequence[str], *, config: str | None = None, observer: Ob
         names = [f"{chr(65 + i)}-{Path(c).stem or Path(c).name}" for i, c in enumerate(contestants)]
         entered = [enter(run, model, task, name, path) for name, path in zip(names, contestants, strict=True)]
         first = entered[0].subject
-        base_check, base_folder = check(run, first, None, None)
+        base_check, base_folder = check(run, first, None, None, task)
         if base_check.failure is not None:
             raise ModelError(f"{contestants[0]}: {base_check.failure}", "the first must run, the others are held against it")
         first = first._replace(reference=shards(base_folder))
@@ -147,12 +148,10 @@ def row(run: Run, task: Task, first: Subject, base_folder: Path, base: Footprint
     of = contestant.subject
     run.tell("candidate-started", candidate=of.name)
     made = Row(name=of.name, path=contestant.path, bytes=contestant.bytes)
-    found, folder = check(run, of, base_folder if of.name != first.name else None, None)
+    found, folder = check(run, of, base_folder if of.name != first.name else None, None, task)
     if found.failure is not None:
         return made.model_copy(update={"failure": found.failure})
-    labels = np.load(f"{task.evaluation.folder}/{task.evaluation.labels}", allow_pickle=False) if task.evaluation.labels else None
-    outputs = [open_array(shards(place)[task.output]) for place in (folder, base_folder)]
-    scored = score(task.metric, outputs[0], outputs[1], labels, task.k)
+    scored = accuracy(folder, base_folder, task)
     mine = base if of.name == first.name else footprint(run, of, 0)
     same = of.name == first.name
     ratio = None

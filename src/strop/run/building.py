@@ -13,7 +13,7 @@ from strop.core.model import Artifact, Model
 from strop.core.recipe import Recipe, Step
 from strop.core.task import Task
 from strop.run.context import Run
-from strop.run.intake import paths
+from strop.run.datasets import paths
 from strop.run.machine import package_versions
 from strop.store import files
 from strop.store.store import load, read_json, save, write_json
@@ -159,6 +159,8 @@ def write_reproduce(run: Run, recipe: Recipe, model: Model) -> str:
         told = path.with_name("olive.json")
         files.write_text(told, request.options["olive.config"])
         parts += ["--olive-config", str(told)]
+    if request.config is not None:
+        parts += ["--config", request.config]
     comment = f"# Builds and checks {recipe.name!r} by itself; where it fails, its error and the end of its log are printed."
     files.write_text(path, f'#!/bin/sh\n{comment}\ncd "$(mktemp -d)" && exec {shlex.join(parts)}\n')
     path.chmod(0o755)

@@ -15,7 +15,7 @@ from strop.core.noun import Noun, Scalar
 from strop.core.task import Task
 from strop.run.building import failure_of
 from strop.run.context import Run
-from strop.run.intake import paths
+from strop.run.datasets import ask, paths
 from strop.run.pairing import Subject, open_request
 from strop.store import files
 from strop.store.store import load, save
@@ -24,7 +24,7 @@ from strop.worker.interpreter import work_of
 
 R = TypeVar("R")
 MEMORY_RUNS = 20
-CHECK = "check.json"
+CHECK, SCORES = "check.json", "scores.npy"
 SLOWEST = 25
 """A candidate's evaluation may take this many times the baseline's, and never less than a minute."""
 
@@ -104,12 +104,13 @@ def run_child(run: Run, of: Subject, seconds: float | None = None) -> Child:
     return Child(of.work, of.log, run.limits(seconds))
 
 
-def check(run: Run, of: Subject, expected: Path | None, baseline_seconds: float | None) -> tuple[Check, Path]:
+def check(run: Run, of: Subject, expected: Path | None, baseline_seconds: float | None, task: Task) -> tuple[Check, Path]:
     """Every evaluation example once, with the settings that are timed; then held against the baseline's form.
 
     Args:
         expected: folder of the baseline's check; None for the baseline itself.
         baseline_seconds: what its evaluation took; bounds this one's.
+        task: whose scorer, where it has one, sees the outputs.
     Returns:
         The check and its folder, where the output shards lie.
     """
@@ -127,11 +128,27 @@ def check(run: Run, of: Subject, expected: Path | None, baseline_seconds: float 
             problem = fault(draft, found, expected)
             if problem is not None:
                 found = found.model_copy(update={"failure": problem[1], "failure_kind": problem[0]})
+            if task.scorer is not None and found.failure is None:
+                user_scores(run, of, draft, found, task)
         except WorkerError as error:
             failed = failure_of("check", run.ended_by_budget(error, "checked") if isinstance(error, WorkerTimeout) else error)
             found = Check(failure=failed.message, failure_kind=failed.kind, log_tail=failed.log_tail)
         save(draft / CHECK, found)
     return found, folder
+
+
+def user_scores(run: Run, of: Subject, draft: Path, found: Check, task: Task) -> None:
+    """The user's scorer over all outputs, in the data worker; one number an example becomes `scores.npy`.
+
+    Raises:
+        DataError: it failed, or gave something else.
+    """
+    assert task.scorer is not None
+    ask(
+        run, "score", scorer=task.scorer, folder=run.request.folder, inputs=of.inputs,
+        outputs={name: str(draft / file) for name, file in found.shards.items()},
+        labels=paths(task.evaluation)["labels"], group=task.evaluation.group, out=str(draft / SCORES),
+    )  # fmt: skip
 
 
 def _evaluate(run: Run, of: Subject, draft: Path, seconds: float | None) -> Check:

@@ -5,9 +5,10 @@ from pathlib import Path
 
 from strop.core.errors import OutputError
 from strop.core.model import Model
+from strop.core.preprocess import PRESETS
 from strop.plan.discover import backends
+from strop.run.config import CONFIG
 from strop.run.intake import read_model
-from strop.run.request import CONFIG
 from strop.store import files
 from strop.store.store import Store
 from strop.worker.call import Limits
@@ -46,17 +47,48 @@ def text(model: Model) -> str:
 # and outputs: {outputs}
 
 [data]
-# Arrays with one row an example: an .npz, an .npy or a folder of .npy; paths are relative to this file.
+# Arrays (.npz, .npy, a folder of them), a folder of pictures with labels.csv or one folder a class, or a table of texts
+# (.csv, .tsv, .jsonl, .parquet); paths are relative to this file.
 # evaluation = "eval.npz"
 # calibration = "calibration.npz"   # never part of the evaluation data; without it the evaluation data are split
-# labels = "y"                      # the array that holds the labels; "labels" needs no mention
+# labels = "y"                      # the array or column that holds the labels; "labels" needs no mention
+# classes = "classes.txt"           # names of the classes, one a line
+# loader = "mydata:load"            # load(path) yields (item, label); mydata.py stands beside this file
+# preprocess = "mydata:prepare"     # prepare(item) gives an array, or one for each input
+
+[data.columns]
+# of a table
+# file = "file"
+# text = "sentence1"
+# text_pair = "sentence2"
+# label = "score"                   # several right classes: 3;7
 
 [data.map]
 # model input = array name, where they differ
 {mapping}
 
+[preprocess]
+# of pictures: a preset, overridden key by key; false switches off what it has
+# preset = "imagenet"               # {", ".join(PRESETS)}
+# resize = 256                      # the shorter side, or [height, width]
+# crop = 224                        # or [height, width]; the model's own size where that is fixed
+# interpolation = "bilinear"        # nearest, bilinear, bicubic, lanczos, box, hamming
+# color = "RGB"                     # BGR, gray
+# scale = 0.00392156862745098       # (value * scale - mean) / std
+# mean = [0.485, 0.456, 0.406]
+# std = [0.229, 0.224, 0.225]
+# layout = "NCHW"                   # NHWC
+# of texts
+# tokenizer = "tokenizer.json"      # one beside the model needs no mention
+# max_length = 512
+# pad_to = 8
+# special_tokens = true
+
 [task]
-# metric = "top1"                   # top1, topk, f1, roc_auc, mae, spearman, agreement
+# kind = "classification"           # sentence-similarity, feature-extraction, token-classification
+# pooling = "mean"                  # cls, none: one vector of a text's hidden states
+# scorer = "mydata:score"           # score(outputs, labels, inputs) gives one number an example, higher is better
+# metric = "top1"                   # topk, f1, roc_auc, mae, spearman, pearson, token_accuracy, token_f1, cosine, agreement
 # k = 5                             # of topk
 # output = "{model.outputs[0].name}"
 # batches = [1]                     # the first decides, further ones are measured for the choice

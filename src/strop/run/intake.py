@@ -2,25 +2,21 @@
 
 import os
 from pathlib import Path
-from typing import Any
 
 from strop.core.backend import Backend
 from strop.core.errors import DataError, ModelError, WorkerError, WorkerFailure
 from strop.core.model import Artifact, Model
-from strop.core.task import Dataset, MetricName, Task, Workload
+from strop.core.task import Dataset, MetricName, Task, TaskKind, Workload
 from strop.plan.inspection import model_from
+from strop.run import datasets
 from strop.run.context import Run
 from strop.run.export import exported
+from strop.run.preprocessing import settle, takes_pictures
+from strop.run.source import form_of
 from strop.store import files
-from strop.store.store import Store, read_json
-from strop.worker.call import DATA_WORK, Child, Limits
+from strop.store.store import Store
+from strop.worker.call import Child, Limits
 from strop.worker.interpreter import work_of
-
-GENERATED = 64
-CALIBRATION_SHARE = 0.2
-CALIBRATION_MOST = 200
-PRODUCED_VERSION = 1
-"""Of the data worker: raise it when the shards it makes change."""
 
 
 def find_reader(backends: dict[str, Backend], path: Path) -> tuple[Backend, str]:
@@ -84,29 +80,29 @@ def inspect(reader: Backend, kind: str, path: Path, log: Path, limits: Limits) -
 
 
 def read_task(run: Run, model: Model) -> Task:
-    """Evaluation and calibration data as shards, the metric, and the workload."""
+    """Evaluation and calibration data as shards, what made them, the metric, and the workload."""
     request = run.request
     batches = _batches(run, model)
-    if request.data is None:
+    form = form_of(Path(request.data), request, takes_pictures(model)) if request.data is not None else None
+    settled = settle(request, model, form)
+    kind = _kind(run, settled.pooling)
+    pooling = request.pooling or settled.pooling or "mean"
+    if form is None:
         if request.calibration is not None or request.labels is not None:
             raise DataError("calibration data or labels without evaluation data", "give --data too")
-        data = _generate(run, model)
+        data = datasets.generate(run, model, settled)
         run.note("No data were given: inputs are generated, accuracy is unmeasured, the outcome at most provisional.")
         return Task(
-            evaluation=data,
-            calibration=None,
-            metric="unmeasured",
-            output=_output(run, model),
-            k=request.k,
-            workload=batches,
-            options=request.options,
-        )
-    evaluation = _shards(run, model, Path(request.data), labelled=True)
+            evaluation=data, calibration=None, metric="unmeasured", output=_output(run, model), k=request.k, kind=kind,
+            pooling=pooling, preprocess=settled.preprocess, **datasets.shipped(data), workload=batches, options=request.options,
+        )  # fmt: skip
+    plan = datasets.Plan(form, settled, kind)
+    evaluation = whole = datasets.prepare(run, model, Path(str(request.data)), plan, labelled=True)
     if request.calibration is not None:
-        calibration = _shards(run, model, Path(request.calibration), labelled=False)
-        _refuse_overlap(run, evaluation, calibration)
+        calibration = datasets.prepare(run, model, Path(request.calibration), plan, labelled=False)
+        datasets.refuse_overlap(run, evaluation, calibration)
     else:
-        evaluation, calibration = _split(run, evaluation)
+        evaluation, calibration = datasets.split(run, evaluation)
         run.note(
             f"One data set was given: {calibration.count} examples were set apart for calibration, "
             f"{evaluation.count} are left for evaluation (seed {request.seed})."
@@ -116,17 +112,35 @@ def read_task(run: Run, model: Model) -> Task:
         if data.count < fixed:
             raise DataError(f"{data.count} {what} example(s) do not fill the model's fixed batch of {fixed}", "give more")
     return Task(
-        evaluation=evaluation, calibration=calibration, metric=_metric(run, evaluation), output=_output(run, model),
-        k=request.k, workload=batches, options=request.options,
+        evaluation=evaluation, calibration=calibration, metric=_metric(run, evaluation, kind), output=_output(run, model),
+        k=request.k, kind=kind, pooling=pooling, preprocess=settled.preprocess, scorer=request.code.get("scorer"),
+        **datasets.shipped(whole), workload=batches, options=request.options,
     )  # fmt: skip
 
 
-def _metric(run: Run, evaluation: Dataset) -> MetricName:
+def _kind(run: Run, pooling: str | None) -> TaskKind:
+    """What the user said; a model whose folder names a pooling gives embeddings."""
+    return run.request.kind or ("classification" if pooling is None else "feature-extraction")
+
+
+USUAL: dict[TaskKind, MetricName] = {
+    "classification": "top1", "sentence-similarity": "spearman", "token-classification": "token_accuracy",
+    "feature-extraction": "cosine",
+}  # fmt: skip
+"""The metric of a task where there are labels and none is named."""
+
+
+def _metric(run: Run, evaluation: Dataset, kind: TaskKind) -> MetricName:
+    if "scorer" in run.request.code:
+        return "scorer"
     name = run.request.metric
     if name is None:
-        name = "top1" if evaluation.labels is not None else "agreement"
+        unlabeled: MetricName = "cosine" if kind in ("sentence-similarity", "feature-extraction") else "agreement"
+        name = USUAL[kind] if evaluation.labels is not None else unlabeled
         if name == "agreement":
             run.note("No labels were given: accuracy is agreement with the baseline, not correctness.")
+        if name == "cosine":
+            run.note("Accuracy is the cosine of each embedding with the baseline's, not correctness.")
     return name  # type: ignore[return-value]
 
 
@@ -149,114 +163,3 @@ def _batches(run: Run, model: Model) -> Workload:
             )
         return Workload(batches=(fixed,))
     return Workload(batches=run.request.batches)
-
-
-def _specs(model: Model) -> list[dict[str, Any]]:
-    return [spec.model_dump() for spec in model.inputs]
-
-
-def _dataset(folder: Path, key: str, generated: bool = False) -> Dataset:
-    raw = read_json(folder / "data.json")
-    return Dataset(
-        digest=key,
-        folder=str(folder),
-        count=raw["count"],
-        inputs=raw["inputs"],
-        labels=raw["labels"],
-        generated=generated,
-    )
-
-
-def paths(data: Dataset) -> dict[str, Any]:
-    """A data set as a worker takes it: absolute paths of its shards."""
-    folder = Path(data.folder).absolute()
-    return {
-        "inputs": {name: str(folder / file) for name, file in data.inputs.items()},
-        "labels": str(folder / data.labels) if data.labels else None,
-        "count": data.count,
-    }
-
-
-def _work(run: Run, function: str, **arguments: Any) -> Any:
-    """One call of the data worker; its refusals become the user's."""
-    try:
-        with Child(DATA_WORK, run.folder.folder / "data.log", run.limits()) as child:
-            return child.call(function, **arguments)
-    except WorkerFailure as error:
-        if error.kind == "DataError":
-            raise DataError(error.message, error.hint) from error
-        raise DataError(f"reading the data failed: {error.kind}: {error.message}", "see data.log in the run's folder") from error
-    except WorkerError as error:
-        raise DataError(f"reading the data failed: {error.message}", "is there enough memory and disk?") from error
-
-
-def _shards(run: Run, model: Model, source: Path, labelled: bool) -> Dataset:
-    if not source.exists():
-        raise DataError(f"{source}: no such file", "give an .npz, an .npy, or a folder of .npy files")
-    request = run.request
-    kind = None
-    if labelled and request.metric != "agreement" and (request.metric or request.labels):
-        kind = "numbers" if request.metric in ("mae", "spearman") else "classes"
-    names = sorted(p.name for p in source.iterdir() if p.suffix == ".npy") if source.is_dir() else [source.name]
-    bytes_digest = files.digest_files(source if source.is_dir() else source.parent, names)
-    arguments = {
-        "specs": _specs(model),
-        "mapping": request.mapping,
-        "labels": request.labels if labelled else None,
-        "label_kind": kind,
-    }
-    key = files.digest_json({"data": bytes_digest, "version": PRODUCED_VERSION, "labelled": labelled, **arguments})
-
-    def make(draft: Path) -> None:
-        _work(run, "prepare", source=str(source.absolute()), out=str(draft), **arguments)
-
-    folder = run.store.once("data", key, make)
-    for note in read_json(folder / "data.json")["notes"]:
-        run.note(f"{source.name}: {note}.")
-    return _dataset(folder, key)
-
-
-def _refuse_overlap(run: Run, evaluation: Dataset, calibration: Dataset) -> None:
-    found = _work(run, "overlap", evaluation=paths(evaluation), calibration=paths(calibration))
-    if found["count"]:
-        mine, theirs = found["first"]
-        raise DataError(
-            f"{found['count']} of {calibration.count} calibration examples are also evaluation examples "
-            f"(first: calibration row {mine} is evaluation row {theirs})",
-            "accuracy must be measured on data that calibration never saw: remove them",
-        )
-
-
-def _split(run: Run, whole: Dataset) -> tuple[Dataset, Dataset]:
-    if whole.count < 2:
-        raise DataError("one example cannot be split into evaluation and calibration", "give more data, or --calibration")
-    choice = {"share": CALIBRATION_SHARE, "most": CALIBRATION_MOST, "seed": run.request.seed}
-    key = files.digest_json({"split": whole.digest, "version": PRODUCED_VERSION, **choice})
-
-    def make(draft: Path) -> None:
-        parts = {f"out_{part}": draft / part for part in ("evaluation", "calibration")}
-        for part in parts.values():
-            part.mkdir()
-        _work(
-            run, "split", whole=paths(whole), calibration_share=CALIBRATION_SHARE, most=CALIBRATION_MOST,
-            seed=run.request.seed, **{k: str(v) for k, v in parts.items()},
-        )  # fmt: skip
-
-    folder = run.store.once("data", key, make)
-    return _dataset(folder / "evaluation", key + "-e"), _dataset(folder / "calibration", key + "-c")
-
-
-def _generate(run: Run, model: Model) -> Dataset:
-    count = GENERATED * (model.fixed_batch or 1)
-    arguments: dict[str, Any] = {
-        "specs": _specs(model), "bounds": model.bounds, "sizes": run.request.sizes, "count": count, "seed": run.request.seed,
-    }  # fmt: skip
-    key = files.digest_json({"generate": arguments, "version": PRODUCED_VERSION})
-    dynamic = sorted({str(d) for s in model.inputs for d in s.shape[1:] if not isinstance(d, int)} - set(run.request.sizes))
-    if dynamic:
-        run.note(f"Dynamic axes {', '.join(dynamic)} were given size 1; --size NAME=N sets them.")
-
-    def make(draft: Path) -> None:
-        _work(run, "generate", out=str(draft), **arguments)
-
-    return _dataset(run.store.once("data", key, make), key, generated=True)

@@ -13,7 +13,9 @@ from strop.plan.discover import backends
 from strop.run.context import Observer, Run
 from strop.run.intake import read_model
 from strop.run.machine import package_versions, this_machine
-from strop.run.request import Request
+from strop.run.preprocessing import BESIDE, TOKENIZER, model_folder
+from strop.run.request import PLACES, Request
+from strop.run.source import code_digests, source_digest
 from strop.store import files
 from strop.store.store import RunFolder, Store, load, write_json
 from strop.worker.call import Limits
@@ -55,23 +57,22 @@ def opened(request: Request, observer: Observer, keep: bool = True) -> Iterator[
 
 def run_key(request: Request, model: Model, host: str, versions: dict[str, str]) -> str:
     """Everything that a run's figures depend on, down to Strop's own code."""
-    question = request.model_dump(mode="json", exclude={"out", "store", "fresh", "model", "data", "calibration"})
+    question = request.model_dump(mode="json", exclude=PLACES)
     root = Path(strop.__file__).parent
     code = sorted(str(p.relative_to(root)) for p in root.rglob("*.py"))
     return files.digest_json({
         "question": question, "model": model.artifact.digest, "host": host, "versions": versions,
-        "data": [source_digest(p) for p in (request.data, request.calibration)], "code": files.digest_files(root, code),
+        "data": [source_digest(p) for p in (request.data, request.calibration)], "beside": beside(request),
+        "code": files.digest_files(root, code),
     })  # fmt: skip
 
 
-def source_digest(path: str | None) -> Any:
-    """Digest of a data file or of a folder's arrays; None where there is none (or it is missing, which is told later)."""
-    source = Path(path) if path is not None else None
-    if source is None or not source.exists():
-        return path
-    if source.is_dir():
-        return files.digest_files(source, sorted(p.name for p in source.iterdir() if p.suffix == ".npy"))
-    return files.digest_file(source)
+def beside(request: Request) -> dict[str, Any]:
+    """What preprocessing depends on besides the data: the user's code, tokenizer and classes, the model's own files."""
+    folder = model_folder(request)
+    named = {"tokenizer": request.tokenizer, "classes": request.classes}
+    own = {name: str(folder / name) for name in (TOKENIZER, *BESIDE) if (folder / name).is_file()}
+    return {"code": code_digests(request), **{name: source_digest(path) for name, path in {**named, **own}.items()}}
 
 
 @contextlib.contextmanager

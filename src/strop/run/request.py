@@ -2,77 +2,44 @@
 
 import json
 import re
-import tomllib
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
 from strop.core.choose import parse_weights
 from strop.core.errors import ConfigError, UsageError
 from strop.core.gate import assemble, parse_gate
-from strop.core.metrics import metric
+from strop.core.metrics import UNLABELED, metric
 from strop.core.noun import Noun
+from strop.core.task import Pooling, TaskKind
 from strop.core.verdict import Gate, Kind
+from strop.run.config import Config, read_config
 
-CONFIG = "strop.toml"
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class TaskSection(_Section):
-    metric: str | None = None
-    k: int | None = Field(None, ge=1)
-    output: str | None = None
-    batches: list[int] | None = None
-    sizes: dict[str, Annotated[int, Field(ge=1)]] = {}
-
-
-class DataSection(_Section):
-    evaluation: str | None = None
-    calibration: str | None = None
-    labels: str | None = None
-    map: dict[str, str] = {}
-
-
-class TargetSection(_Section):
-    threads: int | None = Field(None, ge=1)
-    memory_limit_mb: int | None = Field(None, ge=1)
-
-
-class GatesSection(_Section):
-    must: list[str] = []
-    goal: list[str] = []
-    strict: bool = False
-    prefer: str | None = None
-
-
-class BackendsSection(_Section):
-    only: list[str] = []
-    recipes: list[str] = []
-    olive_config: str | None = None
-
-
-class Config(_Section):
-    """`strop.toml`, all of it optional; any of it can be a flag."""
-
-    task: TaskSection = TaskSection()
-    data: DataSection = DataSection()
-    target: TargetSection = TargetSection()
-    gates: GatesSection = GatesSection()
-    backends: BackendsSection = BackendsSection()
+PLACES = {"out", "store", "fresh", "model", "data", "calibration", "classes", "tokenizer", "config", "folder"}
 
 
 class Request(Noun):
-    """One run's question, whole. Everything in it but `out`, `store` and `fresh` identifies the run."""
+    """One run's question, whole. Everything in it but places (`PLACES`) and `fresh` identifies the run.
+
+    `config` is the strop.toml that was read; user code is found in `folder`. `tokenizer` and `classes` are files.
+    `preprocess` holds keys of `strop.core.preprocess` that were given, `code` the user's functions: loader, preprocess, scorer.
+    """
 
     model: str
     data: str | None = None
     calibration: str | None = None
     labels: str | None = None
     mapping: dict[str, str] = {}
+    columns: dict[str, str] = {}
+    classes: str | None = None
+    tokenizer: str | None = None
+    preprocess: dict[str, Any] = {}
+    code: dict[str, str] = {}
+    config: str | None = None
+    folder: str = "."
+    kind: TaskKind | None = None
+    pooling: Pooling | None = None
     metric: str | None = None
     k: int = Field(5, ge=1)
     output: str | None = None
@@ -91,34 +58,6 @@ class Request(Noun):
     out: str = "strop-out"
     store: str = ".strop"
     fresh: bool = False
-
-
-def read_config(path: Path | None, beside: Path) -> tuple[Config, Path]:
-    """The configuration and the folder that its paths are relative to.
-
-    Without a path, `strop.toml` in the working directory or beside the model is used where there is one.
-
-    Raises:
-        ConfigError: unreadable, or a key or value that cannot be meant; names file, key, what was found.
-    """
-    places = [path] if path is not None else [Path(CONFIG), beside / CONFIG]
-    found = next((p for p in places if p.exists()), None)
-    if found is None:
-        if path is not None:
-            raise ConfigError(f"{path}: no such file", "`strop init MODEL` writes one")
-        return Config(), Path()
-    try:
-        return Config.model_validate(tomllib.loads(found.read_text(encoding="utf-8"))), found.parent
-    except OSError as error:
-        raise ConfigError(f"{found}: cannot be read: {error.strerror}", "`strop init MODEL` writes a commented one") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{found}: not valid TOML: {error}", "`strop init MODEL` writes a commented one") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise ConfigError(
-            f"{found}: {key}: {first['msg']}, found {first['input']!r}", "`strop init MODEL` writes a commented one"
-        ) from None
 
 
 def parse_budget(text: str | None) -> float | None:
@@ -148,6 +87,25 @@ def parse_pairs(pairs: list[str] | tuple[str, ...], flag: str) -> dict[str, str]
             raise UsageError(f"{flag} {pair!r} is not of the form NAME=VALUE", f"for example {flag} input=x")
         parsed[name] = value
     return parsed
+
+
+def parse_columns(config: Config, given: list[str] | tuple[str, ...]) -> dict[str, str]:
+    """What is in which column: `text=sentence1`.
+
+    Raises:
+        UsageError: a name that is not known.
+    """
+    parsed = parse_pairs(given, "--column")
+    known = ("file", "text", "text_pair", "label")
+    odd = next((name for name in parsed if name not in known), None)
+    if odd is not None:
+        raise UsageError(f"--column {odd}=…: there is no {odd!r}", f"known: {', '.join(known)}")
+    return {**{str(k): v for k, v in config.data.columns.items()}, **parsed}
+
+
+def parse_preprocess(config: Config, preset: str | None) -> dict[str, Any]:
+    """Keys of the preprocessing that were given."""
+    return config.preprocess.given() | ({"preset": preset} if preset is not None else {})
 
 
 def parse_sizes(pairs: list[str] | tuple[str, ...]) -> dict[str, int]:
@@ -186,7 +144,7 @@ def make_request(model: str, config_path: str | None = None, **flags: Any) -> Re
     Raises:
         ConfigError, UsageError: what cannot be meant.
     """
-    config, base = read_config(Path(config_path) if config_path else None, Path(model).parent)
+    config, base, found = read_config(Path(config_path) if config_path else None, Path(model).parent)
 
     def pick(flag: str, configured: Any) -> Any:
         given = flags.get(flag)
@@ -197,7 +155,7 @@ def make_request(model: str, config_path: str | None = None, **flags: Any) -> Re
         return given if given is not None else (str(base / configured) if configured is not None else None)
 
     name = pick("metric", config.task.metric)
-    if name is not None and name != "agreement":
+    if name is not None and name not in UNLABELED:
         metric(name)
     kinds: tuple[Kind, Kind] = ("must", "goal")
     texts: dict[Kind, list[str]] = {kind: list(pick(kind, getattr(config.gates, kind))) for kind in kinds}
@@ -210,11 +168,18 @@ def make_request(model: str, config_path: str | None = None, **flags: Any) -> Re
     batches = tuple(pick("batches", config.task.batches) or (1,))
     if any(b < 1 for b in batches) or len(set(batches)) != len(batches):
         raise UsageError(f"--batch {batches}: batch sizes are different whole numbers above 0", "for example --batch 1 --batch 8")
+    code = {"loader": config.data.loader, "preprocess": config.data.preprocess, "scorer": config.task.scorer}
+    if code["scorer"] is not None and name not in (None, "scorer"):
+        raise ConfigError(f"metric {name!r} beside a scorer of your own", "remove one of them")
     simple = {k: flags[k] for k in ("seed", "out", "store", "fresh", "time_limit_s") if flags.get(k) is not None}
     return Request(
         model=model, data=path("data", config.data.evaluation), calibration=path("calibration", config.data.calibration),
         labels=pick("labels", config.data.labels),
         mapping={**config.data.map, **parse_pairs(flags.get("map") or (), "--map")},
+        columns=parse_columns(config, flags.get("column") or ()), classes=path("classes", config.data.classes),
+        tokenizer=path("tokenizer", config.preprocess.tokenizer), preprocess=parse_preprocess(config, flags.get("preset")),
+        code={k: v for k, v in code.items() if v is not None}, config=found, folder=str(base.absolute()),
+        kind=pick("task", config.task.kind), pooling=config.task.pooling,
         metric=name, k=pick("k", config.task.k) or 5, output=pick("output", config.task.output), batches=batches,
         sizes={**config.task.sizes, **parse_sizes(flags.get("size") or ())},
         threads=pick("threads", config.target.threads),

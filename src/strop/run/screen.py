@@ -104,7 +104,7 @@ def _check(run: Run, model: Model, task: Task, trial: Trial, baseline: Trial, _o
     """Validity and accuracy over the whole evaluation data."""
     assert trial.subject is not None and baseline.check is not None
     with run.spending("check"):
-        found, folder = check(run, trial.subject, baseline.check_folder, baseline.check.seconds)
+        found, folder = check(run, trial.subject, baseline.check_folder, baseline.check.seconds, task)
     if found.failure is not None:
         failure = Failure(stage="check", kind=found.failure_kind or "invalid", message=found.failure, log_tail=found.log_tail)
         return _fail(run, model, trial, failure)

@@ -9,11 +9,12 @@ import numpy as np
 
 from strop.core.candidate import Candidate, Failure, Result
 from strop.core.measurement import Check, Pair
-from strop.core.metrics import Accuracy, score
+from strop.core.metrics import Accuracy
 from strop.core.statistics import range_ratio
 from strop.core.task import Task
 from strop.core.verdict import EXACTLY_ONE, Interval
-from strop.run.checking import Footprint, open_array, shards
+from strop.run.answers import accuracy
+from strop.run.checking import Footprint
 from strop.run.pairing import Subject
 
 MEMORY_FLOOR = 1_000_000
@@ -86,12 +87,7 @@ def memory_ratio(trial: Trial, baseline: Trial) -> Interval | None:
 def accuracy_of(trial: Trial, baseline: Trial, task: Task) -> Accuracy:
     """Metric and retained share, from the output shards of both."""
     assert trial.check_folder is not None and baseline.check_folder is not None
-    labels = (
-        np.load(Path(task.evaluation.folder) / task.evaluation.labels, allow_pickle=False) if task.evaluation.labels else None
-    )
-    mine = open_array(shards(trial.check_folder)[task.output])
-    theirs = open_array(shards(baseline.check_folder)[task.output])
-    found = score(task.metric, mine, theirs, labels, task.k)
+    found = accuracy(trial.check_folder, baseline.check_folder, task)
     if trial.name == baseline.name and found.retained is not None:
         return Accuracy(found.value, EXACTLY_ONE)
     return found

@@ -1,15 +1,16 @@
 """A bundle as something to run and to time: its own `infer.py`, as a user would load it. Child side."""
 
+import builtins
 import importlib.util
 import os
 import sys
+import types
+from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
-
-
-class DataError(Exception):
-    """The arrays are refused."""
+from preprocess import DataError
+from shards import Growing, release
 
 
 def module_of(folder: str) -> Any:
@@ -33,6 +34,62 @@ def infer(folder: str, inputs: str, output: str) -> None:
         if missing:
             raise DataError(f"{inputs}: no array {missing[0]!r}; has {', '.join(arrays.files)}")
         feed = {name: arrays[name] for name in bundle.inputs}
+    write(output, bundle.run_in_batches(feed, bundle.manifest["workload"]["batches"][0]))
+
+
+def write(output: str, arrays: dict[str, Any]) -> None:
+    """An .npz, whole or not at all."""
     draft = output + ".partial.npz"
-    np.savez(draft, **bundle.run_in_batches(feed, bundle.manifest["workload"]["batches"][0]))
+    np.savez(draft, **arrays)
     os.replace(draft, output)
+
+
+def infer_shards(folder: str, inputs: dict[str, str], out: str) -> dict[str, str]:
+    """Shards of any size → output shards in `out`, batch by batch. Returns {output: file}.
+
+    An output whose first axis is not the batch has no shard.
+    """
+    bundle = module_of(folder).load(folder)
+    given = {name: np.load(path, mmap_mode="r", allow_pickle=False) for name, path in inputs.items()}
+    count, batch = len(next(iter(given.values()))), bundle.manifest["workload"]["batches"][0]
+    shards: dict[str, tuple[str, Growing]] = {}
+    with ExitStack() as stack:
+        for start in range(0, count, batch):
+            rows = np.arange(start, start + batch) % count if bundle.fixed else np.arange(start, min(start + batch, count))
+            answer = bundle.run({name: np.ascontiguousarray(shard[rows]) for name, shard in given.items()})
+            release(*given.values())
+            for name, value in ((n, np.asarray(v)) for n, v in answer.items() if np.shape(v)[:1] == (len(rows),)):
+                if name not in shards:
+                    path = os.path.join(out, f"output{len(shards)}.npy")
+                    shards[name] = path, stack.enter_context(Growing(path))
+                shards[name][1].append(value[: min(batch, count - start)])
+    return {name: path for name, (path, _) in shards.items()}
+
+
+def encode(folder: str, items: list[Any], output: str) -> None:
+    """Pictures or texts → the model's inputs in an .npz, by the bundle's own preprocessing."""
+    tool = preprocessing(folder)
+    write(output, tool.encode(tool.items(items)))
+
+
+def answer(folder: str, items: list[Any], inputs: str, outputs: str, most: int, embeddings: str | None) -> Any:
+    """What outputs mean, as plain values; embeddings are written to a file too. Returns a list, one answer an item."""
+    tool = preprocessing(folder)
+    with np.load(inputs, allow_pickle=False) as feed, np.load(outputs, allow_pickle=False) as values:
+        found = tool.answers(dict(values), dict(feed), tool.items(items), most)
+    if not isinstance(found, np.ndarray):
+        return found
+    if embeddings is not None:
+        write(embeddings, {"embeddings": found})
+    return found.tolist()
+
+
+def preprocessing(folder: str) -> Any:
+    """The bundle's own preprocess.py, compiled from its source, opened on the bundle."""
+    module = types.ModuleType("bundle_preprocess")
+    path = os.path.join(folder, "preprocess.py")
+    if not os.path.isfile(path):
+        raise DataError("this bundle takes arrays: it was made from data that were arrays already", "give an .npz")
+    with builtins.open(path, encoding="utf-8") as f:
+        exec(compile(f.read(), path, "exec"), module.__dict__)
+    return module.Bundled(folder)

@@ -9,7 +9,7 @@ import clock
 import memory
 import numpy as np
 from numpy.typing import NDArray
-from shards import create
+from shards import CHUNK_BYTES, create, release, row_bytes
 
 TOLERANCE = 1e-3
 """Largest difference between two runs of one session on one input, as a share of the output's range."""
@@ -41,6 +41,7 @@ class Lane:
         self.count = count or len(next(iter(self.shards.values())))
         self.model_files = model_files(artifact)
         self.feeds = self._rotation(rotate)
+        release(*self.shards.values())
         if hasattr(work, "warm_import"):
             work.warm_import()
         empty = memory.sample()
@@ -102,7 +103,7 @@ class Lane:
 
         An output whose first axis is not the batch (a list of detections, a scalar) has no shard.
         """
-        batches = -(-self.count // self.batch)
+        batches, read = -(-self.count // self.batch), 0
         shards: dict[str, tuple[str, Any]]
         shards, durations = {}, []
         begin = time.perf_counter()
@@ -112,6 +113,10 @@ class Lane:
             answer = self.session.run(feed)
             durations.append(time.perf_counter_ns() - start)
             self._store(shards, out, answer, index)
+            read += self.batch * sum(row_bytes(a) for a in [*self.shards.values(), *(s for _, s in shards.values())])
+            if read > CHUNK_BYTES:
+                release(*self.shards.values(), *(s for _, s in shards.values()))
+                read = 0
             if index < 3:
                 compare(self.session.run(feed), answer, "not deterministic: the same input twice gave two answers")
         for _, shard in shards.values():

@@ -1,0 +1,121 @@
+"""`strop.toml`: its sections, and reading it."""
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from strop.core.errors import ConfigError
+from strop.core.task import Pooling, TaskKind
+
+CONFIG = "strop.toml"
+CODE = r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$"
+"""`module:function`."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class TaskSection(_Section):
+    kind: TaskKind | None = None
+    pooling: Pooling | None = None
+    scorer: str | None = Field(None, pattern=CODE)
+    metric: str | None = None
+    k: int | None = Field(None, ge=1)
+    output: str | None = None
+    batches: list[int] | None = None
+    sizes: dict[str, Annotated[int, Field(ge=1)]] = {}
+
+
+class DataSection(_Section):
+    evaluation: str | None = None
+    calibration: str | None = None
+    labels: str | None = None
+    classes: str | None = None
+    loader: str | None = Field(None, pattern=CODE)
+    preprocess: str | None = Field(None, pattern=CODE)
+    columns: dict[Literal["file", "text", "text_pair", "label"], str] = {}
+    map: dict[str, str] = {}
+
+
+class PreprocessSection(_Section):
+    """Keys of `strop.core.preprocess.Images` and `Texts`; false switches off what a preset has."""
+
+    preset: str | None = None
+    resize: Annotated[int, Field(ge=1)] | tuple[int, int] | Literal[False] | None = None
+    crop: Annotated[int, Field(ge=1)] | tuple[int, int] | Literal[False] | None = None
+    interpolation: Literal["nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"] | None = None
+    rounding: Literal["nearest", "down"] | None = None
+    color: Literal["RGB", "BGR", "gray"] | None = None
+    scale: float | None = None
+    mean: tuple[float, ...] | Literal[False] | None = None
+    std: tuple[float, ...] | Literal[False] | None = None
+    layout: Literal["NCHW", "NHWC"] | None = None
+    tokenizer: str | None = None
+    max_length: int | None = Field(None, ge=1)
+    pad_to: int | None = Field(None, ge=1)
+    special_tokens: bool | None = None
+
+    def given(self) -> dict[str, Any]:
+        """What was set, less `tokenizer`; what was switched off is None."""
+        told = self.model_dump(exclude_unset=True, exclude={"tokenizer"})
+        return {k: None if v is False and k != "special_tokens" else v for k, v in told.items()}
+
+
+class TargetSection(_Section):
+    threads: int | None = Field(None, ge=1)
+    memory_limit_mb: int | None = Field(None, ge=1)
+
+
+class GatesSection(_Section):
+    must: list[str] = []
+    goal: list[str] = []
+    strict: bool = False
+    prefer: str | None = None
+
+
+class BackendsSection(_Section):
+    only: list[str] = []
+    recipes: list[str] = []
+    olive_config: str | None = None
+
+
+class Config(_Section):
+    """`strop.toml`, all of it optional; any of it can be a flag."""
+
+    task: TaskSection = TaskSection()
+    data: DataSection = DataSection()
+    preprocess: PreprocessSection = PreprocessSection()
+    target: TargetSection = TargetSection()
+    gates: GatesSection = GatesSection()
+    backends: BackendsSection = BackendsSection()
+
+
+def read_config(path: Path | None, beside: Path) -> tuple[Config, Path, str | None]:
+    """The configuration, the folder that its paths are relative to, and the file.
+
+    Without a path, `strop.toml` in the working directory or beside the model is used where there is one.
+
+    Raises:
+        ConfigError: unreadable, or a key or value that cannot be meant; names file, key, what was found.
+    """
+    places = [path] if path is not None else [Path(CONFIG), beside / CONFIG]
+    found = next((p for p in places if p.exists()), None)
+    if found is None:
+        if path is not None:
+            raise ConfigError(f"{path}: no such file", "`strop init MODEL` writes one")
+        return Config(), Path(), None
+    try:
+        return Config.model_validate(tomllib.loads(found.read_text(encoding="utf-8"))), found.parent, str(found.absolute())
+    except OSError as error:
+        raise ConfigError(f"{found}: cannot be read: {error.strerror}", "`strop init MODEL` writes a commented one") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{found}: not valid TOML: {error}", "`strop init MODEL` writes a commented one") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise ConfigError(
+            f"{found}: {key}: {first['msg']}, found {first['input']!r}", "`strop init MODEL` writes a commented one"
+        ) from None
