@@ -1,21 +1,23 @@
 """Running a bundle by its own `infer.py` and `preprocess.py`, in child processes."""
 
 import json
+import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
 
 from strop.bundle.verify import verify_bundle
-from strop.core.errors import BundleError, DataError, WorkerError, WorkerFailure
+from strop.core.errors import BundleError, DataError, OutputError, WorkerError, WorkerFailure
 from strop.core.manifest import Manifest
 from strop.plan.discover import backends
+from strop.store import files
 from strop.worker.call import BUNDLE_WORK, Child, Limits, Work
 from strop.worker.interpreter import work_of
 
 SECONDS = 3600.0
 
 
-def infer_bundle(folder: str, inputs: str, output: str, log: str | None = None) -> None:
+def infer_bundle(folder: str, inputs: str, output: str) -> None:
     """Run a verified bundle on the arrays of an `.npz`, write its outputs to another.
 
     Args:
@@ -25,6 +27,7 @@ def infer_bundle(folder: str, inputs: str, output: str, log: str | None = None) 
     Raises:
         BundleError: the bundle is changed or does not run.
         DataError: the arrays do not fit.
+        OutputError: the output's folder is not there, or the output is a folder or the input itself.
 
     Example:
         >>> strop.infer_bundle("strop-out/bundle", "inputs.npz", "outputs.npz")
@@ -32,10 +35,18 @@ def infer_bundle(folder: str, inputs: str, output: str, log: str | None = None) 
     manifest = verify_bundle(folder)
     if not Path(inputs).is_file():
         raise DataError(f"{inputs}: no such file", f"an .npz with {', '.join(i.name for i in manifest.inputs)}")
-    place = Path(log) if log else Path(output).with_suffix(".log")
-    _run_arrays(folder, manifest, inputs, output, place)
-    if log is None:
-        place.unlink(missing_ok=True)
+    target = Path(output).absolute()
+    if target.is_dir() or not target.parent.is_dir():
+        what = "is a folder" if target.is_dir() else "lies in a folder that is not there"
+        raise OutputError(f"{output} {what}", "give a file to write")
+    if target == Path(inputs).absolute():
+        raise OutputError(f"{output} is the input itself", "give another file to write")
+    with tempfile.TemporaryDirectory(prefix="strop-") as scratch, files.disk(target):
+        made = Path(scratch) / "outputs.npz"
+        _run_arrays(folder, manifest, inputs, str(made), Path(scratch) / "log.txt")
+        draft = target.with_name(f"{files.PARTIAL}{target.name}")
+        shutil.copyfile(made, draft)
+        draft.replace(target)
 
 
 def predict_bundle(folder: str, items: list[Any], most: int = 5, output: str | None = None) -> list[Any]:
@@ -90,4 +101,4 @@ def _ask(work: Work, subject: str, log: Path, hint: str, function: str, **argume
         kind = DataError if error.kind in ("DataError", "ValueError", "InvalidArgument") else BundleError
         raise kind(f"{subject}: {error.message}", error.hint or hint) from error
     except WorkerError as error:
-        raise BundleError(f"{subject}: {error.message}", f"see {log}") from error
+        raise BundleError(f"{subject}: {error.message}", error.log_tail) from error

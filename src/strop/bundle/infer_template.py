@@ -53,6 +53,14 @@ class Bundle:
             return self.session.run(ready)
         return self.run_in_batches(ready, self.fixed)
 
+    def feed_of(self, source: str, arrays: Any) -> dict[str, NDArray[Any]]:
+        """The inputs among arrays, by their own names or by those they had when the model was evaluated."""
+        known = {n: n if n in arrays else self.manifest["arrays"].get(n, n) for n in self.inputs}
+        missing = [name for name, array in known.items() if array not in arrays]
+        if missing:
+            raise ValueError(f"{source}: no array {missing[0]!r}; has {', '.join(arrays)}")
+        return {name: arrays[array] for name, array in known.items()}
+
     def predict(self, items: Any, most: int = 5) -> Any:
         """Answers for one picture (a path) or text, or for a list of them.
 
@@ -71,6 +79,8 @@ class Bundle:
     def run_in_batches(self, feed: dict[str, NDArray[Any]], batch: int) -> dict[str, NDArray[Any]]:
         """Any number of examples, `batch` at a time; a last short batch is filled up where the size is fixed."""
         count, parts = len(next(iter(feed.values()))), []
+        if not count:
+            raise ValueError("no examples: the arrays are empty")
         for start in range(0, count, batch):
             rows = np.arange(start, start + batch) % count if self.fixed else np.arange(start, min(start + batch, count))
             parts.append(self.run({name: np.ascontiguousarray(array[rows]) for name, array in feed.items()}))
@@ -102,7 +112,11 @@ def main(arguments: list[str]) -> int:
         return 2
     bundle = load(Path(__file__).resolve().parent)
     if len(given.items) == 2 and given.items[0].endswith(".npz"):
-        return arrays_to_arrays(bundle, *given.items)
+        try:
+            return arrays_to_arrays(bundle, *given.items)
+        except (OSError, ValueError) as error:
+            print(error, file=sys.stderr)
+            return 1
     if given.items and (bundle.manifest["preprocess"] or {}).get("kind") == "text":
         print("this bundle takes texts: --text", file=sys.stderr)
         return 2
@@ -130,11 +144,7 @@ def show(items: list[Any], answers: list[Any], output: str) -> None:
 
 def arrays_to_arrays(bundle: Bundle, inputs: str, output: str) -> int:
     with np.load(inputs, allow_pickle=False) as arrays:
-        missing = [name for name in bundle.inputs if name not in arrays]
-        if missing:
-            print(f"{inputs}: no array {missing[0]!r}; has {', '.join(arrays.files)}", file=sys.stderr)
-            return 1
-        feed = {name: arrays[name] for name in bundle.inputs}
+        feed = bundle.feed_of(inputs, arrays)
     outputs: dict[str, Any] = bundle.run_in_batches(feed, bundle.manifest["workload"]["batches"][0])
     np.savez(output, **outputs)
     return 0

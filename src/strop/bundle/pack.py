@@ -78,6 +78,7 @@ def describe(outcome: Outcome, chosen: Result, model: str, listed: dict[str, str
         strop=__version__, outcome="chosen" if outcome.outcome == "chosen" else "provisional", model=model,
         inputs=outcome.model.inputs, outputs=outcome.model.outputs,
         preprocessing=tuple(n for n in outcome.notes if " cast to " in n), workload=outcome.task.workload,
+        arrays=outcome.task.arrays,
         preprocess=outcome.task.preprocess,
         task=Answer(kind=outcome.task.kind, pooling=outcome.task.pooling, output=outcome.task.output),
         recipe=chosen.candidate.recipe, settings=chosen.candidate.recipe.settings,

@@ -27,6 +27,9 @@ DEFAULT_GATES: tuple[Gate, ...] = (
 )
 
 
+MOST_RETAINED = 2.0
+
+
 def parse_gate(text: str, kind: Kind) -> Gate:
     """`speedup>=1.5` → a gate.
 
@@ -43,6 +46,8 @@ def parse_gate(text: str, kind: Kind) -> Gate:
         bound = float(number)
     except ValueError:
         raise ConfigError(f"gate {text!r}: {number!r} is no number", "write it as METRIC>=NUMBER") from None
+    if name == "accuracy_retained" and bound > MOST_RETAINED:
+        raise ConfigError(f"gate {text!r} asks for more than a share can be", "95 % kept is accuracy_retained>=0.95")
     direction: Direction = "at_least" if sign in (">=", "≥") else "at_most"
     return Gate(metric=name, direction=direction, bound=bound, kind=kind)
 

@@ -32,6 +32,7 @@ class Manifest(Noun):
     preprocessing: tuple[str, ...]
     preprocess: Preprocess | None
     task: Answer
+    arrays: dict[str, str] = {}
     workload: Workload
     recipe: Recipe
     settings: dict[str, Scalar]

@@ -60,5 +60,7 @@ class Task(Noun):
     scorer: str | None = None
     workload: Workload = Workload()
     notes: tuple[str, ...] = ()
+    arrays: dict[str, str] = {}
+    """Input → name of the array that it came from, where that is another."""
     options: dict[str, str] = {}
     """What the user tells a single backend, as `backend.key`."""

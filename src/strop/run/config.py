@@ -15,7 +15,7 @@ CODE = r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$"
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
 
 class TaskSection(_Section):

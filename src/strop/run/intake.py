@@ -39,7 +39,7 @@ def find_reader(backends: dict[str, Backend], path: Path) -> tuple[Backend, str]
 def _fits(path: Path, suffix: str) -> bool:
     if path.is_dir():
         return suffix.startswith("/") and (path / suffix[1:]).is_file()
-    return path.name.endswith(suffix)
+    return path.name.lower().endswith(suffix)
 
 
 def read_model(backends: dict[str, Backend], path: Path, log: Path, limits: Limits, store: Store) -> Model:
@@ -95,6 +95,7 @@ def read_task(run: Run, model: Model) -> Task:
         return Task(
             evaluation=data, calibration=None, metric="unmeasured", output=_output(run, model), k=request.k, kind=kind,
             pooling=pooling, preprocess=settled.preprocess, **datasets.shipped(data), workload=batches, options=request.options,
+            arrays=request.mapping,
         )  # fmt: skip
     plan = datasets.Plan(form, settled, kind)
     evaluation = whole = datasets.prepare(run, model, Path(str(request.data)), plan, labelled=True)
@@ -114,7 +115,7 @@ def read_task(run: Run, model: Model) -> Task:
     return Task(
         evaluation=evaluation, calibration=calibration, metric=_metric(run, evaluation, kind), output=_output(run, model),
         k=request.k, kind=kind, pooling=pooling, preprocess=settled.preprocess, scorer=request.code.get("scorer"),
-        **datasets.shipped(whole), workload=batches, options=request.options,
+        **datasets.shipped(whole), workload=batches, options=request.options, arrays=request.mapping,
     )  # fmt: skip
 
 

@@ -163,8 +163,10 @@ def make_request(model: str, config_path: str | None = None, **flags: Any) -> Re
         [parse_gate(t, kind) for kind in kinds for t in texts[kind]], bool(pick("strict", config.gates.strict) or False)
     )
     for flag in ("k", "threads", "memory_limit_mb", "time_limit_s"):
-        if flags.get(flag) is not None and flags[flag] <= 0:
+        if flags.get(flag) is not None and not flags[flag] > 0:
             raise UsageError(f"--{flag.removesuffix('_mb').removesuffix('_s').replace('_', '-')} {flags[flag]} is not above 0")
+    if flags.get("store") == "":
+        raise UsageError("--store '' names no folder", "leave it out, or give a folder")
     batches = tuple(pick("batches", config.task.batches) or (1,))
     if any(b < 1 for b in batches) or len(set(batches)) != len(batches):
         raise UsageError(f"--batch {batches}: batch sizes are different whole numbers above 0", "for example --batch 1 --batch 8")

@@ -11,7 +11,7 @@ from runner import open
 _ = open  # `work.open` is the runner's: what is measured is what is shipped
 
 
-def warm_import() -> Any:
+def warm_import(_artifact: str) -> Any:
     """Everything the runtime needs without a model is imported by now: the empty process that memory is counted from."""
     return runner.ort.__version__
 

@@ -42,6 +42,11 @@ def configuration(settings: dict[str, Any]) -> dict[str, Any]:
     return config
 
 
+def warm() -> None:
+    """Loads the CPU plugin, which every model shares."""
+    ov.Core().get_property("CPU", "FULL_DEVICE_NAME")
+
+
 class Session:
     """`run(dict of arrays) -> dict of arrays`; `properties` are read back from the runtime."""
 

@@ -6,6 +6,7 @@ import os
 import sys
 import types
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,14 @@ def module_of(folder: str) -> Any:
     return module
 
 
+def warm_import(path: str) -> None:
+    """The bundle's runtime is imported by now, as a backend's is: the empty process that memory is counted from."""
+    folder = os.path.dirname(path)
+    runner = module_of(folder)._module(Path(folder), "runner")
+    if hasattr(runner, "warm"):
+        runner.warm()
+
+
 def open(path: str, settings: dict[str, Any]) -> Any:
     """A session for Strop's clock; `path` is the bundle's infer.py."""
     return module_of(os.path.dirname(path)).load(os.path.dirname(path))
@@ -30,10 +39,7 @@ def infer(folder: str, inputs: str, output: str) -> None:
     """Arrays of one .npz → outputs in another."""
     bundle = module_of(folder).load(folder)
     with np.load(inputs, allow_pickle=False) as arrays:
-        missing = [name for name in bundle.inputs if name not in arrays]
-        if missing:
-            raise DataError(f"{inputs}: no array {missing[0]!r}; has {', '.join(arrays.files)}")
-        feed = {name: arrays[name] for name in bundle.inputs}
+        feed = bundle.feed_of(inputs, arrays)
     write(output, bundle.run_in_batches(feed, bundle.manifest["workload"]["batches"][0]))
 
 

@@ -43,7 +43,7 @@ class Lane:
         self.feeds = self._rotation(rotate)
         release(*self.shards.values())
         if hasattr(work, "warm_import"):
-            work.warm_import()
+            work.warm_import(artifact)
         empty = memory.sample()
         memory.reset_peak()
         begin = time.perf_counter()
