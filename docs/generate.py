@@ -14,7 +14,9 @@ from typer.main import get_command
 from strop.cli.app import app
 from strop.core import errors
 from strop.core.gate import DEFAULT_GATES, METRICS
+from strop.core.model import Artifact, Model, TensorSpec
 from strop.core.verdict import Gate
+from strop.run.init import text as init_text
 
 REFERENCE = Path(__file__).parent / "reference"
 WIDTH = 100
@@ -102,9 +104,23 @@ def gates() -> str:
     )
 
 
+def config() -> str:
+    """`strop.toml` as `strop init` writes it, for a model of pictures."""
+    x = TensorSpec(name="x", dtype="float32", shape=("batch", 3, 224, 224))
+    y = TensorSpec(name="y", dtype="float32", shape=("batch", 1000))
+    artifact = Artifact(kind="onnx", path="model.onnx", digest="", bytes=0, files=("model.onnx",))
+    model = Model(artifact=artifact, reader="onnxruntime", inputs=(x,), outputs=(y,), parameters=0)
+    return page(
+        "strop.toml",
+        "Every key there is, as `strop init model.onnx` writes them. [Bring your data](../how-to/own-data.md) explains the "
+        "sections on data, [how to set gates](../how-to/gates.md) those on gates.",
+        f"```toml\n{init_text(model).rstrip()}\n```",
+    )
+
+
 def pages() -> dict[str, str]:
     """File name → what it should hold."""
-    return {"cli.md": cli(), "errors.md": exit_codes(), "gates.md": gates()}
+    return {"cli.md": cli(), "errors.md": exit_codes(), "gates.md": gates(), "config.md": config()}
 
 
 def stale(folder: Path = REFERENCE) -> list[str]:

@@ -73,6 +73,7 @@ def text(model: Model) -> str:
 # resize = 256                      # the shorter side, or [height, width]
 # crop = 224                        # or [height, width]; the model's own size where that is fixed
 # interpolation = "bilinear"        # nearest, bilinear, bicubic, lanczos, box, hamming
+# rounding = "nearest"              # down: of the longer side
 # color = "RGB"                     # BGR, gray
 # scale = 0.00392156862745098       # (value * scale - mean) / std
 # mean = [0.485, 0.456, 0.406]
