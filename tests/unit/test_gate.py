@@ -1,11 +1,11 @@
 """Gates: judged exactly by interval against bound, parsed strictly, refused where they contradict."""
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from strop.core.errors import ConfigError
-from strop.core.gate import DEFAULT_GATES, METRICS, assemble, judge, judge_one, parse_gate
+from strop.core.gate import DEFAULT_GATES, METRICS, MOST_RETAINED, assemble, judge, judge_one, parse_gate
 from strop.core.verdict import Gate
 
 from .makers import interval, intervals
@@ -41,6 +41,7 @@ def test_a_figure_that_is_no_number_never_passes(direction):
 
 @given(st.sampled_from([m for m in METRICS if m != "valid"]), st.sampled_from([">=", "<=", "≥", "≤"]), bounds)
 def test_a_gate_reads_back_as_written(metric, sign, bound):
+    assume(metric != "accuracy_retained" or bound <= MOST_RETAINED)
     gate = parse_gate(f" {metric} {sign} {bound!r} ", "must")
     assert (gate.metric, gate.bound, gate.kind) == (metric, bound, "must")
     assert gate.direction == ("at_least" if sign in (">=", "≥") else "at_most")
@@ -117,3 +118,8 @@ def test_judge_passes_what_is_good_enough():
     verdict = judge(DEFAULT_GATES, {k: interval(v) for k, v in good.items()}, None, {})
     assert verdict.outcome == "chosen"
     assert verdict.missed == ()
+
+
+def test_percent_where_a_share_is_meant_is_refused():
+    with pytest.raises(ConfigError, match="more than a share"):
+        parse_gate("accuracy_retained>=95", "must")

@@ -1,5 +1,6 @@
 """`strop.toml`: its sections, and reading it."""
 
+import json
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -108,7 +109,11 @@ def read_config(path: Path | None, beside: Path) -> tuple[Config, Path, str | No
             raise ConfigError(f"{path}: no such file", "`strop init MODEL` writes one")
         return Config(), Path(), None
     try:
-        return Config.model_validate(tomllib.loads(found.read_text(encoding="utf-8"))), found.parent, str(found.absolute())
+        return (
+            Config.model_validate_json(json.dumps(tomllib.loads(found.read_text(encoding="utf-8")), default=str)),
+            found.parent,
+            str(found.absolute()),
+        )
     except OSError as error:
         raise ConfigError(f"{found}: cannot be read: {error.strerror}", "`strop init MODEL` writes a commented one") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -116,6 +121,8 @@ def read_config(path: Path | None, beside: Path) -> tuple[Config, Path, str | No
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            raise ConfigError(f"{found}: no key {key!r} is known, found {first['input']!r}", "`strop init MODEL` writes a file with all of them") from None
         raise ConfigError(
             f"{found}: {key}: {first['msg']}, found {first['input']!r}", "`strop init MODEL` writes a commented one"
         ) from None
