@@ -121,8 +121,7 @@ def read_config(path: Path | None, beside: Path) -> tuple[Config, Path, str | No
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
-        if first["type"] == "extra_forbidden":
-            raise ConfigError(f"{found}: no key {key!r} is known, found {first['input']!r}", "`strop init MODEL` writes a file with all of them") from None
+        what = "no such key" if first["type"] == "extra_forbidden" else first["msg"]
         raise ConfigError(
-            f"{found}: {key}: {first['msg']}, found {first['input']!r}", "`strop init MODEL` writes a commented one"
+            f"{found}: {key}: {what}, found {first['input']!r}", "`strop init MODEL` writes a commented one"
         ) from None
