@@ -28,7 +28,7 @@ MODES = {
     "build-empty": ("failed", "wrote no"),
 }
 
-LIMITS = ("--time-limit", 3, "--memory-limit", 1200)
+LIMITS = ("--time-limit", 5, "--memory-limit", 1200)
 
 
 @pytest.fixture(scope="module")

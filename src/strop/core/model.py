@@ -49,6 +49,8 @@ class Origin(Noun):
     task: str
     architecture: str
     labels: dict[str, str] = {}
+    classes: str | None = None
+    """File of the labels in their order, one a line."""
     differences: dict[str, float]
     versions: dict[str, str]
 

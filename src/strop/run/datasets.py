@@ -81,14 +81,15 @@ def _of_items(run: Run, model: Model, plan: Plan, labelled: bool) -> dict[str, A
     return {
         "form": plan.form, "specs": _specs(model), "columns": columns, "needed": needed,
         "label_kind": _label_kind(request, plan.kind) if labelled else None,
-        "classes": _absolute(request.classes), "preprocess": made.model_dump(mode="json") if made is not None else None,
+        "classes": _classes(run, model), "preprocess": made.model_dump(mode="json") if made is not None else None,
         "ships": dict(plan.settled.ships), "loader": loader, "pairs": plan.kind == "sentence-similarity",
     }  # fmt: skip
 
 
-def _absolute(path: str | None) -> str | None:
-    """As a worker needs it, whose working directory is its own."""
-    return None if path is None else str(Path(path).absolute())
+def _classes(run: Run, model: Model) -> str | None:
+    """File of the classes' names: the user's, else the one that came with the model."""
+    given = run.request.classes or (model.origin.classes if model.origin is not None else None)
+    return None if given is None else str(Path(given).absolute())
 
 
 def _label_kind(request: Request, kind: TaskKind) -> str | None:
@@ -201,7 +202,7 @@ def generate(run: Run, model: Model, settled: Settled) -> Dataset:
     arguments: dict[str, Any] = {
         "specs": _specs(model), "bounds": model.bounds, "sizes": run.request.sizes, "count": count, "seed": run.request.seed,
         "preprocess": made.model_dump(mode="json") if made is not None else None, "ships": dict(settled.ships),
-        "classes": _absolute(run.request.classes),
+        "classes": _classes(run, model),
     }  # fmt: skip
     key = files.digest_json({"generate": _by_content(arguments, run.request), "version": PRODUCED_VERSION})
     dynamic = sorted({str(d) for s in model.inputs for d in s.shape[1:] if not isinstance(d, int)} - set(run.request.sizes))

@@ -11,7 +11,7 @@ from strop.store.store import Store, read_json, write_json
 from strop.worker.call import Child, Limits
 from strop.worker.interpreter import python_version_of, versions_of, why_missing, work_of
 
-RESULT = "export.json"
+RESULT, CLASSES = "export.json", "classes.txt"
 EXPORT_S = 1800.0
 
 
@@ -37,11 +37,15 @@ def exported(reader: Backend, kind: str, store: Store, path: Path, log: Path, li
     def make(draft: Path) -> None:
         made = _ask(reader, path, log, limits._replace(seconds=EXPORT_S), "export", out_dir=str(draft), task=about["task"])
         write_json(draft / RESULT, made)
+        if about["labels"]:
+            names = [about["labels"][key] for key in sorted(about["labels"], key=int)]
+            files.write_text(draft / CLASSES, "".join(f"{name}\n" for name in names))
 
     folder = store.once("build", key, make)
     made = read_json(folder / RESULT)
     origin = Origin(
         kind=kind, path=str(path.absolute()), digest=digest, task=about["task"], architecture=about["architecture"],
+        classes=str(folder / CLASSES) if about["labels"] else None,
         labels={str(k): str(v) for k, v in about["labels"].items()}, differences=made["differences"], versions=versions,
     )  # fmt: skip
     return folder / made["file"], origin

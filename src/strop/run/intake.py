@@ -85,7 +85,7 @@ def read_task(run: Run, model: Model) -> Task:
     batches = _batches(run, model)
     form = form_of(Path(request.data), request, takes_pictures(model)) if request.data is not None else None
     settled = settle(request, model, form)
-    kind = _kind(run, settled.pooling)
+    kind = _kind(run, model, settled.pooling)
     pooling = request.pooling or settled.pooling or "mean"
     if form is None:
         if request.calibration is not None or request.labels is not None:
@@ -119,9 +119,15 @@ def read_task(run: Run, model: Model) -> Task:
     )  # fmt: skip
 
 
-def _kind(run: Run, pooling: str | None) -> TaskKind:
+KINDS: dict[str, TaskKind] = {"token-classification": "token-classification", "feature-extraction": "feature-extraction"}
+"""What a Hugging Face task is here, where it is no classification of whole examples."""
+
+
+def _kind(run: Run, model: Model, pooling: str | None) -> TaskKind:
     """What the user said; a model whose folder names a pooling gives embeddings."""
-    return run.request.kind or ("classification" if pooling is None else "feature-extraction")
+    exported_for = model.origin.task if model.origin is not None else ""
+    known = KINDS.get(exported_for, "classification" if pooling is None else "feature-extraction")
+    return run.request.kind or known
 
 
 USUAL: dict[TaskKind, MetricName] = {
