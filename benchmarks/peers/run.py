@@ -22,7 +22,7 @@ HERE = Path(__file__).parent
 KEPT = 0.95
 """The must on accuracy that peers are held to, as Strop's pick is."""
 NO_GOALS = ("--goal", "speedup>=0.01", "--goal", "memory_ratio<=100")
-BUDGET = "360s"
+BUDGET = "210s"
 REPEATS, ROUNDS = 8, 24
 PEERS = {
     "ort-static": "ONNX Runtime `quantize_static`, defaults",

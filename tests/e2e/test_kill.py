@@ -120,7 +120,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[int, dict]:
     return total_lines(tmp_path_factory.mktemp("whole"))
 
 
-@pytest.mark.parametrize(("share", "victim"), [(0.3, "parent"), pytest.param(0.6, "child", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize(("share", "victim"), [(0.3, "parent"), (0.6, "child")])
 def test_kill_somewhere(tmp_path: Path, whole: tuple[int, dict], share: float, victim: str) -> None:
     check_kill(tmp_path, max(1, int(whole[0] * share)), victim, whole[1])
 
