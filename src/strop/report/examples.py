@@ -13,7 +13,7 @@ from strop.report.verdict import ordered
 SHOWN = 12
 NUMBERS = 3
 """How many values of a numeric answer are shown."""
-NUMERIC = ("mae", "spearman")
+NUMERIC = ("mae", "spearman", "pearson", "cosine", "scorer")
 
 
 def candidate_to_compare(outcome: Outcome) -> str | None:

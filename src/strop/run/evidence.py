@@ -14,10 +14,12 @@ from strop.core.measurement import Check, Pair
 from strop.core.metrics import Array
 from strop.core.outcome import Outcome
 from strop.core.statistics import Ratios, latencies, tail_percentile
+from strop.core.task import Task
 from strop.core.verdict import Gate
 from strop.report.evidence import Curve, Evidence, Examples, InputRange
 from strop.report.examples import candidate_to_compare, compare
 from strop.report.picture import as_picture, data_uri, how_drawn
+from strop.run.answers import scored_array
 from strop.run.checking import CHECK, open_array
 from strop.run.confirm import SELF
 from strop.store.store import RunFolder, load, read_json
@@ -78,9 +80,9 @@ def _at(samples: Array, percent: tuple[int, ...]) -> tuple[float, ...]:
 def examples_of(outcome: Outcome, run: RunFolder) -> Examples | None:
     """Where the choice, or the fastest changed candidate, answers otherwise than the baseline, with pictures of the inputs."""
     name, task = candidate_to_compare(outcome), outcome.task
-    if name is None:
+    if name is None or task.kind == "token-classification":
         return None
-    theirs, mine = (answers(run.candidate(n) / "check", task.output) for n in (outcome.baseline, name))
+    theirs, mine = (answers(run.candidate(n) / "check", task) for n in (outcome.baseline, name))
     if theirs is None or mine is None:
         return None
     data = Path(task.evaluation.folder)
@@ -90,12 +92,14 @@ def examples_of(outcome: Outcome, run: RunFolder) -> Examples | None:
     return with_pictures(compare(name, theirs, mine, known, task.metric, names), outcome)
 
 
-def answers(folder: Path, output: str) -> Array | None:
-    """A candidate's answers to all evaluation examples, or None where they are not kept."""
+def answers(folder: Path, task: Task) -> Array | None:
+    """A candidate's answers to all evaluation examples as they are scored, or None where they are not kept."""
     found = load(folder / CHECK, Check)
-    if found is None or output not in found.shards or not (folder / found.shards[output]).exists():
+    if found is None or task.output not in found.shards or not (folder / found.shards[task.output]).exists():
         return None
-    return array(folder / found.shards[output])
+    if task.kind != "classification" and not Path(task.evaluation.folder).exists():
+        return None  # embeddings are pooled over the tokens that are real, which the data say
+    return scored_array(folder, task)
 
 
 def array(path: Path) -> Array:
