@@ -1,6 +1,7 @@
 """Where things are printed: results on stdout, progress and errors on stderr."""
 
 import json
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -11,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 stderr = Console(stderr=True)
-stdout = Console(soft_wrap=False)
+stdout = Console(soft_wrap=False, width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 120)
 
 
 def say(text: str) -> None:
