@@ -148,6 +148,7 @@ def test_runs(demo: tuple[Path, dict]) -> None:
     assert run_strop(folder, "runs", "show", "nobody").code == 12
 
 
+@pytest.mark.slow
 def test_no_data_is_unmeasured_and_provisional(tmp_path: Path) -> None:
     """Inputs are generated, nothing needs calibration, the outcome is provisional at most."""
     shutil.copy(DEMO / "kws.onnx", tmp_path)
@@ -176,6 +177,7 @@ def test_build_one_recipe(tmp_path: Path) -> None:
     assert run_strop(tmp_path, "build", DEMO / "kws.onnx", "--recipe", "magic").code == 5
 
 
+@pytest.mark.slow
 def test_bench(tmp_path: Path) -> None:
     """The same table for what the user has; the first is 1 by definition, a slower one is slower."""
     slow = null_model(tmp_path, [], milliseconds=1.0)
