@@ -51,17 +51,20 @@ def require_writable(out: Path) -> None:
 def deliver(run: Run, outcome: Outcome) -> Outcome:
     """Bundle, reports and output folder; whole or not at all. Returns the outcome, with the bundle's own figures noted."""
     folder = run.folder.folder
-    if not (folder / OUTCOME).exists():
+    new = not (folder / OUTCOME).exists()
+    if new:
         run.tell("packing")
         with run.spending("bundle"):
             outcome = packed(run, outcome)
         outcome = outcome.model_copy(update={"timing": run.spent()})
-        write_report(folder, outcome, gather(outcome, run.folder))
+    evidence = gather(outcome, run.folder)
+    if new:
+        write_report(folder, outcome, evidence)
         save(folder / OUTCOME, outcome)
         run.emit("finished", outcome=outcome.outcome, chosen=outcome.choice and outcome.choice.name)
     out = Path(run.request.out)
     with files.whole_folder(out) as draft, files.disk(out):
-        write_report(draft, outcome, gather(outcome, run.folder))
+        write_report(draft, outcome, evidence)
         (draft / MARK).write_text(f"{outcome.run}\n", encoding="utf-8")
         if (folder / "bundle").exists():
             shutil.copytree(folder / "bundle", draft / "bundle")
