@@ -80,8 +80,8 @@ def read(path: Path) -> Arrays:
 class Side:
     """What runs in a contestant's process."""
 
-    def __init__(self, path: Path, data: Path, names: dict[str, str], threads: int, as_is: bool, spinning: bool) -> None:
-        self.model = open_bundle(path) if path.is_dir() else open_onnx(path, threads, as_is, spinning)
+    def __init__(self, model: Model, data: Path, names: dict[str, str]) -> None:
+        self.model = model
         arrays = read(data)
         self.inputs = {n: arrays[names.get(n, n)].astype(t) for n, t in self.model.types.items()}
         self.count = len(next(iter(self.inputs.values())))
@@ -128,7 +128,8 @@ def serve(pipe: Connection, cores: list[int], arguments: tuple[Any, ...]) -> Non
     try:
         if cores and hasattr(os, "sched_setaffinity"):
             os.sched_setaffinity(0, cores)
-        side = Side(*arguments)
+        path, data, names, *settings = arguments
+        side = Side(open_bundle(path) if path.is_dir() else open_onnx(path, *settings), data, names)
         pipe.send(None)
         while (request := pipe.recv()) is not None:
             pipe.send(getattr(side, request[0])(*request[1:]))

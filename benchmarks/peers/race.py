@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-SIDE = Path(__file__).parent / "side.py"
+ROOT = Path(__file__).parents[2]
 BLOCK_S = 0.020
 T95 = {2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447, 7: 2.365, 8: 2.306, 9: 2.262, 10: 2.228, 11: 2.201}
 """Student's t, two-sided 95 %, by degrees of freedom."""
@@ -33,7 +33,8 @@ class Runner:
 
     def __init__(self, entry: Entry, data: Path, names: dict[str, str], core: int) -> None:
         self.process = subprocess.Popen(
-            [entry.python, str(SIDE), str(entry.path), str(data), json.dumps(names)], stdin=subprocess.PIPE,
+            [entry.python, "-m", "benchmarks.peers.side", str(entry.path), str(data.absolute()), json.dumps(names)], cwd=ROOT,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1", "CI": "1"},
         )  # fmt: skip
         if hasattr(os, "sched_setaffinity"):
@@ -94,7 +95,7 @@ def race(entries: list[Entry], data: Path, names: dict[str, str], repeats: int, 
             logs: dict[str, list[float]] = {n: [] for n in runners}
             for _ in range(rounds):
                 for name in order.sample(list(runners), len(runners)):
-                    logs[name].append(math.log(runners[name].ask(op="block", calls=calls[name])))
+                    logs[name].append(math.log(runners[name].ask(op="block", count=calls[name])))
             for name, values in logs.items():
                 found[name].append(statistics.median(values))
         finally:
