@@ -28,6 +28,7 @@ import pytest
 from strop.core.backend import Backend
 from strop.core.errors import WorkerError, WorkerFailure
 from strop.core.model import Model
+from strop.core.profile import Operator
 from strop.core.recipe import Offer, Recipe
 from strop.core.task import Dataset, Task
 from strop.plan.discover import backends
@@ -87,11 +88,11 @@ class BackendContract:
         with Child(work_of(backend), tmp_path / "child.log", LIMITS) as process:
             yield process
 
-    def open(self, child: Child, path: str, recipe: Recipe, task: Task) -> dict[str, Any]:
+    def open(self, child: Child, path: str, recipe: Recipe, task: Task, profile: bool = False) -> dict[str, Any]:
         batch, data = task.workload.batch, paths(task.evaluation)
         return child.ask(
             "open", artifact=path, settings=recipe.settings, inputs=data["inputs"], batch=batch, rotate=4, reference=None,
-            count=data["count"],
+            count=data["count"], profile=profile,
         )  # fmt: skip
 
     # the parent's side
@@ -179,6 +180,18 @@ print(json.dumps([m for m in {[p.replace("-", "_") for p in backend.packages if 
         block = child.ask("block", runs=5)
         assert len(block["latencies_ns"]) == 5
         assert all(ns > 0 for ns in block["latencies_ns"])
+
+    def test_a_profile_names_operators_as_onnx_does(self, child: Child, model: Model, task: Task, reference: Recipe) -> None:
+        """For a backend with `work.profile`: sessions that give the time of each operator, under a standard name."""
+        if not self.open(child, model.artifact.path, reference, task)["profiles"]:
+            return
+        self.open(child, model.artifact.path, reference, task, profile=True)
+        found = [Operator.model_validate(o) for o in child.ask("operators", length_s=0.1, most=20)["operators"]]
+        assert found, "a profile without operators"
+        assert len({o.name for o in found}) == len(found)
+        assert all(o.ns >= 0 and o.calls >= 3 and o.operator and o.kernel for o in found)
+        if model.artifact.kind == "onnx":
+            assert {o.operator for o in found if o.kind == "compute"} & set(model.operators)
 
     def test_settings_are_read_back(self, child: Child, model: Model, task: Task, reference: Recipe) -> None:
         properties = self.open(child, model.artifact.path, reference, task)["properties"]

@@ -57,6 +57,9 @@ def command(
     store: o.Store = None,
     seed: o.Seed = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Measure again, even if this question was answered before.")] = False,
+    profile: Annotated[
+        bool, typer.Option("--profile", help="Profile baseline and finalists too: where their time goes.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List the recipes and why; build nothing.")] = False,
     allow_provisional: Annotated[bool, typer.Option("--allow-provisional", help="Exit 0 for a provisional outcome too.")] = False,
     json: o.Json = False,
@@ -69,7 +72,7 @@ def command(
     names = ("config", "data", "calibration", "labels", "column", "classes", "preset",
              "tokenizer", "task", "map", "metric", "k", "output", "batches", "size", "threads",
              "memory_limit_mb", "time_limit_s", "must", "goal", "strict", "prefer", "backends", "recipes", "olive_config",
-             "budget", "out", "store", "seed", "fresh")  # fmt: skip
+             "budget", "out", "store", "seed", "fresh", "profile")  # fmt: skip
     flags = o.given(locals(), names)
     if dry_run:
         show_plan(strop.list_recipes(model, **flags), json)

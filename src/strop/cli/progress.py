@@ -116,5 +116,8 @@ class Progress:
     def _on_pair_measured(self, **_: Any) -> None:
         pass
 
+    def _on_profiling(self, candidate: str) -> None:
+        self.doing = f"profiling {candidate}"
+
     def _on_packing(self) -> None:
         self.doing = "packing and checking the bundle"

@@ -8,7 +8,9 @@ import typer
 
 import strop
 from strop.cli import options as o
-from strop.cli.console import print_json, say, stdout, table
+from strop.cli.console import print_json, say, stderr, stdout, table
+from strop.cli.progress import Progress
+from strop.core.profile import Profiled
 
 app = typer.Typer(no_args_is_help=True, help="List, show and remove runs; prune the build cache.", rich_markup_mode=None)
 Name = Annotated[str, typer.Argument(help="A run's name, or how it begins.")]
@@ -55,6 +57,37 @@ def report_(
 ) -> None:
     """Write a finished run's reports again; prints where the page is."""
     print(strop.report_run(name, store=store or ".strop", out=out))
+
+
+@app.command()
+def profile(
+    name: Name,
+    candidates: Annotated[list[str] | None, typer.Option("--candidate", help="Which [baseline and finalists].")] = None,
+    store: o.Store = None,
+    json: o.Json = False,
+    quiet: o.Quiet = False,
+) -> None:
+    """Where a finished run's candidates spend their time and memory; added to its reports."""
+    with Progress(stderr, None, quiet) as progress:
+        found = strop.profile_run(name, store=store or ".strop", candidates=candidates or (), observer=progress)
+    if json:
+        print_json([profiled.model_dump(mode="json") for profiled in found])
+        return
+    for profiled in found:
+        show_findings(profiled)
+    say(f"report: {_store(store).find_run(name).folder / 'report.html'}")
+
+
+def show_findings(profiled: Profiled) -> None:
+    """A candidate's bottlenecks, each with its evidence and an advice."""
+    if profiled.profile is None:
+        say(f"{profiled.candidate}: could not be profiled: {profiled.failure}")
+        return
+    findings = strop.find_bottlenecks(profiled.profile)
+    say(f"{profiled.candidate}: {'no bottleneck by the rules' if not findings else ''}")
+    for finding in findings:
+        say(f"  {finding.title}: {finding.evidence}.")
+        say(f"    {finding.advice}")
 
 
 @app.command()

@@ -8,7 +8,7 @@ from strop.core.noun import Noun
 from strop.core.recipe import Recipe
 from strop.core.verdict import Interval, Verdict
 
-FailedIn = Literal["build", "check", "memory", "timing"]
+FailedIn = Literal["build", "check", "memory", "timing", "profile"]
 Status = Literal["measured", "failed", "dropped", "duplicate", "not reached"]
 
 

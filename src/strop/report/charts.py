@@ -4,8 +4,10 @@ from typing import Any
 
 from strop.core.candidate import Result
 from strop.core.outcome import Outcome
+from strop.core.profile import Profile
 from strop.core.verdict import Interval
 from strop.report.evidence import Evidence
+from strop.report.profiling import profiles
 
 AXES = {
     "speed": "speed-up over the tuned baseline, ×",
@@ -18,13 +20,21 @@ PERCENT = 100.0
 
 
 def chart_data(outcome: Outcome, evidence: Evidence) -> dict[str, Any]:
-    """`points`: a candidate each, with [value, low, high] for every axis or None; `curves`: latency by percentile."""
+    """`points`: a candidate each, with [value, low, high] for every axis or None; `curves`: latency by percentile;
+    `memory`: resident MB over seconds."""
     return {
         "axes": AXES,
         "points": [point(outcome, r) for r in outcome.results if r.speedup is not None],
         "curves": [curve.model_dump(mode="json") for curve in evidence.curves],
+        "memory": [memory_curve(p) for p in profiles(evidence)],
         "baseline": outcome.baseline,
     }
+
+
+def memory_curve(profile: Profile) -> dict[str, Any]:
+    """A candidate's resident memory from the empty runtime on."""
+    samples = [s for s in profile.memory if s.rss is not None]
+    return {"name": profile.candidate, "seconds": [s.seconds for s in samples], "mb": [(s.rss or 0) / 1e6 for s in samples]}
 
 
 def point(outcome: Outcome, result: Result) -> dict[str, Any]:

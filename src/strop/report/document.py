@@ -6,6 +6,7 @@ from strop.core.candidate import Result, Timing
 from strop.core.noun import SCHEMA
 from strop.core.outcome import Outcome
 from strop.core.verdict import Interval
+from strop.plan.bottlenecks import find_bottlenecks
 from strop.report.advice import commands, deployment, python_lines, trade_offs, watch
 from strop.report.evidence import NO_EVIDENCE, Evidence
 from strop.report.lineage import gains
@@ -63,7 +64,10 @@ def report(outcome: Outcome, evidence: Evidence = NO_EVIDENCE) -> dict[str, Any]
 
 def _evidence(evidence: Evidence) -> dict[str, Any]:
     """What was read from the run's folder, without the pictures."""
-    return evidence.model_dump(mode="json", exclude={"examples": {"shown": {"__all__": {"picture"}}}, "command": True})
+    kept = evidence.model_dump(mode="json", exclude={"examples": {"shown": {"__all__": {"picture"}}}, "command": True})
+    found = {p.candidate: find_bottlenecks(p.profile) for p in evidence.profiles if p.profile is not None}
+    kept["bottlenecks"] = {name: [finding.model_dump(mode="json") for finding in each] for name, each in found.items()}
+    return kept
 
 
 def _chosen(outcome: Outcome, chosen: Result) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """`Evidence`: what a run's folder holds beside its outcome, in the size that a report can carry."""
 
 from strop.core.noun import Noun
+from strop.core.profile import Profiled
 
 
 class Curve(Noun):
@@ -69,6 +70,7 @@ class Evidence(Noun):
     examples: Examples | None = None
     inputs: tuple[InputRange, ...] = ()
     requirements: tuple[str, ...] = ()
+    profiles: tuple[Profiled, ...] = ()
     command: str = ""
     """The command that asks the run's question again."""
     missing: tuple[str, ...] = ()

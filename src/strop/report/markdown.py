@@ -2,6 +2,8 @@
 
 from strop.core.candidate import Result
 from strop.core.outcome import Outcome
+from strop.plan.bottlenecks import find_bottlenecks
+from strop.report import profiling
 from strop.report.advice import commands, compared_instead, deployment, percentage_points, python_lines, trade_offs, watch
 from strop.report.evidence import NO_EVIDENCE, Answer, Evidence
 from strop.report.lineage import gains
@@ -11,7 +13,8 @@ from strop.report.verdict import model_name, ordered, percent, ratio, three_line
 def markdown(outcome: Outcome, evidence: Evidence = NO_EVIDENCE) -> str:
     """The whole report."""
     sections = [
-        _head(outcome), _table(outcome), _latencies(outcome), _steps(outcome), _left_out(outcome), _gates(outcome),
+        _head(outcome), _table(outcome), _latencies(outcome), _profile(outcome, evidence), _steps(outcome),
+        _left_out(outcome), _gates(outcome),
         _frontier(outcome), _baseline(outcome), _environment(outcome), _made(outcome), _examples(outcome, evidence),
         _trade_offs(outcome), _deployment(outcome, evidence), _watch(outcome, evidence), _claims(outcome), _reproduce(evidence),
     ]  # fmt: skip
@@ -85,6 +88,25 @@ def _latencies(outcome: Outcome) -> str:
         "Milliseconds. A percentile is printed only where there are enough calls for it. Load and first inference are taken once."
     )
     return f"## Latency\n\n{text}\n\n" + table(["candidate", *PERCENTILES, "load", "first inference"], rows)
+
+
+def _profile(outcome: Outcome, evidence: Evidence) -> str:
+    profiles = profiling.profiles(evidence)
+    if not profiles:
+        return "\n\n".join(
+            ["## Where time and memory go", *profiling.failures(evidence), f"`strop runs profile {outcome.run}` measures it."]
+        )
+    parts = ["## Where time and memory go", *profiling.failures(evidence)]
+    for profile in profiles:
+        lines = [f"- **{f.title}**: {f.evidence}. {f.advice}" for f in find_bottlenecks(profile)]
+        parts.append(f"### {profile.candidate}\n\n" + ("\n".join(lines) or "No bottleneck by the rules."))
+    names = [p.candidate for p in profiles]
+    parts.append(table(["what", *names], profiling.session(profiles)))
+    times = profiling.operators(profiles)
+    parts += [table(["operator: ms a call (share)", *names], times)] if times else []
+    moments = profiling.memory(profiles)
+    parts += [table(["resident memory, MB", *names], moments)] if moments else []
+    return "\n\n".join(parts)
 
 
 def _steps(outcome: Outcome) -> str:

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from strop.core.candidate import Result
 from strop.core.outcome import Outcome
 from strop.core.verdict import GateResult, Interval
-from strop.report import advice
+from strop.plan.bottlenecks import find_bottlenecks
+from strop.report import advice, profiling
 from strop.report.charts import AXES
 from strop.report.evidence import Answer, Curve, Evidence
 from strop.report.lineage import Gain, gains, way_to
@@ -304,6 +305,29 @@ def watch(outcome: Outcome, evidence: Evidence) -> Section | None:
     return Section("watch", "What to monitor", fill("watch", table=table))
 
 
+def profile(outcome: Outcome, evidence: Evidence) -> Section:
+    profiles = profiling.profiles(evidence)
+    findings = [(p.candidate, find_bottlenecks(p)) for p in profiles]
+    session = Table("The session, watched alone", ("what", *(p.candidate for p in profiles)), _cells(profiling.session(profiles)))
+    times = Table(
+        "Milliseconds a call by operator, and share of all operators", ("operator", *(p.candidate for p in profiles)),
+        _cells(profiling.operators(profiles)), numbers=tuple(range(1, len(profiles) + 1)),
+    )  # fmt: skip
+    memory = Table(
+        "Resident memory, MB", ("moment", *(p.candidate for p in profiles)), _cells(profiling.memory(profiles)),
+        numbers=tuple(range(1, len(profiles) + 1)),
+    )  # fmt: skip
+    body = fill(
+        "profile", findings=findings, session=session, times=times, memory=memory, run=outcome.run,
+        failures=profiling.failures(evidence), curves=profiles,
+    )  # fmt: skip
+    return Section("profile", "Where time and memory go", body)
+
+
+def _cells(rows: list[list[str]]) -> tuple[tuple[Cell, ...], ...]:
+    return tuple(tuple(Cell(text) for text in row) for row in rows)
+
+
 def claims(outcome: Outcome, evidence: Evidence) -> Section | None:
     rows = tuple((Cell(r.name), Cell(k), Cell(f"{v:.6g}")) for r in outcome.results for k, v in r.candidate.claims.items())
     if not rows:
@@ -320,6 +344,6 @@ def reproduce(outcome: Outcome, evidence: Evidence) -> Section | None:
 
 
 SECTIONS: tuple[Callable[[Outcome, Evidence], Section | None], ...] = (
-    verdict, leaderboard, pareto, latency, steps, left_out, gates, environment, noise, examples, trade_offs, deployment, watch,
-    claims, reproduce,
+    verdict, leaderboard, pareto, latency, profile, steps, left_out, gates, environment, noise, examples, trade_offs, deployment,
+    watch, claims, reproduce,
 )  # fmt: skip

@@ -20,6 +20,7 @@ from strop.run.checking import open_array, shards, subject
 from strop.run.context import Run
 from strop.run.evidence import gather
 from strop.run.open_run import OUTCOME
+from strop.run.profiling import profile_candidates
 from strop.run.timing import measure, timing_of
 from strop.store import files
 from strop.store.store import save
@@ -57,9 +58,12 @@ def deliver(run: Run, outcome: Outcome) -> Outcome:
         with run.spending("bundle"):
             outcome = packed(run, outcome)
         outcome = outcome.model_copy(update={"timing": run.spent()})
+    if run.request.profile:
+        profile_candidates(run, outcome)
     evidence = gather(outcome, run.folder)
-    if new:
+    if new or run.request.profile:
         write_report(folder, outcome, evidence)
+    if new:
         save(folder / OUTCOME, outcome)
         run.emit("finished", outcome=outcome.outcome, chosen=outcome.choice and outcome.choice.name)
     out = Path(run.request.out)

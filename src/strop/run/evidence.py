@@ -22,6 +22,7 @@ from strop.report.picture import as_picture, data_uri, how_drawn
 from strop.run.answers import scored_array
 from strop.run.checking import CHECK, open_array
 from strop.run.confirm import SELF
+from strop.run.profiling import stored_profiles
 from strop.store.store import RunFolder, load, read_json
 
 LOOKED_AT = 16 << 20
@@ -44,7 +45,8 @@ def gather(outcome: Outcome, run: RunFolder) -> Evidence:
         missing.append("the answers to the evaluation data are not in the run's folder: no examples")
     return Evidence(
         curves=tuple(curves(outcome, run)), examples=examples, inputs=tuple(input_ranges(outcome)),
-        requirements=requirements(run.folder / "bundle"), missing=tuple(missing), command=command(run.folder / COMMAND),
+        requirements=requirements(run.folder / "bundle"), profiles=tuple(stored_profiles(outcome, run)),
+        missing=tuple(missing), command=command(run.folder / COMMAND),
     )  # fmt: skip
 
 

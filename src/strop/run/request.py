@@ -16,11 +16,11 @@ from strop.core.task import Pooling, TaskKind
 from strop.core.verdict import Gate, Kind
 from strop.run.config import Config, read_config
 
-PLACES = {"out", "store", "fresh", "model", "data", "calibration", "classes", "tokenizer", "config", "folder"}
+PLACES = {"out", "store", "fresh", "model", "data", "calibration", "classes", "tokenizer", "config", "folder", "profile"}
 
 
 class Request(Noun):
-    """One run's question, whole. Everything in it but places (`PLACES`) and `fresh` identifies the run.
+    """One run's question, whole. Everything in it but places, `fresh` and `profile` (`PLACES`) identifies the run.
 
     `config` is the strop.toml that was read; user code is found in `folder`. `tokenizer` and `classes` are files.
     `preprocess` holds keys of `strop.core.preprocess` that were given, `code` the user's functions: loader, preprocess, scorer.
@@ -58,6 +58,7 @@ class Request(Noun):
     out: str = "strop-out"
     store: str = ".strop"
     fresh: bool = False
+    profile: bool = False
 
 
 def parse_budget(text: str | None) -> float | None:
@@ -173,7 +174,7 @@ def make_request(model: str, config_path: str | None = None, **flags: Any) -> Re
     code = {"loader": config.data.loader, "preprocess": config.data.preprocess, "scorer": config.task.scorer}
     if code["scorer"] is not None and name not in (None, "scorer"):
         raise ConfigError(f"metric {name!r} beside a scorer of your own", "remove one of them")
-    simple = {k: flags[k] for k in ("seed", "out", "store", "fresh", "time_limit_s") if flags.get(k) is not None}
+    simple = {k: flags[k] for k in ("seed", "out", "store", "fresh", "profile", "time_limit_s") if flags.get(k) is not None}
     return Request(
         model=model, data=path("data", config.data.evaluation), calibration=path("calibration", config.data.calibration),
         labels=pick("labels", config.data.labels),

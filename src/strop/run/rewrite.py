@@ -1,15 +1,22 @@
-"""`strop runs report`: the reports of a stored run, written again."""
+"""`strop runs report` and `strop runs profile`: what a stored run holds, written again, or added to."""
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from strop.core.errors import StoreError
 from strop.core.outcome import Outcome
+from strop.core.profile import Profiled
+from strop.plan.discover import backends
+from strop.run.context import Observer, Run, nobody
 from strop.run.deliver import write_report
 from strop.run.evidence import gather
+from strop.run.machine import this_machine
 from strop.run.open_run import OUTCOME
+from strop.run.profiling import AGAIN, profile_candidates
+from strop.run.request import Request
 from strop.store import files
-from strop.store.store import Store, load
+from strop.store.store import RunFolder, Store, load, read_json
 
 
 def report_run(name: str, *, store: str = ".strop", out: str | None = None) -> Path:
@@ -30,10 +37,7 @@ def report_run(name: str, *, store: str = ".strop", out: str | None = None) -> P
     Example:
         >>> page = strop.report_run("model", out="report.html")
     """
-    run = Store(Path(store)).find_run(name)
-    outcome = load(run.folder / OUTCOME, Outcome)
-    if outcome is None:
-        raise StoreError(f"run {run.name} is not finished", "the same `strop optimize` command goes on with it")
+    run, outcome = finished_run(Store(Path(store)), name)
     with run.hold(), files.disk(run.folder):
         write_report(run.folder, outcome, gather(outcome, run))
     made = run.folder / "report.html"
@@ -44,3 +48,45 @@ def report_run(name: str, *, store: str = ".strop", out: str | None = None) -> P
         target.absolute().parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(made, target)
     return target
+
+
+def finished_run(store: Store, name: str) -> tuple[RunFolder, Outcome]:
+    """A run and what it found.
+
+    Raises:
+        StoreError: no such run, several, damaged, or not finished.
+    """
+    run = store.find_run(name)
+    outcome = load(run.folder / OUTCOME, Outcome)
+    if outcome is None:
+        raise StoreError(f"run {run.name} is not finished", "the same `strop optimize` command goes on with it")
+    return run, outcome
+
+
+def profile_run(
+    name: str, *, store: str = ".strop", candidates: Sequence[str] = (), observer: Observer = nobody
+) -> list[Profiled]:
+    """Profile candidates of a finished run, on the machine that it ran on, and write its reports again.
+
+    Args:
+        name: the run's name, or how it begins.
+        candidates: by default the baseline, the choice and the other finalists. Those profiled before are measured again.
+
+    Raises:
+        StoreError: no such run, not finished, made on another machine, or its files were pruned.
+        UsageError: a candidate that was not measured.
+
+    Example:
+        >>> strop.profile_run("model")[0].profile.operators
+    """
+    place = Store(Path(store))
+    folder, outcome = finished_run(place, name)
+    record = read_json(folder.folder / "run.json")
+    request = Request.model_validate(record["request"])
+    target = this_machine(request.threads)
+    if record["host"] != target.host:
+        raise StoreError(f"run {folder.name} was made on another machine: {record['host']}", AGAIN)
+    with folder.hold():
+        made = profile_candidates(Run(request, place, folder, backends(), target, observer), outcome, candidates, again=True)
+        write_report(folder.folder, outcome, gather(outcome, folder))
+    return made

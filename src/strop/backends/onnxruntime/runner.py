@@ -15,33 +15,39 @@ LEVELS = {
 }
 
 
+def session_options(settings: dict[str, Any]) -> Any:
+    """ONNX Runtime's options for these settings; what is absent is left to the runtime."""
+    options = ort.SessionOptions()
+    options.log_severity_level = 3
+    if "threads" in settings:
+        options.intra_op_num_threads = int(settings["threads"])
+        options.inter_op_num_threads = 1
+    if "graph" in settings:
+        options.graph_optimization_level = LEVELS[settings["graph"]]
+    if "spinning" in settings:
+        options.add_session_config_entry("session.intra_op.allow_spinning", "1" if settings["spinning"] else "0")
+    return options
+
+
 class Session:
     """`run(dict of arrays) -> dict of arrays`; `properties` are read back from the runtime."""
 
-    def __init__(self, path: str, settings: dict[str, Any]) -> None:
-        options = ort.SessionOptions()
-        options.log_severity_level = 3
-        if "threads" in settings:  # absent: the runtime's own default
-            options.intra_op_num_threads = int(settings["threads"])
-            options.inter_op_num_threads = 1
-        if "graph" in settings:
-            options.graph_optimization_level = LEVELS[settings["graph"]]
-        if "spinning" in settings:
-            options.add_session_config_entry("session.intra_op.allow_spinning", "1" if settings["spinning"] else "0")
-        self._session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        read = self._session.get_session_options()
+    def __init__(self, path: str, settings: dict[str, Any], options: Any = None) -> None:
+        options = session_options(settings) if options is None else options
+        self.session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        read = self.session.get_session_options()
         self.properties = {
-            "provider": self._session.get_providers()[0],
+            "provider": self.session.get_providers()[0],
             "threads": read.intra_op_num_threads,
             "graph": str(read.graph_optimization_level).rpartition(".")[2],
             "onnxruntime": ort.__version__,
         }
-        self.inputs = [i.name for i in self._session.get_inputs()]
-        self.outputs = [o.name for o in self._session.get_outputs()]
+        self.inputs = [i.name for i in self.session.get_inputs()]
+        self.outputs = [o.name for o in self.session.get_outputs()]
 
     def run(self, feed: dict[str, Any]) -> dict[str, Any]:
         """Arrays by input name, shape [batch, …] → arrays by output name."""
-        return dict(zip(self.outputs, self._session.run(None, feed), strict=True))
+        return dict(zip(self.outputs, self.session.run(None, feed), strict=True))
 
 
 def open(path: str, settings: dict[str, Any]) -> Session:

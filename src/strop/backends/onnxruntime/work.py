@@ -39,3 +39,10 @@ def build(step: dict[str, Any], artifact: str, out_dir: str, data: dict[str, Any
     import steps
 
     return getattr(steps, step["name"])(artifact, os.path.join(out_dir, "model.onnx"), data, **step["params"])
+
+
+def profile(path: str, settings: dict[str, Any]) -> Any:
+    """A session that also tells what each operator takes."""
+    import operators
+
+    return operators.open(path, settings)

@@ -50,10 +50,10 @@ def warm() -> None:
 class Session:
     """`run(dict of arrays) -> dict of arrays`; `properties` are read back from the runtime."""
 
-    def __init__(self, path: str, settings: dict[str, Any]) -> None:
+    def __init__(self, path: str, settings: dict[str, Any], more: dict[str, Any] | None = None) -> None:
         core = ov.Core()
-        self.compiled = core.compile_model(core.read_model(str(path)), "CPU", configuration(settings))
-        self._request = self.compiled.create_infer_request()
+        self.compiled = core.compile_model(core.read_model(str(path)), "CPU", {**configuration(settings), **(more or {})})
+        self.request = self.compiled.create_infer_request()
         self.inputs = [name_of(p, "input", i) for i, p in enumerate(self.compiled.inputs)]
         self.outputs = [name_of(p, "output", i) for i, p in enumerate(self.compiled.outputs)]
         self.properties = {name: self._read(key) for name, key in READ_BACK.items()}
@@ -67,7 +67,7 @@ class Session:
 
     def run(self, feed: dict[str, Any]) -> dict[str, Any]:
         """Arrays by input name, shape [batch, …] → arrays by output name, copied out of the runtime."""
-        got = self._request.infer([feed[name] for name in self.inputs], share_inputs=True)
+        got = self.request.infer([feed[name] for name in self.inputs], share_inputs=True)
         return dict(zip(self.outputs, got.values(), strict=True))
 
 

@@ -134,6 +134,22 @@
     }
   };
 
+  const memory = () => {
+    const canvas = document.getElementById("memory-plot");
+    if (!canvas) return;
+    const looks = [["--ink", [6, 4]], ["--accent", []], ["--soft", []], ["--ink", [2, 3]], ["--accent", [2, 3]]];
+    const options = shared(true);
+    options.scales = { x: axis("seconds since the runtime was imported", { min: 0 }), y: axis("resident memory, MB", { min: 0 }) };
+    options.plugins.tooltip = { callbacks: { label: (item) => `${item.dataset.label}: ${item.raw.y.toFixed(1)} MB after ${item.raw.x.toFixed(2)} s` } };
+    charts.push(new Chart(canvas, { type: "scatter", options, data: { datasets: data.memory.map((curve, i) => {
+      const [color, dash] = looks[i % looks.length];
+      return {
+        label: curve.name, data: curve.seconds.map((x, j) => ({ x, y: curve.mb[j] })), showLine: true, pointRadius: 2, pointHitRadius: 6,
+        borderColor: ink(color), backgroundColor: ink(color), borderWidth: 2, borderDash: dash, pointStyle: "line",
+      };
+    }) } }));
+  };
+
   const draw = () => {
     charts.splice(0).forEach((chart) => chart.destroy());
     Chart.defaults.font.family = ink("--sans");
@@ -141,6 +157,7 @@
     if (still) Chart.defaults.transitions.active.animation.duration = 0;
     pareto();
     curves();
+    memory();
   };
   for (const id of ["x-axis", "y-axis"]) document.getElementById(id)?.addEventListener("change", draw);
 

@@ -33,6 +33,7 @@ class Lane:
         rotate: int,
         reference: dict[str, str] | None = None,
         count: int | None = None,
+        profile: bool = False,
     ) -> None:
         self.batch = batch
         self.shards: dict[str, NDArray[Any]] = {
@@ -46,16 +47,22 @@ class Lane:
             work.warm_import(artifact)
         empty = memory.sample()
         memory.reset_peak()
-        begin = time.perf_counter()
-        self.session = work.open(artifact, settings)
-        loaded = time.perf_counter()
+        self.begin = time.perf_counter()
+        self.moments = [memory.moment(self.begin, "empty")]
+        start = time.perf_counter()
+        self.session = work.profile(artifact, settings) if profile else work.open(artifact, settings)
+        load_s = time.perf_counter() - start
+        self.moments.append(memory.moment(self.begin, "loaded"))
+        start = time.perf_counter()
         first = self.session.run(self.feeds[0])
-        done = time.perf_counter()
+        first_s = time.perf_counter() - start
+        self.moments.append(memory.moment(self.begin, "first inference"))
         self.reference = self._load_reference(reference)
         self.cursor = 0
         self.opened = {
-            "load_s": loaded - begin,
-            "first_inference_s": done - loaded,
+            "load_s": load_s,
+            "first_inference_s": first_s,
+            "profiles": hasattr(work, "profile"),
             "empty": empty["private"],
             "properties": dict(getattr(self.session, "properties", {})),
             "outputs": {name: [str(a.dtype), list(a.shape)] for name, a in ((n, np.asarray(v)) for n, v in first.items())},

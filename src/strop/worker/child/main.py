@@ -6,11 +6,15 @@ log, so that whatever a framework prints cannot be mistaken for an answer.
     -> {"op": "start", "work": "/path/to/work.py", "memory_limit": bytes or null}
     -> {"op": "call", "function": "build", "arguments": {...}}          any function of work.py; JSON in, JSON out
     -> {"op": "open", "artifact": path, "settings": {...}, "inputs": {name: npy}, "batch": n, "rotate": n,
-        "reference": {name: npy} or null, "count": n or null}                    opens a session, runs one inference
+        "reference": {name: npy} or null, "count": n or null,
+        "profile": bool}                                                opens a session, runs one inference
     -> {"op": "warm"}                                                   until a plateau
     -> {"op": "block", "runs": n}                                       one timed block
     -> {"op": "evaluate", "out": folder}                                every example, outputs as shards
     -> {"op": "memory"}                                                 a sample of this process
+    -> {"op": "count"}                                                  hardware events count from here; before open
+    -> {"op": "watch", "length_s": s, "most": n}                         calls in a row, with memory and events between
+    -> {"op": "operators", "length_s": s, "most": n}                     of a session opened with "profile": true
     -> {"op": "exit"}
     <- {"ok": true, ...}  or  {"ok": false, "kind": exception type, "message": first line}
 
@@ -44,6 +48,7 @@ class Child:
     def __init__(self) -> None:
         self.work: Any = None
         self.session: Any = None
+        self.counters: Any = None
 
     def start(self, work: str, memory_limit: int | None = None) -> dict[str, Any]:
         limits.apply(memory_limit)
@@ -76,6 +81,22 @@ class Child:
         import memory
 
         return memory.sample(self.session.model_files if self.session else ())
+
+    def count(self) -> dict[str, Any]:
+        import profiler
+
+        self.counters = profiler.Counters()
+        return {}
+
+    def watch(self, length_s: float, most: int) -> Any:
+        import profiler
+
+        return profiler.watch(self.session, self.counters, length_s, most)
+
+    def operators(self, length_s: float, most: int) -> Any:
+        import profiler
+
+        return profiler.operators(self.session, length_s, most)
 
 
 def serve() -> None:

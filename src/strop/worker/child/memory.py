@@ -7,7 +7,9 @@ excess of the highest resident size (VmHWM) over the present one. Elsewhere than
 
 import os
 import sys
+import time
 from collections.abc import Sequence
+from typing import Any
 
 
 def reset_peak() -> None:
@@ -42,11 +44,18 @@ def own_file_pages(files: Sequence[str]) -> int:
 
 
 def sample(files: Sequence[str] = ()) -> dict[str, int | None]:
-    """Bytes: private, own_files, peak (private plus own files at their highest), rss."""
+    """Bytes: private, own_files, peak (private plus own files at their highest), rss, and rss at its highest."""
     if not sys.platform.startswith("linux"):
-        return {"private": None, "own_files": None, "peak": None, "rss": None}
+        return dict.fromkeys(("private", "own_files", "peak", "rss", "highest_rss"))
     status = _status()
     private = _kib(status["RssAnon"]) + _kib(status.get("VmSwap", "0 kB"))
     own = own_file_pages(files) if files else 0
     excess = max(_kib(status["VmHWM"]) - _kib(status["VmRSS"]), 0)
-    return {"private": private, "own_files": own, "peak": private + own + excess, "rss": _kib(status["VmRSS"])}
+    return {"private": private, "own_files": own, "peak": private + own + excess, "rss": _kib(status["VmRSS"]),
+            "highest_rss": _kib(status["VmHWM"])}  # fmt: skip
+
+
+def moment(begin: float, doing: str) -> dict[str, Any]:
+    """Private and resident bytes now, seconds after `begin` of `time.perf_counter`."""
+    now = sample()
+    return {"seconds": round(time.perf_counter() - begin, 4), "doing": doing, "private": now["private"], "rss": now["rss"]}
