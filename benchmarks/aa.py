@@ -1,6 +1,7 @@
 """How often does a model compared with itself look different? `python -m benchmarks aa`; a killed run goes on.
 
-Forty comparisons, two models at one and two threads, each as large as a run's confirmation: 95 % should contain 1.0.
+Forty comparisons a runtime, two models at one and two threads, each as large as a run's confirmation: 95 % should
+contain 1.0.
 """
 
 from functools import partial
@@ -9,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.comparison import compare, one_by_one, planned, subject, two_models
+from benchmarks.comparison import compare, one_by_one, planned, runtimes_here, subject, two_models
 from benchmarks.models import Model
 from benchmarks.options import Options
 from benchmarks.results import Figures
@@ -20,30 +21,41 @@ THREADS = (1, 2)
 
 
 def run(options: Options) -> int:
-    models = two_models(options)
+    models, runtimes = two_models(options), runtimes_here()
     threads = [n for n in THREADS if n <= this_machine().cores]
     tasks = [
-        ({"model": model.name, "threads": n, "repeat": repeat}, partial(with_itself, model, n, repeat, options.smoke))
-        for repeat, model, n in product(range(1 if options.smoke else REPEATS), models, threads)
+        (
+            {"runtime": runtime, "model": model.name, "threads": n, "repeat": repeat},
+            partial(with_itself, runtime, model, n, repeat, options.smoke),
+        )
+        for repeat, runtime, model, n in product(range(1 if options.smoke else REPEATS), runtimes, models, threads)
     ]
-    done = one_by_one("aa", options, tasks, models)
-    options.write("aa", figures(done, models, threads))
+    done = one_by_one("aa", options, tasks, models, {"runtimes": runtimes})
+    summary = {name: summed(rows) for name, rows in groups(done).items()}
+    options.write("aa", {"runtimes": runtimes, "summary": summary, "comparisons": done})
     return 0
 
 
-def with_itself(model: Model, threads: int, repeat: int, smoke: bool) -> dict[str, Any]:
-    a, b = subject(model, threads), subject(model, threads, "itself")
+def with_itself(runtime: str, model: Model, threads: int, repeat: int, smoke: bool) -> dict[str, Any]:
+    a, b = (subject(model, threads, name, runtime=runtime) for name in ("original", "itself"))
     return compare(a, b, planned(a, b, smoke), seed=repeat)
 
 
-def figures(done: list[dict[str, Any]], models: list[Model], threads: list[int]) -> Figures:
-    groups = {
-        f"{model.name}, {n} thread{'s' if n > 1 else ''}": [r for r in done if (r["model"], r["threads"]) == (model.name, n)]
-        for model, n in product(models, threads)
-    }
-    totals = {f"all, {n} thread{'s' if n > 1 else ''}": [r for r in done if r["threads"] == n] for n in threads}
-    summary = {name: summed(rows) for name, rows in {**groups, **totals, "all": done}.items()}
-    return {"summary": summary, "comparisons": done}
+def groups(done: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """Comparisons by runtime, model and threads, then by runtime and threads, then by runtime, then all."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for parts in (("runtime", "model", "threads"), ("runtime", "threads"), ("runtime",), ()):
+        for row in done:
+            found.setdefault(group_name(row, parts), []).append(row)
+    return found
+
+
+def group_name(row: dict[str, Any], parts: tuple[str, ...]) -> str:
+    """For example `onnxruntime, kws, 1 thread`; `all` of no parts."""
+    if not parts:
+        return "all"
+    named = {**row, "threads": f"{row['threads']} thread{'s' if row['threads'] > 1 else ''}"}
+    return ", ".join(str(named[part]) for part in ("runtime", "model", "threads") if part in parts)
 
 
 def summed(rows: list[dict[str, Any]]) -> dict[str, Any]:

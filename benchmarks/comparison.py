@@ -1,7 +1,6 @@
 """One comparison as a confirmation makes it: same pairs, same planned quads, same statistics, no run around it."""
 
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,29 +10,56 @@ from benchmarks.models import Model, given_model, residual_model
 from benchmarks.options import Options
 from benchmarks.results import SCRATCH, digest, machine
 from benchmarks.results import read as read_results
-from strop.backends.onnxruntime.spec import BACKEND
+from strop.backends.onnxruntime.spec import BACKEND as ORT
+from strop.backends.openvino.spec import BACKEND as OPENVINO
 from strop.core.errors import WorkerError
 from strop.core.statistics import Ratios
 from strop.run.confirm import PAIR_S, PAIRS, QUADS
 from strop.run.pairing import Subject, open_request, plan_quads, run_pair
 from strop.run.timing import timing_of
 from strop.worker.call import Child, Limits, Work
+from strop.worker.interpreter import versions_of, why_missing, work_of
 
 FIRST_CALLS = 20
 """Calls of one process that the plan's latency is taken from, as a run does."""
+RUNTIMES = {ORT.name: ORT, OPENVINO.name: OPENVINO}
+SETTINGS: dict[str, dict[str, Any]] = {
+    ORT.name: {"graph": "all", "spinning": False},
+    OPENVINO.name: {"precision": "f32", "hint": "LATENCY", "streams": 1},
+}
+"""How each runtime runs an unquantized model here, threads aside: all graph optimizations, truly in f32."""
 
 
 def limits() -> Limits:
     return Limits(120.0, int(psutil.virtual_memory().available * 0.8))
 
 
-def subject(model: Model, threads: int, name: str = "original", work: Path = BACKEND.work) -> Subject:
-    """The model with all graph optimisations, `threads` threads, no spinning."""
-    settings: dict[str, Any] = {"graph": "all", "threads": threads, "spinning": False}
+def runtimes_here() -> dict[str, dict[str, str]]:
+    """Runtime → its packages' versions, of those that are installed here; says which are not."""
+    missing = {name: why_missing(backend) for name, backend in RUNTIMES.items()}
+    for name, why in missing.items():
+        if why:
+            print(f"left out: {name} is {why}", flush=True)
+    return {name: versions_of(b, b.runtime_packages) for name, b in RUNTIMES.items() if not missing[name]}
+
+
+def subject(
+    model: Model, threads: int, name: str = "original", work: Work | None = None, runtime: str = ORT.name, **more: Any
+) -> Subject:
+    """The model as a runtime's settings above run it, `threads` threads.
+
+    Args:
+        work: another child side than the runtime's own.
+        more: further settings.
+
+    Raises:
+        WorkerMissing: the runtime has no environment here.
+    """
+    backend, settings = RUNTIMES[runtime], {**SETTINGS[runtime], "threads": threads, **more}
     return Subject(
-        name=name, work=Work(work), artifact=str(model.path), settings=settings,
+        name=name, work=work or work_of(backend), artifact=str(model.path), settings=settings,
         inputs={input_name: str(path) for input_name, path in model.inputs.items()}, examples=model.examples,
-        batch=model.batch, threads=threads, spins=BACKEND.spins(settings), log=SCRATCH / "logs" / f"{model.name}.txt",
+        batch=model.batch, threads=threads, spins=backend.spins(settings), log=SCRATCH / "logs" / f"{model.name}.txt",
     )  # fmt: skip
 
 
@@ -76,14 +102,16 @@ Task = Callable[[], dict[str, Any]]
 
 
 def one_by_one(
-    name: str, options: Options, tasks: Sequence[tuple[dict[str, Any], Task]], models: Sequence[Model]
-) -> list[dict[str, Any]]:
+    name: str, options: Options, tasks: Sequence[tuple[dict[str, Any], Task]], models: Sequence[Model],
+    about: Mapping[str, Any] | None = None,
+) -> list[dict[str, Any]]:  # fmt: skip
     """Every comparison, each written as soon as it is made; an unfinished earlier run on this machine is continued.
 
     Args:
         tasks: what identifies a comparison, and how to make it.
+        about: what else an earlier run must share to be continued.
     """
-    same = {"models": {model.name: digest(model.path) for model in models}}
+    same = {"models": {model.name: digest(model.path) for model in models}, **(about or {})}
     done = unfinished(name, options, same)
     for number, (key, task) in enumerate(tasks):
         if any(key.items() <= row.items() for row in done):
@@ -101,7 +129,8 @@ def unfinished(name: str, options: Options, same: dict[str, Any]) -> list[dict[s
     if known is None or known["complete"]:
         return []
     before, now = known["machine"], machine()
-    fits = all(before[key] == now[key] for key in ("cpu", "cores", "versions")) and known["figures"]["models"] == same["models"]
+    fits = all(before[key] == now[key] for key in ("cpu", "cores", "versions"))
+    fits = fits and all(known["figures"].get(key) == value for key, value in same.items())
     return list(known["figures"]["comparisons"]) if fits else []
 
 

@@ -18,6 +18,7 @@ from benchmarks.models import Model
 from benchmarks.options import Options
 from benchmarks.results import Figures
 from strop.backends.onnxruntime.spec import BACKEND
+from strop.worker.call import Work
 
 REPEATS = 10
 PLANTED = 1.05
@@ -38,7 +39,7 @@ class Session(runner.Session):
         return answer
 
 
-def warm_import():
+def warm_import(_artifact):
     return runner.ort.__version__
 
 
@@ -72,7 +73,7 @@ def run(options: Options) -> int:
 
 
 def with_slower(model: Model, work: Path, repeat: int, smoke: bool) -> dict[str, Any]:
-    a, b = subject(model, 1), subject(model, 1, "slower", work)
+    a, b = subject(model, 1), subject(model, 1, "slower", Work(work))
     return compare(a, b, planned(a, b, smoke), seed=repeat)
 
 

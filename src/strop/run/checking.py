@@ -76,18 +76,23 @@ def footprint(run: Run, of: Subject, repeat: int) -> Footprint:
     if known is not None and (known.failure is None or known.failure.kind != MISSING):
         return known
     try:
-        found = _twice(lambda: _footprint(run, of))
+        found = _twice(lambda: _alone(run, of))
     except WorkerError as error:
         found = Footprint(failure=failure_of("memory", error))
     save(path, found)
     return found
 
 
-def _footprint(run: Run, of: Subject) -> Footprint:
+def _alone(run: Run, of: Subject) -> Footprint:
     with run_child(run, of) as child:
-        opened = child.ask("open", **open_request(of._replace(reference=None)))
-        block = child.ask("block", runs=MEMORY_RUNS)
-        sample = child.ask("memory")
+        return footprint_in(child, of)
+
+
+def footprint_in(child: Child, of: Subject) -> Footprint:
+    """The footprint of the subject in a fresh child of its own child side."""
+    opened = child.ask("open", **open_request(of._replace(reference=None)))
+    block = child.ask("block", runs=MEMORY_RUNS)
+    sample = child.ask("memory")
     memory = None
     if sample["private"] is not None:
         empty = opened["empty"]

@@ -40,7 +40,7 @@ def conclude(
         against_best_unquantized=_over(chosen, results, best), best_unquantized=best, frontier=tuple(pareto(results)),
         noise=Noise(
             speedup=noise.speedup, half_width=_half_width(noise.speedup), excluded=noise.excluded,
-            memory_resolution_bytes=memory_resolution(tuned),
+            memory_resolution_bytes=memory_resolution(tuned.peaks),
         ),
         environment=environment(run.target, list(run.backends.values()), run.request.seed), timing=run.spent(),
         notes=(*run.kept, *_warnings(noise)), batches=_batches(run, task, tuned, chosen),

@@ -66,9 +66,13 @@ class Trial:
         return (float(min(calls)), float(np.percentile(calls, 90))) if calls else (0.0, 0.0)
 
 
-def memory_resolution(baseline: Trial) -> float:
-    """The smallest difference in peak memory that means anything: what repeats of the baseline differ by, at least 1 MB."""
-    return max(MEMORY_FLOOR, max(baseline.peaks) - min(baseline.peaks)) if baseline.peaks else MEMORY_FLOOR
+def memory_resolution(peaks: Sequence[float]) -> float:
+    """The smallest difference in peak memory that means anything: what repeats of the baseline differ by, at least 1 MB.
+
+    Args:
+        peaks: of each repeat of the baseline, bytes.
+    """
+    return max(MEMORY_FLOOR, max(peaks) - min(peaks)) if peaks else MEMORY_FLOOR
 
 
 def memory_ratio(trial: Trial, baseline: Trial) -> Interval | None:
@@ -79,7 +83,7 @@ def memory_ratio(trial: Trial, baseline: Trial) -> Interval | None:
     if not trial.peaks or not baseline.peaks:
         return None
     ratio = range_ratio(trial.peaks, baseline.peaks, MEMORY_FLOOR)
-    if abs(float(np.median(trial.peaks)) - float(np.median(baseline.peaks))) > memory_resolution(baseline):
+    if abs(float(np.median(trial.peaks)) - float(np.median(baseline.peaks))) > memory_resolution(baseline.peaks):
         return ratio
     return ratio.model_copy(update={"low": min(ratio.low, 1.0), "high": max(ratio.high, 1.0)})
 
