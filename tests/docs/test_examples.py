@@ -12,7 +12,7 @@ import strop
 DEMO = Path(strop.__file__).parent / "demo"
 QUICK = ["list_backends", "init", "list_recipes", "build", "Store"]
 INSTALLING = ["install_backend", "remove_backend"]
-AFTER_OPTIMIZE = ["verify_bundle", "infer_bundle", "report_run", "bench"]
+AFTER_OPTIMIZE = ["verify_bundle", "infer_bundle", "report_run", "profile_run", "bench"]
 
 
 @pytest.fixture

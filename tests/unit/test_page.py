@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 import strop.report
-from strop.core.candidate import Candidate
+from strop.core.candidate import Candidate, Failure
+from strop.core.profile import Profiled
 from strop.core.recipe import Offer
 from strop.report.advice import percentage_points
 from strop.report.document import report
@@ -24,6 +25,7 @@ from strop.report.picture import data_uri
 from strop.report.sections import SECTIONS
 from strop.report.verdict import ordered, ratio
 
+from .test_bottlenecks import profile
 from .test_report import outcome, result
 
 VENDOR = Path(strop.report.__file__).parent / "vendor"
@@ -74,6 +76,8 @@ def evidence(picture: str = "") -> Evidence:
         examples=Examples(candidate="fast", compared=100, differ=1, lost=1, shown=(example,) * 12, drawing="as they are"),
         inputs=(InputRange(name="x", low=-1.5, high=2.5, mean=0.25, deviation=0.5, examples=100),),
         requirements=("numpy==2",), command="strop optimize m.null --seed 0 --fresh", missing=("a thing is gone",),
+        profiles=(Profiled(candidate="fast", profile=profile(candidate="fast", first_inference_s=0.02)),
+                  Profiled(candidate="other", failure=Failure(stage="profile", kind="crash", message="killed by SIGSEGV"))),
     )  # fmt: skip
 
 
@@ -121,6 +125,9 @@ def test_page_markdown_and_json_hold_the_same_facts(found, parsed):
     facts = [c["name"] for c in document["candidates"]] + [o["name"] for o in document["not_offered"]]
     facts += document["trade_offs"] + [w["alarm"] for w in document["watch"]] + list(document["deployment"]["needs"].values())
     facts += [*document["deployment"]["commands"], document["reproduce"], *document["notes"], *document["evidence"]["missing"]]
+    found_by_rules = document["evidence"]["bottlenecks"]["fast"]
+    assert [f["rule"] for f in found_by_rules] == ["first"]
+    facts += [f["advice"] for f in found_by_rules] + ["other could not be profiled: profile: killed by SIGSEGV."]
     for fact in facts:
         assert fact in parsed.text, fact
         assert fact.replace("|", "\\|") in text, fact

@@ -11,8 +11,9 @@ from strop.cli import options as o
 from strop.cli.console import print_json, say, stderr, stdout, table
 from strop.cli.progress import Progress
 from strop.core.profile import Profiled
+from strop.plan.bottlenecks import find_bottlenecks
 
-app = typer.Typer(no_args_is_help=True, help="List, show and remove runs; prune the build cache.", rich_markup_mode=None)
+app = typer.Typer(no_args_is_help=True, help="List, show, profile and remove runs; prune the build cache.", rich_markup_mode=None)
 Name = Annotated[str, typer.Argument(help="A run's name, or how it begins.")]
 
 
@@ -83,8 +84,8 @@ def show_findings(profiled: Profiled) -> None:
     if profiled.profile is None:
         say(f"{profiled.candidate}: could not be profiled: {profiled.failure}")
         return
-    findings = strop.find_bottlenecks(profiled.profile)
-    say(f"{profiled.candidate}: {'no bottleneck by the rules' if not findings else ''}")
+    findings = find_bottlenecks(profiled.profile)
+    say(f"{profiled.candidate}:{'' if findings else ' no bottleneck by the rules'}")
     for finding in findings:
         say(f"  {finding.title}: {finding.evidence}.")
         say(f"    {finding.advice}")

@@ -9,8 +9,8 @@ from strop.core.noun import Noun
 from strop.core.verdict import Interval
 
 DEFAULT_WEIGHTS = {"speed": 0.6, "memory": 0.3, "accuracy": 0.1}
-TIE = 0.02
-"""Scores closer than this (2 % of speed, where speed is all that counts) are alike; a wide interval makes no tie of a lead."""
+TIE = 0.01
+"""Scores closer than this (1 % of speed, where speed is all that counts) are alike; a wide interval makes no tie of a lead."""
 AXES = ("speed", "memory", "accuracy", "energy")
 
 
