@@ -51,7 +51,8 @@ def take(whole: dict[str, Any], groups: list[int], group: int, out: str) -> dict
         shard.flush()
     if whole["labels"] is not None:
         np.save(os.path.join(out, "labels.npy"), np.load(whole["labels"], allow_pickle=False)[groups])
-    return finish(out, inputs, whole["labels"] and "labels.npy", len(rows), [], group=group)
+    made: dict[str, Any] = finish(out, inputs, whole["labels"] and "labels.npy", len(rows), [], group=group)
+    return made
 
 
 def overlap(evaluation: dict[str, Any], calibration: dict[str, Any]) -> dict[str, Any]:

@@ -45,7 +45,8 @@ def generate(
         np.save(os.path.join(out, file), made[name])
     names = ship_classes(classes, out)
     more = {"packages": packages, "files": [*(ships or {}), *([CLASSES] if names else [])]}
-    return finish(out, inputs, None, count, [f"inputs were generated: {how}"], **more)
+    described: dict[str, Any] = finish(out, inputs, None, count, [f"inputs were generated: {how}"], **more)
+    return described
 
 
 def generated_shape(preprocess: dict[str, Any], spec: dict[str, Any], sizes: dict[str, int]) -> list[int]:

@@ -58,7 +58,10 @@ def prepare_items(
         raise DataError(f"{source}: no labels", "name their column (--labels NAME), or use --metric agreement")
     file = save_labels(kept, label_kind, out)
     packages = {name: version(name) for name in tool.packages}
-    return finish(out, inputs, file, count, notes, group=group, packages=packages, files=[*ships, *([CLASSES] if names else [])])
+    made: dict[str, Any] = finish(
+        out, inputs, file, count, notes, group=group, packages=packages, files=[*ships, *([CLASSES] if names else [])]
+    )
+    return made
 
 
 class Given:

@@ -49,4 +49,5 @@ def prepare(
         )
     del arrays
     shutil.rmtree(os.path.join(out, "raw"), ignore_errors=True)
-    return finish(out, inputs, file, next(iter(counts.values())), notes)
+    made: dict[str, Any] = finish(out, inputs, file, next(iter(counts.values())), notes)
+    return made
