@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from preprocess import DataError
 
 from strop.worker.child import data
 
@@ -54,7 +55,7 @@ def test_arrays_are_found_by_name_by_mapping_or_alone(prepare):
     assert set(prepare({"x": X, "other": X}, two, mapping={"z": "other"})[1]["inputs"]) == {"x", "z"}
     assert prepare({"x": X, "more": X, "another": X})[1]["count"] == 10
     assert prepare({"features": X, "y": Y}, labels="y", label_kind="classes")[1]["labels"] == "labels.npy"
-    with pytest.raises(data.DataError, match="no array for the model's input 'z'") as refused:
+    with pytest.raises(DataError, match="no array for the model's input 'z'") as refused:
         prepare({"x": X, "other": X}, two)
     assert "--map z=ARRAY" in refused.value.hint
 
@@ -88,7 +89,7 @@ REFUSED = [
 
 @pytest.mark.parametrize(("arrays", "options", "what"), REFUSED)
 def test_what_does_not_fit_is_refused_with_its_reason(prepare, arrays, options, what):
-    with pytest.raises(data.DataError, match=what):
+    with pytest.raises(DataError, match=what):
         prepare(arrays, **options)
 
 
@@ -104,7 +105,7 @@ def test_whole_numbers_widen_to_floats_with_a_note(prepare):
 )
 def test_a_cast_that_would_change_values_is_refused(prepare, value, given, wanted):
     spec = {"name": "x", "dtype": wanted, "shape": ["batch", 1]}
-    with pytest.raises(data.DataError, match=f"beyond the range of {wanted}"):
+    with pytest.raises(DataError, match=f"beyond the range of {wanted}"):
         prepare({"x": np.full((2, 1), value, given)}, [spec])
     assert prepare({"x": np.full((2, 1), 100, given)}, [spec])[1]["count"] == 2
 
@@ -119,7 +120,7 @@ def test_pickled_objects_are_refused(prepare, tmp_path):
     np.savez(tmp_path / "o.npz", x=objects, allow_pickle=True)
     np.save(tmp_path / "o.npy", objects, allow_pickle=True)
     for source in (tmp_path / "o.npz", tmp_path / "o.npy"):
-        with pytest.raises(data.DataError, match="pickled objects"):
+        with pytest.raises(DataError, match="pickled objects"):
             prepare(source)
 
 
@@ -128,7 +129,7 @@ def test_a_damaged_file_is_refused(prepare, tmp_path, keep):
     for name, save in (("d.npy", np.save), ("d.npz", np.savez)):
         save(tmp_path / name, X)
         (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[:keep])
-        with pytest.raises(data.DataError):
+        with pytest.raises(DataError):
             prepare(tmp_path / name)
 
 
@@ -162,7 +163,7 @@ def test_a_split_shares_no_row_and_keeps_labels_with_their_rows(tmp_path_factory
     whole = shards(folder / "whole", x=x, labels=np.array(rows))
     try:
         made = data.split(whole, 0.2, 200, seed, *map(str, outs))
-    except data.DataError as error:
+    except DataError as error:
         assert "too few different examples" in str(error)
         return
     parts = [np.load(out / "input0.npy")[:, 0] for out in outs]
@@ -188,7 +189,7 @@ def test_a_split_is_reproducible_and_bounded(tmp_path):
 def test_examples_that_are_all_alike_cannot_be_split(tmp_path):
     for out in "ec":
         (tmp_path / out).mkdir()
-    with pytest.raises(data.DataError, match="too few different examples"):
+    with pytest.raises(DataError, match="too few different examples"):
         data.split(shards(tmp_path / "w", x=np.ones((5, 2))), 0.2, 9, 0, str(tmp_path / "e"), str(tmp_path / "c"))
 
 
@@ -212,5 +213,5 @@ def test_generated_indices_stay_within_their_bounds(tmp_path_factory, low, span,
 
 
 def test_what_cannot_be_generated_is_refused(tmp_path):
-    with pytest.raises(data.DataError, match="cannot generate"):
+    with pytest.raises(DataError, match="cannot generate"):
         data.generate([{"name": "x", "dtype": "object", "shape": ["n"]}], {}, {}, 3, 0, str(tmp_path))

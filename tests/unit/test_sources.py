@@ -9,9 +9,10 @@ import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from preprocess import DataError
 from pyarrow import parquet
 
-from strop.worker.child import data
+from strop.worker.child import data, labels
 from strop.worker.child.shards import Growing
 from strop.worker.child.sources import Broken, class_numbers, read_classes, records
 
@@ -49,9 +50,9 @@ def test_columns_are_named_and_missing_ones_listed(tmp_path):
     path = str(tmp_path / "t.tsv")
     (one,) = records(path, "table", {}, True, Broken(""), {})
     assert (one.item, one.label) == (('it is "so', "it is"), "2.5")
-    with pytest.raises(data.DataError, match="no column 'gold'; has id, sentence1, sentence2, score"):
+    with pytest.raises(DataError, match="no column 'gold'; has id, sentence1, sentence2, score"):
         list(records(path, "table", {"label": "gold"}, True, Broken(""), {}))
-    with pytest.raises(data.DataError, match="no column for the file"):
+    with pytest.raises(DataError, match="no column for the file"):
         list(records(path, "pictures-table", {}, True, Broken(""), {}))
 
 
@@ -69,7 +70,7 @@ def test_up_to_one_percent_of_broken_items_are_noted(good, bad):
     for number in range(bad):
         broken.add(f"f{number}", "bad")
     if bad > 0.01 * (good + bad):
-        with pytest.raises(data.DataError, match=f"{bad} of {good + bad} items are broken: f0: bad"):
+        with pytest.raises(DataError, match=f"{bad} of {good + bad} items are broken: f0: bad"):
             broken.notes(good)
     else:
         assert len(broken.notes(good)) == (1 if bad else 0)
@@ -139,7 +140,7 @@ def test_broken_pictures_and_mixed_shapes_are_counted(prepare, tmp_path):
     assert made["count"] == 249
     assert "1 of 250 items are broken and left out: 007.jpg: cannot identify image file" in made["notes"][0]
     whole = {**SPEC, "shape": ["batch", 3, "h", "w"]}
-    with pytest.raises(data.DataError, match=r"of 6 items are broken: .*: shape"):
+    with pytest.raises(DataError, match=r"of 6 items are broken: .*: shape"):
         prepare(PICTURES, "pictures", whole, preprocess={**IMAGE, "resize": None})
 
 
@@ -161,9 +162,9 @@ def test_a_loader_of_ones_own(prepare, tmp_path):
     out, made = prepare("", "loader", loader={"function": "mine:load", "folder": str(tmp_path)})
     assert made["count"] == 5
     assert np.load(out / "labels.npy").tolist() == [0, 1, 0, 1, 0]
-    with pytest.raises(data.DataError, match=r"mine:fails failed: KeyError: 'gone' \(mine.py, line 10\)"):
+    with pytest.raises(DataError, match=r"mine:fails failed: KeyError: 'gone' \(mine.py, line 10\)"):
         prepare("", "loader", loader={"function": "mine:fails", "folder": str(tmp_path)})
-    with pytest.raises(data.DataError, match="no function 'nothing'"):
+    with pytest.raises(DataError, match="no function 'nothing'"):
         prepare("", "loader", loader={"function": "mine:nothing", "folder": str(tmp_path)})
 
 
@@ -176,14 +177,14 @@ def test_a_scorer_of_ones_own(tmp_path):
     out = str(tmp_path / "scores.npy")
     data.score("mine:right", str(tmp_path), {"x": place["x"]}, {"y": place["y"]}, place["labels"], 1, out)
     assert np.load(out).tolist() == [1, 1, 0]
-    with pytest.raises(data.DataError, match="2 finite numbers are needed"):
+    with pytest.raises(DataError, match="2 finite numbers are needed"):
         np.save(tmp_path / "x.npy", y[:2])
         data.score("mine:right", str(tmp_path), {"x": place["x"]}, {"y": place["y"]}, place["labels"], 1, out)
 
 
 def test_labels_of_words_stand_on_their_first_tokens():
     words = np.array([-1, 0, 1, 1, 2, -1])
-    assert data.aligned([7, 8, 9], words, 8).tolist() == [-100, 7, 8, -100, 9, -100, -100, -100]
+    assert labels.aligned([7, 8, 9], words, 8).tolist() == [-100, 7, 8, -100, 9, -100, -100, -100]
 
 
 @given(st.lists(st.integers(1, 5), min_size=1, max_size=6))

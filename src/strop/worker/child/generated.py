@@ -1,0 +1,77 @@
+"""Inputs where no data are given: by the preprocessing where it is known, else from the model's signature. Needs numpy."""
+
+import os
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+from beside import CLASSES, copy_file, finish, ship_classes
+from numpy.typing import NDArray
+from preprocess import DataError, load
+
+GENERATED_LENGTH = 64
+
+
+def generate(
+    specs: list[dict[str, Any]],
+    bounds: dict[str, Sequence[int]],
+    sizes: dict[str, int],
+    count: int,
+    seed: int,
+    out: str,
+    preprocess: dict[str, Any] | None = None,
+    ships: dict[str, str] | None = None,
+    classes: str | None = None,
+) -> dict[str, Any]:
+    """Inputs where no data are given: from the preprocessing where it is known, else from the model's signature.
+
+    sizes: dynamic axis name → size. preprocess, ships, classes: as `prepare_items`. Returns as `prepare`.
+    """
+    rng = np.random.default_rng(seed)
+    for name, path in (ships or {}).items():
+        copy_file(path, os.path.join(out, name))
+    shapes = {s["name"]: [d if isinstance(d, int) else sizes.get(d or "", 1) for d in s["shape"][1:]] for s in specs}
+    if preprocess is not None and preprocess["kind"] != "user":
+        tool = load(preprocess, out)
+        made = tool.generate(count, rng, generated_shape(preprocess, specs[0], sizes))
+        how = {"image": "smooth random pictures, preprocessed", "text": "random tokens of the vocabulary"}[preprocess["kind"]]
+        packages = {name: version(name) for name in tool.packages}
+    else:
+        made = {s["name"]: plain(s, (count, *shapes[s["name"]]), bounds.get(s["name"], (0, 1)), rng) for s in specs}
+        how, packages = "from the model's signature", {}
+    inputs = {spec["name"]: f"input{number}.npy" for number, spec in enumerate(specs)}
+    for name, file in inputs.items():
+        np.save(os.path.join(out, file), made[name])
+    names = ship_classes(classes, out)
+    more = {"packages": packages, "files": [*(ships or {}), *([CLASSES] if names else [])]}
+    described: dict[str, Any] = finish(out, inputs, None, count, [f"inputs were generated: {how}"], **more)
+    return described
+
+
+def generated_shape(preprocess: dict[str, Any], spec: dict[str, Any], sizes: dict[str, int]) -> list[int]:
+    """The shape of one generated example; an axis that nothing fixes is 64 tokens or 224 pixels long."""
+    most = preprocess["max_length"] if preprocess["kind"] == "text" else 224
+    usual = min(GENERATED_LENGTH, most) if preprocess["kind"] == "text" else most
+    return [d if isinstance(d, int) else sizes.get(d or "", usual) for d in spec["shape"][1:]]
+
+
+MASKS, TYPES, POSITIONS = ("attention_mask", "input_mask"), ("token_type_ids", "segment_ids"), ("position_ids",)
+
+
+def plain(spec: dict[str, Any], shape: tuple[int, ...], bounds: Sequence[int], rng: Any) -> NDArray[Any]:
+    """Normal floats, integers within an embedding's bounds, booleans; masks of ones, types of zeros, positions in order."""
+    dtype, name = np.dtype(spec["dtype"]), spec["name"]
+    if name in MASKS:
+        return np.ones(shape, dtype)
+    if name in TYPES:
+        return np.zeros(shape, dtype)
+    if name in POSITIONS:
+        return np.ascontiguousarray(np.broadcast_to(np.arange(shape[-1]), shape).astype(dtype))
+    if dtype.kind == "f":
+        return np.asarray(rng.standard_normal(shape).astype(dtype))
+    if dtype.kind in "iu":
+        return np.asarray(rng.integers(bounds[0], bounds[1] + 1, shape).astype(dtype))
+    if dtype.kind == "b":
+        return np.asarray(rng.integers(0, 2, shape).astype(bool))
+    raise DataError(f"cannot generate values of type {dtype} for input {name!r}", "give --data")

@@ -1,0 +1,35 @@
+"""The user's own scorer over the outputs of a session. Needs numpy."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from preprocess import DataError, call_user, user_function
+
+
+def score(
+    scorer: str,
+    folder: str,
+    inputs: dict[str, str],
+    outputs: dict[str, str],
+    labels: str | None,
+    group: int,
+    out: str,
+) -> None:
+    """The user's `scorer(outputs, labels, inputs)`: one number an example (or group), higher is better, written to `out`.
+
+    folder: where its module is. outputs, inputs: name → shard; labels: shard or None; the function gets arrays.
+    """
+    given, answered = opened(inputs), opened(outputs)
+    truth = np.load(labels, allow_pickle=False) if labels is not None else None
+    scores = np.asarray(call_user(user_function(scorer, folder), scorer, answered, truth, given))
+    wanted = len(next(iter(given.values()))) // group
+    if scores.shape != (wanted,) or scores.dtype.kind not in "fiub" or not np.isfinite(scores).all():
+        raise DataError(
+            f"{scorer} gave {scores.dtype}{list(scores.shape)}, {wanted} finite numbers are needed", "one for each example"
+        )
+    np.save(out, scores.astype(np.float64))
+
+
+def opened(shards: dict[str, str]) -> dict[str, NDArray[Any]]:
+    return {name: np.load(path, mmap_mode="r", allow_pickle=False) for name, path in shards.items()}
