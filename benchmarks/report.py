@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from benchmarks import aa, coverage, overhead, power, results, versus_defaults
 from benchmarks.options import Options
-from benchmarks.peers import run as peers
+from benchmarks.peers import table
 
 PAGE = results.ROOT / "docs" / "benchmarks.md"
 
@@ -21,7 +21,7 @@ SECTIONS = {
     "power": Section("Is a 5 % difference found?", power.render),
     "overhead": Section("What does Strop itself cost?", overhead.render),
     "versus_defaults": Section("Strop's pick and ONNX Runtime's defaults", versus_defaults.render),
-    "peers": Section("Strop's pick and its peers", peers.render),
+    "peers": Section("Strop's pick and its peers", table.render),
 }
 HEAD = """# Benchmarks
 

@@ -17,7 +17,7 @@ SIDE, BLOCK, LEAST, PADDING = 1024, 4096, 8, 256
 KINDS = {
     ".c": "c", ".cmake": "cmake", ".cpp": "cpp", ".css": "css", ".csv": "csv", ".gif": "gif", ".gz": "gzip", ".html": "html",
     ".ini": "ini", ".jar": "jar", ".jpg": "jpeg", ".js": "javascript", ".json": "json", ".md": "markdown", ".php": "php",
-    ".pl": "perl", ".png": "png", ".py": "python", ".pyc": "pythonbytecode", ".rst": "rst", ".sh": "shell", ".so": "elf",
+    ".pm": "perl", ".png": "png", ".py": "python", ".pyc": "pythonbytecode", ".rst": "rst", ".sh": "shell", ".so": "elf",
     ".sql": "sql", ".svg": "svg", ".tcl": "tcl", ".toml": "toml", ".ttf": "ttf", ".txt": "txt", ".whl": "zip", ".xml": "xml",
     ".yaml": "yaml", ".zip": "zip",
 }  # fmt: skip

@@ -15,11 +15,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from benchmarks.peers import filetypes, orientation
 
-Arrays = dict[str, NDArray[Any]]
+Arrays = dict[str, Any]
 
 
 class Found(NamedTuple):
@@ -60,9 +59,9 @@ def make(name: str, out: Path) -> None:
         evaluation, calibration = found.sets(wheel)
     folder = out / name
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "model.onnx").write_bytes(model)
     np.savez_compressed(folder / "eval.npz", **evaluation)
     np.savez_compressed(folder / "calibration.npz", **calibration)
+    (folder / "model.onnx").write_bytes(model)
     print(f"{name}: {len(evaluation['labels'])} to evaluate, {len(calibration['labels'])} to calibrate, in {folder}")
 
 

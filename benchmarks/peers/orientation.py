@@ -15,7 +15,6 @@ HEIGHT, WIDTH = 48, 192
 EVALUATION, CALIBRATION = 600, 150
 FONTS = Path("/usr/share/fonts")
 """Of this machine, where there are any; Pillow's own font is always among those used."""
-Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 
 def sets(_wheel: Path) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]:
@@ -37,7 +36,7 @@ def pictures(words: list[str], fonts: list[str], count: int, seed: int) -> dict[
 def line(text: str, fonts: list[str], chance: random.Random, noise: np.random.Generator) -> Image.Image:
     """One line of text with its own font, size, colors, margins and a light noise."""
     size, path = chance.randint(20, 60), chance.choice([None, *fonts])
-    font: Font = ImageFont.load_default(size) if path is None else ImageFont.truetype(path, size)
+    font = ImageFont.load_default(size) if path is None else ImageFont.truetype(path, size)
     left, top, right, bottom = (round(v) for v in font.getbbox(text))
     dark, light = (tuple(chance.randint(*span) for _ in range(3)) for span in ((0, 110), (160, 255)))
     ink, paper = (dark, light) if chance.random() < 0.8 else (light, dark)
