@@ -108,8 +108,8 @@ def commands(given: Given, folder: Path, names: dict[str, str]) -> dict[str, lis
             for kind in ("static", "dynamic")
         },
         **{
-            f"nncf-{kind}": [python("openvino"), "-m", "benchmarks.peers.nncf_peer", kind, model, str(folder / f"nncf-{kind}.xml"),
-                             calibration, json.dumps(names), given.labels, given.metric]
+            f"nncf-{kind}": [python("openvino"), "-m", "benchmarks.peers.nncf_peer", kind, model,
+                             str(folder / f"nncf-{kind}.xml"), calibration, json.dumps(names), given.labels, given.metric]
             for kind in ("default", "accuracy")
         },
         "olive": [python("olive"), "-m", "olive", "auto-opt", "-m", model, "--device", "cpu", "--provider",
