@@ -102,7 +102,7 @@ def test_features_are_taken_from_both_ends_without_blanks(tmp_path: Path) -> Non
         ][:9]
     )
     assert taken[9] == taken[SIDE] == PADDING
-    file.write_bytes(b"   12345   ")
+    file.write_bytes(b"   12345 ")
     assert features(file) is None
     file.write_bytes(b"short")
     assert features(file) is None
