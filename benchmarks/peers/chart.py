@@ -33,7 +33,7 @@ def draw(figures: dict[str, Any], path: Path) -> None:
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}×"))
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_yticks([-i for i in range(len(models))], list(models))
-    axes.set_xlabel("speed of Strop's pick over the peer, 95 % interval; hollow: the peer misses the must on accuracy")
+    axes.set_xlabel("speed of Strop's pick over the peer, 95 % interval\nhollow: the peer misses the must on accuracy")
     figure.legend(loc="outside upper left", ncols=2, fontsize="small", frameon=False)
     with mpl.rc_context({"svg.hashsalt": "strop"}):
         figure.savefig(path, format="svg", metadata={"Date": None})
