@@ -27,7 +27,8 @@ def optimize(given: Given, folder: Path, *more: str) -> Done:
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     seconds = time.monotonic() - begin
     report = json.loads(done.stdout) if done.stdout.startswith("{") else None
-    return Done(seconds, done.returncode, report, last_line(done.stderr))
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error:")]
+    return Done(seconds, done.returncode, report, last_line("\n".join(errors) or done.stderr))
 
 
 def inputs(given: Given) -> list[str]:
