@@ -8,6 +8,8 @@ import strop
 from benchmarks import aa, coverage, overhead, power, report, versus_defaults
 from benchmarks.options import Given, Options
 from benchmarks.peers import run as peers
+from benchmarks.peers.metrics import METRICS
+from benchmarks.peers.race import REPEATS
 
 BENCHMARKS = {
     "coverage": coverage.run,
@@ -30,6 +32,10 @@ def parse(arguments: list[str]) -> tuple[list[str], Options]:
     parser.add_argument("--calibration", type=Path, help="its calibration data")
     parser.add_argument("--map", action="append", default=[], metavar="INPUT=ARRAY", help="an array not named like its input")
     parser.add_argument("--labels", default="labels", help="the array that holds the labels [labels]")
+    parser.add_argument("--metric", choices=list(METRICS), default="top1", help="peers: how answers are scored [top1]")
+    parser.add_argument("--strop-model", type=Path, help="peers: what Strop is given instead of --model, with --strop-config")
+    parser.add_argument("--strop-config", type=Path, help="peers: strop.toml of --strop-model, with the data of --data")
+    parser.add_argument("--repeats", type=int, choices=range(2, 32), metavar="2…31", help=f"peers: fresh processes [{REPEATS}]")
     parser.add_argument("--smoke", action="store_true", help="tiny sizes, results into build/benchmarks/smoke")
     given = parser.parse_intermixed_args(arguments)
     unknown = sorted(set(given.names) - set(BENCHMARKS))
@@ -38,11 +44,17 @@ def parse(arguments: list[str]) -> tuple[list[str], Options]:
     files = [getattr(given, name) for name in DEMO_FILES]
     if any(files) and not all(files):
         parser.error("--model, --data and --calibration belong together")
+    if (given.metric == "spearman") != (given.strop_config is not None):
+        parser.error("--metric spearman and --strop-config belong together: Strop takes pairs from a table, peers from arrays")
     chosen = {name: getattr(given, name) or path for name, path in DEMO_FILES.items()}
     flags = [a for a in arguments if a not in given.names]
     return given.names or list(BENCHMARKS), Options(
-        given=Given(**chosen, mapping=tuple(given.map), labels=given.labels), smoke=given.smoke, arguments=tuple(flags)
-    )
+        given=Given(
+            **chosen, mapping=tuple(given.map), labels=given.labels, metric=given.metric,
+            source=given.strop_model, config=given.strop_config,
+        ),
+        smoke=given.smoke, arguments=tuple(flags), repeats=given.repeats,
+    )  # fmt: skip
 
 
 def main(arguments: list[str]) -> int:

@@ -45,7 +45,10 @@ def main(arguments: list[str]) -> int:
         quantize_dynamic(model, out)
         return 0
     ready = out.with_suffix(".prepared.onnx")
-    quant_pre_process(str(model), str(ready))
+    try:
+        quant_pre_process(str(model), str(ready))
+    except Exception:  # "Incomplete symbolic shape inference": what its own documentation says to do with transformers
+        quant_pre_process(str(model), str(ready), skip_symbolic_shape=True)
     quantize_static(ready, out, Reader(ready, data, dict(pair.split("=", 1) for pair in arguments[4:])))
     return 0
 

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from benchmarks import aa, coverage, overhead, power, results, versus_defaults
 from benchmarks.options import Options
-from benchmarks.peers import run as peers
+from benchmarks.peers import chart, table
 
 PAGE = results.ROOT / "docs" / "benchmarks.md"
 
@@ -21,7 +21,7 @@ SECTIONS = {
     "power": Section("Is a 5 % difference found?", power.render),
     "overhead": Section("What does Strop itself cost?", overhead.render),
     "versus_defaults": Section("Strop's pick and ONNX Runtime's defaults", versus_defaults.render),
-    "peers": Section("Strop's pick and its peers", peers.render),
+    "peers": Section("Strop's pick and its peers", table.render),
 }
 HEAD = """# Benchmarks
 
@@ -50,5 +50,8 @@ def run(options: Options) -> int:
     page = options.folder / "benchmarks.md" if options.smoke else PAGE
     page.parent.mkdir(parents=True, exist_ok=True)
     page.write_text("\n".join([HEAD, *parts]), encoding="utf-8")
+    raced = results.read("peers", options.folder)
+    if raced is not None:
+        chart.draw(raced["figures"], page.with_name(table.CHART))
     print(f"written: {page}")
     return 0

@@ -21,16 +21,23 @@ class Done(NamedTuple):
 
 def optimize(given: Given, folder: Path, *more: str) -> Done:
     """`strop optimize` with store and output in `folder`."""
-    data = ["--data", str(given.data.absolute()), "--calibration", str(given.calibration.absolute()), "--labels", given.labels]
-    maps = [part for pair in given.mapping for part in ("--map", pair)]
-    command = [sys.executable, "-m", "strop", "optimize", str(given.model.absolute()), *data, *maps, "--metric", "top1",
-               "--json", "--allow-provisional", "--quiet", *more]  # fmt: skip
+    command = [sys.executable, "-m", "strop", "optimize", *inputs(given), "--json", "--allow-provisional", "--quiet", *more]
     folder.mkdir(parents=True, exist_ok=True)
     begin = time.monotonic()
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     seconds = time.monotonic() - begin
     report = json.loads(done.stdout) if done.stdout.startswith("{") else None
-    return Done(seconds, done.returncode, report, last_line(done.stderr))
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error:")]
+    return Done(seconds, done.returncode, report, last_line("\n".join(errors) or done.stderr))
+
+
+def inputs(given: Given) -> list[str]:
+    """Model and data: the configuration where there is one, else the arrays."""
+    if given.config is not None:
+        return [str((given.source or given.model).absolute()), "--config", str(given.config.absolute())]
+    maps = [part for pair in given.mapping for part in ("--map", pair)]
+    return [str(given.model.absolute()), "--data", str(given.data.absolute()), "--calibration", str(given.calibration.absolute()),
+            "--labels", given.labels, *maps, "--metric", given.metric]  # fmt: skip
 
 
 def last_line(text: str) -> str:

@@ -16,8 +16,15 @@ from numpy.typing import NDArray
 
 ROOT = Path(__file__).parents[2]
 BLOCK_S = 0.020
-T95 = {2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447, 7: 2.365, 8: 2.306, 9: 2.262, 10: 2.228, 11: 2.201}
-"""Student's t, two-sided 95 %, by degrees of freedom."""
+REPEATS, ROUNDS, MORE_ROUNDS, SHORT_NS = 8, 24, 96, 200_000
+"""Where the fastest takes less than SHORT_NS a call, more rounds: its blocks differ more."""
+# fmt: off
+T95 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131,
+       2.120, 2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042)
+# fmt: on
+"""Student's t, two-sided 95 %, for 1 to 30 degrees of freedom."""
+Logs = list[list[float]]
+"""Log-latencies (log ns) of one contestant: for each repeat, its round after round."""
 
 
 class Entry(NamedTuple):
@@ -39,7 +46,11 @@ class Runner:
         )  # fmt: skip
         if hasattr(os, "sched_setaffinity"):
             os.sched_setaffinity(self.process.pid, {core})
-        self.receive()
+        try:
+            self.receive()
+        except RuntimeError:
+            self.close()
+            raise
         self.stop()
 
     def stop(self) -> None:
@@ -83,30 +94,46 @@ def answers(entry: Entry, data: Path, names: dict[str, str]) -> NDArray[Any]:
         runner.close()
 
 
-def race(entries: list[Entry], data: Path, names: dict[str, str], repeats: int, rounds: int) -> dict[str, list[float]]:
-    """Median log-latency (log ns) of each contestant in each repeat; a round has everybody once, in random order."""
-    found: dict[str, list[float]] = {e.name: [] for e in entries}
+def race(entries: list[Entry], data: Path, names: dict[str, str], repeats: int, rounds: int | None = None) -> dict[str, Logs]:
+    """Every contestant's logs; a round has everybody once, in random order. rounds: None for what fits the calls' length."""
+    found: dict[str, Logs] = {e.name: [] for e in entries}
     allowed, order = sorted(os.sched_getaffinity(0)), random.Random(0)
     for repeat in range(repeats):
         core = allowed[repeat % len(allowed)]
-        runners = {e.name: Runner(e, data, names, core) for e in entries}
+        runners: dict[str, Runner] = {}
         try:
-            calls = {n: max(3, round(BLOCK_S * 1e9 / r.ask(op="warm"))) for n, r in runners.items()}
-            logs: dict[str, list[float]] = {n: [] for n in runners}
+            for entry in entries:
+                runners[entry.name] = Runner(entry, data, names, core)
+            warm = {n: r.ask(op="warm") for n, r in runners.items()}
+            calls = {n: max(3, round(BLOCK_S * 1e9 / t)) for n, t in warm.items()}
+            rounds = rounds or (MORE_ROUNDS if min(warm.values()) < SHORT_NS else ROUNDS)
+            logs: Logs = [[] for _ in entries]
             for _ in range(rounds):
-                for name in order.sample(list(runners), len(runners)):
-                    logs[name].append(math.log(runners[name].ask(op="block", count=calls[name])))
-            for name, values in logs.items():
-                found[name].append(statistics.median(values))
+                for index in order.sample(range(len(entries)), len(entries)):
+                    name = entries[index].name
+                    logs[index].append(math.log(runners[name].ask(op="block", count=calls[name])))
+            for entry, values in zip(entries, logs, strict=True):
+                found[entry.name].append(values)
         finally:
             for runner in runners.values():
                 runner.close()
     return found
 
 
-def ratio(faster: list[float], slower: list[float]) -> list[float]:
-    """[low, value, high] of slower/faster: a t-interval over the repeats' log-ratios."""
-    differences = [s - f for f, s in zip(faster, slower, strict=True)]
-    middle = statistics.fmean(differences)
-    half = T95[len(differences) - 1] * statistics.stdev(differences) / math.sqrt(len(differences))
+def ratio(faster: Logs, slower: Logs) -> list[float]:
+    """[low, value, high] of slower/faster: a t-interval over the repeats, each the median of its rounds' log-ratios.
+
+    >>> ratio([[1.0, 2.0], [1.0, 2.0]], [[1.0, 2.0], [1.0, 2.0]])
+    [1.0, 1.0, 1.0]
+    """
+    repeats = [
+        statistics.median(s - f for f, s in zip(quick, slow, strict=True)) for quick, slow in zip(faster, slower, strict=True)
+    ]
+    middle = statistics.fmean(repeats)
+    half = T95[len(repeats) - 2] * statistics.stdev(repeats) / math.sqrt(len(repeats))
     return [round(math.exp(v), 4) for v in (middle - half, middle, middle + half)]
+
+
+def milliseconds(logs: Logs) -> float:
+    """Median call, in the middle of the repeats."""
+    return round(math.exp(statistics.median(map(statistics.median, logs))) / 1e6, 5)

@@ -77,6 +77,14 @@ def test_a_sound_model_is_described(read, tmp_path):
     assert found.artifact.bytes == (tmp_path / "models" / "m.onnx").stat().st_size
 
 
+def test_a_size_of_minus_one_is_a_dynamic_axis(read):
+    written = model()
+    written.graph.input[0].type.tensor_type.shape.dim[0].dim_value = -1
+    found = read(written)
+    assert found.inputs[0].shape == (None, 4)
+    assert found.fixed_batch is None
+
+
 def test_weights_listed_as_inputs_are_no_inputs(read):
     found = read(model(listed=True))
     assert [i.name for i in found.inputs] == ["x"]

@@ -171,8 +171,15 @@ def _spec(value: onnx.ValueInfoProto) -> dict[str, Any]:
     kind = value.type.tensor_type
     if not value.type.HasField("tensor_type"):
         raise ModelError(f"{value.name!r} is no tensor", "sequences, maps and optionals are not supported")
-    dims = [d.dim_value if d.HasField("dim_value") else (d.dim_param or None) for d in kind.shape.dim]
+    dims = [_dim(d) for d in kind.shape.dim]
     return {"name": value.name, "dtype": str(helper.tensor_dtype_to_np_dtype(kind.elem_type)), "shape": dims}
+
+
+def _dim(dim: onnx.TensorShapeProto.Dimension) -> int | str | None:
+    """A size, or a dynamic axis by its name or without one; some exporters write a dynamic axis as size -1."""
+    if dim.HasField("dim_value"):
+        return dim.dim_value if dim.dim_value >= 0 else None
+    return dim.dim_param or None
 
 
 def _size(dims: Iterable[int]) -> int:
