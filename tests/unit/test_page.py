@@ -94,7 +94,7 @@ def parsed(found) -> Parsed:
 def test_sections_are_there_in_order_and_linked(parsed):
     ids = [attrs["id"] for attrs in parsed.all("section")]
     assert ids == [
-        "verdict", "leaderboard", "pareto", "latency", "steps", "left-out", "gates", "environment", "noise", "examples",
+        "verdict", "leaderboard", "pareto", "latency", "profile", "steps", "left-out", "gates", "environment", "noise", "examples",
         "trade-offs", "deployment", "watch", "reproduce",
     ]  # fmt: skip
     assert [a["href"] for a in parsed.all("a")] == ["#main", *(f"#{one}" for one in ids)]

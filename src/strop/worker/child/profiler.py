@@ -1,6 +1,7 @@
 """Watching a session: calls, processor, memory and hardware events over a few seconds; and its runtime's own profile."""
 
 import ctypes
+import errno
 import os
 import platform
 import struct
@@ -17,6 +18,7 @@ MOMENTS = 20
 PERF_EVENT_OPEN = {"x86_64": 298, "aarch64": 241}
 EVENTS = {"cycles": (0, 0), "instructions": (0, 1), "cache_references": (0, 2), "cache_misses": (0, 3), "page_faults": (1, 2)}
 """Name → (type, number) of linux/perf_event.h: hardware events, and one of software, which is always there."""
+NO_SUCH = "this machine has none"
 USER_ONLY_INHERITED = 1 << 1 | 1 << 5 | 1 << 6
 """Threads that are started later count too; the kernel and the hypervisor do not."""
 
@@ -38,7 +40,8 @@ class Counters:
             if handle >= 0:
                 self.handles[name] = handle
             elif not self.why_not:
-                self.why_not = f"{name}: {os.strerror(ctypes.get_errno())}"
+                error = ctypes.get_errno()
+                self.why_not = NO_SUCH if error in (errno.ENOENT, errno.EOPNOTSUPP) else f"{name}: {os.strerror(error)}"
 
     def read(self) -> dict[str, int]:
         """Counts since the start."""
