@@ -215,3 +215,12 @@ def test_generated_indices_stay_within_their_bounds(tmp_path_factory, low, span,
 def test_what_cannot_be_generated_is_refused(tmp_path):
     with pytest.raises(DataError, match="cannot generate"):
         data.generate([{"name": "x", "dtype": "object", "shape": ["n"]}], {}, {}, 3, 0, str(tmp_path))
+
+
+def test_generated_floats_keep_to_the_declared_range(tmp_path):
+    specs = [{"name": "x", "dtype": "float32", "shape": ["batch", 50]}]
+    made = data.generate(specs, {"x": (-2.0, 6.0)}, {}, 20, 0, str(tmp_path))
+    values = np.load(tmp_path / made["inputs"]["x"])
+    assert -2 <= values.min() < -1.5
+    assert 5.5 < values.max() <= 6
+    assert made["notes"] == ["inputs were generated: from the model's signature; x from -2 to 6, as the model declares"]

@@ -196,3 +196,36 @@ def test_a_path_that_is_no_model_is_refused(tmp_path):
     for name, what in (("no.onnx", "no such file"), ("m.pkl", "not a model that is read here"), ("folder.onnx", "not a model")):
         with pytest.raises(ModelError, match=what):
             read_model(backends(), tmp_path / name, tmp_path / "log.txt", Limits(60.0), Store(tmp_path / "store"))
+
+
+def first_operator(op, constants, **attributes):
+    """y = op(x, constants…), x floats."""
+    weights = [numpy_helper.from_array(np.asarray(c), f"c{i}") for i, c in enumerate(constants)]
+    node = helper.make_node(op, ["x", *(w.name for w in weights)], ["y"], **attributes)
+    body = helper.make_graph([node], "g", [value("x", "batch", 3)], [value("y", "batch", 3)], weights)
+    return helper.make_model(body, opset_imports=[helper.make_opsetid("", 17)])
+
+
+FLOAT = np.float32
+
+
+@pytest.mark.parametrize(
+    ("op", "constants", "expected"),
+    [
+        ("Clip", [FLOAT(-2), FLOAT(6)], (-2, 6)),
+        ("QuantizeLinear", [FLOAT(0.5), np.uint8(10)], (-5, 122.5)),
+        ("QuantizeLinear", [FLOAT(0.5), np.int8(0)], (-64, 63.5)),
+        ("Sub", [np.array([123.7, 116.8, 103.9], FLOAT)], (0, 255)),
+        ("Sub", [np.array([0.485, 0.456, 0.406], FLOAT)], (0, 1)),
+        ("Div", [FLOAT(255)], (0, 255)),
+        ("Mul", [FLOAT(1 / 255)], (0, 255)),
+        ("BatchNormalization", [np.ones(3, FLOAT), np.zeros(3, FLOAT), np.array([0, 1, 2], FLOAT), np.ones(3, FLOAT)], (-2, 4)),
+        ("Clip", [FLOAT(0)], None),
+        ("Sub", [FLOAT(-3)], None),
+        ("Div", [FLOAT(3)], None),
+        ("Mul", [FLOAT(2)], None),
+    ],
+)
+def test_the_first_operator_declares_a_range(read, op, constants, expected):
+    found = read(first_operator(op, constants)).bounds
+    assert found == ({} if expected is None else {"x": pytest.approx(expected, rel=1e-6)})

@@ -94,8 +94,8 @@ def parsed(found) -> Parsed:
 def test_sections_are_there_in_order_and_linked(parsed):
     ids = [attrs["id"] for attrs in parsed.all("section")]
     assert ids == [
-        "verdict", "leaderboard", "pareto", "latency", "profile", "steps", "left-out", "gates", "environment", "noise", "examples",
-        "trade-offs", "deployment", "watch", "reproduce",
+        "verdict", "leaderboard", "pareto", "latency", "profile", "steps", "left-out", "gates", "environment", "noise",
+        "examples", "trade-offs", "deployment", "watch", "reproduce",
     ]  # fmt: skip
     assert [a["href"] for a in parsed.all("a")] == ["#main", *(f"#{one}" for one in ids)]
     every = [attrs["id"] for _, attrs in parsed.elements if "id" in attrs]

@@ -119,5 +119,8 @@ class Progress:
     def _on_profiling(self, candidate: str) -> None:
         self.doing = f"profiling {candidate}"
 
+    def _on_bundle_replaced(self, place: str, other: str, kept: str) -> None:
+        self._say(f"{place} held the bundle of run {other}, which is kept in {kept}")
+
     def _on_packing(self) -> None:
         self.doing = "packing and checking the bundle"

@@ -59,7 +59,8 @@ class Model(Noun):
     """The given model, read once by the backend that knows its format.
 
     `weights` counts, per operator type, the nodes whose weight is a constant, which is what can be quantised.
-    `bounds` holds inclusive limits for integer inputs that index a table (an embedding).
+    `bounds` holds inclusive limits of inputs whose graph declares them: integers that index a table (an embedding), floats whose
+    first operator clips, quantizes or normalizes.
     """
 
     artifact: Artifact
@@ -72,7 +73,7 @@ class Model(Noun):
     operators: dict[str, int] = {}
     weights: dict[str, int] = {}
     depthwise: int = 0
-    bounds: dict[str, tuple[int, int]] = {}
+    bounds: dict[str, tuple[float, float]] = {}
     precision: str = "fp32"
     traits: dict[str, str | int | float | bool | list[str]] = {}
     notes: tuple[str, ...] = ()

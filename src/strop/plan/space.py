@@ -57,10 +57,17 @@ def offers(
         raise BackendError(f"recipe {sorted(doubles)[0]!r} is offered twice", "recipe names are unique")
     for name in names:
         if name not in known:
-            raise ConfigError(f"unknown recipe {name!r}", f"offered: {', '.join(known)}")
+            raise not_offered(name, found)
     if sum(r.role == "reference" and r.runtime == model.reader for r in recipes) != 1:
         raise BackendError(f"backend {model.reader!r} offers no reference recipe for the baseline")
     return [_keep(o, o.name in names if names else o.name not in unasked) for o in found]
+
+
+def not_offered(name: str, found: Sequence[Offer]) -> ConfigError:
+    """The error for a recipe that cannot be had, with the reason where there is one."""
+    reason = next((o.reason.removeprefix("not offered: ") for o in found if o.name == name and o.recipe is None), None)
+    offered = f"offered: {', '.join(o.name for o in found if o.recipe is not None)}"
+    return ConfigError(f"recipe {name!r} is not offered: {reason or 'no backend knows it'}", offered)
 
 
 def adopted(backends: Sequence[Backend], found: Sequence[Offer], model: Model, target: Target) -> list[Offer]:

@@ -29,7 +29,7 @@ def verdict(outcome: Outcome, evidence: Evidence) -> Section:
     judged = chosen.verdict.results if chosen is not None and chosen.verdict is not None else ()
     body = fill(
         "verdict", outcome=outcome, chosen=chosen, headline=_headline(outcome), meaning=advice.OUTCOMES[outcome.outcome],
-        lines=three_lines(outcome), tried=len(outcome.results), timed=_timed(outcome), scored=_scored(outcome),
+        lines=three_lines(outcome), tried=_tried(outcome), timed=_timed(outcome), scored=_scored(outcome),
         model=model_name(outcome), settings=settings(chosen) if chosen else "", cards=_cards(outcome, chosen) if chosen else [],
         gates=[(MARKS[g.result], g.result, advice.gate_words(g.gate), g.gate.kind, advice.gate_figure(g)) for g in judged],
         notes=outcome.notes,
@@ -37,10 +37,16 @@ def verdict(outcome: Outcome, evidence: Evidence) -> Section:
     return Section("verdict", "Verdict", body)
 
 
+def _tried(outcome: Outcome) -> int:
+    return sum(r.status != "not reached" for r in outcome.results)
+
+
 def _timed(outcome: Outcome) -> str:
     count = sum(r.speedup is not None for r in outcome.results if r.name != outcome.baseline)
+    unreached = len(outcome.results) - _tried(outcome)
+    left = f" {unreached} more were not reached before the budget ended." if unreached else ""
     if count:
-        return f"{count} of them could be timed against the tuned original."
+        return f"{count} of them could be timed against the tuned original.{left}"
     return "None of them could be timed against the tuned original; the notes and the reasons below say why."
 
 

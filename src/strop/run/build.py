@@ -1,13 +1,14 @@
 """`build`: one recipe's artifact, and on request the check it would have to pass in `optimize`."""
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from strop.core.candidate import Candidate
-from strop.core.errors import BackendError, ConfigError
-from strop.core.recipe import Recipe
-from strop.plan.space import by_role, follow
+from strop.core.errors import BackendError
+from strop.core.recipe import Offer, Recipe
+from strop.plan.space import by_role, follow, not_offered
 from strop.run.baseline import establish
 from strop.run.building import build as build_candidate
 from strop.run.context import Observer, Run, nobody
@@ -49,7 +50,7 @@ def build(
         found = plan_recipes(run, given, task)
         reference = by_role(found, "reference")[0]
         variants = [reference, *by_role(found, "baseline-variant")]
-        wanted = pick(run, [o.recipe for o in found if o.recipe is not None], variants, recipe)
+        wanted = pick(run, found, variants, recipe)
         candidate = build_candidate(run, wanted, given, task)
         failure = candidate.failure
         if check and failure is None and wanted.name != reference.name:
@@ -66,17 +67,18 @@ def build(
         return candidate
 
 
-def pick(run: Run, recipes: list[Recipe], variants: list[Recipe], name: str) -> Recipe:
+def pick(run: Run, offers: Sequence[Offer], variants: list[Recipe], name: str) -> Recipe:
     """The recipe of that name under the reference's settings; `int8+1thread` has those of the variant `fp32-1thread`.
 
     Raises:
         ConfigError: not offered.
     """
+    recipes = [o.recipe for o in offers if o.recipe is not None]
     found = next((r for r in recipes if r.name == name.partition("+")[0]), None)
     candidates = [follow(found, variants[0]), *other_settings(run, found, variants)] if found is not None else []
     if "+" not in name and candidates:
         return candidates[0]
     wanted = next((r for r in candidates if r.name == name), None)
     if wanted is None:
-        raise ConfigError(f"recipe {name!r} is not offered", f"offered: {', '.join(r.name for r in recipes)}")
+        raise not_offered(name, offers)
     return wanted

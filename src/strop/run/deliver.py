@@ -67,12 +67,22 @@ def deliver(run: Run, outcome: Outcome) -> Outcome:
         save(folder / OUTCOME, outcome)
         run.emit("finished", outcome=outcome.outcome, chosen=outcome.choice and outcome.choice.name)
     out = Path(run.request.out)
+    tell_of_replaced_bundle(run, out)
     with files.whole_folder(out) as draft, files.disk(out):
         write_report(draft, outcome, evidence)
         (draft / MARK).write_text(f"{outcome.run}\n", encoding="utf-8")
         if (folder / "bundle").exists():
             shutil.copytree(folder / "bundle", draft / "bundle")
     return outcome
+
+
+def tell_of_replaced_bundle(run: Run, out: Path) -> None:
+    """The output folder may hold another run's bundle, which goes; the store keeps it."""
+    if (out / "bundle").is_dir() and (out / MARK).is_file():
+        other = (out / MARK).read_text(encoding="utf-8").strip()
+        kept = run.store.run(other).folder / "bundle" if other and other != run.folder.name else None
+        if kept is not None and kept.is_dir():
+            run.tell("bundle-replaced", place=str(out / "bundle"), other=other, kept=str(kept))
 
 
 def write_report(folder: Path, outcome: Outcome, evidence: Evidence) -> None:

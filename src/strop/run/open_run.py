@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import strop
+from strop.core.errors import StoreError
 from strop.core.model import Model
 from strop.core.outcome import Outcome
 from strop.plan.discover import backends
@@ -52,7 +53,12 @@ def opened(request: Request, observer: Observer, keep: bool = True) -> Iterator[
                 {"request": request.model_dump(mode="json"), "host": target.host, "strop": strop.__version__},
             )
         run.emit("run-opened", run=folder.name, resumed=(folder.folder / "candidates").exists())
-        yield run, model
+        try:
+            yield run, model
+        except Exception as error:
+            if not (folder.folder / "run.json").exists():
+                raise StoreError(f"{folder.folder} was removed during the run", "leave the store alone; run it again") from error
+            raise
 
 
 def run_key(request: Request, model: Model, host: str, versions: dict[str, str]) -> str:

@@ -6,8 +6,8 @@ from typing import Any
 
 import onnx
 from onnx import TensorProto, helper, numpy_helper
+from ranges import declared
 
-EMBEDDINGS = {"Gather", "GatherElements"}
 WEIGHTED = {"Conv", "ConvTranspose", "MatMul", "Gemm", "Gather"}
 CONTRIBUTED = {"com.microsoft", "com.microsoft.nchwc", "ai.onnx.ml", "ai.onnx.training", "com.ms.internal.nhwc"}
 
@@ -44,7 +44,7 @@ def describe(path: str) -> dict[str, Any]:
         "operators": _count(node.op_type for node in graph.node),
         "weights": _count(n.op_type for n in graph.node if n.op_type in WEIGHTED and _weight(n, shapes)),
         "depthwise": sum(_is_depthwise(n, shapes) for n in graph.node),
-        "bounds": _bounds(graph, shapes),
+        "bounds": declared(graph, shapes),
         "precision": _precision(graph, kinds),
         "traits": {
             "ir_version": model.ir_version,
@@ -221,24 +221,6 @@ def _is_depthwise(node: onnx.NodeProto, shapes: dict[str, tuple[int, ...]]) -> b
     weight = _weight(node, shapes) if node.op_type == "Conv" else None
     groups = next((a.i for a in node.attribute if a.name == "group"), 1)
     return weight is not None and groups > 1 and groups == weight[0]
-
-
-def _bounds(graph: onnx.GraphProto, shapes: dict[str, tuple[int, ...]]) -> dict[str, list[int]]:
-    """Integer inputs that index a constant table: their inclusive limits."""
-    source = {n.output[0]: n.input[0] for n in graph.node if n.op_type in {"Cast", "Identity"}}
-    bounds: dict[str, list[int]]
-    names, bounds = {i.name for i in graph.input}, {}
-    for node in graph.node:
-        if node.op_type not in EMBEDDINGS or node.input[0] not in shapes:
-            continue
-        index = node.input[1]
-        while index in source:
-            index = source[index]
-        axis = next((a.i for a in node.attribute if a.name == "axis"), 0)
-        if index in names:
-            high = shapes[node.input[0]][axis] - 1
-            bounds[index] = [0, min(high, bounds.get(index, [0, high])[1])]
-    return bounds
 
 
 def _precision(graph: onnx.GraphProto, kinds: set[str]) -> str:

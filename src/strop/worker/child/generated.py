@@ -15,7 +15,7 @@ GENERATED_LENGTH = 64
 
 def generate(
     specs: list[dict[str, Any]],
-    bounds: dict[str, Sequence[int]],
+    bounds: dict[str, Sequence[float]],
     sizes: dict[str, int],
     count: int,
     seed: int,
@@ -38,8 +38,8 @@ def generate(
         how = {"image": "smooth random pictures, preprocessed", "text": "random tokens of the vocabulary"}[preprocess["kind"]]
         packages = {name: version(name) for name in tool.packages}
     else:
-        made = {s["name"]: plain(s, (count, *shapes[s["name"]]), bounds.get(s["name"], (0, 1)), rng) for s in specs}
-        how, packages = "from the model's signature", {}
+        made = {s["name"]: plain(s, (count, *shapes[s["name"]]), bounds.get(s["name"]), rng) for s in specs}
+        how, packages = signature_words(specs, bounds), {}
     inputs = {spec["name"]: f"input{number}.npy" for number, spec in enumerate(specs)}
     for name, file in inputs.items():
         np.save(os.path.join(out, file), made[name])
@@ -56,11 +56,20 @@ def generated_shape(preprocess: dict[str, Any], spec: dict[str, Any], sizes: dic
     return [d if isinstance(d, int) else sizes.get(d or "", usual) for d in spec["shape"][1:]]
 
 
+def signature_words(specs: list[dict[str, Any]], bounds: dict[str, Sequence[float]]) -> str:
+    """From what the values were drawn."""
+    ranges = [f"{s['name']} from {bounds[s['name']][0]:g} to {bounds[s['name']][1]:g}" for s in specs if s["name"] in bounds]
+    return "from the model's signature" + (f"; {', '.join(ranges)}, as the model declares" if ranges else "")
+
+
 MASKS, TYPES, POSITIONS = ("attention_mask", "input_mask"), ("token_type_ids", "segment_ids"), ("position_ids",)
 
 
-def plain(spec: dict[str, Any], shape: tuple[int, ...], bounds: Sequence[int], rng: Any) -> NDArray[Any]:
-    """Normal floats, integers within an embedding's bounds, booleans; masks of ones, types of zeros, positions in order."""
+def plain(spec: dict[str, Any], shape: tuple[int, ...], bounds: Sequence[float] | None, rng: Any) -> NDArray[Any]:
+    """Floats within their declared range or normal ones, integers within an embedding's bounds, booleans.
+
+    Masks are ones, types zeros, positions in order.
+    """
     dtype, name = np.dtype(spec["dtype"]), spec["name"]
     if name in MASKS:
         return np.ones(shape, dtype)
@@ -69,9 +78,11 @@ def plain(spec: dict[str, Any], shape: tuple[int, ...], bounds: Sequence[int], r
     if name in POSITIONS:
         return np.ascontiguousarray(np.broadcast_to(np.arange(shape[-1]), shape).astype(dtype))
     if dtype.kind == "f":
-        return np.asarray(rng.standard_normal(shape).astype(dtype))
+        drawn = rng.standard_normal(shape) if bounds is None else rng.uniform(*bounds, shape)
+        return np.asarray(drawn.astype(dtype))
     if dtype.kind in "iu":
-        return np.asarray(rng.integers(bounds[0], bounds[1] + 1, shape).astype(dtype))
+        low, high = bounds or (0, 1)
+        return np.asarray(rng.integers(int(low), int(high) + 1, shape).astype(dtype))
     if dtype.kind == "b":
         return np.asarray(rng.integers(0, 2, shape).astype(bool))
     raise DataError(f"cannot generate values of type {dtype} for input {name!r}", "give --data")
