@@ -7,12 +7,16 @@
 The environment is a new one with the bundle's requirements.txt alone. The answers are held against those that the run took the
 accuracy from; INPUT must be the run's evaluation data, in its order. Prints the largest difference as a share of the output's
 range. Exits 1 where one is beyond the tolerance of `strop.core.difference`, 2 where the bundle does not run.
+
+A run fills its texts up to one length, the longest one's; a bundle fills a text that it is given up to that text's own. So texts
+go through the bundle twice: filled up as in the run, which is judged, and at their own length, which is shown.
 """
 
 import argparse
 import csv
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -22,13 +26,18 @@ from typing import NamedTuple
 
 import numpy as np
 
+from strop.bundle.pack import MANIFEST
 from strop.bundle.verify import verify_bundle
 from strop.core.difference import ABSOLUTE, RELATIVE, close, largest_difference
 from strop.core.errors import StropError
 from strop.core.manifest import Manifest
 from strop.core.metrics import Array
+from strop.core.outcome import Outcome
 from strop.run.checking import open_array, shards
+from strop.run.datasets import paths
 from strop.run.deliver import MARK
+from strop.run.open_run import OUTCOME
+from strop.store.store import load
 
 DRIVER = Path(__file__).with_name("clean_driver.py")
 
@@ -38,12 +47,16 @@ class BundleFailed(Exception):
 
 
 class Found(NamedTuple):
-    """One output. shape: [examples, …] of what was compared. difference: as a share of the measured output's range."""
+    """One output. shape: [examples, …] of what was compared. difference: as a share of the measured output's range.
+
+    judged: False where the inputs had another length than in the run.
+    """
 
     output: str
     shape: tuple[int, ...]
     difference: float
     equal: bool
+    judged: bool
 
 
 def clean_python(folder: Path, requirements: Path) -> Path:
@@ -80,7 +93,12 @@ def answers(python: Path, bundle: Path, arguments: list[str], scratch: Path) -> 
     asked.write_text(json.dumps(arguments), encoding="utf-8")
     keep = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     done = subprocess.run(
-        [python, "-I", DRIVER, bundle.absolute(), asked, output], capture_output=True, text=True, check=False, env=keep, cwd=scratch
+        [python, "-I", DRIVER, bundle.absolute(), asked, output],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=keep,
+        cwd=scratch,
     )
     if done.returncode:
         raise BundleFailed(f"infer.py ended with {done.returncode}:\n{done.stderr[-2000:]}")
@@ -91,25 +109,37 @@ def answers(python: Path, bundle: Path, arguments: list[str], scratch: Path) -> 
     return rows
 
 
-def compared(name: str, rows: list[Array], measured: Array, texts: bool) -> Found:
-    """One output against the measured one.
-
-    A text alone is filled up to fewer tokens than it had among the evaluation data; the tokens that both have are compared.
-    """
-    if len(rows) < len(measured) or (not texts and rows[0].shape != measured.shape[1:]):
+def compared(name: str, rows: list[Array], measured: Array, judged: bool) -> Found:
+    """One output against the measured one; where it is not judged, the tokens that both have."""
+    if len(rows) < len(measured) or (judged and rows[0].shape != measured.shape[1:]):
         shape = [len(rows), *rows[0].shape]
         raise BundleFailed(f"{name!r} has shape {shape}, {list(measured.shape)} was measured: is INPUT the evaluation data?")
     mine, theirs = np.array(measured), np.array(measured)
     for row, into in zip(rows, mine, strict=False):
         both = tuple(slice(0, min(a, b)) for a, b in zip(row.shape, into.shape, strict=True))
         into[both] = row[both]
-    return Found(name, theirs.shape, largest_difference(mine, theirs), close(mine, theirs))
+    return Found(name, theirs.shape, largest_difference(mine, theirs), close(mine, theirs), judged)
 
 
-def measured_outputs(out: Path, store: Path, manifest: Manifest) -> dict[str, Array]:
-    """Output → the shard that the run took the chosen candidate's accuracy from."""
+def check_of(out: Path, store: Path, manifest: Manifest) -> Path:
+    """The folder that holds what the run took the chosen candidate's accuracy from."""
     run = (out / MARK).read_text(encoding="utf-8").strip()
-    return {name: open_array(path) for name, path in shards(store / "runs" / run / "candidates" / manifest.recipe.name / "check").items()}
+    return store / "runs" / run / "candidates" / manifest.recipe.name / "check"
+
+
+def filled_up(bundle: Path, length: int) -> None:
+    """Make a copy of a bundle fill all texts up to one length, as the run did."""
+    path = bundle / MANIFEST
+    manifest = json.loads(path.read_text(encoding="utf-8"))
+    manifest["preprocess"]["length"] = length
+    path.write_text(json.dumps(manifest), encoding="utf-8")
+
+
+def run_length(out: Path, store: Path) -> int:
+    """Tokens that each text of the run's evaluation data was filled up to."""
+    outcome = load(store / "runs" / (out / MARK).read_text(encoding="utf-8").strip() / OUTCOME, Outcome)
+    assert outcome is not None
+    return int(open_array(next(iter(paths(outcome.task.evaluation)["inputs"].values()))).shape[1])
 
 
 def check(out: Path, given: Path, store: Path, columns: list[str]) -> list[Found]:
@@ -118,19 +148,28 @@ def check(out: Path, given: Path, store: Path, columns: list[str]) -> list[Found
     Raises:
         BundleFailed: see there. BundleError: the bundle was changed.
     """
-    bundle = out / "bundle"
-    manifest = verify_bundle(str(bundle))
-    measured = measured_outputs(out, store, manifest)
+    manifest = verify_bundle(str(out / "bundle"))
+    measured = {name: open_array(path) for name, path in shards(check_of(out, store, manifest)).items()}
     texts = manifest.preprocess is not None and manifest.preprocess.kind == "text"
     with tempfile.TemporaryDirectory(prefix="strop-clean-") as folder:
         scratch = Path(folder)
+        bundle = scratch / "bundle"
+        shutil.copytree(out / "bundle", bundle)
         python = clean_python(scratch / "venv", bundle / "requirements.txt")
-        rows = answers(python, bundle, arguments_of(manifest, given, columns, scratch), scratch)
-    verify_bundle(str(bundle))
+        arguments = arguments_of(manifest, given, columns, scratch)
+        found = held_against(measured, answers(python, bundle, arguments, scratch), judged=not texts)
+        verify_bundle(str(bundle))
+        if texts:
+            filled_up(bundle, run_length(out, store))
+            found += held_against(measured, answers(python, bundle, arguments, scratch), judged=True)
+    return found
+
+
+def held_against(measured: dict[str, Array], rows: dict[str, list[Array]], judged: bool) -> list[Found]:
     missing = sorted(measured.keys() - rows.keys())
     if missing:
         raise BundleFailed(f"output {missing[0]!r} is missing")
-    return [compared(name, rows[name], shard, texts) for name, shard in measured.items()]
+    return [compared(name, rows[name], shard, judged) for name, shard in measured.items()]
 
 
 def main(arguments: list[str]) -> int:
@@ -148,10 +187,11 @@ def main(arguments: list[str]) -> int:
     except (StropError, BundleFailed, OSError) as error:
         print(error, file=sys.stderr)
         return 2
-    for output, shape, difference, equal in found:
-        verdict = "equal" if equal else "NOT equal"
-        print(f"{output} {list(shape)}: largest difference {difference:.2g} of the range; {verdict} within {RELATIVE:g}, {ABSOLUTE:g}")
-    return 0 if all(f.equal for f in found) else 1
+    for f in found:
+        verdict = f"{'equal' if f.equal else 'NOT equal'} within {RELATIVE:g}, {ABSOLUTE:g}"
+        where = "" if f.judged else " (each text at its own length, not judged)"
+        print(f"{f.output} {list(f.shape)}: largest difference {f.difference:.2g} of the range; {verdict}{where}")
+    return 0 if all(f.equal for f in found if f.judged) else 1
 
 
 if __name__ == "__main__":
