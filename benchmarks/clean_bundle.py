@@ -63,7 +63,7 @@ def clean_python(folder: Path, requirements: Path) -> Path:
     """The interpreter of a new environment in `folder` that has these requirements alone."""
     venv.create(folder, with_pip=True)
     python = folder / "bin" / "python"
-    command = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", requirements]
+    command = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", str(requirements)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise BundleFailed(f"{requirements} cannot be installed:\n{done.stderr}")
@@ -75,16 +75,24 @@ def arguments_of(manifest: Manifest, given: Path, columns: list[str], scratch: P
     if manifest.preprocess is None:
         return [str(given.absolute()), str(scratch / "answers.npz")]
     if manifest.preprocess.kind == "image":
-        return [str((given / row["file"]).absolute()) for row in table(given / "labels.csv", ",")]
-    rows = table(given, "\t" if given.suffix == ".tsv" else ",")
-    texts = [row[name] for row in rows for name in columns or ["text"]]
+        return [str((given / name).absolute()) for name in table(given / "labels.csv", ["file"])]
+    texts = table(given, columns or ["text"])
     return [*(f"--text={text}" for text in texts), f"--output={scratch / 'embeddings.npz'}"]
 
 
-def table(path: Path, delimiter: str) -> list[dict[str, str]]:
-    """The rows of a table with a header; nothing is quoted in a table with tabs."""
+def table(path: Path, columns: list[str]) -> list[str]:
+    """The cells of these columns, row by row, of a table with a header; nothing is quoted in a table with tabs.
+
+    Raises:
+        BundleFailed: no such column.
+    """
+    tabs = path.suffix == ".tsv"
     with path.open(encoding="utf-8", newline="") as f:
-        return list(csv.DictReader(f, delimiter=delimiter, quoting=csv.QUOTE_NONE if delimiter == "\t" else csv.QUOTE_MINIMAL))
+        rows = csv.DictReader(f, delimiter="\t" if tabs else ",", quoting=csv.QUOTE_NONE if tabs else csv.QUOTE_MINIMAL)
+        missing = sorted(set(columns) - set(rows.fieldnames or ()))
+        if missing:
+            raise BundleFailed(f"{path}: no column {missing[0]!r}; has {', '.join(rows.fieldnames or ())}")
+        return [row[name] for row in rows for name in columns]
 
 
 def answers(python: Path, bundle: Path, arguments: list[str], scratch: Path) -> dict[str, list[Array]]:
@@ -123,8 +131,15 @@ def compared(name: str, rows: list[Array], measured: Array, judged: bool) -> Fou
 
 def check_of(out: Path, store: Path, manifest: Manifest) -> Path:
     """The folder that holds what the run took the chosen candidate's accuracy from."""
-    run = (out / MARK).read_text(encoding="utf-8").strip()
-    return store / "runs" / run / "candidates" / manifest.recipe.name / "check"
+    folder = run_of(out, store) / "candidates" / manifest.recipe.name / "check"
+    if not folder.is_dir():
+        raise BundleFailed(f"{folder}: no such folder: is --store the store of the run that wrote {out}?")
+    return folder
+
+
+def run_of(out: Path, store: Path) -> Path:
+    """The folder of the run that wrote `out`."""
+    return store / "runs" / (out / MARK).read_text(encoding="utf-8").strip()
 
 
 def filled_up(bundle: Path, length: int) -> None:
@@ -137,7 +152,7 @@ def filled_up(bundle: Path, length: int) -> None:
 
 def run_length(out: Path, store: Path) -> int:
     """Tokens that each text of the run's evaluation data was filled up to."""
-    outcome = load(store / "runs" / (out / MARK).read_text(encoding="utf-8").strip() / OUTCOME, Outcome)
+    outcome = load(run_of(out, store) / OUTCOME, Outcome)
     assert outcome is not None
     return int(open_array(next(iter(paths(outcome.task.evaluation)["inputs"].values()))).shape[1])
 

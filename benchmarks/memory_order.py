@@ -112,9 +112,9 @@ def peak_of(of: Subject) -> int:
 def render(figures: Figures) -> list[str]:
     lines = [
         "Peak memory of a session, each in a fresh process, as a run measures it. *First to last*: measured in the order of the",
-        "rows; *last to first*: in the reverse; in turns, three times each, after an uncounted round that fills the page cache and",
-        "OpenVINO's model cache. *Resolution*: differences under it mean nothing to a run (what the repeats of the model's first",
-        "row differ by, at least 1 MB).",
+        "rows; *last to first*: in the reverse; both in turns, after an uncounted round that fills the page cache and the model",
+        "cache. *Resolution*: differences under it mean nothing to a run; it is what the repeats of the model's first row differ",
+        "by, at least 1 MB.",
         "",
         "| model | session | first to last, MB | last to first, MB | medians differ by, MB | resolution, MB |",
         "|---|---|---:|---:|---:|---:|",

@@ -51,8 +51,8 @@ def largest_difference(mine: Array, theirs: Array) -> float:
     if mine.shape != theirs.shape:
         raise ValueError(f"shapes {list(mine.shape)} and {list(theirs.shape)} differ")
     worst, low, high = 0.0, np.inf, -np.inf
-    for a, b in parts(mine, theirs):
-        a, b = a.astype(np.float64), b.astype(np.float64)
+    for part in parts(mine, theirs):
+        a, b = (side.astype(np.float64) for side in part)
         finite = b[np.isfinite(b)]
         if finite.size:
             low, high = min(low, float(finite.min())), max(high, float(finite.max()))
