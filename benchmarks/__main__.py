@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import strop
-from benchmarks import aa, coverage, overhead, power, report, versus_defaults
+from benchmarks import aa, coverage, memory_order, overhead, power, report, versus_defaults
 from benchmarks.options import Given, Options
 from benchmarks.peers import run as peers
 from benchmarks.peers.metrics import METRICS
@@ -15,6 +15,7 @@ BENCHMARKS = {
     "coverage": coverage.run,
     "aa": aa.run,
     "power": power.run,
+    "memory_order": memory_order.run,
     "overhead": overhead.run,
     "versus_defaults": versus_defaults.run,
     "peers": peers.run,

@@ -190,6 +190,7 @@ def test_bench(tmp_path: Path) -> None:
     assert rows[0]["speedup"]["value"] == 1.0
     assert_faster(rows[1]["speedup"], rows[1]["timing"], 1.5)
     assert rows[1]["retained"]["value"] == 1.0
+    assert [r["largest_difference"] for r in rows] == [0.0, 0.0]
 
 
 def test_backends_and_version(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from strop.cli.console import print_json, say, stderr, stdout, table
 from strop.cli.progress import Progress
 from strop.report.verdict import percent, ratio
 
-HEAD = ["", "path", "speed-up over A", "p50 ms", "accuracy", "retained", "memory ratio", "peak MB", "MB on disk"]
+HEAD = ["", "path", "speed-up over A", "p50 ms", "accuracy", "retained", "differs by", "memory ratio", "peak MB", "MB on disk"]
 
 
 def command(
@@ -36,7 +36,10 @@ def command(
     json: o.Json = False,
     quiet: o.Quiet = False,
 ) -> None:
-    """Compare models and bundles fairly: same data, cores and clock, paired with the first."""
+    """Compare models and bundles fairly: same data, cores and clock, paired with the first.
+
+    "differs by" is the largest difference of the answers from the first's, as a share of the output's range.
+    """
     names = (
         "config",
         "data",
@@ -68,9 +71,10 @@ def command(
         p50 = r.timing.latency_ms.get("p50") if r.timing else None
         rows.append([
             r.name, r.failure or r.path, ratio(r.speedup, "×"), "–" if p50 is None else f"{p50:.3g}",
-            "–" if r.accuracy is None else f"{r.accuracy:.4f}", percent(r.retained), ratio(r.memory_ratio),
+            "–" if r.accuracy is None else f"{r.accuracy:.4f}", percent(r.retained),
+            "–" if r.largest_difference is None else f"{r.largest_difference:.1e}", ratio(r.memory_ratio),
             "–" if r.memory is None else f"{r.memory.peak / 1e6:.1f}", f"{r.bytes / 1e6:.2f}",
         ])  # fmt: skip
-    stdout.print(table(HEAD, rows, right=(2, 3, 4, 5, 6, 7, 8)))
+    stdout.print(table(HEAD, rows, right=(2, 3, 4, 5, 6, 7, 8, 9)))
     for note in found.notes:
         say(f"note: {note}")

@@ -9,6 +9,7 @@ import numpy as np
 from strop.bundle.pack import MANIFEST
 from strop.bundle.verify import verify_bundle
 from strop.core.candidate import Timing
+from strop.core.difference import largest_difference
 from strop.core.errors import ModelError, UsageError, WorkerError
 from strop.core.measurement import Environment, Memory
 from strop.core.model import Model
@@ -18,7 +19,7 @@ from strop.core.task import Task
 from strop.core.verdict import EXACTLY_ONE, Interval
 from strop.plan.space import by_role
 from strop.run.answers import accuracy
-from strop.run.checking import Footprint, check, footprint, shards, threads_of
+from strop.run.checking import Footprint, check, footprint, open_array, shards, threads_of
 from strop.run.context import Observer, Run, nobody
 from strop.run.datasets import paths
 from strop.run.intake import read_model, read_task
@@ -35,13 +36,18 @@ PAIRS, PAIR_S, QUADS = 5, 1.5, (12, 40)
 
 
 class Row(Noun):
-    """One contestant. Ratios are over the first, which has 1 in all of them; `failure` says why there are none."""
+    """One contestant. Ratios are over the first, which has 1 in all of them; `failure` says why there are none.
+
+    largest_difference: of its answers from the first's, as a share of the range of the output; the worst output's. 0 of the
+        first; None where no output has a row for each example.
+    """
 
     name: str
     path: str
     failure: str = ""
     accuracy: float | None = None
     retained: Interval | None = None
+    largest_difference: float | None = None
     speedup: Interval | None = None
     timing: Timing | None = None
     memory: Memory | None = None
@@ -159,6 +165,7 @@ def row(run: Run, task: Task, first: Subject, base_folder: Path, base: Footprint
         ratio = EXACTLY_ONE if same else range_ratio([mine.memory.peak], [base.memory.peak], MEMORY_FLOOR)
     made = made.model_copy(update={
         "accuracy": scored.value, "retained": EXACTLY_ONE if same and scored.retained else scored.retained,
+        "largest_difference": difference(folder, base_folder),
         "memory": mine.memory, "memory_ratio": ratio, "speedup": EXACTLY_ONE if same else None,
     })  # fmt: skip
     if same:
@@ -171,3 +178,10 @@ def row(run: Run, task: Task, first: Subject, base_folder: Path, base: Footprint
         return made.model_copy(update={"failure": error.message})
     timing = timing_of(pairs, "confirmation", run.folder.candidate(of.name) / "confirmation")
     return made.model_copy(update={"timing": timing, "speedup": timing.speedup})
+
+
+def difference(mine: Path, theirs: Path) -> float | None:
+    """The largest difference of two checks' outputs, both folders of checks whose outputs have the same form."""
+    got = shards(mine)
+    found = [largest_difference(open_array(got[name]), open_array(path)) for name, path in shards(theirs).items()]
+    return max(found, default=None)

@@ -5,12 +5,10 @@ import shutil
 import tempfile
 from pathlib import Path
 
-import numpy as np
-
 from strop.bundle.pack import pack
 from strop.bundle.verify import verify_bundle
+from strop.core.difference import close
 from strop.core.errors import BundleError, OutputError, WorkerError
-from strop.core.metrics import Array
 from strop.core.outcome import Outcome
 from strop.report.document import report
 from strop.report.evidence import Evidence
@@ -30,7 +28,6 @@ from strop.worker.interpreter import work_of
 MARK = ".strop-output"
 RUNNER_PAIRS, RUNNER_QUADS = 3, 12
 SLOWER_RUNNER = 0.95
-PART_BYTES = 32 << 20
 
 
 def require_writable(out: Path) -> None:
@@ -128,15 +125,6 @@ def require_same_answers(run: Run, outcome: Outcome, bundle: Path) -> None:
                     f"the bundle answers {name!r} otherwise than the session that was measured",
                     "please report this",
                 )
-
-
-def close(mine: Array, theirs: Array) -> bool:
-    """Whether two shards hold nearly the same values; read a part at a time."""
-    step = max(1, PART_BYTES // max(1, theirs[:1].nbytes))
-    return mine.shape == theirs.shape and all(
-        np.allclose(mine[at : at + step], theirs[at : at + step], rtol=1e-4, atol=1e-5, equal_nan=True)
-        for at in range(0, len(theirs), step)
-    )
 
 
 def bundle_work(run: Run, outcome: Outcome) -> Work:
