@@ -162,8 +162,8 @@ def classes(names):
     return {"id2label": dict(enumerate(names)), "label2id": {name: number for number, name in enumerate(names)}}
 
 
-def train(model, inputs, labels, epochs=10, batch=36):
-    optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3)
+def train(model, inputs, labels, epochs=12, batch=30):
+    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
     model.train()
     for _ in range(epochs):
         for rows in torch.randperm(len(labels)).split(batch):
