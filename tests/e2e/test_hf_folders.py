@@ -97,22 +97,25 @@ def first_tokens(words: np.ndarray) -> np.ndarray:
 def test_a_trained_folder_ends_in_a_bundle_that_answers_as_measured(trained: Callable[[str], Path], kind: str) -> None:
     """By the whole choice of recipes that ONNX Runtime has, in whose environment pictures and texts can be read."""
     folder = trained(kind)
-    document = optimized(folder, kind, "--backend", "onnxruntime", "--budget", "90s")
+    document = optimized(folder, kind, "--backend", "onnxruntime", "--budget", "60s")
     assert document["baseline"]["measurement"]["accuracy"] > 0.8
     require_bundle_answers_as_measured(folder, kind, document)
 
 
-@pytest.mark.parametrize("kind", ["resnet", "text", "token"])
-def test_one_recipe_of_a_folder(trained: Callable[[str], Path], kind: str) -> None:
+@pytest.mark.parametrize("kind", ["resnet", "token"])
+def test_a_trained_folder_is_read_exported_and_right_about_its_own_data(trained: Callable[[str], Path], kind: str) -> None:
+    """Class names come from the model's configuration, whose order is not that of the folders or of the alphabet."""
     folder = trained(kind)
-    document = optimized(folder, kind, "--recipe", "int8-dynamic", "--budget", "30s")
-    require_bundle_answers_as_measured(folder, kind, document)
+    done = run_strop(
+        folder, "build", "model", "--data", "eval" + SUFFIX[kind], "--recipe", "fp32", "--out", "made", "--check", "--json"
+    )
+    assert done.code == 0, done.err
+    assert (folder / "made" / "model.onnx").is_file()
+    assert json.loads(done.out)["accuracy"] > 0.8
 
 
 FALSE_EXPORT = """
-import json, os, shutil, sys
-sys.path.insert(0, REAL)
-import importlib.util
+import importlib.util, os, shutil
 spec = importlib.util.spec_from_file_location("real", os.path.join(REAL, "work.py"))
 real = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(real)
