@@ -28,8 +28,8 @@ PLACES = "Athens Berlin Cairo Dublin Edinburgh Florence Geneva Hamburg Istanbul 
 
 def picture(rng, shape):
     """A colored shape on a noisy ground, uint8 [side, side, 3]."""
-    y, x = np.mgrid[:SIDE, :SIDE] - rng.integers(SIDE // 2 - 4, SIDE // 2 + 5, (2, 1, 1))
-    size = rng.uniform(11, 17)
+    y, x = np.mgrid[:SIDE, :SIDE] - rng.integers(SIDE // 2 - 1, SIDE // 2 + 2, (2, 1, 1))
+    size = rng.uniform(14, 18)
     wide, narrow = np.maximum(abs(x), abs(y)), np.minimum(abs(x), abs(y))
     inside = {"square": wide < 0.85 * size, "circle": x**2 + y**2 < size**2, "cross": (wide < size) & (narrow < size / 4)}[shape]
     ground, ink = rng.integers(0, 100, 3), rng.integers(150, 256, 3)
@@ -162,7 +162,7 @@ def classes(names):
     return {"id2label": dict(enumerate(names)), "label2id": {name: number for number, name in enumerate(names)}}
 
 
-def train(model, inputs, labels, epochs=12, batch=30):
+def train(model, inputs, labels, epochs=16, batch=30):
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
     model.train()
     for _ in range(epochs):

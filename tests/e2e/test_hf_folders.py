@@ -15,7 +15,13 @@ from conftest import report, run_strop
 from strop.core.backend import Backend
 from strop.core.errors import ModelError
 from strop.plan.discover import backends
-from strop.run.intake import read_model
+from strop.plan.space import by_role
+from strop.run.baseline import establish
+from strop.run.context import nobody
+from strop.run.intake import read_model, read_task
+from strop.run.open_run import opened
+from strop.run.optimize import plan_recipes
+from strop.run.request import make_request
 from strop.store.store import Store
 from strop.worker.call import Limits
 from strop.worker.interpreter import work_of
@@ -102,16 +108,20 @@ def test_a_trained_folder_ends_in_a_bundle_that_answers_as_measured(trained: Cal
     require_bundle_answers_as_measured(folder, kind, document)
 
 
-@pytest.mark.parametrize("kind", ["resnet", "token"])
+@pytest.mark.parametrize("kind", ["vit", "resnet", "token"])
 def test_a_trained_folder_is_read_exported_and_right_about_its_own_data(trained: Callable[[str], Path], kind: str) -> None:
     """Class names come from the model's configuration, whose order is not that of the folders or of the alphabet."""
     folder = trained(kind)
-    done = run_strop(
-        folder, "build", "model", "--data", "eval" + SUFFIX[kind], "--recipe", "fp32", "--out", "made", "--check", "--json"
+    request = make_request(
+        str(folder / "model"), data=str(folder / ("eval" + SUFFIX[kind])), store=str(folder / "store"), threads=1
     )
-    assert done.code == 0, done.err
-    assert (folder / "made" / "model.onnx").is_file()
-    assert json.loads(done.out)["accuracy"] > 0.8
+    with opened(request, nobody, keep=False) as (run, model):
+        task = read_task(run, model)
+        found = establish(run, model, task, by_role(plan_recipes(run, model, task), "reference")[0])
+    assert model.origin is not None
+    assert max(model.origin.differences.values()) < 1e-5
+    assert found.result.accuracy is not None
+    assert found.result.accuracy > 0.8
 
 
 FALSE_EXPORT = """
