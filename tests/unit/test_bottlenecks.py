@@ -55,9 +55,7 @@ def test_each_rule_holds_just_beyond_its_bound(rule: str, changes: dict[str, Any
 
 
 def test_every_rule_was_tried() -> None:
-    tried = {
-        mark.args[1][i][0] for mark in test_each_rule_holds_just_beyond_its_bound.pytestmark for i in range(len(mark.args[1]))
-    }  # type: ignore[attr-defined]
+    tried = {mark.args[1][i][0] for mark in test_each_rule_holds_just_beyond_its_bound.pytestmark for i in range(len(mark.args[1]))}  # type: ignore[attr-defined]
     assert tried == {rule.name for rule in rules()}
 
 
@@ -76,9 +74,7 @@ def test_a_float_model_has_no_unquantized_time() -> None:
 
 def test_what_was_not_measured_is_no_finding() -> None:
     found = figures(profile(operators=(), profiled_ns=None, highest_rss=None, memory=()))
-    assert {found[name] for name in ("memory_share", "overhead_share", "layout_share", "hottest_share", "cache_miss_share")} == {
-        None
-    }
+    assert {found[name] for name in ("memory_share", "overhead_share", "layout_share", "hottest_share", "cache_miss_share")} == {None}
 
 
 def test_evidence_names_the_figure_and_the_operators() -> None:
