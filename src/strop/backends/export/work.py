@@ -23,6 +23,9 @@ TASKS = {
 TOLERANCE = 1e-3
 """Largest difference of an answer, as a share of the original's range."""
 LENGTHS, BATCHES = (7, 32), (1, 3)
+FILE, PICTURE = "model.onnx", "pixel_values"
+SIDE = 224
+"""Of the pictures to compare with, where the configuration names no size, as for convolutional networks."""
 
 
 class ModelError(Exception):
@@ -93,7 +96,18 @@ def export(path: str, out_dir: str, task: str) -> dict[str, Any]:
     Raises:
         ModelError: it cannot be exported, or answers otherwise.
     """
+    convert(path, out_dir, task)
+    return {"file": FILE, "differences": compare(path, os.path.join(out_dir, FILE), task)}
+
+
+def convert(path: str, out_dir: str, task: str) -> None:
+    """ONNX of the folder's model in `out_dir`, and nothing else there.
+
+    Raises:
+        ModelError: it cannot be exported.
+    """
     from optimum.exporters.onnx import main_export
+    from transformers import AutoConfig
 
     try:
         main_export(
@@ -104,9 +118,25 @@ def export(path: str, out_dir: str, task: str) -> dict[str, Any]:
         text = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ModelError(f"{path}: cannot be exported: {text}", "export it to ONNX yourself, and give that") from error
     for leftover in Path(out_dir).iterdir():
-        if not leftover.name.startswith("model.onnx"):
+        if not leftover.name.startswith(FILE):
             leftover.unlink()
-    return {"file": "model.onnx", "differences": compare(path, os.path.join(out_dir, "model.onnx"), task)}
+    fix_channels(os.path.join(out_dir, FILE), channels_of(AutoConfig.from_pretrained(path, local_files_only=True)))
+
+
+def channels_of(config: Any) -> int:
+    """Channels of the pictures that a model takes."""
+    return int(getattr(config, "num_channels", 3))
+
+
+def fix_channels(exported: str, channels: int) -> None:
+    """Writes into the signature how many channels a picture has, which the exporter calls dynamic though the weights fix it."""
+    import onnx
+
+    model = onnx.load(exported, load_external_data=False)
+    for value in model.graph.input:
+        if value.name == PICTURE:
+            value.type.tensor_type.shape.dim[1].dim_value = channels
+    onnx.save(model, exported)
 
 
 def compare(path: str, exported: str, task: str) -> dict[str, float]:
@@ -153,20 +183,20 @@ def compare(path: str, exported: str, task: str) -> dict[str, float]:
 
 
 def example(inputs: list[Any], config: Any, batch: int, length: int, seed: int) -> dict[str, Any]:
-    """Inputs by name: token ids within the vocabulary, masks of ones, or a picture."""
+    """Inputs by name: token ids within the vocabulary, masks of texts of several lengths, or pictures."""
     import numpy as np
 
     random = np.random.default_rng(seed)
     feed: dict[str, Any] = {}
     for spec in inputs:
-        if spec.name == "pixel_values":
-            size = config.image_size if isinstance(config.image_size, (list, tuple)) else (config.image_size,) * 2
-            channels = getattr(config, "num_channels", 3)
-            feed[spec.name] = random.standard_normal((batch, channels, *size)).astype(np.float32)
+        if spec.name == PICTURE:
+            size = getattr(config, "image_size", None) or SIDE
+            sides = size if isinstance(size, (list, tuple)) else (size, size)
+            feed[spec.name] = random.standard_normal((batch, channels_of(config), *sides)).astype(np.float32)
         elif spec.name == "input_ids":
             feed[spec.name] = random.integers(0, config.vocab_size, (batch, length))
         elif spec.name == "attention_mask":
-            feed[spec.name] = np.ones((batch, length), np.int64)
+            feed[spec.name] = (np.arange(length) < length - np.arange(batch)[:, None]).astype(np.int64)
         elif spec.name == "position_ids":
             feed[spec.name] = np.tile(np.arange(length), (batch, 1))
         else:
