@@ -108,7 +108,7 @@ def test_a_trained_folder_ends_in_a_bundle_that_answers_as_measured(trained: Cal
     require_bundle_answers_as_measured(folder, kind, document)
 
 
-@pytest.mark.parametrize("kind", ["vit", "resnet", "token"])
+@pytest.mark.parametrize("kind", ["vit", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("resnet", "text", "token"))])
 def test_a_trained_folder_is_read_exported_and_right_about_its_own_data(trained: Callable[[str], Path], kind: str) -> None:
     """Class names come from the model's configuration, whose order is not that of the folders or of the alphabet."""
     folder = trained(kind)

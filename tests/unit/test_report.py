@@ -13,6 +13,7 @@ from strop.core.outcome import Noise, Outcome
 from strop.core.recipe import Offer
 from strop.core.verdict import EXACTLY_ONE
 from strop.report.document import report
+from strop.report.lineage import over_each_framework
 from strop.report.markdown import markdown, table
 from strop.report.verdict import percent, ratio, three_lines
 
@@ -131,3 +132,31 @@ def test_the_markdown_tells_it_all():
 
 def test_a_table_has_a_row_each_and_escapes_its_bars():
     assert table(["a", "b"], [["x|y", "two\nlines"]]).splitlines() == ["| a | b |", "|---|---|", "| x\\|y | two lines |"]
+
+
+def in_runtime(found, runtime):
+    """The same result of another runtime."""
+    recipe = found.candidate.recipe.model_copy(update={"runtime": runtime})
+    return found.model_copy(update={"candidate": found.candidate.model_copy(update={"recipe": recipe})})
+
+
+def test_the_choice_is_set_beside_the_best_of_each_framework():
+    others = [in_runtime(result("slow", 1.2), "other"), in_runtime(result("quick", 2.0), "other")]
+    found = outcome(result("fast", 3.0), *others, chosen="fast")
+    over = over_each_framework(found)
+    assert {runtime: name for runtime, (name, _) in over.items()} == {"other": "quick"}
+    assert over["other"][1].value == pytest.approx(1.5)
+    assert over["other"][1].low < 1.5 < over["other"][1].high
+    assert "Over the best that other alone gives (`quick`): 1.5× [" in markdown(found)
+    assert report(found)["chosen"]["against_each_framework"]["other"]["candidate"] == "quick"
+
+
+def test_what_misses_a_must_is_no_rival():
+    bad = in_runtime(result("wrong", 9.0), "other")
+    figures = {"speedup": interval(9.0), "accuracy_retained": interval(0.5, 0.4, 0.6)}
+    bad = bad.model_copy(update={"verdict": judge(DEFAULT_GATES, figures, None, {})})
+    assert over_each_framework(outcome(result("fast", 3.0), bad, chosen="fast")) == {}
+
+
+def test_without_a_choice_there_is_nothing_to_set_beside():
+    assert over_each_framework(outcome(result("fast", 3.0))) == {}

@@ -58,7 +58,7 @@ def command(
     seed: o.Seed = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Measure again, even if this question was answered before.")] = False,
     profile: Annotated[
-        bool, typer.Option("--profile", help="Profile baseline and finalists too: where their time goes.")
+        bool, typer.Option("--profile", help="Profile baseline and finalists too; some seconds beyond the budget.")
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List the recipes and why; build nothing.")] = False,
     allow_provisional: Annotated[bool, typer.Option("--allow-provisional", help="Exit 0 for a provisional outcome too.")] = False,

@@ -9,7 +9,7 @@ from strop.core.verdict import Interval
 from strop.plan.bottlenecks import find_bottlenecks
 from strop.report.advice import commands, deployment, python_lines, trade_offs, watch
 from strop.report.evidence import NO_EVIDENCE, Evidence
-from strop.report.lineage import gains
+from strop.report.lineage import gains, over_each_framework
 
 
 def figure(interval: Interval | None) -> dict[str, float] | None:
@@ -80,6 +80,10 @@ def _chosen(outcome: Outcome, chosen: Result) -> dict[str, Any]:
         "memory_ratio": figure(chosen.memory_ratio),
         "against_as_is": figure(outcome.against_as_is),
         "against_best_unquantized": figure(outcome.against_best_unquantized),
+        "against_each_framework": {
+            runtime: {"candidate": name, "speedup": figure(speedup)}
+            for runtime, (name, speedup) in over_each_framework(outcome).items()
+        },
         "missed": [{"gate": str(r.gate), "result": r.result, "reason": r.reason} for r in missed(chosen)],
         "batches": {str(batch): _timing(timing) for batch, timing in outcome.batches.items()},
     }

@@ -37,6 +37,26 @@ def gains(outcome: Outcome) -> list[Gain]:
     return [_gain(result, parent) for result, parent in pairs if parent is not None]
 
 
+def over_each_framework(outcome: Outcome) -> dict[str, tuple[str, Interval]]:
+    """Runtime → its fastest candidate that was timed and misses no must, and the choice's speed over it.
+
+    The choice's own runtime is among them only where another of its candidates was faster.
+    """
+    chosen, found = outcome.chosen, {}
+    if chosen is None or chosen.speedup is None:
+        return {}
+    rivals = [r for r in outcome.results if r.failure is None and r.speedup is not None and r.name != outcome.as_is]
+    for result in sorted(rivals, key=lambda r: r.speedup.value if r.speedup is not None else 0.0):
+        failed = result.verdict is not None and any(g.gate.kind == "must" and g.result == "FAIL" for g in result.verdict.results)
+        if result.speedup is not None and not failed:
+            found[result.candidate.recipe.runtime] = result
+    return {
+        runtime: (best.name, combine(chosen.speedup, best.speedup))
+        for runtime, best in found.items()
+        if best.name != chosen.name and best.speedup is not None
+    }
+
+
 def way_to(outcome: Outcome, name: str) -> list[Gain]:
     """The gains that lead from the model as it runs today to a candidate, in order."""
     by_name = {gain.name: gain for gain in gains(outcome)}

@@ -6,7 +6,7 @@ from strop.plan.bottlenecks import find_bottlenecks
 from strop.report import profiling
 from strop.report.advice import commands, compared_instead, deployment, percentage_points, python_lines, trade_offs, watch
 from strop.report.evidence import NO_EVIDENCE, Answer, Evidence
-from strop.report.lineage import gains
+from strop.report.lineage import gains, over_each_framework
 from strop.report.verdict import model_name, ordered, percent, ratio, three_lines
 
 
@@ -172,6 +172,8 @@ def _baseline(outcome: Outcome) -> str:
         lines.append(
             f"Over the best unquantized candidate (`{outcome.best_unquantized}`): {ratio(outcome.against_best_unquantized, '×')}."
         )
+    for runtime, (name, figure) in over_each_framework(outcome).items():
+        lines.append(f"Over the best that {runtime} alone gives (`{name}`): {ratio(figure, '×')}.")
     for batch, timing in outcome.batches.items():
         lines.append(f"At batch {batch}: {ratio(timing.speedup, '×')}.")
     return "## Against what\n\n" + "  \n".join(lines)

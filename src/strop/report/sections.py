@@ -9,7 +9,7 @@ from strop.plan.bottlenecks import find_bottlenecks
 from strop.report import advice, profiling
 from strop.report.charts import AXES
 from strop.report.evidence import Answer, Curve, Evidence
-from strop.report.lineage import Gain, gains, way_to
+from strop.report.lineage import Gain, gains, over_each_framework, way_to
 from strop.report.markdown import PERCENTILES
 from strop.report.parts import DASH, Cell, Section, Table, fill, number_cell, percent_cell, ratio_cell
 from strop.report.verdict import model_name, ordered, ratio, settings, three_lines
@@ -270,6 +270,7 @@ def noise(outcome: Outcome, evidence: Evidence) -> Section:
         spent=", ".join(f"{name} {seconds:.1f} s" for name, seconds in outcome.timing.items()),
         baseline=outcome.baseline, as_is=outcome.as_is, against_as_is=ratio(outcome.against_as_is, "×"),
         best=outcome.best_unquantized, against_best=ratio(outcome.against_best_unquantized, "×"),
+        frameworks=[(runtime, name, ratio(figure, "×")) for runtime, (name, figure) in over_each_framework(outcome).items()],
         batches=[(batch, ratio(timing.speedup, "×")) for batch, timing in outcome.batches.items()],
     )  # fmt: skip
     return Section("noise", "Noise floor, and how each number was made", body)
