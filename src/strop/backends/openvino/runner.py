@@ -67,7 +67,8 @@ class Session:
 
     def run(self, feed: dict[str, Any]) -> dict[str, Any]:
         """Arrays by input name, shape [batch, …] → arrays by output name, copied out of the runtime."""
-        got = self.request.infer([feed[name] for name in self.inputs], share_inputs=True)
+        given = {place: feed[name] for place, name in enumerate(self.inputs)}  # a list would be copied, a dict is shared
+        got = self.request.infer(given, share_inputs=True)
         return dict(zip(self.outputs, got.values(), strict=True))
 
 
