@@ -93,7 +93,7 @@ def test_an_olive_that_hands_over_nothing_is_one_candidates_failure(tmp_path: Pa
     hopeless = {"passes": {"only": {"type": "OnnxStaticQuantization", "data_config": "no_such_data"}}}
     (tmp_path / "olive.json").write_text(json.dumps(hopeless))
     done = run_strop(
-        tmp_path, "optimize", DEMO / "kws.onnx", *CONFIG, "--budget", "30s", "--olive-config", "olive.json",
+        tmp_path, "optimize", DEMO / "kws.onnx", *CONFIG, "--budget", "60s", "--olive-config", "olive.json",
         *flags("olive-config", "int8-dynamic"),
     )  # fmt: skip
     assert done.code in (0, 10), done.err
