@@ -10,7 +10,7 @@ from strop.core.errors import BackendError, ConfigError
 from strop.core.recipe import Offer
 from strop.plan.discover import backends
 from strop.plan.inspection import model_from
-from strop.plan.space import by_role, follow, offers, retuned
+from strop.plan.space import by_role, follow, next_in_turn, offers, retuned
 
 from .makers import model, recipe, target, task
 
@@ -121,3 +121,11 @@ def test_what_inspect_did_not_promise_is_the_backends_fault():
     for wrong in ({"parameters": "many"}, {"surprise": 1}, {"inputs": [{"name": "x"}]}):
         with pytest.raises(BackendError, match="inspect"):
             model_from(raw | wrong, model().artifact, "null")
+
+
+def test_what_mends_a_loss_of_accuracy_comes_first():
+    bold, mender, usual = recipe("bold", turn=0), recipe("mender", turn=4, mends="bold"), recipe("usual", turn=1)
+    assert next_in_turn([mender, usual, bold], []).name == "bold"
+    assert next_in_turn([mender, usual], []).name == "usual"
+    assert next_in_turn([mender, usual], ["bold"]).name == "mender"
+    assert next_in_turn([recipe("first", turn=2), recipe("second", turn=2)], []).name == "first"

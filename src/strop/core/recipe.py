@@ -24,7 +24,8 @@ class Recipe(Noun):
     """How a candidate is made and run.
 
     `safety` orders recipes from safe (0) to bold; it settles ties. `turn` is when it is tried, low numbers first: what usually
-    wins comes early, so that a short budget meets it. `follows_baseline` means that thread
+    wins comes early, so that a short budget meets it. `mends` names a candidate: where that one loses too much accuracy, this one
+    is tried at once. `follows_baseline` means that thread
     settings are those found best for the baseline. `role` marks the recipes a baseline may come from.
     """
 
@@ -35,6 +36,7 @@ class Recipe(Noun):
     precision: str = "fp32"
     safety: int = 0
     turn: int = 5
+    mends: str = ""
     follows_baseline: bool = False
     role: Literal["reference", "baseline-variant", "as-is", "candidate"] = "candidate"
 

@@ -1,6 +1,6 @@
 """The space of recipes: what every backend offers for this model, target and task, safest first."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from strop.core.backend import Backend
 from strop.core.errors import BackendError, ConfigError
@@ -80,6 +80,11 @@ def _keep(offer: Offer, wanted: bool) -> Offer:
     if wanted or offer.recipe is None or offer.recipe.role != "candidate":
         return offer
     return Offer(name=offer.name, reason="not asked for")
+
+
+def next_in_turn(waiting: Sequence[Recipe], inaccurate: Collection[str]) -> Recipe:
+    """The first that mends one of these candidates, which lost too much accuracy; else the lowest turn, first offered first."""
+    return min(waiting, key=lambda recipe: (recipe.mends not in inaccurate, recipe.turn))
 
 
 def by_role(found: Sequence[Offer], role: str) -> list[Recipe]:

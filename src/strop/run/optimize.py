@@ -11,7 +11,7 @@ from strop.core.model import Model
 from strop.core.outcome import Outcome
 from strop.core.recipe import Offer, Recipe
 from strop.core.task import Task
-from strop.plan.space import by_role, follow, offers, retuned
+from strop.plan.space import by_role, follow, next_in_turn, offers, retuned
 from strop.run.baseline import tune
 from strop.run.conclude import conclude
 from strop.run.confirm import confirm, contender_of, more_baseline_memory, select, verdict_of
@@ -115,11 +115,15 @@ def list_recipes(model: str, *, config: str | None = None, **flags: Any) -> list
 
 def search(run: Run, model: Model, task: Task, found: Sequence[Offer], baseline: Trial, trials: list[Trial]) -> list[Trial]:
     """Every candidate as far as it deserves, then the best one under the other thread settings."""
-    given = {r.name: r for r in sorted(by_role(found, "candidate"), key=lambda r: r.turn)}
-    recipes = [follow(r, baseline.candidate.recipe) for r in given.values()]
+    given = {r.name: r for r in by_role(found, "candidate")}
     tried = {t.name for t in trials}
-    for recipe in [r for r in [*by_role(found, "as-is"), *recipes] if r.name not in tried]:
+    for recipe in [r for r in by_role(found, "as-is") if r.name not in tried]:
         trials = [*trials, _next(run, model, task, recipe, baseline, trials)]
+    waiting = [r for r in given.values() if r.name not in tried]
+    while waiting:
+        recipe = next_in_turn(waiting, [t.name for t in trials if t.lost_accuracy])
+        waiting.remove(recipe)
+        trials = [*trials, _next(run, model, task, follow(recipe, baseline.candidate.recipe), baseline, trials)]
     best = select([t for t in trials if t.candidate.recipe.steps], baseline, run.request.weights, most=1)
     variants = [*by_role(found, "reference"), *by_role(found, "baseline-variant")]
     for recipe in other_settings(run, given[best[0].name], variants) if best else []:

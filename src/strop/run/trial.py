@@ -45,6 +45,11 @@ class Trial:
         """Measured, and neither failed nor dropped."""
         return self.result.status == "measured"
 
+    @property
+    def lost_accuracy(self) -> bool:
+        """Dropped before it was timed, for what its answers showed."""
+        return self.result.status == "dropped" and self.result.retained is not None and self.result.search is None
+
     def with_result(self, **changes: Any) -> Self:
         return replace(self, result=self.result.model_copy(update=changes))
 

@@ -16,6 +16,7 @@ SAMPLES = 300
 """Calibration examples at most: NNCF's own default."""
 GROUP = 64
 TURNS = {"nncf-int8": 0, "nncf-int8-mixed": 3, "nncf-int8-accurate": 4, "nncf-int8-onnx": 3}
+MENDS = {"nncf-int8-mixed": "nncf-int8", "nncf-int8-accurate": "nncf-int8"}
 ADOPTED = ("int8-static", "int8-static-tensor", "int8-static-matmul")
 """ONNX Runtime's candidates whose files OpenVINO runs fast; it dislikes signed activations."""
 
@@ -113,7 +114,7 @@ def _calibrated(model: Model, target: Target, task: Task, transformer: bool) -> 
         settings: dict[str, Scalar] = fair(target) if runtime == NAME else {"graph": "all"}
         recipe = Recipe(
             name=name, runtime=runtime, steps=(*first, last), settings=settings, precision="int8", safety=safety,
-            follows_baseline=runtime != NAME, turn=TURNS.get(name, 5),
+            follows_baseline=runtime != NAME, turn=TURNS.get(name, 5), mends=MENDS.get(name, ""),
         )  # fmt: skip
         return Offer(name=name, reason=reason, recipe=recipe)
 
