@@ -6,6 +6,7 @@ import pytest
 
 from strop.core.profile import MemorySample, Operator, Profile
 from strop.plan.bottlenecks import Rule, by_operator, figures, find_bottlenecks, rules
+from strop.report.profiling import session
 
 
 def operator(name: str, kind: str, precision: str, ns: float, works_as: str = "Conv") -> Operator:
@@ -103,3 +104,8 @@ def test_time_adds_up_by_operator_and_precision() -> None:
     found = by_operator(profile(operators=(operator("a", "compute", "int8", 1), operator("b", "compute", "int8", 2),
                                            operator("c", "compute", "fp32", 5))))  # fmt: skip
     assert list(found.items()) == [(("Conv", "fp32"), 5), (("Conv", "int8"), 3)]
+
+
+def test_page_faults_that_could_not_be_counted_are_no_zero() -> None:
+    row = next(r for r in session([profile(faults=None), profile(faults=3)]) if r[0].startswith("page faults"))
+    assert row[1:] == ["–", "300"]

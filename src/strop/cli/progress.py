@@ -118,6 +118,7 @@ class Progress:
 
     def _on_profiling(self, candidate: str) -> None:
         self.doing = f"profiling {candidate}"
+        self._say(self.doing)
 
     def _on_bundle_replaced(self, place: str, other: str, kept: str) -> None:
         self._say(f"{place} held the bundle of run {other}, which is kept in {kept}")

@@ -37,7 +37,7 @@ def session(found: Sequence[Profile]) -> list[list[str]]:
         ["processor, of its threads", *(f"{f['cpu_share']:.0%} of {p.threads}" for f, p in zip(known, found, strict=True))],
         ["context switches a second, waiting / preempted",
          *(f"{p.voluntary * s:.0f} / {p.involuntary * s:.0f}" for p, s in zip(found, per_second, strict=True))],
-        ["page faults a second", *(f"{p.faults * s:.0f}" for p, s in zip(found, per_second, strict=True))],
+        ["page faults a second", *(DASH if p.faults is None else f"{p.faults * s:.0f}" for p, s in zip(found, per_second, strict=True))],
         ["cache misses, of references", *(cache_words(p, f["cache_miss_share"]) for p, f in zip(found, known, strict=True))],
         ["load, ms", *(f"{1e3 * p.load_s:.0f}" for p in found)],
         ["first inference, ms", *(f"{1e3 * p.first_inference_s:.3g}" for p in found)],

@@ -64,7 +64,7 @@ def watch(lane: Any, counters: Counters, length_s: float, most: int) -> dict[str
         sums = {key: sums.get(key, 0) + value for key, value in part.items()}
         record["memory"].append(memory.moment(lane.begin, "running"))
     own = {key: sums.pop(key) for key in ("wall_ns", "cpu_ns", "voluntary", "involuntary")}
-    faults = sums.pop("page_faults", 0)
+    faults = sums.pop("page_faults", None)
     why = counters.why_not if not sums else ""
     highest = memory.sample()["highest_rss"]
     return {**record, **own, "faults": faults, "counters": sums, "no_counters": why, "highest_rss": highest}
