@@ -40,7 +40,8 @@ class Profile(Noun):
 
     latencies_ns, wall_ns, cpu_ns, voluntary, involuntary, faults, counters: of the watched calls, without the profiler.
     counters: hardware events of the process over those calls; `no_counters` says why there are none.
-    faults: page faults; None where the kernel does not let them be counted. profiled_ns: median latency under the profiler, which costs time itself; None where there is none, as `no_operators` says.
+    faults: page faults; None where the kernel does not let them be counted.
+    profiled_ns: median latency under the profiler, which costs time itself; None where there is none, as `no_operators` says.
     highest_rss: bytes, of the whole process since its runtime was imported. memory_limit: bytes it may take.
     """
 
