@@ -9,6 +9,7 @@ from strop import __version__
 from strop.cli import backends, bench, build, bundle, init, optimize, runs
 from strop.cli.console import stderr
 from strop.core.errors import EXIT_INTERRUPTED, StropError
+from strop.worker import interrupt
 
 app = typer.Typer(
     name="strop", no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
@@ -34,7 +35,8 @@ def root(version: bool = typer.Option(False, "--version", help="Print the versio
 def run() -> int:
     """Runs one command; every `StropError` becomes one clear line, its hint, and its exit code."""
     try:
-        app()
+        with interrupt.kept():
+            app()
     except StropError as error:
         stderr.print(f"[bold red]error[/]: {escape(error.message)}", soft_wrap=True, highlight=False)
         if error.hint:

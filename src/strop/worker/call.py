@@ -19,6 +19,7 @@ from typing import Any, NamedTuple, Self
 import psutil
 
 from strop.core.errors import OutputError, WorkerCrash, WorkerError, WorkerFailure, WorkerMemory, WorkerMissing, WorkerTimeout
+from strop.worker import interrupt
 
 
 class Work(NamedTuple):
@@ -202,6 +203,7 @@ class Child:
         assert self._process.stdout is not None
         handle = self._process.stdout.fileno()
         while b"\n" not in self._buffer:
+            interrupt.check()
             left = begin + seconds - time.monotonic()
             if left <= 0:
                 self._kill()
