@@ -22,7 +22,7 @@ THREADS = (1, 2)
 
 def run(options: Options) -> int:
     models, runtimes = two_models(options), runtimes_here()
-    threads = [n for n in THREADS if n <= this_machine().cores]
+    threads = [n for n in THREADS if n <= (this_machine().cores or 1)]
     tasks = [
         (
             {"runtime": runtime, "model": model.name, "threads": n, "repeat": repeat},

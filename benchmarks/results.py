@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import strop
-from strop.run.machine import cpu_info, this_machine
+from strop.run.machine import this_machine
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
@@ -36,7 +36,7 @@ def _shown(argument: str) -> str:
 def machine() -> dict[str, Any]:
     """What the figures were measured on and with."""
     return {
-        "cpu": cpu_info()[0],
+        "cpu": this_machine().cpu,
         "cores": this_machine().cores,
         "kernel": platform.release(),
         "python": platform.python_version(),

@@ -1,12 +1,14 @@
 """All commands, and the one place where errors become a line and an exit code."""
 
+import os
 import sys
+from typing import NoReturn
 
 import typer
 from rich.markup import escape
 
 from strop import __version__
-from strop.cli import backends, bench, build, bundle, init, optimize, runs
+from strop.cli import backends, bench, build, bundle, devices, init, inspect, optimize, runs
 from strop.cli.console import stderr
 from strop.core.errors import EXIT_INTERRUPTED, StropError
 from strop.worker import interrupt
@@ -16,9 +18,11 @@ app = typer.Typer(
     help="Given a model and a target device, find, prove and pack the fastest version that keeps its quality.",
 )  # fmt: skip
 app.command("optimize")(optimize.command)
+app.command("inspect")(inspect.command)
 app.command("bench")(bench.command)
 app.command("build")(build.command)
 app.command("init")(init.command)
+app.add_typer(devices.app, name="devices")
 app.add_typer(runs.app, name="runs")
 app.add_typer(bundle.app, name="bundle")
 app.add_typer(backends.app, name="backends")
@@ -32,6 +36,13 @@ def root(version: bool = typer.Option(False, "--version", help="Print the versio
         raise typer.Exit
 
 
+def leave_interrupted() -> NoReturn:
+    """Exit code 130 whatever came before: CPython ends by SIGINT where the interrupt once passed through an `exec`."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(EXIT_INTERRUPTED)
+
+
 def run() -> int:
     """Runs one command; every `StropError` becomes one clear line, its hint, and its exit code."""
     try:
@@ -43,7 +54,11 @@ def run() -> int:
             stderr.print(f"  {escape(error.hint)}", soft_wrap=True, highlight=False)
         return error.exit_code
     except KeyboardInterrupt:
-        return EXIT_INTERRUPTED
+        leave_interrupted()
+    except SystemExit as done:
+        if done.code == EXIT_INTERRUPTED:
+            leave_interrupted()
+        raise
     except BrokenPipeError:
         sys.stderr.close()
         return 1

@@ -33,6 +33,13 @@ TimeLimit = Annotated[float | None, typer.Option("--time-limit", help="Seconds o
 Store = Annotated[str | None, typer.Option("--store", help="Where builds, data and runs are kept [.strop].")]
 Seed = Annotated[int | None, typer.Option("--seed", help="Seed of everything random [0].")]
 OliveConfig = Annotated[str | None, typer.Option("--olive-config", help="An Olive workflow configuration: a recipe of its own.")]
+Device = Annotated[
+    str | None,
+    typer.Option("--target", help="A device of the catalogue, a profile of your own, or this-machine.", metavar="DEVICE"),
+]
+Purpose = Annotated[
+    str, typer.Option("--for", help="any, prototyping, enterprise, mobile, realtime, cross-platform.", metavar="PURPOSE")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print the report as JSON on stdout.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
 

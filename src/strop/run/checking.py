@@ -59,7 +59,7 @@ def subject(run: Run, candidate: Candidate, task: Task, batch: int | None = None
 
 def threads_of(run: Run, backend: Backend, settings: Mapping[str, Scalar]) -> int:
     """How many threads a session has: by its settings, or by what its runtime takes where they say nothing."""
-    return int(settings.get("threads") or (run.target.cores if backend.takes_all_cores else 1))
+    return int(settings.get("threads") or (run.target.cores or 1 if backend.takes_all_cores else 1))
 
 
 def shards(folder: Path) -> dict[str, str]:

@@ -9,7 +9,7 @@ from strop.core.profile import MemorySample, Operator, Profile, Profiled
 from strop.run.building import failure_of
 from strop.run.checking import subject
 from strop.run.context import Run
-from strop.run.machine import memory_limit
+from strop.run.hardware import memory_limit
 from strop.run.pairing import Subject, cores_for, open_request
 from strop.store.store import RunFolder, load, save
 from strop.worker.call import Child
@@ -84,7 +84,7 @@ def _profiled(run: Run, outcome: Outcome, name: str) -> Profiled:
     recipe = candidate.recipe
     made = Profile.model_validate({
         "candidate": name, "runtime": recipe.runtime, "precision": recipe.precision, "threads": of.threads,
-        "memory_limit": min(run.limits().memory_bytes or memory_limit(), memory_limit()), **watched, **operators,
+        "memory_limit": min(m for m in (run.limits().memory_bytes, memory_limit()) if m), **watched, **operators,
     })  # fmt: skip
     return Profiled(candidate=name, profile=made)
 

@@ -31,6 +31,7 @@ class Work(NamedTuple):
 
 CHILD = Path(__file__).parent / "child" / "main.py"
 DATA_WORK = Work(Path(__file__).parent / "child" / "data.py")
+INSPECTOR_WORK = Work(Path(__file__).parent / "child" / "inspector" / "work.py")
 BUNDLE_WORK = Work(Path(__file__).parent / "child" / "bundled.py")
 WAKE_S = 1.0
 """The parent wakes on the child's answer, and at most this often to watch its memory and the clock."""

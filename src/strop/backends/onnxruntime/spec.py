@@ -74,7 +74,7 @@ def _static(model: Model, target: Target, task: Task) -> Iterator[Offer]:
         yield Offer(name="int8-static", reason="not offered: static quantisation needs real calibration data")
         return
     batch = model.fixed_batch or 1
-    vnni = target.has("avx512_vnni") or target.has("avx_vnni") or not target.machine.startswith(("x86", "AMD", "i6"))
+    exact = target.dots_int8
     transformer = "Softmax" in model.operators and model.weights.get("MatMul", 0) >= 8
 
     def calibrated(method: str, samples: int) -> Step:
@@ -93,7 +93,7 @@ def _static(model: Model, target: Target, task: Task) -> Iterator[Offer]:
         **params: str | bool | list[str],
     ) -> Offer:
         settings: Params = {
-            "activation": "uint8", "weight": "int8", "per_channel": True, "exclude": "none", "reduce_range": not vnni,
+            "activation": "uint8", "weight": "int8", "per_channel": True, "exclude": "none", "reduce_range": not exact,
             **params,
         }  # fmt: skip
         step = Step(
@@ -122,7 +122,7 @@ def _static(model: Model, target: Target, task: Task) -> Iterator[Offer]:
             yield Offer(name=name, reason=f"not offered: {method} calibration needs equal shapes, the inputs' vary")
         else:
             yield static(name, f"{method} calibration clips outliers", 6, method=method, samples=HISTOGRAM_SAMPLES)
-    if not vnni:
+    if not exact:
         yield Offer(name="int8-static-full-range", reason="not offered: without VNNI 8-bit products saturate; range is reduced")
 
 

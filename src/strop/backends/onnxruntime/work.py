@@ -19,12 +19,14 @@ def warm_import(_artifact: str) -> Any:
 def probe() -> dict[str, Any]:
     """What works here, and why not."""
     import onnx
+    import providers
 
     return {
         "works": True,
         "why_not": "",
         "versions": {"onnxruntime": runner.ort.__version__, "onnx": onnx.__version__},
         "devices": [p.removesuffix("ExecutionProvider") for p in runner.ort.get_available_providers()],
+        "accelerators": providers.accelerators(),
         "python": sys.version.split()[0],
     }
 

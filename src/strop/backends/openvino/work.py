@@ -23,11 +23,14 @@ def probe() -> dict[str, Any]:
 
     core = runner.ov.Core()
     works = "CPU" in core.available_devices
+    import devices
+
     return {
         "works": works,
         "why_not": "" if works else f"no CPU device; there are {core.available_devices}",
         "versions": {p: version(p) for p in ("openvino", "nncf", "onnx")},
         "devices": list(core.available_devices),
+        "accelerators": devices.accelerators(core),
         "python": sys.version.split()[0],
     }
 

@@ -1,0 +1,107 @@
+"""`strop inspect`."""
+
+from typing import Annotated
+
+import typer
+
+import strop
+from strop.cli import options as o
+from strop.cli.console import print_json, say, stdout, table
+from strop.core.inspection import Assessment, Inspection
+from strop.core.model import TensorSpec
+from strop.core.quantity import show_bytes, show_count
+from strop.report.advice_text import explain, ranking_lines
+
+KINDS = {"onnx": "ONNX", "huggingface": "Hugging Face folder", "gguf": "GGUF", "openvino-ir": "OpenVINO IR", "tflite": "TFLite",
+         "mlx": "MLX folder"}  # fmt: skip
+MOST_OPERATORS = 12
+
+
+def command(
+    model: Annotated[str, typer.Argument(help="ONNX, GGUF or TFLite file, OpenVINO IR, Hugging Face or MLX folder.")],
+    target: o.Device = None,
+    purpose: o.Purpose = "any",
+    context: Annotated[int | None, typer.Option("--context", help="Tokens in the cache [all the model was made for].")] = None,
+    explain_: Annotated[bool, typer.Option("--explain", help="The path through the rules, and every rule that spoke.")] = False,
+    store: o.Store = None,
+    json: o.Json = False,
+) -> None:
+    """What a model is and takes; with --target: what fits the device, and which frameworks to try, and why."""
+    wanted = target or ("this-machine" if explain_ or purpose != "any" else None)
+    found = strop.inspect(model, target=wanted, purpose=purpose, context=context, store=store or ".strop")
+    if json:
+        print_json(found.model_dump(mode="json"))
+        return
+    about(found.inspection)
+    sizes(found)
+    ways(found)
+    if found.advice is not None:
+        for line in explain(found.advice) if explain_ else ranking_lines(found.advice):
+            say(line)
+    for note in found.inspection.notes:
+        say(f"note: {note}")
+
+
+def about(model: Inspection) -> None:
+    """Format, size, operators, inputs and outputs."""
+    named = f", {model.architecture}" if model.architecture else ""
+    kind = "language model" if model.family == "llm" else f"{model.modality} model" if model.modality != "unknown" else "model"
+    already = f", quantised already: {model.quantized}" if model.quantized else ""
+    say(f"{model.path}: {KINDS[model.format]}, {kind}{named}{already}")
+    stored = ", ".join(f"{show_count(n)} {dtype} ({show_bytes(model.stored_bytes[dtype])})" for dtype, n in model.stored.items())
+    rows = [["parameters", f"{model.parameters:,} ({show_count(model.parameters)})"], ["stored as", stored or "nothing"],
+            ["files", f"{show_bytes(model.bytes)} in {len(model.files)}"]]  # fmt: skip
+    if model.operators:
+        counted = sorted(model.operators.items(), key=lambda item: -item[1])
+        more = f" and {len(counted) - MOST_OPERATORS} kinds more" if len(counted) > MOST_OPERATORS else ""
+        rows.append(["operators", ", ".join(f"{n} {op}" for op, n in counted[:MOST_OPERATORS]) + more])
+    rows += [["input", spec_text(s)] for s in model.inputs] + [["output", spec_text(s)] for s in model.outputs]
+    each = "a token" if model.family == "llm" else "an inference"
+    if model.macs is not None:
+        rows.append(["multiply-adds", f"{show_count(model.macs)} {each} (estimate{assumed(model)})"])
+    if model.activation_bytes is not None:
+        rows.append(["activations", f"{show_bytes(model.activation_bytes)} at the peak (estimate{assumed(model)})"])
+    rows += language_rows(model)
+    stdout.print(table(["", ""], rows, whole=(0,)))
+
+
+def language_rows(model: Inspection) -> list[list[str]]:
+    """Sizes of a language model and of its cache."""
+    of = model.language
+    if of is None:
+        return []
+    named = {"layers": of.layers, "hidden": of.hidden, "heads": of.heads, "KV heads": of.kv_heads, "head size": of.head_size,
+             "feed-forward": of.intermediate, "vocabulary": of.vocabulary, "context": of.context,
+             "experts": of.experts}  # fmt: skip
+    rows = [["sizes", ", ".join(f"{name} {value:,}" for name, value in named.items() if value is not None)]]
+    if of.active_parameters is not None:
+        rows.append(["active", f"{show_count(of.active_parameters)} parameters a token"])
+    if of.kv_values_per_token is not None:
+        token = 2 * of.kv_values_per_token
+        whole = f", {show_bytes(token * of.context)} for its whole context" if of.context else ""
+        rows.append(["KV cache", f"{show_bytes(token)} a token in fp16{whole}"])
+    return rows
+
+
+def assumed(model: Inspection) -> str:
+    return f"; {', '.join(f'{axis} {size}' for axis, size in model.assumed.items())}" if model.assumed else ""
+
+
+def spec_text(spec: TensorSpec) -> str:
+    return f"{spec.name}: {spec.dtype} [{', '.join('?' if d is None else str(d) for d in spec.shape)}]"
+
+
+def sizes(found: Assessment) -> None:
+    """Bytes at each precision, and whether they fit."""
+    fit = {f.precision: f for f in found.fits}
+    rows = [[f.precision, show_bytes(f.weights), show_bytes(f.memory), *([fit[f.precision].verdict, fit[f.precision].reason]
+             if fit else [])] for f in found.footprints]  # fmt: skip
+    stdout.print(table(["at", "weights", "memory (estimate)", *(["", "on the target"] if fit else [])], rows, right=(1, 2)))
+
+
+def ways(found: Assessment) -> None:
+    """What can be quantised how."""
+    rows = [[q.operator, q.role, str(q.count), show_count(q.parameters), ", ".join(q.ways) or "stays as it is", q.sensitive]
+            for q in found.quantizable]  # fmt: skip
+    if rows:
+        stdout.print(table(["layers", "role", "count", "parameters", "can be quantised", "careful"], rows, right=(2, 3)))

@@ -1,0 +1,156 @@
+"""`Inspection`: what a model is, read from its files without a framework; and `Advice` on what to try with it."""
+
+from typing import Literal
+
+from strop.core.model import TensorSpec
+from strop.core.noun import Noun
+
+PRECISIONS = ("fp32", "fp16", "int8", "int4")
+
+
+class Layer(Noun):
+    """Layers of one role and shape. `inner` is the width that is quantised in groups; None where there is none."""
+
+    role: str
+    operator: str
+    example: str
+    shape: tuple[int, ...]
+    count: int
+    parameters: int
+    inner: int | None = None
+
+
+class Language(Noun):
+    """Sizes of a language model. `kv_values_per_token` are the numbers that the cache keeps for each token; None: not known."""
+
+    layers: int
+    hidden: int
+    heads: int | None = None
+    kv_heads: int | None = None
+    head_size: int | None = None
+    intermediate: int | None = None
+    vocabulary: int | None = None
+    context: int | None = None
+    kv_values_per_token: int | None = None
+    experts: int | None = None
+    active_parameters: int | None = None
+
+
+class Quantizable(Noun):
+    """How layers of one kind can be quantised; `sensitive` says why to be careful, and is empty elsewhere."""
+
+    operator: str
+    role: str
+    count: int
+    parameters: int
+    ways: tuple[str, ...]
+    sensitive: str = ""
+
+
+class Footprint(Noun):
+    """Bytes at one precision: an estimate. `weights` as a file, `memory` with activations and, for a language model, its cache."""
+
+    precision: str
+    weights: int
+    memory: int
+
+
+class Inspection(Noun):
+    """A model, as its files say.
+
+    `stored` counts elements by their type, `macs` the multiply-adds of one inference (of one token, for a language model),
+    `activation_bytes` the most that is alive at once beside the weights; both are estimates, with dynamic axes as in `assumed`.
+    """
+
+    path: str
+    format: str
+    family: Literal["tensor", "llm"]
+    modality: str
+    architecture: str
+    files: dict[str, int]
+    parameters: int
+    stored: dict[str, int]
+    stored_bytes: dict[str, int]
+    operators: dict[str, int]
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    opset: int = 0
+    macs: int | None = None
+    activation_bytes: int | None = None
+    assumed: dict[str, int] = {}
+    layers: tuple[Layer, ...] = ()
+    language: Language | None = None
+    quantized: str | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def bytes(self) -> int:
+        """Of all its files."""
+        return sum(self.files.values())
+
+
+class Fit(Noun):
+    """Whether a model fits a device at one precision: an estimate against what the device has."""
+
+    precision: str
+    verdict: Literal["fits", "tight", "does not fit", "not known"]
+    reason: str
+
+
+class Reason(Noun):
+    """What moved a framework in the ranking: a rule of `advice.toml` by its name, or a fact; and how far."""
+
+    rule: str
+    text: str
+    points: float = 0.0
+
+
+class Ranked(Noun):
+    """A framework's place. `blocked` says why it cannot be used at all."""
+
+    framework: str
+    title: str
+    points: float
+    reasons: tuple[Reason, ...]
+    blocked: str = ""
+
+
+class Choicepoint(Noun):
+    """A question of the tree, and whether it held."""
+
+    rule: str
+    ask: str
+    yes: bool
+    pick: tuple[str, ...] = ()
+
+
+class Advice(Noun):
+    """The ranking of frameworks for a model on a target, the path through the tree, and what to quantise to by default.
+
+    `asked` are the tree's questions up to the one that held. `moved` names what overturned the tree's pick; empty where it stands.
+    """
+
+    target: str
+    platform: str
+    purpose: str
+    ranking: tuple[Ranked, ...]
+    asked: tuple[Choicepoint, ...]
+    strategy: str
+    quantization: str
+    moved: str = ""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def order(self) -> dict[str, int]:
+        """Framework → its place, 0 for the first; what is blocked is left out."""
+        return {ranked.framework: place for place, ranked in enumerate(r for r in self.ranking if not r.blocked)}
+
+
+class Assessment(Noun):
+    """All that `strop inspect` says: the model, its sizes, what can be quantised, and, for a target, what fits and what to try."""
+
+    inspection: Inspection
+    footprints: tuple[Footprint, ...]
+    quantizable: tuple[Quantizable, ...]
+    fits: tuple[Fit, ...] = ()
+    advice: Advice | None = None

@@ -1,0 +1,313 @@
+"""Advice: a model and a target, held against the rules in `advice.toml`. Pure."""
+
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from strop.core.inspection import Advice, Choicepoint, Fit, Inspection, Ranked, Reason
+from strop.core.noun import Noun
+from strop.core.target import Target
+from strop.plan.precision import odd_widths
+
+PURPOSES = ("any", "prototyping", "enterprise", "mobile", "realtime", "cross-platform")
+Fact = str | float | bool | tuple[str, ...]
+When = dict[str, Any]
+
+
+class Platform(Noun):
+    name: str
+    title: str
+    when: When
+    primary: str = ""
+    primary_why: str = ""
+    secondary: str = ""
+    secondary_why: str = ""
+    quantization: str
+    today: str = ""
+
+
+class Branch(Noun):
+    name: str
+    ask: str
+    when: When
+    pick: tuple[str, ...]
+    strategy: str
+
+
+class Requirement(Noun):
+    name: str
+    purposes: tuple[str, ...]
+    grades: dict[str, str]
+
+
+class Use(Noun):
+    name: str
+    when: When
+    frameworks: dict[str, dict[str, Any]]
+
+
+class Order(Noun):
+    purpose: str
+    frameworks: tuple[str, ...]
+
+
+class Blocker(Noun):
+    """`soft` ones warn: the framework runs the model, but not as well as its name promises."""
+
+    name: str
+    framework: str
+    when: When
+    what: str
+    remedy: str
+    soft: bool = False
+
+
+class Rules(Noun):
+    """The file, typed."""
+
+    schema_version: int = 1
+    frameworks: tuple[str, ...]
+    titles: dict[str, str]
+    points: dict[str, Any]
+    grades: dict[str, float]
+    platform: tuple[Platform, ...]
+    tree: tuple[Branch, ...]
+    requirement: tuple[Requirement, ...]
+    use: tuple[Use, ...]
+    order: tuple[Order, ...]
+    blocker: tuple[Blocker, ...]
+
+
+class Measured(Noun):
+    """What a run in the store found: a framework's best candidate that kept the musts, on a device of this kind.
+
+    `same_model` where it was this very model, not only one of its family.
+    """
+
+    framework: str
+    candidate: str
+    speedup: float
+    run: str
+    same_model: bool = False
+
+
+def parse_rules(text: str) -> Rules:
+    """The rules of a file like `advice.toml`."""
+    raw = tomllib.loads(text)
+    raw["schema_version"] = raw.pop("schema", 1)
+    return Rules.model_validate(raw)
+
+
+@cache
+def rules() -> Rules:
+    """The shipped rules."""
+    return parse_rules(files("strop.plan").joinpath("advice.toml").read_text(encoding="utf-8"))
+
+
+def holds(when: When, facts: Mapping[str, Fact]) -> bool:
+    """Whether every condition is met; the head of `advice.toml` tells the forms."""
+    for key, wanted in when.items():
+        if key == "any":
+            met = any(holds(part, facts) for part in wanted)
+        elif key.startswith("not "):
+            met = not _met(facts.get(key.removeprefix("not ")), wanted)
+        else:
+            met = _met(facts.get(key), wanted)
+        if not met:
+            return False
+    return True
+
+
+def _met(fact: Fact | None, wanted: Any) -> bool:
+    if isinstance(wanted, list):
+        return any(_met(fact, one) for one in wanted)
+    if fact is None:
+        return False
+    if isinstance(fact, tuple):
+        return any(_met(one, wanted) for one in fact)
+    if isinstance(wanted, str) and wanted[:1] in "<>" and isinstance(fact, (int, float)):
+        bound = float(wanted[1:])
+        return fact > bound if wanted[0] == ">" else fact < bound
+    if isinstance(wanted, str) and isinstance(fact, str):
+        return fact.lower() == wanted.lower()
+    return bool(fact == wanted)
+
+
+def facts_of(inspection: Inspection, target: Target, purpose: str) -> dict[str, Fact]:
+    """What rules can speak of."""
+    kinds = [(a.kind, f"{a.kind} {a.vendor}") for a in target.accelerators if a.usable is not False]
+    odd = {group: bool(odd_widths(inspection, group)) for group in (32, 64, 256)}
+    return {
+        "format": inspection.format, "family": inspection.family, "modality": inspection.modality,
+        "architecture": inspection.architecture, "parameters": float(inspection.parameters),
+        "operators": tuple(inspection.operators), "quantized": inspection.quantized is not None,
+        "dynamic": any(not isinstance(d, int) for spec in inspection.inputs for d in spec.shape),
+        **{f"odd_{group}": there for group, there in odd.items()},
+        "os": target.os, "cpu_vendor": target.cpu_vendor, "cpu_architecture": target.architecture,
+        "instructions": target.instructions, "accelerators": tuple(k for pair in kinds for k in pair),
+        "device": target.kind, "purpose": purpose,
+    }  # fmt: skip
+
+
+def platform_of(facts: Mapping[str, Fact], known: Rules) -> Platform:
+    """The first platform that holds."""
+    return next(p for p in known.platform if holds(p.when, facts))
+
+
+def advise(
+    inspection: Inspection,
+    target: Target,
+    purpose: str = "any",
+    absent: Mapping[str, str] | None = None,
+    measured: Sequence[Measured] = (),
+    fit: Sequence[Fit] = (),
+    among: Rules | None = None,
+) -> Advice:
+    """The ranking of frameworks with every rule and fact that made it.
+
+    Args:
+        purpose: one of `PURPOSES`.
+        absent: framework → why it cannot be started where Strop runs.
+        measured: what runs in the store found for this family on this kind of device.
+        fit: whether the model fits at each precision.
+        among: other rules than the shipped ones.
+
+    Example:
+        >>> [ranked.framework for ranked in advise(inspection, target).ranking]
+    """
+    known = among or rules()
+    facts = facts_of(inspection, target, purpose)
+    platform = platform_of(facts, known)
+    facts["platform"] = platform.name
+    asked = _walk(known, facts)
+    picked = next(b for b in known.tree if b.name == asked[-1].rule)
+    ranking = []
+    for framework in known.frameworks:
+        reasons = [
+            *_from_tree(known, framework, picked), *_from_platform(known, framework, platform),
+            *_from_wishes(known, framework, purpose, facts),
+            *_from_facts(known, framework, facts, inspection, absent or {}, measured),
+        ]  # fmt: skip
+        ranking.append(Ranked(
+            framework=framework, title=known.titles[framework], points=sum(r.points for r in reasons), reasons=tuple(reasons),
+            blocked=_blocked(known, framework, facts, inspection, fit),
+        ))  # fmt: skip
+    ranking.sort(key=lambda r: (bool(r.blocked), -r.points))
+    return Advice(
+        target=target.name, platform=platform.title, purpose=purpose, ranking=tuple(ranking), asked=tuple(asked),
+        strategy=picked.strategy, quantization=platform.quantization, moved=_moved(ranking, picked),
+        notes=tuple(_notes(platform, target, picked, known)),
+    )  # fmt: skip
+
+
+def _walk(known: Rules, facts: Mapping[str, Fact]) -> list[Choicepoint]:
+    """The questions up to the first that holds; the last one always does."""
+    asked = []
+    for branch in known.tree:
+        yes = holds(branch.when, facts)
+        asked.append(Choicepoint(rule=branch.name, ask=branch.ask, yes=yes, pick=branch.pick if yes else ()))
+        if yes:
+            break
+    return asked
+
+
+def _from_tree(known: Rules, framework: str, picked: Branch) -> Iterable[Reason]:
+    if framework in picked.pick:
+        points = known.points["tree" if framework == picked.pick[0] else "tree_second"]
+        beside = [known.titles[other] for other in picked.pick if other != framework]
+        compare = f"; compare with {', '.join(beside)}" if beside else ""
+        yield Reason(rule=f"tree.{picked.name}", text=f"{picked.strategy}{compare}", points=points)
+
+
+def _from_platform(known: Rules, framework: str, platform: Platform) -> Iterable[Reason]:
+    for place in ("primary", "secondary"):
+        if getattr(platform, place) == framework:
+            text = f"{place} for {platform.title}: {getattr(platform, f'{place}_why')}"
+            yield Reason(rule=f"platform.{platform.name}", text=text, points=known.points[place])
+
+
+def _from_wishes(known: Rules, framework: str, purpose: str, facts: Mapping[str, Fact]) -> Iterable[Reason]:
+    for order in known.order:
+        if order.purpose == purpose and framework in order.frameworks:
+            place = order.frameworks.index(framework)
+            text = f"number {place + 1} for {purpose}"
+            yield Reason(rule=f"order.{purpose}", text=text, points=known.points["order"][place])
+    for requirement in known.requirement:
+        grade = requirement.grades.get(framework)
+        if purpose in requirement.purposes and grade is not None:
+            text = f"{requirement.name}: {grade}"
+            yield Reason(rule=f"requirement.{requirement.name}", text=text, points=known.grades[grade])
+    for use in known.use:
+        mine = use.frameworks.get(framework)
+        if mine is not None and holds(use.when, facts) and holds(mine["when"], facts):
+            yield Reason(rule=f"use.{use.name}", text=f"{use.name}: {mine['for']}", points=known.points["use"])
+
+
+def _from_facts(
+    known: Rules, framework: str, facts: Mapping[str, Fact], inspection: Inspection, absent: Mapping[str, str],
+    measured: Sequence[Measured],
+) -> Iterable[Reason]:  # fmt: skip
+    if absent.get(framework):
+        yield Reason(rule="fact.absent", text=f"not here: {absent[framework]}", points=known.points["absent"])
+    for blocker in _blockers(known, framework, facts):
+        if blocker.soft:
+            yield Reason(rule=f"blocker.{blocker.name}", text=f"{_words(blocker.what, inspection)} ({blocker.remedy})")
+    mine = max((m for m in measured if m.framework == framework), key=lambda m: (m.same_model, m.speedup), default=None)
+    if mine is not None:
+        # the very model's figures count before its family's
+        field = [m for m in measured if m.same_model == any(o.same_model for o in measured)]
+        best = max(field, key=lambda m: m.speedup)
+        whose = "this model" if mine.same_model else "a model of this family"
+        text = f"measured on this kind of device: {mine.candidate} {mine.speedup:.2f}× with {whose}, in run {mine.run}"
+        if best.framework == framework:
+            yield Reason(rule="fact.measured", text=f"{text}, the fastest", points=known.points["measured"])
+        else:
+            yield Reason(rule="fact.measured", text=f"{text}; {known.titles.get(best.framework, best.framework)} was faster")
+
+
+def _blockers(known: Rules, framework: str, facts: Mapping[str, Fact]) -> list[Blocker]:
+    return [b for b in known.blocker if b.framework in (framework, "*") and holds(b.when, facts)]
+
+
+def _blocked(known: Rules, framework: str, facts: Mapping[str, Fact], inspection: Inspection, fit: Sequence[Fit]) -> str:
+    """Why the framework cannot be used at all; empty where it can."""
+    hard = next((b for b in _blockers(known, framework, facts) if not b.soft), None)
+    if hard is not None:
+        return f"{_words(hard.what, inspection)} ({hard.name}; {hard.remedy})"
+    if fit and all(f.verdict == "does not fit" for f in fit):
+        return f"the model does not fit the device at any precision: at {fit[-1].precision} it {fit[-1].reason}"
+    return ""
+
+
+def _words(text: str, inspection: Inspection) -> str:
+    values = {f"odd_{group}": ", ".join(map(str, odd_widths(inspection, group))) for group in (32, 64, 256)}
+    return text.format(format=inspection.format, **values)
+
+
+def _moved(ranking: Sequence[Ranked], picked: Branch) -> str:
+    """What overturned the tree's pick, in words."""
+    first = ranking[0]
+    if first.framework in picked.pick:
+        return ""
+    lost = []
+    for framework in picked.pick:
+        ranked = next(r for r in ranking if r.framework == framework)
+        fact = ranked.blocked or next((r.text for r in ranked.reasons if r.points < 0), "")
+        lost += [f"{ranked.title}: {fact}"] if fact else []
+    gained = [f"{first.title}: {r.text}" for r in first.reasons if r.rule == "fact.measured" and r.points > 0]
+    return "; ".join([*lost, *gained])
+
+
+def _notes(platform: Platform, target: Target, picked: Branch, known: Rules) -> Iterable[str]:
+    if platform.today:
+        yield f"Today: {platform.today}."
+    for one in target.accelerators:
+        if one.kind not in KNOWN_KINDS:
+            yield f"{one.name}: Strop knows no framework for a {one.kind} device; what it makes runs on the CPU."
+    if len(picked.pick) > 1:
+        yield f"Compare {' and '.join(known.titles[f] for f in picked.pick)}: measure both."
+
+
+KNOWN_KINDS = ("gpu", "npu", "tpu", "vpu", "dsp")

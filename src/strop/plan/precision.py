@@ -1,0 +1,111 @@
+"""What a model takes at each precision, what of it can be quantised how, and whether that fits a device. Pure; all estimates."""
+
+from collections.abc import Sequence
+
+from strop.core.inspection import PRECISIONS, Fit, Footprint, Inspection, Layer, Quantizable
+from strop.core.quantity import show_bytes
+from strop.core.target import Target
+
+BITS = {"fp32": 32.0, "fp16": 16.0, "int8": 8.5, "int4": 4.5}
+"""Bits a quantised weight takes with its share of a 16-bit scale: a scale for 32 weights, as GGUF's Q8_0 and Q4_0 have it."""
+REST = {"fp32": 32.0, "fp16": 16.0, "int8": 16.0, "int4": 16.0}
+"""Bits of what stays in floating point."""
+CACHE_BYTES = 2
+"""A cached number in FP16, the runtimes' default."""
+TIGHT, FULL = 0.6, 0.9
+"""Shares of a device's memory: the system and the application need the rest."""
+WEIGHTED: dict[str, tuple[str, ...]] = {
+    "linear": ("int8 static", "int8 dynamic", "int8 weights", "int4 weights"),
+    "head": ("int8 static", "int8 dynamic", "int8 weights", "int4 weights"),
+    "conv": ("int8 static",),
+    "depthwise": ("int8 static",),
+    "embedding": ("int8 weights",),
+    "recurrent": ("int8 dynamic",),
+}
+SENSITIVE = {
+    "head": "its answers are the model's answers: first to be left in floating point",
+    "depthwise": "few weights a channel, of very different size: needs a scale a channel",
+    "embedding": "a small share of the time; rounding errors reach every layer",
+    "recurrent": "errors add up from step to step",
+}
+
+
+def weights_bytes(inspection: Inspection, precision: str) -> int:
+    """Bytes of the weights at a precision.
+
+    For int8 and int4 every layer that can be quantised to it is, with its scales; the rest is in FP16. Never more than what
+    is stored already, where the model is quantised.
+    """
+    quantized = sum(layer.parameters for layer in inspection.layers if _takes(layer, precision))
+    rest = inspection.parameters - quantized
+    return round((quantized * BITS[precision] + rest * REST[precision]) / 8)
+
+
+def _takes(layer: Layer, precision: str) -> bool:
+    return any(way.startswith(precision) for way in WEIGHTED.get(layer.role, ())) if precision.startswith("int") else False
+
+
+def footprints(inspection: Inspection, context: int | None = None) -> tuple[Footprint, ...]:
+    """Weights and memory at each precision.
+
+    Args:
+        context: tokens in a language model's cache; None takes all that it was made for.
+    """
+    more = inspection.activation_bytes or 0
+    language = inspection.language
+    if language is not None and language.kv_values_per_token is not None:
+        more += language.kv_values_per_token * CACHE_BYTES * (context or language.context or 0)
+    sizes = {precision: weights_bytes(inspection, precision) for precision in PRECISIONS}
+    return tuple(Footprint(precision=p, weights=size, memory=size + more) for p, size in sizes.items())
+
+
+def quantizable(inspection: Inspection) -> tuple[Quantizable, ...]:
+    """What can be quantised how, by operator; the first and the last layer are named as sensitive."""
+    found: dict[tuple[str, str], list[Layer]] = {}
+    for layer in inspection.layers:
+        found.setdefault((layer.operator, layer.role), []).append(layer)
+    return tuple(
+        Quantizable(
+            operator=operator, role=role, count=sum(x.count for x in layers), parameters=sum(x.parameters for x in layers),
+            ways=() if inspection.quantized else WEIGHTED.get(role, ()), sensitive=_sensitive(role, layers, inspection),
+        )
+        for (operator, role), layers in found.items()
+    )  # fmt: skip
+
+
+def _sensitive(role: str, layers: Sequence[Layer], inspection: Inspection) -> str:
+    if role in SENSITIVE:
+        return SENSITIVE[role]
+    heavy = [x for x in inspection.layers if x.role in ("conv", "linear")]
+    named = [(heavy[0], "the first layer sees the raw input"), (heavy[-1], "the last layer gives the answers")] if heavy else []
+    said = [f"{layer.example}: {why}" for layer, why in named if layer in layers and inspection.language is None]
+    return "; ".join(dict.fromkeys(said))
+
+
+def odd_widths(inspection: Inspection, group: int) -> list[int]:
+    """Widths of layers that are no multiple of a group's size, so that they cannot be quantised in groups of it."""
+    widths = {x.inner for x in inspection.layers if x.inner is not None and "int4 weights" in WEIGHTED.get(x.role, ())}
+    return sorted(w for w in widths if w is not None and w % group)
+
+
+def fits(found: Sequence[Footprint], target: Target) -> tuple[Fit, ...]:
+    """Each precision against the device's memory, storage and package limit."""
+    return tuple(_fit(one, target) for one in found)
+
+
+def _fit(one: Footprint, target: Target) -> Fit:
+    limits = [
+        (one.weights, target.storage_bytes, 1.0, "of storage"),
+        (one.weights, target.package_limit_bytes, 1.0, "that a package may have"),
+        (one.memory, target.memory_bytes, FULL, "of memory"),
+    ]
+    for need, limit, share, what in limits:
+        if limit is not None and need > limit * share:
+            least = f"more than {share:.0%} " if share < 1 else "more than the "
+            text = f"needs {show_bytes(need)}, {least}{'of the ' if share < 1 else ''}{show_bytes(limit)} {what}"
+            return Fit(precision=one.precision, verdict="does not fit", reason=text)
+    if target.memory_bytes is None:
+        return Fit(precision=one.precision, verdict="not known", reason="the device's memory is not known")
+    share = one.memory / target.memory_bytes
+    text = f"needs {show_bytes(one.memory)}, {share:.1%} of {show_bytes(target.memory_bytes)} of memory"
+    return Fit(precision=one.precision, verdict="tight" if share > TIGHT else "fits", reason=text)
