@@ -25,6 +25,7 @@ class Accelerator(Noun):
     name: str
     vendor: str = ""
     memory_bytes: int | None = None
+    memory_bandwidth: float | None = None
     int8_ops: float | None = None
     fp16_flops: float | None = None
     precisions: tuple[str, ...] = ()
