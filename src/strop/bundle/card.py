@@ -12,6 +12,16 @@ def shown(figure: Interval | None, unit: str = "") -> str:
     return f"{figure.value:.3g}{unit} [{figure.low:.3g}, {figure.high:.3g}]"
 
 
+def _where(outcome: Outcome) -> str:
+    """A warning where the target is another machine."""
+    if outcome.place == "here" or outcome.target is None:
+        return ""
+    return (
+        f"Made for **{outcome.target.name}**, which was not at hand: its speed, memory and energy there are unmeasured. "
+        "Answers were judged elsewhere:\n\n"
+    )
+
+
 def model_card(outcome: Outcome, chosen: Result) -> str:
     """Markdown."""
     recipe, task = chosen.candidate.recipe, outcome.task
@@ -41,7 +51,7 @@ Steps: {steps}. Runtime: {recipe.runtime}, settings {recipe.settings or "the run
 
 ## What was measured
 
-On {outcome.environment.cpu}, {outcome.environment.threads} thread(s) in the budget, batch {task.workload.batch}.
+{_where(outcome)}On {outcome.environment.cpu}, {outcome.environment.threads} thread(s) in the budget, batch {task.workload.batch}.
 
 - Speed-up over the tuned baseline ({outcome.baseline}): {shown(chosen.speedup, "×")}
 - Accuracy: {metric} on {chosen.examples} examples; retained {shown(chosen.retained)}

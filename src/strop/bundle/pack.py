@@ -12,6 +12,7 @@ from strop.core.candidate import Result
 from strop.core.manifest import Answer, Manifest
 from strop.core.noun import SCHEMA
 from strop.core.outcome import Outcome
+from strop.core.target import THIS
 from strop.core.task import Task
 from strop.store import files
 from strop.worker.call import DATA_WORK
@@ -78,6 +79,7 @@ def describe(outcome: Outcome, chosen: Result, model: str, listed: dict[str, str
         strop=__version__, outcome="chosen" if outcome.outcome == "chosen" else "provisional", model=model,
         inputs=outcome.model.inputs, outputs=outcome.model.outputs,
         preprocessing=tuple(n for n in outcome.notes if " cast to " in n), workload=outcome.task.workload,
+        target=outcome.target.name if outcome.target is not None else THIS,
         arrays=outcome.task.arrays,
         preprocess=outcome.task.preprocess,
         task=Answer(kind=outcome.task.kind, pooling=outcome.task.pooling, output=outcome.task.output),

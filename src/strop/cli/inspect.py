@@ -10,7 +10,7 @@ from strop.cli.console import print_json, say, stdout, table
 from strop.core.inspection import Assessment, Inspection
 from strop.core.model import TensorSpec
 from strop.core.quantity import show_bytes, show_count
-from strop.report.advice_text import explain, ranking_lines
+from strop.report.frameworks import explain, ranking_lines
 
 KINDS = {"onnx": "ONNX", "huggingface": "Hugging Face folder", "gguf": "GGUF", "openvino-ir": "OpenVINO IR", "tflite": "TFLite",
          "mlx": "MLX folder"}  # fmt: skip
@@ -20,15 +20,15 @@ MOST_OPERATORS = 12
 def command(
     model: Annotated[str, typer.Argument(help="ONNX, GGUF or TFLite file, OpenVINO IR, Hugging Face or MLX folder.")],
     target: o.Device = None,
-    purpose: o.Purpose = "any",
+    purpose: o.Purpose = None,
     context: Annotated[int | None, typer.Option("--context", help="Tokens in the cache [all the model was made for].")] = None,
     explain_: Annotated[bool, typer.Option("--explain", help="The path through the rules, and every rule that spoke.")] = False,
     store: o.Store = None,
     json: o.Json = False,
 ) -> None:
     """What a model is and takes; with --target: what fits the device, and which frameworks to try, and why."""
-    wanted = target or ("this-machine" if explain_ or purpose != "any" else None)
-    found = strop.inspect(model, target=wanted, purpose=purpose, context=context, store=store or ".strop")
+    wanted = target or ("this-machine" if explain_ or purpose else None)
+    found = strop.inspect(model, target=wanted, purpose=purpose or "any", context=context, store=store or ".strop")
     if json:
         print_json(found.model_dump(mode="json"))
         return

@@ -20,6 +20,7 @@ from strop.report.verdict import ordered, ratio, three_lines
 from strop.run.request import parse_budget
 
 HEAD = ["candidate", "speed-up ×", "kept", "memory", ""]
+ELSEWHERE = ["candidate", "imitated ×", "kept", "MB on disk", ""]
 USES = {None: "INPUTS.npz OUTPUTS.npz", "image": "PICTURE", "text": '--text "TEXT"'}
 """What a bundle's infer.py takes, by the kind of its preprocessing."""
 EXITS = {"chosen": EXIT_CHOSEN, "provisional": EXIT_PROVISIONAL, "none": EXIT_NONE}
@@ -42,6 +43,8 @@ def command(
     output: o.Output = None,
     batches: o.Batch = None,
     size: o.Size = None,
+    target: o.Device = None,
+    purpose: o.Purpose = None,
     threads: o.Threads = None,
     memory_limit_mb: o.MemoryLimit = None,
     time_limit_s: o.TimeLimit = None,
@@ -65,12 +68,12 @@ def command(
     json: o.Json = False,
     quiet: o.Quiet = False,
 ) -> None:
-    """Find, prove and pack the best version of MODEL for this machine.
+    """Find, prove and pack the best version of MODEL for this machine, or, with --target, for another device.
 
     Exit: 0 chosen (every gate passed), 10 provisional (musts passed, a goal missed), 11 none; errors have codes of their own.
     """
     names = ("config", "data", "calibration", "labels", "column", "classes", "preset",
-             "tokenizer", "task", "map", "metric", "k", "output", "batches", "size", "threads",
+             "tokenizer", "task", "map", "metric", "k", "output", "batches", "size", "target", "purpose", "threads",
              "memory_limit_mb", "time_limit_s", "must", "goal", "strict", "prefer", "backends", "recipes", "olive_config",
              "budget", "out", "store", "seed", "fresh", "profile")  # fmt: skip
     flags = o.given(locals(), names)
@@ -122,6 +125,8 @@ def row(outcome: Outcome, result: Result) -> list[str]:
     how = "confirmed" if result.confirmation else "search" if result.status == "measured" else result.status
     mark = "baseline" if result.name == outcome.baseline else how
     chosen = outcome.chosen is not None and result.name == outcome.chosen.name
+    if outcome.place != "here":
+        return elsewhere_row(result, f"{'→ ' if chosen else '  '}{result.name}", mark.replace("search", "judged"))
     return [
         f"{'→ ' if chosen else '  '}{result.name}",
         ratio(result.speedup),
@@ -131,11 +136,24 @@ def row(outcome: Outcome, result: Result) -> list[str]:
     ]
 
 
+def elsewhere_row(result: Result, name: str, mark: str) -> list[str]:
+    """A candidate for a device that is not this machine: what could be judged here."""
+    artifact = result.candidate.artifact
+    return [
+        name,
+        ratio(result.imitated.speedup) if result.imitated is not None else "–",
+        "–" if result.retained is None else f"{result.retained.value:.1%}",
+        f"{artifact.bytes / 1e6:.2f}" if artifact is not None else "–",
+        mark,
+    ]
+
+
 def show(outcome: Outcome, out: Path) -> None:
     """The verdict in three lines, the table, where things are."""
     for line in three_lines(outcome):
         say(line)
-    stdout.print(table(HEAD, [row(outcome, result) for result in ordered(outcome)], right=(1, 2, 3), whole=(0, 1, 2, 3, 4)))
+    head = HEAD if outcome.place == "here" else ELSEWHERE
+    stdout.print(table(head, [row(outcome, result) for result in ordered(outcome)], right=(1, 2, 3), whole=(0, 1, 2, 3, 4)))
     for note in outcome.notes:
         say(f"note: {note}")
     say(f"report: {out / 'report.html'}, {out / 'report.md'}, {out / 'report.json'}")

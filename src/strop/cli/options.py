@@ -38,7 +38,8 @@ Device = Annotated[
     typer.Option("--target", help="A device of the catalogue, a profile of your own, or this-machine.", metavar="DEVICE"),
 ]
 Purpose = Annotated[
-    str, typer.Option("--for", help="any, prototyping, enterprise, mobile, realtime, cross-platform.", metavar="PURPOSE")
+    str | None,
+    typer.Option("--for", help="any, prototyping, enterprise, mobile, realtime, cross-platform [any].", metavar="PURPOSE"),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the report as JSON on stdout.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]

@@ -25,6 +25,11 @@ def no_variants(_settings: dict[str, Scalar], _target: Target) -> Mapping[str, d
     return {}
 
 
+def cannot_imitate(_target: Target) -> dict[str, str] | None:
+    """For a runtime whose instruction sets cannot be limited."""
+    return None
+
+
 @dataclass(frozen=True)
 class Backend:
     """A framework's parent side; `work` is its child side, run by path.
@@ -45,6 +50,8 @@ class Backend:
         Strop's own. Paragraphs are installed one after another.
     adopt: pure; another backend's candidate as this runtime would run it, or None.
     variants: pure; the same artifact under other settings worth a try, by a short name.
+    imitate: pure; environment variables under which the runtime uses no more instruction sets than the target has; None where
+        there are none.
     """
 
     name: str
@@ -62,6 +69,7 @@ class Backend:
     requirements: Path | None = None
     adopt: Callable[[Recipe, Model, Target], Offer | None] = adopts_nothing
     variants: Callable[[dict[str, Scalar], Target], Mapping[str, dict[str, Scalar]]] = no_variants
+    imitate: Callable[[Target], dict[str, str] | None] = cannot_imitate
 
     @property
     def consumes(self) -> tuple[str, ...]:

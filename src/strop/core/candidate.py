@@ -9,7 +9,8 @@ from strop.core.recipe import Recipe
 from strop.core.verdict import Interval, Verdict
 
 FailedIn = Literal["build", "check", "memory", "timing", "profile"]
-Status = Literal["measured", "failed", "dropped", "duplicate", "not reached"]
+Status = Literal["measured", "failed", "dropped", "duplicate", "not reached", "not measurable"]
+"""`not measurable`: built, but what it runs on is not on this machine."""
 
 
 MISSING = "missing"
@@ -68,6 +69,14 @@ class Timing(Noun):
     samples: str = ""
 
 
+class Imitated(Noun):
+    """Speed over another candidate of the same runtime, on this machine held to what the target has; decides no gate."""
+
+    over: str
+    speedup: Interval
+    held_to: str
+
+
 class Result(Noun):
     """Everything about one candidate, as the report shows it."""
 
@@ -82,6 +91,7 @@ class Result(Noun):
     memory_ratio: Interval | None = None
     search: Timing | None = None
     confirmation: Timing | None = None
+    imitated: Imitated | None = None
     verdict: Verdict | None = None
     reproduce: str = ""
 

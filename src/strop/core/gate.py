@@ -108,19 +108,29 @@ NEEDS = {
 }
 
 
-def judge(gates: Sequence[Gate], figures: Mapping[str, Interval], failure: str | None, missing: Mapping[str, str]) -> Verdict:
+def judge(
+    gates: Sequence[Gate], figures: Mapping[str, Interval], failure: str | None, missing: Mapping[str, str],
+    elsewhere: Mapping[str, str] | None = None,
+) -> Verdict:  # fmt: skip
     """The verdict on one candidate.
 
     Args:
         figures: metric → figure, those that were measured.
         failure: why the candidate is not valid, or None.
         missing: metric → why it has no figure. "unmeasured…" marks what no data was given for.
+        elsewhere: metric → why only the target could tell: its gate stays open, whatever figure there is.
     """
     results = []
     for gate in gates:
         if gate.metric == "valid":
             result = "PASS" if failure is None else "FAIL"
             results.append(GateResult(gate=gate, result=result, reason=failure or "valid"))
+            continue
+        open_here = (elsewhere or {}).get(gate.metric)
+        if open_here is not None and failure is None:
+            results.append(GateResult(
+                gate=gate, result="INCONCLUSIVE", reason=open_here, figure=figures.get(gate.metric), elsewhere=True,
+            ))  # fmt: skip
             continue
         why = missing.get(gate.metric, "not measured" if failure is None else "not measured: the candidate is not valid")
         results.append(judge_one(gate, figures.get(gate.metric), why, unmeasured=why.startswith("unmeasured")))

@@ -48,7 +48,7 @@ class Quantizable(Noun):
 
 
 class Footprint(Noun):
-    """Bytes at one precision: an estimate. `weights` as a file, `memory` with activations and, for a language model, its cache."""
+    """Estimated bytes at one precision: `weights` as a file, `memory` with activations and a language model's cache."""
 
     precision: str
     weights: int
@@ -125,7 +125,7 @@ class Choicepoint(Noun):
 
 
 class Advice(Noun):
-    """The ranking of frameworks for a model on a target, the path through the tree, and what to quantise to by default.
+    """The ranking of frameworks for a model on a target, the path through the tree, the default quantisation.
 
     `asked` are the tree's questions up to the one that held. `moved` names what overturned the tree's pick; empty where it stands.
     """
@@ -147,7 +147,7 @@ class Advice(Noun):
 
 
 class Assessment(Noun):
-    """All that `strop inspect` says: the model, its sizes, what can be quantised, and, for a target, what fits and what to try."""
+    """All that `strop inspect` says: the model, its sizes, what can be quantised; for a target, what fits and what to try."""
 
     inspection: Inspection
     footprints: tuple[Footprint, ...]

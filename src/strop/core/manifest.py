@@ -6,6 +6,7 @@ from strop.core.model import TensorSpec
 from strop.core.noun import Noun, Scalar
 from strop.core.preprocess import Preprocess
 from strop.core.recipe import Recipe
+from strop.core.target import THIS
 from strop.core.task import Pooling, TaskKind, Workload
 from strop.core.verdict import GateResult
 
@@ -34,6 +35,8 @@ class Manifest(Noun):
     task: Answer
     arrays: dict[str, str] = {}
     workload: Workload
+    target: str = THIS
+    """The device that it was made for; where that is not the machine in `environment`, nothing was timed on it."""
     recipe: Recipe
     settings: dict[str, Scalar]
     source: dict[str, str | int]

@@ -4,10 +4,12 @@ from typing import Literal
 
 from strop.core.candidate import Result, Timing
 from strop.core.choose import Choice
+from strop.core.inspection import Advice
 from strop.core.measurement import Environment
 from strop.core.model import Model
 from strop.core.noun import Noun
 from strop.core.recipe import Offer
+from strop.core.target import Target
 from strop.core.task import Task
 from strop.core.verdict import Gate, Interval
 
@@ -22,7 +24,11 @@ class Noise(Noun):
 
 
 class Outcome(Noun):
-    """The result of `optimize`. `baseline` names the tuned baseline, `as_is` the model as its runtime runs it by default."""
+    """The result of `optimize`. `baseline` names the tuned baseline, `as_is` the model as its runtime runs it by default.
+
+    `place` is `here` where the target is this machine; elsewhere its speed, memory and energy are not measured, and imitated
+    means that this machine was held to what the target has.
+    """
 
     run: str
     outcome: Literal["chosen", "provisional", "none"]
@@ -44,6 +50,9 @@ class Outcome(Noun):
     timing: dict[str, float]
     notes: tuple[str, ...]
     batches: dict[int, Timing] = {}
+    target: Target | None = None
+    advice: Advice | None = None
+    place: Literal["here", "imitated", "elsewhere"] = "here"
 
     def result(self, name: str) -> Result:
         return next(r for r in self.results if r.name == name)

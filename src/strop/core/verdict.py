@@ -37,10 +37,13 @@ class Gate(Noun):
 
 
 class GateResult(Noun):
+    """`elsewhere` where only the target itself could tell: an open question, not a disturbed measurement."""
+
     gate: Gate
     result: Result
     reason: str
     figure: Interval | None = None
+    elsewhere: bool = False
 
 
 class Verdict(Noun):
@@ -52,9 +55,10 @@ class Verdict(Noun):
     def outcome(self) -> Literal["chosen", "provisional", "none"]:
         """`chosen`: every gate passed. `provisional`: no must failed or stayed open. Else `none`.
 
-        A must that nobody could measure for want of data caps the outcome at `provisional`.
+        A must that nobody could measure, for want of data or because the target is elsewhere, caps the outcome at
+        `provisional`.
         """
-        musts = [r.result for r in self.results if r.gate.kind == "must"]
+        musts = [r.result for r in self.results if r.gate.kind == "must" and not r.elsewhere]
         if any(result in ("FAIL", "INCONCLUSIVE") for result in musts):
             return "none"
         return "chosen" if all(r.result == "PASS" for r in self.results) else "provisional"

@@ -223,7 +223,8 @@ def target_of(device: Device, threads: int | None = None) -> Target:
 def _accelerator(section: AcceleratorSection) -> Accelerator:
     return Accelerator(
         kind=section.kind.lower(), name=section.name, vendor=section.vendor, memory_bytes=_whole(section.memory),
-        memory_bandwidth=_plain(section.bandwidth), int8_ops=_plain(section.int8), fp16_flops=_plain(section.fp16), precisions=tuple(section.precisions),
+        memory_bandwidth=_plain(section.bandwidth), int8_ops=_plain(section.int8), fp16_flops=_plain(section.fp16),
+        precisions=tuple(section.precisions),
         frameworks=tuple(section.frameworks), note=section.note,
     )  # fmt: skip
 

@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from strop.core.backend import Backend
 from strop.core.errors import BackendError, ConfigError
+from strop.core.inspection import Advice, Fit
 from strop.core.model import Model
 from strop.core.recipe import Offer, Recipe
 from strop.core.target import Target
@@ -82,9 +83,45 @@ def _keep(offer: Offer, wanted: bool) -> Offer:
     return Offer(name=offer.name, reason="not asked for")
 
 
-def next_in_turn(waiting: Sequence[Recipe], inaccurate: Collection[str]) -> Recipe:
-    """The first that mends one of these candidates, which lost too much accuracy; else the lowest turn, first offered first."""
-    return min(waiting, key=lambda recipe: (recipe.mends not in inaccurate, recipe.turn))
+def next_in_turn(waiting: Sequence[Recipe], inaccurate: Collection[str], places: Mapping[str, int] | None = None) -> Recipe:
+    """The first that mends one of these candidates, which lost too much accuracy; else the soonest, first offered first.
+
+    How soon is a recipe's turn and its runtime's place in the advice together; of equals the better placed runtime comes first.
+
+    Args:
+        places: runtime → its place among the runtimes that recipes are offered for, 0 for the best advised.
+    """
+
+    def soonness(recipe: Recipe) -> tuple[bool, int, int]:
+        place = (places or {}).get(recipe.runtime, 0)
+        return recipe.mends not in inaccurate, recipe.turn + place, place
+
+    return min(waiting, key=soonness)
+
+
+def places_of(found: Sequence[Offer], advice: Advice | None) -> dict[str, int]:
+    """Runtime → its place in the advice among those that candidates are offered for; unadvised ones come last, alike."""
+    if advice is None:
+        return {}
+    runtimes = {r.runtime for r in by_role(found, "candidate")}
+    order = [name for name in sorted(advice.order, key=lambda name: advice.order[name]) if name in runtimes]
+    return {runtime: order.index(runtime) if runtime in order else len(order) for runtime in runtimes}
+
+
+def without_impossible(found: Sequence[Offer], advice: Advice | None, fits: Sequence[Fit]) -> list[Offer]:
+    """Candidates that the target cannot run, or has no memory for, become offers with the reason; the baseline's recipes stay."""
+    blocked = {r.framework: r.blocked for r in advice.ranking if r.blocked} if advice is not None else {}
+    tight = {f.precision: f.reason for f in fits if f.verdict == "does not fit"}
+
+    def judged(offer: Offer) -> Offer:
+        recipe = offer.recipe
+        if recipe is None or recipe.role != "candidate":
+            return offer
+        makers = (recipe.runtime, *(s.builder for s in recipe.steps))
+        why = next((f"{name} {blocked[name]}" for name in makers if name in blocked), tight.get(recipe.precision))
+        return Offer(name=offer.name, reason=f"not offered: {why}") if why else offer
+
+    return [judged(offer) for offer in found]
 
 
 def by_role(found: Sequence[Offer], role: str) -> list[Recipe]:

@@ -5,7 +5,7 @@ from strop.core.noun import Noun
 from strop.core.outcome import Outcome
 from strop.core.verdict import Gate, GateResult
 from strop.report.evidence import Evidence
-from strop.report.verdict import ordered, percent, ratio, settings
+from strop.report.verdict import ordered, percent, ratio, settings, target_name
 
 NAMES = {
     "valid": "gives valid answers",
@@ -72,13 +72,15 @@ def trade_offs(outcome: Outcome) -> list[str]:
     if chosen is None:
         return []
     parts = [
-        _faster(outcome, chosen), _accuracy(outcome, chosen), _memory(chosen), _size(outcome, chosen), _load(outcome, chosen),
+        _faster(outcome, chosen), _accuracy(outcome, chosen), _memory(chosen) if outcome.place == "here" else "", _size(outcome, chosen), _load(outcome, chosen),
         _cores(chosen), _missed(chosen),
     ]  # fmt: skip
     return [part for part in parts if part]
 
 
 def _faster(outcome: Outcome, chosen: Result) -> str:
+    if outcome.place != "here":
+        return f"Nobody has timed it on {target_name(outcome)}: whether it is faster there is open. Measure it there."
     mine = chosen.speedup
     others = [r for r in ordered(outcome) if r.name != chosen.name and r.speedup is not None]
     if not others:
@@ -167,13 +169,18 @@ def deployment(outcome: Outcome, evidence: Evidence) -> list[tuple[str, str]]:
         return []
     recipe, env = chosen.candidate.recipe, outcome.environment
     threads = recipe.settings.get("threads")
+    measured = ", as measured" if outcome.place == "here" else ""
     return [
         ("Runtime", recipe.runtime),
         ("Pinned packages", ", ".join(evidence.requirements) or "see requirements.txt in the bundle"),
         ("Session settings", settings(chosen)),
-        ("Threads", f"{threads}, as measured" if threads is not None else "the runtime's default"),
-        ("Batch size", f"{outcome.task.workload.batch}, as measured"),
-        ("Measured on", f"{env.cpu}, {env.cores} cores, {env.threads} of them in the budget"),
+        ("Threads", f"{threads}{measured}" if threads is not None else "the runtime's default"),
+        ("Batch size", f"{outcome.task.workload.batch}{measured}"),
+        *([] if outcome.place == "here" else [("Target", f"{target_name(outcome)}: not measured there")]),
+        (
+            "Measured on" if outcome.place == "here" else "Answers judged on",
+            f"{env.cpu}, {env.cores} cores, {env.threads} of them in the budget",
+        ),
         ("Elsewhere", "on another CPU, runtime version or thread count measure again: the order of candidates may change"),
     ]
 

@@ -35,6 +35,9 @@ def report(outcome: Outcome, evidence: Evidence = NO_EVIDENCE) -> dict[str, Any]
             "best_unquantized": outcome.best_unquantized,
         },
         "gates": [{**g.model_dump(mode="json"), "text": str(g)} for g in outcome.gates],
+        "target": outcome.target.model_dump(mode="json") if outcome.target else None,
+        "place": outcome.place,
+        "advice": outcome.advice.model_dump(mode="json") if outcome.advice else None,
         "weights": outcome.weights,
         "candidates": [_candidate(r) for r in outcome.results],
         "not_offered": [{"name": o.name, "reason": o.reason} for o in outcome.offers if not o.offered],
@@ -122,6 +125,7 @@ def _candidate(result: Result) -> dict[str, Any]:
             "search": _timing(result.search),
             "confirmation": _timing(result.confirmation),
             "build_s": candidate.build_s,
+            "imitated": result.imitated.model_dump(mode="json") if result.imitated else None,
         },
         "gates": [
             {"gate": str(r.gate), "kind": r.gate.kind, "result": r.result, "reason": r.reason}

@@ -6,14 +6,15 @@ from strop.plan.bottlenecks import find_bottlenecks
 from strop.report import profiling
 from strop.report.advice import commands, compared_instead, deployment, percentage_points, python_lines, trade_offs, watch
 from strop.report.evidence import NO_EVIDENCE, Answer, Evidence
+from strop.report.frameworks import explain
 from strop.report.lineage import gains, over_each_framework
-from strop.report.verdict import model_name, ordered, percent, ratio, three_lines
+from strop.report.verdict import is_judged, model_name, ordered, percent, ratio, target_name, three_lines
 
 
 def markdown(outcome: Outcome, evidence: Evidence = NO_EVIDENCE) -> str:
     """The whole report."""
     sections = [
-        _head(outcome), _table(outcome), _latencies(outcome), _profile(outcome, evidence), _steps(outcome),
+        _head(outcome), _table(outcome), _latencies(outcome), _profile(outcome, evidence), _frameworks(outcome), _imitated(outcome), _steps(outcome),
         _left_out(outcome), _gates(outcome),
         _frontier(outcome), _baseline(outcome), _environment(outcome), _made(outcome), _examples(outcome, evidence),
         _trade_offs(outcome), _deployment(outcome, evidence), _watch(outcome, evidence), _claims(outcome), _reproduce(evidence),
@@ -109,6 +110,18 @@ def _profile(outcome: Outcome, evidence: Evidence) -> str:
     return "\n\n".join(parts)
 
 
+def _frameworks(outcome: Outcome) -> str:
+    if outcome.advice is None:
+        return ""
+    return "## Which frameworks, and why\n\n```text\n" + "\n".join(explain(outcome.advice)) + "\n```"
+
+
+def _imitated(outcome: Outcome) -> str:
+    rows = [[r.name, ratio(r.imitated.speedup, "×"), r.imitated.over, r.imitated.held_to] for r in outcome.results if r.imitated]
+    text = "This machine, held to what the target has. For orientation: it decides no gate."
+    return f"## Imitated speed\n\n{text}\n\n" + table(["candidate", "speed", "over", "held to"], rows) if rows else ""
+
+
 def _steps(outcome: Outcome) -> str:
     rows = [
         [
@@ -128,7 +141,7 @@ def _steps(outcome: Outcome) -> str:
 def _gates(outcome: Outcome) -> str:
     parts = []
     for result in ordered(outcome):
-        if result.verdict is not None and (result.confirmation is not None or result.name == outcome.baseline):
+        if result.verdict is not None and is_judged(outcome, result):
             rows = [[str(r.gate), r.gate.kind, r.result, r.reason] for r in result.verdict.results]
             parts.append(f"### {result.name}\n\n" + table(["gate", "kind", "result", "figure and reason"], rows))
     return "## Gates\n\n" + "\n\n".join(parts)
@@ -146,7 +159,9 @@ def _frontier(outcome: Outcome) -> str:
 
 def _left_out(outcome: Outcome) -> str:
     rows = [
-        [r.name, r.status, r.reason] for r in outcome.results if r.status in ("failed", "dropped", "duplicate", "not reached")
+        [r.name, r.status, r.reason]
+        for r in outcome.results
+        if r.status in ("failed", "dropped", "duplicate", "not reached", "not measurable")
     ]
     rows += [[o.name, "not offered", o.reason] for o in outcome.offers if not o.offered]
     text = "## Left out, and why\n\n" + table(["recipe", "status", "reason"], rows) if rows else ""
@@ -181,6 +196,10 @@ def _baseline(outcome: Outcome) -> str:
 
 def _made(outcome: Outcome) -> str:
     noise, chosen = outcome.noise, outcome.chosen
+    if outcome.place != "here":
+        spent = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in outcome.timing.items())
+        text = f"Nothing was timed: the target is {target_name(outcome)}, not this machine. Answers were judged here."
+        return f"## How the numbers were made\n\n- {text}\n- Time spent: {spent}."
     lines = [
         f"- A/A (the baseline against itself): {ratio(noise.speedup, '×')}; {noise.excluded:.0%} of its quads were left out. "
         f"Memory differences under {noise.memory_resolution_bytes / 1e6:.1f} MB mean nothing here.",

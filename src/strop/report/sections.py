@@ -9,10 +9,11 @@ from strop.plan.bottlenecks import find_bottlenecks
 from strop.report import advice, profiling
 from strop.report.charts import AXES
 from strop.report.evidence import Answer, Curve, Evidence
+from strop.report.frameworks import tree_of
 from strop.report.lineage import Gain, gains, over_each_framework, way_to
 from strop.report.markdown import PERCENTILES
 from strop.report.parts import DASH, Cell, Section, Table, fill, number_cell, percent_cell, ratio_cell
-from strop.report.verdict import model_name, ordered, ratio, settings, three_lines
+from strop.report.verdict import is_judged, model_name, ordered, ratio, settings, target_name, three_lines
 
 MARKS = {"PASS": "✓ passed", "FAIL": "✗ missed", "INCONCLUSIVE": "? open", "UNMEASURED": "? unmeasured"}
 STATUSES = {
@@ -21,6 +22,7 @@ STATUSES = {
     "dropped": "dropped",
     "duplicate": "duplicate",
     "not reached": "not reached",
+    "not measurable": "not measurable here",
 }
 
 
@@ -42,6 +44,8 @@ def _tried(outcome: Outcome) -> int:
 
 
 def _timed(outcome: Outcome) -> str:
+    if outcome.place != "here":
+        return f"Nothing was timed for {target_name(outcome)}, which is not this machine."
     count = sum(r.speedup is not None for r in outcome.results if r.name != outcome.baseline)
     unreached = len(outcome.results) - _tried(outcome)
     left = f" {unreached} more were not reached before the budget ended." if unreached else ""
@@ -71,8 +75,10 @@ def _cards(outcome: Outcome, chosen: Result) -> list[tuple[str, str, str, str]]:
     speed, kept, memory = ratio_cell(chosen.speedup, "×"), percent_cell(chosen.retained), ratio_cell(chosen.memory_ratio, "×")
     same = chosen.name == outcome.baseline
     pace = (
-        "It is the tuned baseline itself."
+        "It is the given model itself."
         if same
+        else f"Unmeasured on {target_name(outcome)}."
+        if outcome.place != "here"
         else f"of the tuned baseline's speed, on the same cores.{_unclear(chosen.speedup)}"
     )
     today = f" Against the model as it runs today: {ratio(outcome.against_as_is, '×')}." if outcome.against_as_is else ""
@@ -81,6 +87,8 @@ def _cards(outcome: Outcome, chosen: Result) -> list[tuple[str, str, str, str]]:
         f"of the baseline's peak; below 1 is less.{_unclear(chosen.memory_ratio)}"
         if chosen.memory_ratio
         else "Not measured here."
+        if outcome.place == "here"
+        else f"Unmeasured on {target_name(outcome)}."
     )
     return [
         ("Speed", speed.text, speed.below and f"95 % interval: {speed.below}", pace + today),
@@ -104,8 +112,24 @@ def _accuracy_words(outcome: Outcome, chosen: Result) -> str:
     return f"of the baseline's. {outcome.task.metric} is {chosen.accuracy:.4g} on {chosen.examples} examples{was}."
 
 
+def frameworks(outcome: Outcome, evidence: Evidence) -> Section | None:
+    advice_ = outcome.advice
+    if advice_ is None:
+        return None
+    rows = tuple(
+        (Cell(r.title, r.framework), Cell("cannot be used" if r.blocked else f"{r.points:+g}"),
+         Cell(r.blocked or "; ".join(f"{x.text} ({x.points:+g})" if x.points else x.text for x in r.reasons) or DASH))
+        for r in advice_.ranking
+    )  # fmt: skip
+    table = Table(
+        "Frameworks in the order of the advice", ("framework", "points", "rules and facts that spoke"), rows, numbers=(1,)
+    )
+    body = fill("frameworks", advice=advice_, table=table, tree=tree_of(advice_), target=outcome.target, place=outcome.place)
+    return Section("frameworks", "Which frameworks, and why", body)
+
+
 def leaderboard(outcome: Outcome, evidence: Evidence) -> Section:
-    head = ("candidate", "status", "speed-up", "accuracy kept", outcome.task.metric, "memory", "size, MB",
+    head = ("candidate", "status", "imitated speed" if outcome.place == "imitated" else "speed-up", "accuracy kept", outcome.task.metric, "memory", "size, MB",
             *(f"{p}, ms" for p in PERCENTILES), "first inference, ms", "load, ms")  # fmt: skip
     table = Table("All candidates", head, tuple(_candidate_row(outcome, r) for r in ordered(outcome)),
                   numbers=tuple(range(2, len(head))), sortable=True)  # fmt: skip
@@ -121,11 +145,18 @@ def _candidate_row(outcome: Outcome, result: Result) -> tuple[Cell, ...]:
     return (
         Cell(result.name, ", ".join(tags(outcome, result)), look="chosen" if result is outcome.chosen else ""),
         Cell(STATUSES[result.status], stage),
-        ratio_cell(result.speedup, "×"), percent_cell(result.retained), number_cell(result.accuracy, ".4f"),
+        imitated_cell(result) if outcome.place == "imitated" else ratio_cell(result.speedup, "×"),
+        percent_cell(result.retained), number_cell(result.accuracy, ".4f"),
         ratio_cell(result.memory_ratio, "×"), number_cell(artifact.bytes / 1e6 if artifact else None, ".2f"),
         *(number_cell(latency.get(p)) for p in PERCENTILES),
         number_cell(1000 * memory.first_inference_s if memory else None), number_cell(1000 * memory.load_s if memory else None),
     )  # fmt: skip
+
+
+def imitated_cell(result: Result) -> Cell:
+    """Speed over the runtime's own unquantised candidate, on this machine held to what the target has."""
+    held = result.imitated
+    return Cell(DASH) if held is None else ratio_cell(held.speedup, "×")._replace(below=f"over {held.over}, decides nothing")
 
 
 def tags(outcome: Outcome, result: Result) -> list[str]:
@@ -235,7 +266,7 @@ def gates(outcome: Outcome, evidence: Evidence) -> Section:
     tables = [
         Table(f"{r.name}: {r.verdict.outcome}", head, tuple(_gate_row(g) for g in r.verdict.results))
         for r in ordered(outcome)
-        if r.verdict is not None and (r.confirmation is not None or r.name == outcome.baseline)
+        if r.verdict is not None and is_judged(outcome, r)
     ]
     return Section("gates", "Gates", fill("gates", tables=tables))
 
@@ -265,7 +296,7 @@ def environment(outcome: Outcome, evidence: Evidence) -> Section:
 def noise(outcome: Outcome, evidence: Evidence) -> Section:
     found = outcome.noise
     body = fill(
-        "noise", noise=found, aa=ratio(found.speedup, "×"), resolution=found.memory_resolution_bytes / 1e6,
+        "noise", place=outcome.place, noise=found, aa=ratio(found.speedup, "×"), resolution=found.memory_resolution_bytes / 1e6,
         confirmed=[r.confirmation for r in outcome.results if r.confirmation is not None],
         spent=", ".join(f"{name} {seconds:.1f} s" for name, seconds in outcome.timing.items()),
         baseline=outcome.baseline, as_is=outcome.as_is, against_as_is=ratio(outcome.against_as_is, "×"),
@@ -351,6 +382,6 @@ def reproduce(outcome: Outcome, evidence: Evidence) -> Section | None:
 
 
 SECTIONS: tuple[Callable[[Outcome, Evidence], Section | None], ...] = (
-    verdict, leaderboard, pareto, latency, profile, steps, left_out, gates, environment, noise, examples, trade_offs, deployment,
+    verdict, leaderboard, pareto, latency, profile, frameworks, steps, left_out, gates, environment, noise, examples, trade_offs, deployment,
     watch, claims, reproduce,
 )  # fmt: skip

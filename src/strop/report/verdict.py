@@ -52,6 +52,8 @@ def three_lines(outcome: Outcome) -> tuple[str, str, str]:
             _nearest(outcome),
             "Nothing was packed; report.json and report.md say what was tried and why each failed.",
         )
+    if outcome.place != "here":
+        return _elsewhere(outcome, chosen)
     same = chosen.name == outcome.baseline
     what = "keep the given model with tuned settings" if same else f"use {chosen.name}"
     first = f"{outcome.outcome}: {what} ({chosen.candidate.recipe.runtime}, {settings(chosen)})."
@@ -61,6 +63,35 @@ def three_lines(outcome: Outcome) -> tuple[str, str, str]:
     memory = f"{ratio(chosen.memory_ratio)} of the memory" if chosen.memory_ratio is not None else "memory unmeasured"
     second = "; ".join(part for part in (speed, over, accuracy, memory) if part) + "."
     return first, second, _mind(outcome, chosen)
+
+
+def target_name(outcome: Outcome) -> str:
+    """The device that the run was for."""
+    return outcome.target.name if outcome.target is not None else "this machine"
+
+
+def is_judged(outcome: Outcome, result: Result) -> bool:
+    """Whether a candidate's gates are worth a table: the finalists, the baseline and the choice."""
+    chosen = outcome.choice is not None and result.name == outcome.choice.name
+    return result.confirmation is not None or chosen or result.name == outcome.baseline
+
+
+def _elsewhere(outcome: Outcome, chosen: Result) -> tuple[str, str, str]:
+    """The three lines of a run for a device that is not this machine."""
+    target = target_name(outcome)
+    first = f"{outcome.outcome} for {target}: use {chosen.name} ({chosen.candidate.recipe.runtime}, {settings(chosen)})."
+    accuracy = (
+        "accuracy unmeasured" if chosen.retained is None else f"{percent(chosen.retained)} of the accuracy kept, judged here"
+    )
+    size = f"; {chosen.candidate.artifact.bytes / 1e6:.2f} MB on disk" if chosen.candidate.artifact is not None else ""
+    held = chosen.imitated
+    pace = f"; imitated speed {ratio(held.speedup, SPEED)} over {held.over}, which decides nothing" if held is not None else ""
+    second = f"Speed, memory and energy are unmeasured on {target}; {accuracy}{size}{pace}."
+    waiting = [str(r.gate) for r in (chosen.verdict.results if chosen.verdict else ()) if r.elsewhere]
+    third = (
+        f"Open until measured on {target}: {', '.join(waiting)}." if waiting else "Nothing was changed: it is the given model."
+    )
+    return first, second, third
 
 
 def settings(result: Result) -> str:

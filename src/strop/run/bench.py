@@ -92,7 +92,7 @@ def bench(contestants: Sequence[str], *, config: str | None = None, observer: Ob
         first = first._replace(reference=shards(base_folder))
         base = footprint(run, first, 0)
         rows = [row(run, task, first, base_folder, base, contestant) for contestant in entered]
-        env = environment(run.target, list(run.backends.values()), run.request.seed)
+        env = environment(run.place.machine, list(run.backends.values()), run.request.seed)
         return Comparison(rows=tuple(rows), metric=task.metric, batch=task.workload.batch, environment=env, notes=tuple(run.kept))
 
 

@@ -73,7 +73,7 @@ def step_key(run: Run, step: Step, artifact: Artifact, task: Task, versions: dic
         "artifact": artifact.digest, "kind": artifact.kind, "step": step.model_dump(mode="json"),
         "code": files.digest_files(backend.work.parent, code), "versions": versions, "python": python_version_of(backend),
         "calibration": task.calibration.digest if step.calibration and task.calibration else None,
-        "flags": run.target.cpu_flags, "seed": run.request.seed,
+        "flags": run.place.machine.cpu_flags, "seed": run.request.seed,
     })  # fmt: skip
 
 

@@ -20,7 +20,6 @@ from strop.run.pairing import Subject, open_request
 from strop.store import files
 from strop.store.store import load, save
 from strop.worker.call import Child
-from strop.worker.interpreter import work_of
 
 R = TypeVar("R")
 MEMORY_RUNS = 20
@@ -47,10 +46,10 @@ def subject(run: Run, candidate: Candidate, task: Task, batch: int | None = None
     """
     assert candidate.artifact is not None
     backend = run.backend(candidate.recipe.runtime)
-    settings = candidate.recipe.settings
+    settings = run.place.settings(candidate.recipe.settings)
     data = paths(task.evaluation)
     return Subject(
-        name=candidate.name, work=work_of(backend), artifact=candidate.artifact.path, settings=dict(settings),
+        name=candidate.name, work=run.place.work_of(backend), artifact=candidate.artifact.path, settings=settings,
         inputs=data["inputs"], examples=data["count"], batch=batch or task.workload.batch,
         threads=threads_of(run, backend, settings),
         spins=backend.spins(settings), log=run.log(candidate.recipe), reference=shards(reference) if reference else None,
@@ -59,7 +58,7 @@ def subject(run: Run, candidate: Candidate, task: Task, batch: int | None = None
 
 def threads_of(run: Run, backend: Backend, settings: Mapping[str, Scalar]) -> int:
     """How many threads a session has: by its settings, or by what its runtime takes where they say nothing."""
-    return int(settings.get("threads") or (run.target.cores or 1 if backend.takes_all_cores else 1))
+    return int(settings.get("threads") or (run.place.machine.cores or 1 if backend.takes_all_cores else 1))
 
 
 def shards(folder: Path) -> dict[str, str]:

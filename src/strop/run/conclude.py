@@ -23,10 +23,14 @@ AS_IS_PAIRS, AS_IS_QUADS, AS_IS_S = 4, 16, 20.0
 
 
 def conclude(
-    run: Run, model: Model, task: Task, found: Sequence[Offer], trials: Sequence[Trial], baseline: str, noise: Timing,
+    run: Run, model: Model, task: Task, found: Sequence[Offer], trials: Sequence[Trial], baseline: str, noise: Timing | None,
     choice: Choice | None,
 ) -> Outcome:  # fmt: skip
-    """Everything the report says, from what was measured."""
+    """Everything the report says, from what was measured.
+
+    Args:
+        noise: the baseline against itself; None where nothing was timed, since the target is elsewhere.
+    """
     tuned = find(trials, baseline)
     results = tuple(t.result for t in trials)
     best = _best_unquantized(results, baseline)
@@ -39,11 +43,13 @@ def conclude(
         as_is=as_is, choice=choice, against_as_is=_over_as_is(run, trials, chosen, as_is, baseline),
         against_best_unquantized=_over(chosen, results, best), best_unquantized=best, frontier=tuple(pareto(results)),
         noise=Noise(
-            speedup=noise.speedup, half_width=_half_width(noise.speedup), excluded=noise.excluded,
-            memory_resolution_bytes=memory_resolution(tuned.peaks),
+            speedup=noise.speedup if noise else None, half_width=_half_width(noise.speedup) if noise else None,
+            excluded=noise.excluded if noise else 0.0, memory_resolution_bytes=memory_resolution(tuned.peaks),
         ),
-        environment=environment(run.target, list(run.backends.values()), run.request.seed), timing=run.spent(),
-        notes=(*run.kept, *_warnings(noise)), batches=_batches(run, task, tuned, chosen),
+        target=run.target, advice=run.advice, place=run.place.kind,
+        environment=environment(run.place.machine, list(run.backends.values()), run.request.seed), timing=run.spent(),
+        notes=(*run.kept, *(_warnings(noise) if noise else ())),
+        batches=_batches(run, task, tuned, chosen) if noise else {},
     )  # fmt: skip
 
 

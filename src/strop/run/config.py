@@ -66,6 +66,8 @@ class PreprocessSection(_Section):
 
 
 class TargetSection(_Section):
+    device: str | None = None
+    purpose: str | None = None
     threads: int | None = Field(None, ge=1)
     memory_limit_mb: int | None = Field(None, ge=1)
 

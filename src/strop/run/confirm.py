@@ -1,6 +1,6 @@
 """The confirmation: fresh samples of a size that was fixed beforehand; only these enter a verdict."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -200,13 +200,21 @@ def figures_of_timing(timing: Timing | None) -> dict[str, Interval]:
 TOO_BUSY = "the machine was too busy to time anything: --fresh measures again"
 
 
-def verdict_of(trial: Trial, baseline: Trial, gates: Sequence[Gate], unmeasured: str | None, timed: bool = True) -> Verdict:
+def verdict_of(
+    trial: Trial,
+    baseline: Trial,
+    gates: Sequence[Gate],
+    unmeasured: str | None,
+    timed: bool = True,
+    elsewhere: Mapping[str, str] | None = None,
+) -> Verdict:
     """All gates on one candidate. Timing enters by the confirmation only; the baseline is 1 against itself by definition.
 
     Args:
         unmeasured: why accuracy could not be measured at all, or None.
         timed: False where not even the baseline could be timed against itself: then nobody knows what is faster, and no
             speed passes or fails.
+        elsewhere: metric → why only the target could tell.
     """
     result = trial.result
     figures: dict[str, Interval] = {}
@@ -232,7 +240,7 @@ def verdict_of(trial: Trial, baseline: Trial, gates: Sequence[Gate], unmeasured:
     if result.candidate.artifact is not None:
         size = result.candidate.artifact.bytes / 1e6
         figures["size_mb"] = Interval(value=size, low=size, high=size)
-    verdict = judge(gates, figures, str(result.failure) if result.failure else None, missing)
+    verdict = judge(gates, figures, str(result.failure) if result.failure else None, missing, elsewhere)
     return Verdict(results=tuple(name_tail(r, result.confirmation) for r in verdict.results))
 
 

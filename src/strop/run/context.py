@@ -10,8 +10,10 @@ import psutil
 
 from strop.core.backend import Backend
 from strop.core.errors import BackendError, WorkerTimeout
+from strop.core.inspection import Advice
 from strop.core.recipe import Recipe
 from strop.core.target import Target
+from strop.run.place import Place
 from strop.run.request import Request
 from strop.store.store import RunFolder, Store
 from strop.worker.call import Child, Limits, Waiting
@@ -51,14 +53,20 @@ class Budget:
 class Run:
     """What every stage is given. Frozen in spirit: stages return values and keep nothing here but time spent."""
 
-    def __init__(self, request: Request, store: Store, folder: RunFolder, backends: dict[str, Backend], target: Target,
+    def __init__(self, request: Request, store: Store, folder: RunFolder, backends: dict[str, Backend], place: Place,
                  observer: Observer) -> None:  # fmt: skip
         self.request, self.store, self.folder = request, store, folder
-        self.backends, self.target, self._observer = backends, target, observer
+        self.backends, self.place, self._observer = backends, place, observer
         self.budget = Budget(request.budget_s)
         self.timing: dict[str, float] = {}
         self._waited_before = Waiting.seconds
         self.kept: list[str] = []
+        self.advice: Advice | None = None
+
+    @property
+    def target(self) -> Target:
+        """The device that the run is for."""
+        return self.place.target
 
     def emit(self, event: str, **details: Any) -> None:
         """To the journal, synced, then to whoever watches."""
@@ -93,7 +101,7 @@ class Run:
         """For one child: wall-clock per request, and memory by the user's word or by what is free now."""
         asked = self.request.memory_limit_mb
         memory = asked * 1_000_000 if asked else int(psutil.virtual_memory().available * MEMORY_SHARE)
-        return Limits(seconds if seconds is not None else self.request.time_limit_s, memory)
+        return Limits(seconds if seconds is not None else self.request.time_limit_s, self.place.memory(memory))
 
     def child(self, backend: Backend, log: Path, seconds: float | None = None) -> Child:
         return Child(work_of(backend), log, self.limits(seconds))

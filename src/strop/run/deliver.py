@@ -55,7 +55,7 @@ def deliver(run: Run, outcome: Outcome) -> Outcome:
         with run.spending("bundle"):
             outcome = packed(run, outcome)
         outcome = outcome.model_copy(update={"timing": run.spent()})
-    if run.request.profile:
+    if run.request.profile and run.place.kind == "here":
         profile_candidates(run, outcome)
     evidence = gather(outcome, run.folder)
     if new or run.request.profile:
@@ -103,7 +103,7 @@ def packed(run: Run, outcome: Outcome) -> Outcome:
         pack(outcome, run.backend(chosen.candidate.recipe.runtime), target)
     verify_bundle(str(target))
     require_same_answers(run, outcome, target)
-    return note_runner_speed(run, outcome, target)
+    return note_runner_speed(run, outcome, target) if run.place.kind == "here" else outcome
 
 
 def require_same_answers(run: Run, outcome: Outcome, bundle: Path) -> None:

@@ -121,7 +121,8 @@ def free_storage() -> int:
 
 def container() -> str:
     """The kind of container, or nothing."""
-    named = os.environ.get("container") or next((kind for path, kind in CONTAINERS.items() if Path(path).exists()), "")
+    named = os.environ.get("container")  # noqa: SIM112 (podman and systemd-nspawn write it so)
+    named = named or next((kind for path, kind in CONTAINERS.items() if Path(path).exists()), "")
     return named or ("kubernetes" if "KUBERNETES_SERVICE_HOST" in os.environ else _detected("--container"))
 
 

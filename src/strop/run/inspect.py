@@ -9,12 +9,13 @@ from pydantic import ValidationError
 from strop.core.backend import Backend
 from strop.core.errors import ModelError, UsageError, WorkerError, WorkerFailure, WorkerMemory, WorkerTimeout
 from strop.core.inspection import Advice, Assessment, Inspection
-from strop.core.target import THIS, Target
-from strop.plan.advise import PURPOSES, advise, rules
+from strop.core.target import Target
+from strop.plan.advise import advise, rules
 from strop.plan.discover import backends
 from strop.plan.precision import fits, footprints, quantizable
 from strop.run.devices import find_device
 from strop.run.experience import experience
+from strop.run.request import known_purpose
 from strop.store.store import Store
 from strop.worker.call import INSPECTOR_WORK, Child, Limits
 from strop.worker.interpreter import why_missing
@@ -38,13 +39,12 @@ def inspect(
         store: whose finished runs count as experience.
 
     Raises:
-        ModelError: damaged, unsafe or unsupported. UsageError: no such device or purpose. ConfigError: a profile that is not valid.
+        ModelError: damaged, unsafe or unsupported. UsageError: no such device or purpose. ConfigError: an invalid profile.
 
     Example:
         >>> strop.inspect("model.onnx", target="raspberry-pi-5").advice.ranking[0].framework
     """
-    if purpose not in PURPOSES:
-        raise UsageError(f"--for {purpose}: no such purpose", f"known: {', '.join(PURPOSES)}")
+    purpose = known_purpose(purpose)
     if context is not None and context < 1:
         raise UsageError(f"--context {context} is not above 0", "give a number of tokens")
     device = find_device(target) if target is not None else None
@@ -99,8 +99,3 @@ def read_inspection(path: Path) -> Inspection:
     except ValidationError as error:
         first = error.errors()[0]
         raise ModelError(f"{path}: not a model that makes sense: {first['loc']}: {first['msg']}", WHOLE) from None
-
-
-def is_here(target: str | None) -> bool:
-    """Whether a target is this machine."""
-    return target in (None, THIS)

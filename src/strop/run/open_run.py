@@ -10,10 +10,13 @@ import strop
 from strop.core.errors import StoreError
 from strop.core.model import Model
 from strop.core.outcome import Outcome
+from strop.core.target import Target
 from strop.plan.discover import backends
 from strop.run.context import Observer, Run
+from strop.run.devices import find_device, this_device
 from strop.run.intake import read_model
-from strop.run.machine import package_versions, this_machine
+from strop.run.machine import package_versions
+from strop.run.place import place_for
 from strop.run.preprocessing import BESIDE, TOKENIZER, model_folder
 from strop.run.request import PLACES, Request
 from strop.run.source import code_digests, source_digest
@@ -36,21 +39,22 @@ def opened(request: Request, observer: Observer, keep: bool = True) -> Iterator[
         ModelError: the model cannot be used. StoreError: the run is in progress elsewhere.
     """
     found = backends()
-    target = this_machine(request.threads)
+    target = find_device(request.target, request.threads)
+    machine = target if target.here else this_device()
     store = Store(Path(request.store))
     with tempfile.TemporaryDirectory(prefix="strop-") as scratch:
         model = read_model(found, Path(request.model), Path(scratch) / "inspect.log", Limits(INSPECT_S, None), store)
     versions = package_versions(list(found.values()))
-    key = run_key(request, model, target.host, versions)
+    key = run_key(request, model, machine.host, versions, target)
     name = f"{Path(request.model).stem}-{key[:8]}"
     with contextlib.ExitStack() as stack:
         folder = choose_folder(store, name, request.fresh) if keep else stack.enter_context(passing_folder(store, name))
         stack.enter_context(folder.hold())
-        run = Run(request, store, folder, found, target, observer)
+        run = Run(request, store, folder, found, place_for(machine, target, found), observer)
         if not (folder.folder / "run.json").exists():
             write_json(
                 folder.folder / "run.json",
-                {"request": request.model_dump(mode="json"), "host": target.host, "strop": strop.__version__},
+                {"request": request.model_dump(mode="json"), "host": machine.host, "strop": strop.__version__},
             )
         run.emit("run-opened", run=folder.name, resumed=(folder.folder / "candidates").exists())
         try:
@@ -61,13 +65,14 @@ def opened(request: Request, observer: Observer, keep: bool = True) -> Iterator[
             raise
 
 
-def run_key(request: Request, model: Model, host: str, versions: dict[str, str]) -> str:
+def run_key(request: Request, model: Model, host: str, versions: dict[str, str], target: Target) -> str:
     """Everything that a run's figures depend on, down to Strop's own code."""
     question = request.model_dump(mode="json", exclude=PLACES)
     root = Path(strop.__file__).parent
     code = sorted(str(p.relative_to(root)) for p in root.rglob("*.py"))
     return files.digest_json({
         "question": question, "model": model.artifact.digest, "host": host, "versions": versions,
+        "target": None if target.here else target.model_dump(mode="json"),
         "data": [source_digest(p) for p in (request.data, request.calibration)], "beside": beside(request),
         "code": files.digest_files(root, code),
     })  # fmt: skip

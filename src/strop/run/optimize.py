@@ -11,12 +11,14 @@ from strop.core.model import Model
 from strop.core.outcome import Outcome
 from strop.core.recipe import Offer, Recipe
 from strop.core.task import Task
-from strop.plan.space import by_role, follow, next_in_turn, offers, retuned
+from strop.plan.space import by_role, follow, next_in_turn, offers, places_of, retuned
+from strop.run.advising import advised
 from strop.run.baseline import tune
 from strop.run.conclude import conclude
 from strop.run.confirm import confirm, contender_of, more_baseline_memory, select, verdict_of
 from strop.run.context import Observer, Run, nobody
 from strop.run.deliver import deliver, require_writable
+from strop.run.elsewhere import pursue_elsewhere
 from strop.run.intake import read_task
 from strop.run.open_run import OUTCOME, opened
 from strop.run.request import make_request
@@ -78,6 +80,8 @@ def pursue(run: Run, model: Model) -> Outcome:
             f"original's by at most {worst:.1e} of their range."
         )
     found = plan_recipes(run, model, task)
+    if run.place.kind != "here":
+        return pursue_elsewhere(run, model, task, found)
     baseline, trials = tune(run, model, task, found)
     trials = search(run, model, task, found, baseline, trials)
     baseline = more_baseline_memory(run, baseline)
@@ -93,6 +97,7 @@ def plan_recipes(run: Run, model: Model, task: Task) -> list[Offer]:
     """Everything that is offered for this model, target and task."""
     missing = {name: why_missing(backend) for name, backend in run.backends.items()}
     found = offers(run.backends, model, run.target, task, run.request.backends, run.request.recipes, missing)
+    found = advised(run, found)
     run.emit("planned", offered=[o.name for o in found if o.offered], refused=[o.name for o in found if not o.offered])
     return found
 
@@ -121,7 +126,7 @@ def search(run: Run, model: Model, task: Task, found: Sequence[Offer], baseline:
         trials = [*trials, _next(run, model, task, recipe, baseline, trials)]
     waiting = [r for r in given.values() if r.name not in tried]
     while waiting:
-        recipe = next_in_turn(waiting, [t.name for t in trials if t.lost_accuracy])
+        recipe = next_in_turn(waiting, [t.name for t in trials if t.lost_accuracy], places_of(found, run.advice))
         waiting.remove(recipe)
         trials = [*trials, _next(run, model, task, follow(recipe, baseline.candidate.recipe), baseline, trials)]
     best = select([t for t in trials if t.candidate.recipe.steps], baseline, run.request.weights, most=1)

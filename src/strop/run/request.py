@@ -12,11 +12,26 @@ from strop.core.errors import ConfigError, UsageError
 from strop.core.gate import assemble, parse_gate
 from strop.core.metrics import UNLABELED, metric
 from strop.core.noun import Noun
+from strop.core.target import THIS
 from strop.core.task import Pooling, TaskKind
 from strop.core.verdict import Gate, Kind
+from strop.plan.advise import PURPOSES
 from strop.run.config import Config, read_config
 
-PLACES = {"out", "store", "fresh", "model", "data", "calibration", "classes", "tokenizer", "config", "folder", "profile"}
+PLACES = {
+    "out",
+    "store",
+    "fresh",
+    "model",
+    "data",
+    "calibration",
+    "classes",
+    "tokenizer",
+    "config",
+    "folder",
+    "profile",
+    "target",
+}
 
 
 class Request(Noun):
@@ -45,6 +60,8 @@ class Request(Noun):
     output: str | None = None
     batches: tuple[int, ...] = (1,)
     sizes: dict[str, int] = {}
+    target: str = THIS
+    purpose: str = "any"
     threads: int | None = None
     memory_limit_mb: int | None = None
     time_limit_s: float = 600.0
@@ -135,6 +152,25 @@ def backend_options(olive_config: str | None) -> dict[str, str]:
     return {"olive.config": json.dumps(parsed)}
 
 
+def device_of(given: str | None, config: Config, base: Path) -> str:
+    """The target: by flag, or by `[target] device`, where a file is relative to the strop.toml."""
+    named = config.target.device
+    if given is not None or named is None:
+        return given or THIS
+    return str(base / named) if named.endswith(".toml") else named
+
+
+def known_purpose(purpose: str | None) -> str:
+    """What the model is wanted for.
+
+    Raises:
+        UsageError: no such purpose.
+    """
+    if purpose is not None and purpose not in PURPOSES:
+        raise UsageError(f"--for {purpose}: no such purpose", f"known: {', '.join(PURPOSES)}")
+    return purpose or PURPOSES[0]
+
+
 def make_request(model: str, config_path: str | None = None, **flags: Any) -> Request:
     """Flags over `strop.toml` over defaults.
 
@@ -185,6 +221,7 @@ def make_request(model: str, config_path: str | None = None, **flags: Any) -> Re
         kind=pick("task", config.task.kind), pooling=config.task.pooling,
         metric=name, k=pick("k", config.task.k) or 5, output=pick("output", config.task.output), batches=batches,
         sizes={**config.task.sizes, **parse_sizes(flags.get("size") or ())},
+        target=device_of(flags.get("target"), config, base), purpose=known_purpose(pick("purpose", config.target.purpose)),
         threads=pick("threads", config.target.threads),
         memory_limit_mb=pick("memory_limit_mb", config.target.memory_limit_mb),
         gates=gates, weights=parse_weights(pick("prefer", config.gates.prefer)),

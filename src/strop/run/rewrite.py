@@ -13,6 +13,7 @@ from strop.run.deliver import write_report
 from strop.run.evidence import gather
 from strop.run.machine import this_machine
 from strop.run.open_run import OUTCOME
+from strop.run.place import Place
 from strop.run.profiling import AGAIN, profile_candidates
 from strop.run.request import Request
 from strop.store import files
@@ -83,10 +84,14 @@ def profile_run(
     folder, outcome = finished_run(place, name)
     record = read_json(folder.folder / "run.json")
     request = Request.model_validate(record["request"])
-    target = this_machine(request.threads)
-    if record["host"] != target.host:
+    machine = this_machine(request.threads)
+    if outcome.place != "here":
+        raise StoreError(f"run {folder.name} is for {request.target}: nothing of it can be profiled here", "profile it there")
+    if record["host"] != machine.host:
         raise StoreError(f"run {folder.name} was made on another machine: {record['host']}", AGAIN)
     with folder.hold():
-        made = profile_candidates(Run(request, place, folder, backends(), target, observer), outcome, candidates, again=True)
+        made = profile_candidates(
+            Run(request, place, folder, backends(), Place(machine, machine), observer), outcome, candidates, again=True
+        )
         write_report(folder.folder, outcome, gather(outcome, folder))
     return made

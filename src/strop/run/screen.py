@@ -39,6 +39,24 @@ def admit(run: Run, model: Model, task: Task, recipe: Recipe, baseline: Trial, o
     return _finish(run, trial.with_result(status="measured"))
 
 
+def assess(run: Run, model: Model, task: Task, recipe: Recipe, baseline: Trial, others: Sequence[Trial]) -> Trial:
+    """A recipe's trial for a target that is elsewhere: built, and its answers judged; nothing is timed."""
+    run.tell("candidate-started", candidate=recipe.name)
+    with run.spending("build"):
+        candidate = build(run, recipe, model, task)
+    trial = Trial(Result(candidate=candidate))
+    if candidate.failure is not None:
+        return _finish(run, trial.failed(candidate.failure, str(run.folder.candidate(recipe.name) / "reproduce.sh")))
+    if recipe.device != "cpu":
+        why = f"built; not measurable on this machine: it has no {recipe.device} that {recipe.runtime} can use"
+        return _finish(run, trial.with_result(status="not measurable", reason=why))
+    twin = _twin(trial, others)
+    if twin is not None:
+        return _finish(run, trial.with_result(status="duplicate", reason=f"same bytes and settings as {twin}"))
+    trial = _check(run, model, task, replace(trial, subject=subject(run, candidate, task)), baseline, others)
+    return _finish(run, trial if trial.result.status != "not reached" else trial.with_result(status="measured"))
+
+
 def not_reached(recipe: Recipe) -> Trial:
     """A recipe that the budget left no time for."""
     return Trial(Result(candidate=Candidate(recipe=recipe), reason="the budget ended before its turn"))

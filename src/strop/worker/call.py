@@ -23,10 +23,11 @@ from strop.worker import interrupt
 
 
 class Work(NamedTuple):
-    """A child side: the module that is loaded, and the Python that runs it."""
+    """A child side: the module that is loaded, the Python that runs it, and variables of its environment."""
 
     path: Path
     python: str = sys.executable
+    environment: tuple[tuple[str, str], ...] = ()
 
 
 CHILD = Path(__file__).parent / "child" / "main.py"
@@ -86,7 +87,7 @@ class Child:
         try:
             self._process = subprocess.Popen(
                 [work.python, "-u", str(CHILD)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log_file,
-                cwd=self._scratch, env=child_environment(self._scratch), start_new_session=True,
+                cwd=self._scratch, env={**child_environment(self._scratch), **dict(work.environment)}, start_new_session=True,
             )  # fmt: skip
         except OSError as error:
             self._log_file.close()

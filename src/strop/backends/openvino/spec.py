@@ -81,6 +81,19 @@ def _quantized(model: Model, target: Target, task: Task) -> Iterator[Offer]:
     yield from _weight_only(model, target, matmuls)
 
 
+ISA_LEVELS = (
+    ("amx_int8", "AVX512_CORE_AMX"), ("avx512_bf16", "AVX512_CORE_BF16"), ("avx512_vnni", "AVX512_CORE_VNNI"),
+    ("avx512f", "AVX512_CORE"), ("avx_vnni", "AVX2_VNNI"), ("avx2", "AVX2"), ("avx", "AVX"), ("sse4_2", "SSE41"),
+)  # fmt: skip
+"""Instruction set → the level of oneDNN, which OpenVINO's CPU plugin computes with, that has it; highest first."""
+
+
+def imitate(target: Target) -> dict[str, str] | None:
+    """oneDNN's switch, which limits OpenVINO to the target's instruction sets; x86 only."""
+    level = next((level for name, level in ISA_LEVELS if target.has(name)), None)
+    return {"ONEDNN_MAX_CPU_ISA": level} if target.x86 and level is not None else None
+
+
 def is_transformer(model: Model) -> bool:
     """Attention shows as Softmax among many matrix products."""
     return bool(model.operators.get("Softmax", 0)) and model.weights.get("MatMul", 0) >= 8
@@ -190,4 +203,5 @@ BACKEND = Backend(
     requirements=HERE / "requirements.txt",
     adopt=adopt,
     variants=variants,
+    imitate=imitate,
 )

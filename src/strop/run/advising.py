@@ -1,0 +1,26 @@
+"""Advice in a run: what the model is, what the target can do, and what that means for the recipes."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from strop.core.errors import ModelError
+from strop.core.recipe import Offer
+from strop.plan.precision import fits, footprints
+from strop.plan.space import without_impossible
+from strop.run.context import Run
+from strop.run.inspect import advice_for, read_inspection
+
+
+def advised(run: Run, found: Sequence[Offer]) -> list[Offer]:
+    """The offers without what is impossible on the target; the advice itself is kept with the run.
+
+    A model of a format that the inspector does not know, such as an outsider's backend reads, gets no advice.
+    """
+    try:
+        inspection = read_inspection(Path(run.request.model))
+    except ModelError:
+        return list(found)
+    run.advice = advice_for(inspection, run.target, run.request.purpose, run.store)
+    for note in run.advice.notes:
+        run.note(note)
+    return without_impossible(found, run.advice, fits(footprints(inspection), run.target))

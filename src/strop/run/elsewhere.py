@@ -1,0 +1,127 @@
+"""A run for a device that is not this machine: built and judged here, never timed as if it were there."""
+
+from collections.abc import Sequence
+
+from strop.core.candidate import Imitated
+from strop.core.choose import Choice
+from strop.core.errors import WorkerError
+from strop.core.model import Model
+from strop.core.outcome import Outcome
+from strop.core.recipe import Offer, Recipe
+from strop.core.statistics import Ratios
+from strop.core.task import Task
+from strop.plan.space import by_role, next_in_turn, places_of
+from strop.run.baseline import establish
+from strop.run.conclude import conclude
+from strop.run.confirm import verdict_of
+from strop.run.context import Run
+from strop.run.screen import assess, not_reached
+from strop.run.timing import SEARCH_PAIRS, SEARCH_QUADS, measure, search_interval
+from strop.run.trial import Trial
+
+OF_THE_TARGET = ("speedup", "tail_ratio", "latency_ms", "memory_ratio", "memory_mb")
+"""Metrics that only the target itself can tell."""
+RANKS = ("chosen", "provisional")
+
+
+def pursue_elsewhere(run: Run, model: Model, task: Task, found: Sequence[Offer]) -> Outcome:
+    """Every recipe built and its answers judged; the choice follows the advice, since nobody knows the speed."""
+    say_what_is_unknown(run)
+    baseline = establish(run, model, task, by_role(found, "reference")[0])
+    baseline = baseline.with_result(search=None, memory=(), memory_ratio=None)
+    trials = [baseline]
+    waiting = by_role(found, "candidate")
+    places = places_of(found, run.advice)
+    while waiting:
+        recipe = next_in_turn(waiting, [t.name for t in trials if t.lost_accuracy], places)
+        waiting.remove(recipe)
+        late = run.budget.left_for_search() <= 0
+        trials.append(not_reached(recipe) if late else assess(run, model, task, recipe, baseline, trials))
+    trials = [imitated(run, trial, trials) for trial in trials]
+    trials = [judged(run, task, trial, baseline) for trial in trials]
+    choice = choose_elsewhere(run, trials, places)
+    return conclude(run, model, task, found, trials, baseline.name, None, choice)
+
+
+def say_what_is_unknown(run: Run) -> None:
+    """Notes that stand first in the report."""
+    target = run.target
+    run.note(
+        f"The target is {target.name}, which is not this machine: artifacts are built and answers judged here; speed, memory and "
+        f"energy are unmeasured on the target, and their gates stay open."
+    )
+    if run.place.imitation:
+        who = ", ".join(run.place.imitation)
+        run.note(f"This machine has every instruction set of {target.name}: {who} is held to them, and to its cores and memory.")
+    for one in target.accelerators:
+        if not one.frameworks:
+            run.note(f"No framework of Strop's has a device for {one.name} ({one.kind}): what is made runs on the CPU beside it.")
+
+
+def judged(run: Run, task: Task, trial: Trial, baseline: Trial) -> Trial:
+    """The verdict; what only the target can tell stays open."""
+    unmeasured = "no data were given" if task.metric == "unmeasured" else None
+    if trial.name == baseline.name:
+        return trial.with_result(verdict=verdict_of(trial, baseline, run.request.gates, unmeasured))
+    elsewhere = dict.fromkeys(OF_THE_TARGET, run.place.why_unmeasured)
+    lost = run.place.why_not_carried(trial.candidate.recipe)
+    if lost:
+        elsewhere |= dict.fromkeys(("accuracy_retained", "accuracy"), f"judged here, may not carry over: {lost}")
+    if trial.result.status == "not measurable":
+        elsewhere |= dict.fromkeys(("accuracy_retained", "accuracy"), trial.result.reason)
+    return trial.with_result(verdict=verdict_of(trial, baseline, run.request.gates, unmeasured, elsewhere=elsewhere))
+
+
+def imitated(run: Run, trial: Trial, trials: Sequence[Trial]) -> Trial:
+    """With its speed over the same runtime's unquantised candidate, both held to what the target has."""
+    held = run.place.imitation.get(trial.candidate.recipe.runtime)
+    plain = next((t for t in trials if is_plain(t.candidate.recipe) and t.candidate.recipe.runtime == trial.candidate.recipe.runtime
+                  and t.alive), None)  # fmt: skip
+    if held is None or plain is None or plain is trial or not trial.alive or trial.subject is None or plain.subject is None:
+        return trial
+    try:
+        with run.spending("imitation"):
+            pairs = measure(run, plain.subject, trial.subject, "search", range(SEARCH_PAIRS), SEARCH_QUADS, folder="imitated")
+    except WorkerError as error:
+        run.note(f"{trial.name} could not be timed under imitation: {error.message}.")
+        return trial
+    speedup = search_interval(Ratios(pairs))
+    if speedup is None:
+        return trial
+    to = ", ".join(f"{key}={value}" for key, value in held.items())
+    return trial.with_result(
+        imitated=Imitated(over=plain.name, speedup=speedup, held_to=f"{to}, {plain.subject.threads} thread(s)")
+    )
+
+
+def is_plain(recipe: Recipe) -> bool:
+    """Converted at most: nothing is quantised or pruned, and it computes in fp32."""
+    return recipe.precision == "fp32" and all(step.stage == "convert" for step in recipe.steps) and recipe.role == "candidate"
+
+
+def choose_elsewhere(run: Run, trials: Sequence[Trial], places: dict[str, int]) -> Choice | None:
+    """The best advised candidate that kept the musts, or the given model itself; None where the target runs nothing of it."""
+    blocked = {r.framework for r in run.advice.ranking if r.blocked} if run.advice is not None else set()
+    field = [
+        t for t in trials
+        if t.alive and t.result.verdict is not None and t.result.verdict.outcome in RANKS
+        and t.candidate.recipe.runtime not in blocked
+    ]  # fmt: skip
+
+    def order(trial: Trial) -> tuple[bool, bool, bool, int, int, int]:
+        recipe, held = trial.candidate.recipe, trial.result.imitated
+        slower = held is not None and held.speedup.high < 1
+        size = trial.candidate.artifact.bytes if trial.candidate.artifact is not None else 0
+        unsure = bool(run.place.why_not_carried(recipe))
+        return recipe.role != "candidate", unsure, slower, places.get(recipe.runtime, 0), recipe.turn, size
+
+    if not field:
+        return None
+    winner = min(field, key=order)
+    reason = (
+        f"no speed is known on {run.target.name}: of those that kept the accuracy the best advised framework comes first, "
+        f"then the recipe that usually wins there, then the smaller file"
+    )
+    slow = [t.name for t in field if t.result.imitated is not None and t.result.imitated.speedup.high < 1]
+    reason += f"; slower than unquantised under imitation, so put last: {', '.join(slow)}" if slow else ""
+    return Choice(name=winner.name, scores={}, tied=(), reason=reason)
