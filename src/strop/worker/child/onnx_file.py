@@ -7,17 +7,10 @@ from typing import Any
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 from ranges import declared
+from refusal import ModelError
 
 WEIGHTED = {"Conv", "ConvTranspose", "MatMul", "Gemm", "Gather"}
 CONTRIBUTED = {"com.microsoft", "com.microsoft.nchwc", "ai.onnx.ml", "ai.onnx.training", "com.ms.internal.nhwc"}
-
-
-class ModelError(Exception):
-    """The model is refused; `hint` says what to do next."""
-
-    def __init__(self, message: str, hint: str = "") -> None:
-        super().__init__(message)
-        self.hint = hint
 
 
 def describe(path: str) -> dict[str, Any]:
