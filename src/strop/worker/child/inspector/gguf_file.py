@@ -90,7 +90,7 @@ def _quantized(metadata: Section, tensors: list[Stored]) -> str | None:
     """The mix by its name, else the type that takes the most bytes; None where all is float or plain integers."""
     if all(t.dtype in PLAIN for t in tensors):
         return None
-    told = FILE.get(metadata.whole("general.file_type", most=1 << 31) or -1)
+    told: str | None = FILE.get(metadata.whole("general.file_type", most=1 << 31) or -1)
     if told is not None:
         return told
     sizes: Counter[str] = Counter()
@@ -134,9 +134,6 @@ def _kv_values(metadata: Section, name: str, layers: int | None, heads: int | No
     metadata.whole(f"{name}.attention.head_count_kv", most=HEADS)
     if not isinstance(told, list) and metadata.has(f"{name}.ssm.state_size"):
         return None
-    if isinstance(told, list):
-        every = sum(told)
-    else:
-        every = layers * (told or heads or 0)
+    every = sum(told) if isinstance(told, list) else layers * (told or heads or 0)
     values = metadata.whole(f"{name}.attention.value_length", most=WIDE) or size
     return int(every * (size + values)) or None

@@ -15,11 +15,13 @@ from refusal import ModelError
 
 AGAIN = "download or copy it again"
 KEPT = 1024
-"""Elements of a number array that is read; longer ones, and those of texts (a tokenizer's), are only counted."""
+"""Elements of a number array and bytes of a text that are read; longer ones, and arrays of texts, are only counted."""
 MOST_TEXTS = 4_000_000
 """In arrays, together. A tokenizer has at most some hundred thousand tokens and merges; a second is spent on this many."""
 MOST_TENSORS = 250_000
-MOST_KEYS = 100_000
+MOST_KEYS = 2_000
+LONGEST_NAME = 300
+"""Bytes of a name that is kept; llama.cpp itself allows 64."""
 LEAST_TENSOR, LEAST_KEY = 24, 13
 """Bytes that the shortest tensor entry and the shortest key with its value take."""
 
@@ -68,7 +70,7 @@ class _Bytes:
         self.at += length
         return bytes(self.data[self.at - length : self.at]).decode("utf-8", "replace")
 
-    def skip_texts(self, count: int) -> None:
+    def skip_texts(self, count: int) -> Counted:
         self.texts += count
         if count * 8 > len(self.data) - self.at or self.texts > MOST_TEXTS:
             raise self.refuse(f"an array of {count} texts")
@@ -80,18 +82,20 @@ class _Bytes:
         if at > end:
             raise self.refuse("an array of texts that goes beyond the file")
         self.at = at
+        return Counted(count)
 
     def value(self, kind: int) -> Any:
         if kind == TEXT:
-            return self.text(1 << 24)
+            length = self.number("<Q")
+            self.at -= 8
+            return self.text(KEPT) if length <= KEPT else self.skip_texts(1)
         if kind in SCALAR:
             return self.number(SCALAR[kind])
         if kind != ARRAY:
             raise self.refuse(f"a value of unknown type {kind}")
         inner, count = self.number("<I"), self.number("<Q")
         if inner == TEXT:
-            self.skip_texts(count)
-            return Counted(count)
+            return self.skip_texts(count)
         if inner not in SCALAR:
             raise self.refuse("an array of arrays" if inner == ARRAY else f"an array of unknown type {inner}")
         width = struct.calcsize(SCALAR[inner])
@@ -128,7 +132,7 @@ def _parsed(source: _Bytes) -> Gguf:
         raise source.refuse(f"{tensors} tensors and {keys} keys of metadata announced in {room} bytes")
     metadata: dict[str, Any] = {}
     for _ in range(keys):
-        key = source.text(1 << 16)
+        key = source.text(LONGEST_NAME)
         if key in metadata:
             raise source.refuse(f"key {shown(key)!r} twice")
         metadata[key] = source.value(source.number("<I"))
@@ -143,7 +147,7 @@ def _parsed(source: _Bytes) -> Gguf:
 
 
 def _tensor(source: _Bytes) -> Stored:
-    name = source.text(1 << 12)
+    name = source.text(LONGEST_NAME)
     dims = source.number("<I")
     if dims > 4:
         raise source.refuse(f"tensor {shown(name)!r} of {dims} axes, at most 4 are allowed,")

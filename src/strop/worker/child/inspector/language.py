@@ -63,7 +63,8 @@ def kv_values(config: Section, layers: int | None, kv_heads: int | None, size: i
         return None
     latent = config.whole("kv_lora_rank", most=WIDE)
     if latent:
-        return layers * (latent + (config.whole("qk_rope_head_dim", most=WIDE) or 0))
+        rotary = config.whole("qk_rope_head_dim", most=WIDE) or 0
+        return layers * int(latent + rotary)
     kind = config.text("model_type")
     if kind in STATE_SPACE or kv_heads is None or size is None:
         return None
@@ -92,7 +93,7 @@ def activation_bytes(language: Language) -> int | None:
     hidden, wide, words = language.hidden, language.intermediate, language.vocabulary
     if hidden is None or words is None:
         return None
-    return FLOAT * (2 * hidden + max(2 * (wide or 0), words))
+    return FLOAT * int(2 * hidden + max(2 * (wide or 0), words))
 
 
 def encoder_activation_bytes(language: Language, tokens: int) -> int | None:
@@ -102,4 +103,4 @@ def encoder_activation_bytes(language: Language, tokens: int) -> int | None:
     if hidden is None or heads is None:
         return None
     attention = tokens * 3 * hidden + heads * tokens * tokens
-    return FLOAT * (tokens * hidden + max(attention, tokens * (hidden + (wide or 4 * hidden))))
+    return FLOAT * int(tokens * hidden + max(attention, tokens * (hidden + (wide or 4 * hidden))))

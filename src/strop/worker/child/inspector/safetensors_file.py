@@ -18,6 +18,7 @@ AGAIN = "download or copy it again"
 MOST_HEADER = 100_000_000
 """Bytes; the format's own limit."""
 MOST_ENTRY = 1 << 20
+LONGEST_NAME = 300
 MOST_TENSORS = 250_000
 """Of one model. The largest mixtures of experts have some 150,000; more would take too long and too much memory here."""
 INDEX = "model.safetensors.index.json"
@@ -70,6 +71,8 @@ def read_header(path: str) -> tuple[dict[str, Any], list[Tensor]]:
         if name == "__metadata__":
             metadata = values
             continue
+        if len(name) > LONGEST_NAME:
+            raise ModelError(f"{path}: a tensor's name of {len(name)} characters", AGAIN)
         if name in found:
             raise ModelError(f"{path}: tensor {shown(name)!r} is there twice", AGAIN)
         found[name] = _placed(name, values, path)

@@ -1,12 +1,17 @@
 """`strop inspect`'s child side: what a model is, by its files alone. Run by path; imports nothing of Strop, no framework."""
 
+import importlib
 import os
-from collections.abc import Callable
 from typing import Any
 
 from refusal import ModelError
 
 SINGLE = {".onnx": "onnx", ".gguf": "gguf", ".xml": "openvino-ir", ".tflite": "tflite"}
+READERS = {
+    "onnx": "onnx_graph", "gguf": "gguf_file", "openvino-ir": "openvino_ir", "tflite": "tflite_file", "mlx": "mlx_folder",
+    "huggingface": "huggingface",
+}  # fmt: skip
+"""Format → module of this folder; no other than the one needed is imported."""
 KNOWN = "give an .onnx, .gguf, .tflite or OpenVINO .xml file, or a Hugging Face or MLX folder (config.json, *.safetensors)"
 PICKLED = (".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".bin")
 
@@ -19,7 +24,7 @@ def inspect(path: str) -> dict[str, Any]:
     """
     kind, path = recognised(path)
     try:
-        found: dict[str, Any] = _reader(kind)(path).plain()
+        found: dict[str, Any] = importlib.import_module(READERS[kind]).inspect(path).plain()
     except (ModelError, MemoryError, OSError):
         raise
     except Exception as error:  # a reader that stumbles over what a file claims has met no sound file
@@ -59,21 +64,3 @@ def _of_file(path: str) -> str:
     if suffix == ".safetensors":
         raise ModelError(f"{path}: weights without their configuration", "give the folder that holds config.json")
     raise ModelError(f"{path}: no known format", KNOWN)
-
-
-def _reader(kind: str) -> Callable[[str], Any]:
-    """A format's own module: no other is imported."""
-    reader: Callable[[str], Any]
-    if kind == "onnx":
-        from onnx_graph import inspect as reader
-    elif kind == "gguf":
-        from gguf_file import inspect as reader
-    elif kind == "tflite":
-        from tflite_file import inspect as reader
-    elif kind == "openvino-ir":
-        from openvino_ir import inspect as reader
-    elif kind == "mlx":
-        from mlx_folder import inspect as reader
-    else:
-        from huggingface import inspect as reader
-    return reader
