@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnx_file
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from strop.backends.onnxruntime import graph
 from strop.core.errors import ModelError
 from strop.plan.discover import backends
 from strop.run.intake import read_model
@@ -112,8 +112,8 @@ def test_external_data_outside_the_folder_or_behind_a_link_is_refused(beside, lo
     (beside / "inner.bin").symlink_to("real.bin")
     location = str(beside.parent / "secret.bin") if location == "ABSOLUTE" else location
     onnx.save(make(external(location)), beside / "m.onnx")
-    with pytest.raises(graph.ModelError, match="leaves the model's folder"):
-        graph.describe(str(beside / "m.onnx"))
+    with pytest.raises(onnx_file.ModelError, match="leaves the model's folder"):
+        onnx_file.describe(str(beside / "m.onnx"))
 
 
 def test_a_refusal_reaches_the_user_with_file_and_hint(read, beside):
@@ -126,18 +126,18 @@ def test_a_refusal_reaches_the_user_with_file_and_hint(read, beside):
 @pytest.mark.parametrize("make", [model, nested])
 def test_a_missing_data_file_is_refused(beside, make):
     onnx.save(make(external("w.bin")), beside / "m.onnx")
-    with pytest.raises(graph.ModelError, match=r"'w\.bin' is missing"):
-        graph.describe(str(beside / "m.onnx"))
+    with pytest.raises(onnx_file.ModelError, match=r"'w\.bin' is missing"):
+        onnx_file.describe(str(beside / "m.onnx"))
 
 
 @pytest.mark.parametrize("length", [BYTES, None])
 def test_a_truncated_data_file_is_refused(beside, length):
     onnx.save(model(external("w.bin", length)), beside / "m.onnx")
     (beside / "w.bin").write_bytes(bytes(BYTES))
-    assert graph.describe(str(beside / "m.onnx"))["files"] == ["m.onnx", "w.bin"]
+    assert onnx_file.describe(str(beside / "m.onnx"))["files"] == ["m.onnx", "w.bin"]
     os.truncate(beside / "w.bin", BYTES - 1)
-    with pytest.raises(graph.ModelError, match=r"'w\.bin' is truncated"):
-        graph.describe(str(beside / "m.onnx"))
+    with pytest.raises(onnx_file.ModelError, match=r"'w\.bin' is truncated"):
+        onnx_file.describe(str(beside / "m.onnx"))
 
 
 @pytest.mark.parametrize(
@@ -160,8 +160,8 @@ def test_a_file_cut_anywhere_is_refused(tmp_path):
     whole, path = model().SerializeToString(), tmp_path / "m.onnx"
     for length in range(len(whole)):
         path.write_bytes(whole[:length])
-        with pytest.raises(graph.ModelError):
-            graph.describe(str(path))
+        with pytest.raises(onnx_file.ModelError):
+            onnx_file.describe(str(path))
 
 
 def test_a_model_without_inputs_or_outputs_is_refused(tmp_path):
@@ -169,8 +169,8 @@ def test_a_model_without_inputs_or_outputs_is_refused(tmp_path):
     for inputs, outputs, what in (([], [value("y", 4, 3)], "no inputs"), ([value("x", 4)], [], "no outputs")):
         body = helper.make_graph([node], "g", inputs, outputs, [WEIGHT])
         onnx.save(helper.make_model(body, opset_imports=[helper.make_opsetid("", 17)]), tmp_path / "m.onnx")
-        with pytest.raises(graph.ModelError, match=what):
-            graph.describe(str(tmp_path / "m.onnx"))
+        with pytest.raises(onnx_file.ModelError, match=what):
+            onnx_file.describe(str(tmp_path / "m.onnx"))
 
 
 def test_an_unknown_operator_in_a_branch_is_found(tmp_path):
@@ -178,8 +178,8 @@ def test_an_unknown_operator_in_a_branch_is_found(tmp_path):
     for attribute in inner.graph.node[0].attribute:
         attribute.g.node[0].op_type = "NoSuchOp"
     onnx.save(inner, tmp_path / "m.onnx")
-    with pytest.raises(graph.ModelError, match="NoSuchOp"):
-        graph.describe(str(tmp_path / "m.onnx"))
+    with pytest.raises(onnx_file.ModelError, match="NoSuchOp"):
+        onnx_file.describe(str(tmp_path / "m.onnx"))
 
 
 def test_indices_of_an_embedding_have_its_bounds(tmp_path):
@@ -187,7 +187,7 @@ def test_indices_of_an_embedding_have_its_bounds(tmp_path):
     ids = value("ids", "batch", "sequence", kind=TensorProto.INT64)
     body = helper.make_graph([node], "g", [ids], [value("y", "batch", "sequence", 3)], [WEIGHT])
     onnx.save(helper.make_model(body, opset_imports=[helper.make_opsetid("", 17)]), tmp_path / "m.onnx")
-    assert graph.describe(str(tmp_path / "m.onnx"))["bounds"] == {"ids": [0, 3]}
+    assert onnx_file.describe(str(tmp_path / "m.onnx"))["bounds"] == {"ids": [0, 3]}
 
 
 def test_a_path_that_is_no_model_is_refused(tmp_path):

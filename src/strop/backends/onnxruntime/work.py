@@ -4,7 +4,7 @@ import os
 import sys
 from typing import Any
 
-import graph
+import onnx_file
 import runner
 from runner import open
 
@@ -33,7 +33,7 @@ def probe() -> dict[str, Any]:
 
 def inspect(path: str) -> Any:
     """What this ONNX file is; refuses damaged, unsafe and unsupported ones."""
-    return graph.describe(path)
+    return onnx_file.describe(path)
 
 
 def build(step: dict[str, Any], artifact: str, out_dir: str, data: dict[str, Any] | None = None) -> Any:

@@ -7,17 +7,10 @@ from typing import Any
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 from ranges import declared
+from refusal import ModelError
 
 WEIGHTED = {"Conv", "ConvTranspose", "MatMul", "Gemm", "Gather"}
 CONTRIBUTED = {"com.microsoft", "com.microsoft.nchwc", "ai.onnx.ml", "ai.onnx.training", "com.ms.internal.nhwc"}
-
-
-class ModelError(Exception):
-    """The model is refused; `hint` says what to do next."""
-
-    def __init__(self, message: str, hint: str = "") -> None:
-        super().__init__(message)
-        self.hint = hint
 
 
 def describe(path: str) -> dict[str, Any]:
@@ -83,20 +76,20 @@ def _is_whole(tensor: TensorProto) -> bool:
         return False
 
 
-def _nodes(graph: onnx.GraphProto | onnx.FunctionProto) -> Iterator[onnx.NodeProto]:
+def nodes(graph: onnx.GraphProto | onnx.FunctionProto) -> Iterator[onnx.NodeProto]:
     """All nodes, those of nested graphs (the branches of an If, the body of a Loop) too."""
     for node in graph.node:
         yield node
         for attribute in node.attribute:
             for nested in (attribute.g, *attribute.graphs):
-                yield from _nodes(nested)
+                yield from nodes(nested)
 
 
 def _graphs(model: onnx.ModelProto) -> Iterator[onnx.GraphProto | onnx.FunctionProto]:
     """The graph, those nested in it, and the bodies of local functions."""
     yield from (model.graph, *model.functions)
     for body in (model.graph, *model.functions):
-        for node in _nodes(body):
+        for node in nodes(body):
             for attribute in node.attribute:
                 yield from (attribute.g, *attribute.graphs)
 
@@ -160,7 +153,7 @@ def check_operators(model: onnx.ModelProto) -> None:
     if version > newest:
         raise ModelError(f"unknown opset {version}: the newest supported is {newest}", "export with an older opset")
     local = {(f.domain, f.name) for f in model.functions}
-    for node in _nodes(model.graph):
+    for node in nodes(model.graph):
         known = node.domain in CONTRIBUTED or (node.domain, node.op_type) in local
         if not known and not onnx.defs.has(node.op_type, node.domain):
             where = f"{node.domain}:{node.op_type}" if node.domain else node.op_type
@@ -171,15 +164,15 @@ def _spec(value: onnx.ValueInfoProto) -> dict[str, Any]:
     kind = value.type.tensor_type
     if not value.type.HasField("tensor_type"):
         raise ModelError(f"{value.name!r} is no tensor", "sequences, maps and optionals are not supported")
-    dims = [_dim(d) for d in kind.shape.dim]
+    dims = [dim(d) for d in kind.shape.dim]
     return {"name": value.name, "dtype": str(helper.tensor_dtype_to_np_dtype(kind.elem_type)), "shape": dims}
 
 
-def _dim(dim: onnx.TensorShapeProto.Dimension) -> int | str | None:
+def dim(axis: onnx.TensorShapeProto.Dimension) -> int | str | None:
     """A size, or a dynamic axis by its name or without one; some exporters write a dynamic axis as size -1."""
-    if dim.HasField("dim_value"):
-        return dim.dim_value if dim.dim_value >= 0 else None
-    return dim.dim_param or None
+    if axis.HasField("dim_value"):
+        return axis.dim_value if axis.dim_value >= 0 else None
+    return axis.dim_param or None
 
 
 def _size(dims: Iterable[int]) -> int:
