@@ -25,6 +25,13 @@ def print_json(value: Any) -> None:
     sys.stdout.write(json.dumps(value, indent=1, ensure_ascii=False) + "\n")
 
 
+def facts(rows: Sequence[Sequence[str]]) -> Table:
+    """A table without a head: what in the first column, then what there is to say."""
+    made = table([""] * len(rows[0]), rows, whole=(0,))
+    made.show_header = False
+    return made
+
+
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = (), whole: Sequence[int] = ()) -> Table:
     """A plain table; columns in `right` are aligned right, those in `whole` never wrap, other long cells do."""
     made = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")

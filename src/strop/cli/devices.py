@@ -6,7 +6,7 @@ import typer
 
 import strop
 from strop.cli import options as o
-from strop.cli.console import print_json, say, stdout, table
+from strop.cli.console import facts, print_json, say, stdout, table
 from strop.core.quantity import show_bytes, show_count
 from strop.core.target import Accelerator, Target
 
@@ -50,12 +50,12 @@ def show(device: Target, json: bool) -> None:
         print_json(device.model_dump(mode="json"))
         return
     say(f"{device.name}: {device.title}" + (f" ({device.kind})" if device.kind else ""))
-    rows = [[what, value, device.sources.get(key, "")] for what, value, key in facts(device)]
+    rows = [[what, value, device.sources.get(key, "")] for what, value, key in described(device)]
     sourced = any(row[2] for row in rows)
-    stdout.print(table(["", "", "source"] if sourced else ["", ""], rows if sourced else [row[:2] for row in rows], whole=(0,)))
+    stdout.print(table(["", "", "source"], rows, whole=(0,)) if sourced else facts([row[:2] for row in rows]))
 
 
-def facts(device: Target) -> list[tuple[str, str, str]]:
+def described(device: Target) -> list[tuple[str, str, str]]:
     """(what, value, key of its source) of everything there is to say; what is not known says so."""
     caches = ", ".join(f"{level} {size / 1024:.0f} KiB" for level, size in device.caches.items())
     limited = "" if not device.here else f" (budget {device.threads})"

@@ -6,7 +6,7 @@ import typer
 
 import strop
 from strop.cli import options as o
-from strop.cli.console import print_json, say, stdout, table
+from strop.cli.console import facts, print_json, say, stdout, table
 from strop.core.inspection import Assessment, Inspection
 from strop.core.model import TensorSpec
 from strop.core.quantity import show_bytes, show_count
@@ -62,7 +62,7 @@ def about(model: Inspection) -> None:
     if model.activation_bytes is not None:
         rows.append(["activations", f"{show_bytes(model.activation_bytes)} at the peak (estimate{assumed(model)})"])
     rows += language_rows(model)
-    stdout.print(table(["", ""], rows, whole=(0,)))
+    stdout.print(facts(rows))
 
 
 def language_rows(model: Inspection) -> list[list[str]]:

@@ -127,7 +127,8 @@ class Choicepoint(Noun):
 class Advice(Noun):
     """The ranking of frameworks for a model on a target, the path through the tree, the default quantisation.
 
-    `asked` are the tree's questions up to the one that held. `moved` names what overturned the tree's pick; empty where it stands.
+    `asked` are the tree's questions up to the one that held. `moved` says what overturned the pick, if
+    anything did.
     """
 
     target: str

@@ -108,8 +108,8 @@ class Target(Noun):
         return not self.x86 or self.has("avx512_vnni") or self.has("avx_vnni") or self.has("amx_int8")
 
     def accelerator(self, *kinds: str) -> Accelerator | None:
-        """The first accelerator of one of these kinds that is not known to be unusable."""
-        return next((a for a in self.accelerators if a.kind in kinds and a.usable is not False), None)
+        """The first accelerator of one of these kinds; on this machine only one that an inference has shown to be usable."""
+        return next((a for a in self.accelerators if a.kind in kinds and (a.usable or not self.here)), None)
 
 
 def instruction_sets(flags: tuple[str, ...]) -> tuple[str, ...]:

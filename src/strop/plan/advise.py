@@ -74,6 +74,7 @@ class Rules(Noun):
     grades: dict[str, float]
     platform: tuple[Platform, ...]
     tree: tuple[Branch, ...]
+    tensor_quantization: str
     requirement: tuple[Requirement, ...]
     use: tuple[Use, ...]
     order: tuple[Order, ...]
@@ -197,7 +198,9 @@ def advise(
     ranking.sort(key=lambda r: (bool(r.blocked), -r.points))
     return Advice(
         target=target.name, platform=platform.title, purpose=purpose, ranking=tuple(ranking), asked=tuple(asked),
-        strategy=picked.strategy, quantization=platform.quantization, moved=_moved(ranking, picked),
+        strategy=picked.strategy,
+        quantization=platform.quantization if inspection.family == "llm" else known.tensor_quantization,
+        moved=_moved(ranking, picked),
         notes=tuple(_notes(platform, target, picked, known)),
     )  # fmt: skip
 
@@ -275,7 +278,7 @@ def _blocked(known: Rules, framework: str, facts: Mapping[str, Fact], inspection
     """Why the framework cannot be used at all; empty where it can."""
     hard = next((b for b in _blockers(known, framework, facts) if not b.soft), None)
     if hard is not None:
-        return f"{_words(hard.what, inspection)} ({hard.name}; {hard.remedy})"
+        return f"{_words(hard.what, inspection)} (instead: {hard.remedy}; rule {hard.name})"
     if fit and all(f.verdict == "does not fit" for f in fit):
         return f"the model does not fit the device at any precision: at {fit[-1].precision} it {fit[-1].reason}"
     return ""

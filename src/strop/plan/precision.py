@@ -8,8 +8,8 @@ from strop.core.target import Target
 
 BITS = {"fp32": 32.0, "fp16": 16.0, "int8": 8.5, "int4": 4.5}
 """Bits a quantised weight takes with its share of a 16-bit scale: a scale for 32 weights, as GGUF's Q8_0 and Q4_0 have it."""
-REST = {"fp32": 32.0, "fp16": 16.0, "int8": 16.0, "int4": 16.0}
-"""Bits of what stays in floating point."""
+LOWER = {"int8": ("int8",), "int4": ("int4", "int8")}
+"""What a layer is quantised to, first what it can take."""
 CACHE_BYTES = 2
 """A cached number in FP16, the runtimes' default."""
 TIGHT, FULL = 0.6, 0.9
@@ -33,16 +33,19 @@ SENSITIVE = {
 def weights_bytes(inspection: Inspection, precision: str) -> int:
     """Bytes of the weights at a precision.
 
-    For int8 and int4 every layer that can be quantised to it is, with its scales; the rest is in FP16. Never more than what
-    is stored already, where the model is quantised.
+    For int8 every layer that can be quantised is, with its scales; for int4 those that can take it, and the others to int8; what
+    takes neither stays in FP16.
     """
-    quantized = sum(layer.parameters for layer in inspection.layers if _takes(layer, precision))
-    rest = inspection.parameters - quantized
-    return round((quantized * BITS[precision] + rest * REST[precision]) / 8)
-
-
-def _takes(layer: Layer, precision: str) -> bool:
-    return any(way.startswith(precision) for way in WEIGHTED.get(layer.role, ())) if precision.startswith("int") else False
+    if precision not in LOWER:
+        return round(inspection.parameters * BITS[precision] / 8)
+    bits, rest = 0.0, inspection.parameters
+    for layer in inspection.layers:
+        ways = WEIGHTED.get(layer.role, ())
+        taken = next((p for p in LOWER[precision] if any(way.startswith(p) for way in ways)), None)
+        if taken is not None:
+            bits += layer.parameters * BITS[taken]
+            rest -= layer.parameters
+    return round((bits + rest * BITS["fp16"]) / 8)
 
 
 def footprints(inspection: Inspection, context: int | None = None) -> tuple[Footprint, ...]:
@@ -78,7 +81,8 @@ def _sensitive(role: str, layers: Sequence[Layer], inspection: Inspection) -> st
         return SENSITIVE[role]
     heavy = [x for x in inspection.layers if x.role in ("conv", "linear")]
     named = [(heavy[0], "the first layer sees the raw input"), (heavy[-1], "the last layer gives the answers")] if heavy else []
-    said = [f"{layer.example}: {why}" for layer, why in named if layer in layers and inspection.language is None]
+    in_order = inspection.operators and inspection.language is None  # weights of a folder are in no order of computing
+    said = [f"{layer.example}: {why}" for layer, why in named if in_order and layer in layers and layer.count == 1]
     return "; ".join(dict.fromkeys(said))
 
 

@@ -72,7 +72,7 @@ def trade_offs(outcome: Outcome) -> list[str]:
     if chosen is None:
         return []
     parts = [
-        _faster(outcome, chosen), _accuracy(outcome, chosen), _memory(chosen) if outcome.place == "here" else "", _size(outcome, chosen), _load(outcome, chosen),
+        _faster(outcome, chosen), _accuracy(outcome, chosen), _memory(outcome, chosen), _size(outcome, chosen), _load(outcome, chosen),
         _cores(chosen), _missed(chosen),
     ]  # fmt: skip
     return [part for part in parts if part]
@@ -122,7 +122,9 @@ def _accuracy(outcome: Outcome, chosen: Result) -> str:
     return f"No loss of {name} can be seen, and a loss of more than {max(0.0, 1 - kept.low):.1%} of it is unlikely."
 
 
-def _memory(chosen: Result) -> str:
+def _memory(outcome: Outcome, chosen: Result) -> str:
+    if outcome.place != "here":
+        return ""
     memory = chosen.memory_ratio
     if memory is None:
         return "Memory could not be measured here."

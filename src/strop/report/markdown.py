@@ -14,8 +14,8 @@ from strop.report.verdict import is_judged, model_name, ordered, percent, ratio,
 def markdown(outcome: Outcome, evidence: Evidence = NO_EVIDENCE) -> str:
     """The whole report."""
     sections = [
-        _head(outcome), _table(outcome), _latencies(outcome), _profile(outcome, evidence), _frameworks(outcome), _imitated(outcome), _steps(outcome),
-        _left_out(outcome), _gates(outcome),
+        _head(outcome), _table(outcome), _latencies(outcome), _profile(outcome, evidence),
+        _frameworks(outcome), _imitated(outcome), _steps(outcome), _left_out(outcome), _gates(outcome),
         _frontier(outcome), _baseline(outcome), _environment(outcome), _made(outcome), _examples(outcome, evidence),
         _trade_offs(outcome), _deployment(outcome, evidence), _watch(outcome, evidence), _claims(outcome), _reproduce(evidence),
     ]  # fmt: skip

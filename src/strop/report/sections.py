@@ -129,7 +129,8 @@ def frameworks(outcome: Outcome, evidence: Evidence) -> Section | None:
 
 
 def leaderboard(outcome: Outcome, evidence: Evidence) -> Section:
-    head = ("candidate", "status", "imitated speed" if outcome.place == "imitated" else "speed-up", "accuracy kept", outcome.task.metric, "memory", "size, MB",
+    pace = "imitated speed" if outcome.place == "imitated" else "speed-up"
+    head = ("candidate", "status", pace, "accuracy kept", outcome.task.metric, "memory", "size, MB",
             *(f"{p}, ms" for p in PERCENTILES), "first inference, ms", "load, ms")  # fmt: skip
     table = Table("All candidates", head, tuple(_candidate_row(outcome, r) for r in ordered(outcome)),
                   numbers=tuple(range(2, len(head))), sortable=True)  # fmt: skip
@@ -382,6 +383,7 @@ def reproduce(outcome: Outcome, evidence: Evidence) -> Section | None:
 
 
 SECTIONS: tuple[Callable[[Outcome, Evidence], Section | None], ...] = (
-    verdict, leaderboard, pareto, latency, profile, frameworks, steps, left_out, gates, environment, noise, examples, trade_offs, deployment,
+    verdict, leaderboard, pareto, latency, profile, frameworks, steps, left_out, gates, environment, noise, examples,
+    trade_offs, deployment,
     watch, claims, reproduce,
 )  # fmt: skip

@@ -75,8 +75,8 @@ def judged(run: Run, task: Task, trial: Trial, baseline: Trial) -> Trial:
 def imitated(run: Run, trial: Trial, trials: Sequence[Trial]) -> Trial:
     """With its speed over the same runtime's unquantised candidate, both held to what the target has."""
     held = run.place.imitation.get(trial.candidate.recipe.runtime)
-    plain = next((t for t in trials if is_plain(t.candidate.recipe) and t.candidate.recipe.runtime == trial.candidate.recipe.runtime
-                  and t.alive), None)  # fmt: skip
+    runtime = trial.candidate.recipe.runtime
+    plain = next((t for t in trials if is_plain(t.candidate.recipe) and t.candidate.recipe.runtime == runtime and t.alive), None)
     if held is None or plain is None or plain is trial or not trial.alive or trial.subject is None or plain.subject is None:
         return trial
     try:

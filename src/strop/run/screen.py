@@ -92,6 +92,10 @@ def _look(run: Run, model: Model, _task: Task, trial: Trial, baseline: Trial, ot
         first = footprint(run, trial.subject, 0)
     if first.failure is not None:
         return _fail(run, model, trial, first.failure)
+    ran_on = str(first.properties.get("device") or first.properties.get("provider") or "")
+    if trial.candidate.recipe.device != "cpu" and ran_on.startswith("CPU"):
+        message = f"it fell back to the CPU: no {trial.candidate.recipe.device} that {trial.candidate.recipe.runtime} can use"
+        return _fail(run, model, trial, Failure(stage="check", kind="fallback", message=message))
     peak = first.memory.peak if first.memory is not None else 0
     trial = replace(trial, footprints=(first,), subject=trial.subject._replace(memory_bytes=peak))
     ratio = memory_ratio(trial, baseline)

@@ -3,6 +3,7 @@
 The same file is measured by Strop and shipped in the bundle.
 """
 
+import sys
 from typing import Any
 
 import onnxruntime as ort
@@ -29,12 +30,23 @@ def session_options(settings: dict[str, Any]) -> Any:
     return options
 
 
+def providers_for(settings: dict[str, Any]) -> list[str]:
+    """The execution provider asked for, then the CPU's; falling back is said on stderr."""
+    if "provider" not in settings:
+        return ["CPUExecutionProvider"]
+    wanted = f"{settings['provider']}ExecutionProvider"
+    if wanted in ort.get_available_providers():
+        return [wanted, "CPUExecutionProvider"]
+    print(f"no {settings['provider']} in this build of ONNX Runtime: running on the CPU", file=sys.stderr)
+    return ["CPUExecutionProvider"]
+
+
 class Session:
     """`run(dict of arrays) -> dict of arrays`; `properties` are read back from the runtime."""
 
     def __init__(self, path: str, settings: dict[str, Any], options: Any = None) -> None:
         options = session_options(settings) if options is None else options
-        self.session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        self.session = ort.InferenceSession(str(path), options, providers=providers_for(settings))
         read = self.session.get_session_options()
         self.properties = {
             "provider": self.session.get_providers()[0],

@@ -7,7 +7,7 @@ from strop.core.backend import Backend
 from strop.core.model import Model
 from strop.core.noun import Params, Scalar
 from strop.core.recipe import Offer, Recipe, Step
-from strop.core.target import Target
+from strop.core.target import Accelerator, Target
 from strop.core.task import Task
 
 HERE = Path(__file__).parent
@@ -22,7 +22,7 @@ TURNS = {"int8-static": 1, "int8-static-matmul": 1, "int8-dynamic": 2, "int8-sta
 
 def offer(model: Model, target: Target, task: Task) -> Sequence[Offer]:
     """All recipes considered for this model, target and task; pure."""
-    return [*_settings(target), *_quantized(model, target, task)]
+    return [*_settings(target), *_quantized(model, target, task), *_accelerated(model, target, task)]
 
 
 def _settings(target: Target) -> Iterator[Offer]:
@@ -155,6 +155,57 @@ def _weight_only(model: Model) -> Iterator[Offer]:
         name = f"int{bits}-weights"
         recipe = _recipe(name, [step], 3 if bits == 8 else 5, precision=f"int{bits}", fuse=False)
         yield Offer(name=name, reason=f"MatMul weights in INT{bits}, arithmetic in floating point: for memory", recipe=recipe)
+
+
+PROVIDERS = {("gpu", "NVIDIA"): "CUDA", ("gpu", "AMD"): "MIGraphX", ("npu", "Apple"): "CoreML", ("npu", "Qualcomm"): "QNN",
+             ("npu", "AMD"): "VitisAI"}  # fmt: skip
+"""The execution provider of an accelerator; Core ML decides itself what runs on the Neural Engine, the GPU or the CPU."""
+INTEGERS_ONLY = ("QNN", "VitisAI")
+"""Providers whose device computes in INT8; others take FP16."""
+
+
+def _accelerated(model: Model, target: Target, task: Task) -> Iterator[Offer]:
+    """The accelerators that ONNX Runtime has a provider for, in the precision they are made for."""
+    mine = [a for a in target.accelerators if NAME in a.frameworks and (a.kind, a.vendor) in PROVIDERS]
+    if not mine:
+        yield Offer(
+            name="onnxruntime-accelerator", reason="not offered: the target has none that ONNX Runtime has a provider for"
+        )
+    for one in mine:
+        provider = PROVIDERS[one.kind, one.vendor]
+        name = provider.lower()
+        if one.usable is False:
+            yield Offer(name=f"{name}-fp16", reason=f"not offered: {one.name} is present, not usable: {one.why}")
+        elif provider in INTEGERS_ONLY:
+            yield _static_on(model, task, one, provider)
+        elif model.precision == "fp32":
+            half = Step(stage="quantize", builder=NAME, name="halve", consumes="onnx", produces="onnx")
+            crossing = "" if one.memory_bytes is None else "; every call crosses the bus, which a larger batch shares"
+            recipe = Recipe(name=f"{name}-fp16", runtime=NAME, steps=(half,), precision="fp16", device=one.kind, safety=4, turn=2,
+                            settings={"provider": provider, "graph": "all"})  # fmt: skip
+            yield Offer(name=recipe.name, reason=f"{one.name} in FP16{crossing}", recipe=recipe)
+
+
+def _static_on(model: Model, task: Task, one: Accelerator, provider: str) -> Offer:
+    """The INT8 file of `int8-static`, on a device that computes in INT8; shapes must be fixed."""
+    name = f"int8-{provider.lower()}"
+    loose = [s.name for s in model.inputs if any(not isinstance(d, int) for d in s.shape[1:])]
+    if task.calibration is None or loose or model.precision != "fp32":
+        why = f"{loose[0]!r} has more that varies than its batch" if loose else "it needs an fp32 model and real calibration data"
+        return Offer(name=name, reason=f"not offered: {one.name} computes INT8 in fixed shapes; {why}")
+    params: Params = {"method": "MinMax", "samples": SAMPLES, "batch": model.fixed_batch or 1}
+    settings: Params = {
+        "activation": "uint8", "weight": "int8", "per_channel": False, "exclude": "none", "reduce_range": False,
+    }  # fmt: skip
+    steps = (
+        Step(stage="convert", builder=NAME, name="prepare", consumes="onnx", produces="onnx", params={"fuse": True}),
+        Step(stage="quantize", builder=NAME, name="calibrate", consumes="onnx", produces="onnx+ranges", params=params,
+             calibration=True),
+        Step(stage="quantize", builder=NAME, name="quantize_static", consumes="onnx+ranges", produces="onnx", params=settings),
+    )  # fmt: skip
+    recipe = Recipe(name=name, runtime=NAME, steps=steps, precision="int8", device=one.kind, safety=5, turn=2,
+                    settings={"provider": provider, "graph": "all"})  # fmt: skip
+    return Offer(name=name, reason=f"{one.name} in INT8, one scale a tensor", recipe=recipe)
 
 
 def spins(settings: dict[str, Scalar]) -> bool:

@@ -38,6 +38,15 @@ class Feeds(CalibrationDataReader):  # type: ignore[misc]
         return {n: np.ascontiguousarray(s[row : row + self.batch]) for n, s in self.shards.items()}
 
 
+def halve(artifact: str, out: str, data: dict[str, Any] | None) -> str:
+    """Weights and arithmetic in FP16, inputs and outputs left as they are."""
+    from onnxruntime.transformers.float16 import convert_float_to_float16
+
+    made = convert_float_to_float16(onnx.load(artifact), keep_io_types=True)
+    onnx.save(made, out)
+    return os.path.basename(out)
+
+
 def prepare(artifact: str, out: str, data: dict[str, Any] | None, fuse: bool = True) -> str:
     """Cleans the graph for quantisation: old-style inputs, opset ≥ 13, shapes inferred, constants folded.
 

@@ -7,7 +7,7 @@ from strop.core.backend import Backend
 from strop.core.model import Model
 from strop.core.noun import Params, Scalar
 from strop.core.recipe import Offer, Recipe, Step
-from strop.core.target import Target
+from strop.core.target import Accelerator, Target
 from strop.core.task import Task
 
 HERE = Path(__file__).parent
@@ -23,7 +23,7 @@ ADOPTED = ("int8-static", "int8-static-tensor", "int8-static-matmul")
 
 def offer(model: Model, target: Target, task: Task) -> Sequence[Offer]:
     """All recipes considered for this model, target and task; pure."""
-    return [*_unquantized(model, target), *_quantized(model, target, task)]
+    return [*_unquantized(model, target), *_quantized(model, target, task), *_accelerated(model, target, task)]
 
 
 def fair(target: Target, **more: Scalar) -> dict[str, Scalar]:
@@ -164,6 +164,83 @@ def _weight_only(model: Model, target: Target, matmuls: int) -> Iterator[Offer]:
             safety=3 if bits == 8 else 5,
         )  # fmt: skip
         yield Offer(name=name, reason=f"weights in INT{bits}, arithmetic in floating point: for memory", recipe=recipe)
+
+
+def _accelerated(model: Model, target: Target, task: Task) -> Iterator[Offer]:
+    """The GPU in FP16 and INT8, the NPU in INT8 and INT4, where the target has one that OpenVINO has a device for."""
+    for kind, offers in (("gpu", _gpu), ("npu", _npu)):
+        one = target.accelerator(kind)
+        if one is None:
+            refused = next((a.why for a in target.accelerators if a.kind == kind), "")
+            why = f"present, not usable: {refused}" if refused else f"the target has no {kind.upper()}"
+            yield Offer(name=f"openvino-{kind}", reason=f"not offered: {why}")
+        elif NAME not in one.frameworks:
+            yield Offer(name=f"openvino-{kind}", reason=f"not offered: OpenVINO has no device for {one.name}")
+        else:
+            yield from offers(model, task, one)
+
+
+def _on(device: str, name: str, reason: str, steps: Sequence[Step], precision: str, hint: str = "LATENCY") -> Offer:
+    settings: dict[str, Scalar] = {"device": device.upper(), "hint": hint, **({"precision": "f16"} if device == "gpu" else {})}
+    recipe = Recipe(
+        name=name, runtime=NAME, steps=tuple(steps), precision=precision, device=device, safety=4, turn=2, settings=settings
+    )
+    return Offer(name=name, reason=reason, recipe=recipe)
+
+
+def _converted(model: Model, batch: int | None = None, compress: bool = True) -> Step:
+    """To an IR, for an NPU with every shape fixed."""
+    params: Params = {"compress": compress, **({"batch": batch} if batch is not None else {})}
+    return Step(
+        stage="convert", builder=NAME, name="convert", consumes=model.artifact.kind, produces="openvino-ir", params=params
+    )
+
+
+def _integers(model: Model, task: Task) -> Step:
+    """NNCF's INT8 on an IR."""
+    params: Params = {
+        "preset": "performance", "transformer": is_transformer(model), "samples": SAMPLES, "batch": model.fixed_batch or 1,
+    }  # fmt: skip
+    return Step(
+        stage="quantize", builder=NAME, name="quantize", consumes="openvino-ir", produces="openvino-ir", params=params,
+        calibration=True,
+    )  # fmt: skip
+
+
+def _gpu(model: Model, task: Task, one: Accelerator) -> Iterator[Offer]:
+    bus = "; every call carries inputs and answers over the bus, which a larger batch shares"
+    crossing = "" if one.memory_bytes is None else bus
+    yield _on("gpu", "openvino-gpu-f16", f"{one.name} in FP16{crossing}", [_converted(model)], "fp16")
+    gathered = f"{one.name} in FP16, calls gathered into batches: for throughput"
+    yield _on("gpu", "openvino-gpu-f16-batched", gathered, [_converted(model)], "fp16", hint="THROUGHPUT")
+    if task.calibration is None:
+        yield Offer(name="nncf-int8-gpu", reason="not offered: static quantisation needs real calibration data")
+    elif model.precision in ("fp32", "fp16"):
+        steps = [_converted(model, compress=False), _integers(model, task)]
+        yield _on("gpu", "nncf-int8-gpu", f"{one.name} in INT8 by NNCF", steps, "int8")
+
+
+def _npu(model: Model, task: Task, one: Accelerator) -> Iterator[Offer]:
+    loose = [s.name for s in model.inputs if any(not isinstance(d, int) for d in s.shape[1:])]
+    if loose:
+        why = f"not offered: an NPU compiles fixed shapes, {loose[0]!r} has more that varies than its batch"
+        yield Offer(name="openvino-npu", reason=why)
+        return
+    fixed = _converted(model, task.workload.batch, compress=False)
+    if task.calibration is None:
+        yield Offer(name="nncf-int8-npu", reason="not offered: static quantisation needs real calibration data")
+    elif model.precision in ("fp32", "fp16"):
+        yield _on(
+            "npu", "nncf-int8-npu", f"{one.name} in INT8 by NNCF, every shape fixed", [fixed, _integers(model, task)], "int8"
+        )
+    if model.weights.get("MatMul", 0) + model.weights.get("Gemm", 0):
+        params: Params = {"bits": 4, "group": GROUP}
+        weights = Step(
+            stage="quantize", builder=NAME, name="compress", consumes="openvino-ir", produces="openvino-ir", params=params
+        )
+        yield _on("npu", "nncf-int4-npu", f"{one.name}: weights in INT4, every shape fixed", [fixed, weights], "int4")
+    else:
+        yield Offer(name="nncf-int4-npu", reason="not offered: no matrix product with a constant weight")
 
 
 def adopt(recipe: Recipe, model: Model, target: Target) -> Offer | None:

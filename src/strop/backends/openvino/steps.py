@@ -41,9 +41,12 @@ def feeds(data: dict[str, Any], samples: int, batch: int) -> list[Feed]:
     return [{n: np.ascontiguousarray(s[row : row + batch]) for n, s in shards.items()} for row in range(0, count, batch)]
 
 
-def convert(artifact: str, out_dir: str, data: dict[str, Any] | None, compress: bool) -> str:
-    """ONNX or IR → IR; with `compress` the weights are stored in f16."""
-    return save(read(artifact), out_dir, compress)
+def convert(artifact: str, out_dir: str, data: dict[str, Any] | None, compress: bool, batch: int | None = None) -> str:
+    """ONNX or IR → IR; with `compress` the weights are stored in f16, with `batch` the first axis of every input is fixed."""
+    model = read(artifact)
+    if batch is not None:
+        model.reshape({port: [batch, *list(port.get_partial_shape())[1:]] for port in model.inputs})
+    return save(model, out_dir, compress)
 
 
 def quantize(
