@@ -10,6 +10,7 @@ __version__ = "0.1.0"
 
 _PUBLIC = {
     "optimize": "strop.run.optimize",
+    "optimize_for": "strop.run.several",
     "list_recipes": "strop.run.optimize",
     "inspect": "strop.run.inspect",
     "bench": "strop.run.bench",
@@ -46,6 +47,7 @@ __all__ = [
     "list_devices",
     "list_recipes",
     "optimize",
+    "optimize_for",
     "profile_run",
     "remove_backend",
     "report_run",

@@ -16,7 +16,7 @@ from strop.core.candidate import Result
 from strop.core.errors import EXIT_CHOSEN, EXIT_INTERRUPTED, EXIT_NONE, EXIT_PROVISIONAL
 from strop.core.outcome import Outcome
 from strop.core.recipe import Offer
-from strop.report.verdict import ordered, ratio, three_lines
+from strop.report.verdict import ordered, ratio, target_name, three_lines
 from strop.run.request import parse_budget
 
 HEAD = ["candidate", "speed-up ×", "kept", "memory", ""]
@@ -43,7 +43,7 @@ def command(
     output: o.Output = None,
     batches: o.Batch = None,
     size: o.Size = None,
-    target: o.Device = None,
+    target: o.Devices = None,
     purpose: o.Purpose = None,
     threads: o.Threads = None,
     memory_limit_mb: o.MemoryLimit = None,
@@ -68,33 +68,60 @@ def command(
     json: o.Json = False,
     quiet: o.Quiet = False,
 ) -> None:
-    """Find, prove and pack the best version of MODEL for this machine, or, with --target, for another device.
+    """Find, prove and pack the best version of MODEL for this machine, or, with --target, for other devices.
 
-    Exit: 0 chosen (every gate passed), 10 provisional (musts passed, a goal missed), 11 none; errors have codes of their own.
+    Exit: 0 chosen (every gate passed), 10 provisional (musts passed, a goal missed or open), 11 none; of several
+    targets the worst. Errors have codes of their own.
     """
     names = ("config", "data", "calibration", "labels", "column", "classes", "preset",
-             "tokenizer", "task", "map", "metric", "k", "output", "batches", "size", "target", "purpose", "threads",
+             "tokenizer", "task", "map", "metric", "k", "output", "batches", "size", "purpose", "threads",
              "memory_limit_mb", "time_limit_s", "must", "goal", "strict", "prefer", "backends", "recipes", "olive_config",
              "budget", "out", "store", "seed", "fresh", "profile")  # fmt: skip
     flags = o.given(locals(), names)
+    several = target if target is not None and len(target) > 1 else []
+    if target and not several:
+        flags["target"] = target[0]
     if dry_run:
-        show_plan(strop.list_recipes(model, **flags), json)
+        for asked in [{"target": one} for one in several] or [{}]:
+            show_plan(strop.list_recipes(model, **flags, **asked), json)
         return
     with Progress(stderr, parse_budget(budget), quiet) as progress:
         try:
-            outcome = strop.optimize(model, observer=progress, **flags)
+            outcomes = (
+                strop.optimize_for(model, several, observer=progress, **flags)
+                if several
+                else [strop.optimize(model, observer=progress, **flags)]
+            )
         except KeyboardInterrupt:
             say_how_to_go_on(progress)
             raise typer.Exit(EXIT_INTERRUPTED) from None
     place = Path(out or "strop-out")
-    print_json(read_report(place)) if json else show(outcome, place)
-    raise typer.Exit(0 if allow_provisional and outcome.outcome == "provisional" else EXITS[outcome.outcome])
+    if several:
+        show_several(outcomes, place, json)
+    else:
+        print_json(read_report(place / "report.json")) if json else show(outcomes[0], place)
+    codes = [0 if allow_provisional and one.outcome == "provisional" else EXITS[one.outcome] for one in outcomes]
+    raise typer.Exit(max(codes))
 
 
-def read_report(out: Path) -> dict[str, Any]:
+def read_report(path: Path) -> dict[str, Any]:
     """The report that was just delivered."""
-    document: dict[str, Any] = loads((out / "report.json").read_text(encoding="utf-8"))
+    document: dict[str, Any] = loads(path.read_text(encoding="utf-8"))
     return document
+
+
+def show_several(outcomes: list[Outcome], out: Path, json: bool) -> None:
+    """The verdict of each device, and where the comparison is."""
+    if json:
+        print_json(read_report(out / "comparison.json"))
+        return
+    for outcome in outcomes:
+        for line in three_lines(outcome):
+            say(line)
+        say("")
+    say(f"comparison: {out / 'comparison.html'}, {out / 'comparison.md'}, {out / 'comparison.json'}")
+    for outcome in outcomes:
+        say(f"report: {out / target_name(outcome) / 'report.html'}")
 
 
 def say_how_to_go_on(progress: Progress) -> None:

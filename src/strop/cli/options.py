@@ -37,6 +37,10 @@ Device = Annotated[
     str | None,
     typer.Option("--target", help="A device of the catalogue, a profile of your own, or this-machine.", metavar="DEVICE"),
 ]
+Devices = Annotated[
+    list[str] | None,
+    typer.Option("--target", help="Device to optimise for; repeat for several [this-machine].", metavar="DEVICE"),
+]
 Purpose = Annotated[
     str | None,
     typer.Option("--for", help="any, prototyping, enterprise, mobile, realtime, cross-platform [any].", metavar="PURPOSE"),

@@ -70,6 +70,10 @@ class Progress:
         parts += [f"leader {escape(self.leader)} {self.leading:.2f}×" if self.leader else "", self.left()]
         self._live.update(Text.from_markup(" · ".join(p for p in parts if p)), refresh=True)
 
+    def _on_target(self, name: str) -> None:
+        self.expected = self.finished = 0
+        self._say(f"for {name}:", "bold")
+
     def _on_run_opened(self, run: str, resumed: bool) -> None:
         self.run = run
         self._say(f"run {run}" + (" goes on where it stopped" if resumed else ""))

@@ -72,8 +72,8 @@ def trade_offs(outcome: Outcome) -> list[str]:
     if chosen is None:
         return []
     parts = [
-        _faster(outcome, chosen), _accuracy(outcome, chosen), _memory(outcome, chosen), _size(outcome, chosen), _load(outcome, chosen),
-        _cores(chosen), _missed(chosen),
+        _faster(outcome, chosen), _accuracy(outcome, chosen), _memory(outcome, chosen), _size(outcome, chosen),
+        _load(outcome, chosen),        _cores(chosen), _missed(chosen),
     ]  # fmt: skip
     return [part for part in parts if part]
 
