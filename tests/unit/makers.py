@@ -4,6 +4,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from strop.core.inspection import Inspection, Layer
 from strop.core.measurement import Block, Pair, Quad, Side
 from strop.core.model import Artifact, Model, TensorSpec
 from strop.core.recipe import Recipe
@@ -53,10 +54,21 @@ def model(kind: str = "null") -> Model:
 
 
 def target() -> Target:
-    return Target(host="h", os="Linux", kernel="6", machine="x86_64", cpu="A CPU", cpu_flags=("avx2",), cores=2, threads=2,
+    return Target(host="h", os="Linux", kernel="6", architecture="x86_64", cpu="A CPU", cpu_flags=("avx2",), cores=2, threads=2,
                   memory_bytes=10**9, python="3.11")  # fmt: skip
 
 
 def task() -> Task:
     data = Dataset(digest="d", folder="f", count=100, inputs={"x": "input0.npy"})
     return Task(evaluation=data, calibration=None, metric="top1", output="y")
+
+
+def inspection(width: int = 256, **fields: Any) -> Inspection:
+    """A model of one linear layer, a million parameters."""
+    layer = Layer(role="linear", operator="MatMul", example="w", shape=(width, width), count=1, parameters=1_000_000, inner=width)
+    given: dict[str, Any] = {
+        "path": "m.onnx", "format": "onnx", "family": "tensor", "modality": "vision", "architecture": "", "inputs": (),
+        "outputs": (), "files": {"m.onnx": 4_000_000}, "parameters": 1_000_000, "stored": {"float32": 1_000_000},
+        "layers": (layer,), "stored_bytes": {"float32": 4_000_000}, "operators": {"MatMul": 1}, **fields,
+    }  # fmt: skip
+    return Inspection.model_validate(given)

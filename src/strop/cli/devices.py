@@ -2,6 +2,7 @@
 
 from typing import Annotated
 
+import psutil
 import typer
 
 import strop
@@ -58,7 +59,9 @@ def show(device: Target, json: bool) -> None:
 def described(device: Target) -> list[tuple[str, str, str]]:
     """(what, value, key of its source) of everything there is to say; what is not known says so."""
     caches = ", ".join(f"{level} {size / 1024:.0f} KiB" for level, size in device.caches.items())
-    limited = "" if not device.here else f" (budget {device.threads})"
+    allowed = f" of the machine's {psutil.cpu_count()}" if device.here else ""
+    whole = psutil.virtual_memory().total
+    limited = f" of the machine's {size(whole)}" if device.here and device.memory_bytes != whole else ""
     found = [
         (
             "CPU",
@@ -66,13 +69,13 @@ def described(device: Target) -> list[tuple[str, str, str]]:
             "",
         ),
         ("architecture", device.architecture or UNKNOWN, ""),
-        ("cores", f"{device.cores}{limited}" if device.cores else UNKNOWN, "cpu.cores"),
+        ("cores", f"{device.cores}{allowed}" if device.cores else UNKNOWN, "cpu.cores"),
         ("clock", f"{device.clock_hz / 1e9:.2f} GHz" if device.clock_hz else UNKNOWN, "cpu.clock"),
         ("instruction sets", " ".join(device.instructions) or "none that matter to inference", ""),
         ("caches", caches + (f" ({device.cache_note})" if device.cache_note else "") if caches else UNKNOWN, "cpu.cache_l2"),
         (
             "memory",
-            size(device.memory_bytes) + (", shared with the accelerators" if device.memory_unified else ""),
+            size(device.memory_bytes) + limited + (", shared with the accelerators" if device.memory_unified else ""),
             "memory.size",
         ),
         ("memory bandwidth", f"{size(device.memory_bandwidth)}/s" if device.memory_bandwidth else UNKNOWN, "memory.bandwidth"),

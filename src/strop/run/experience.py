@@ -12,6 +12,8 @@ from strop.plan.advise import Measured
 from strop.run.open_run import OUTCOME
 from strop.store.store import Store, load
 
+NAMED = ("huggingface", "mlx", "gguf")
+"""Formats whose files name an architecture; a graph's name is anything."""
 MUSTS = ("chosen", "provisional")
 
 
@@ -21,7 +23,8 @@ def experience(store: Store, inspection: Inspection, target: Target) -> list[Mea
     A run fits where its model is of the family, it was timed, and the machine has the target's deciding instruction sets.
     """
     kind = kind_of(target.instructions)
-    family = family_of(inspection.architecture, inspection.operators)
+    architecture = inspection.architecture if inspection.format in NAMED else ""
+    family = family_of(architecture, inspection.operators)
     found: list[Measured] = []
     for run in store.list_runs() if kind else []:
         try:

@@ -1,0 +1,70 @@
+"""Bytes at each precision, what can be quantised, what fits: by hand from the numbers of layers."""
+
+import pytest
+
+from strop.core.inspection import Language, Layer
+from strop.core.target import Target
+from strop.plan.precision import fits, footprints, odd_widths, quantizable
+
+from .makers import inspection
+
+LINEAR = Layer(role="linear", operator="MatMul", example="w", shape=(1000, 800), count=1, parameters=800_000, inner=1000)
+CONV = Layer(role="conv", operator="Conv", example="c1", shape=(10, 10, 3, 3), count=1, parameters=900, inner=None)
+TABLE = Layer(role="embedding", operator="Gather", example="e", shape=(100, 100), count=1, parameters=10_000)
+NORM = Layer(role="norm", operator="LayerNormalization", example="n", shape=(100,), count=1, parameters=100)
+
+
+def test_bytes_at_each_precision() -> None:
+    """fp32 4 bytes, fp16 2; int8 8.5 bits where it can be, int4 4.5, else int8, else fp16."""
+    model = inspection(layers=(LINEAR, CONV, TABLE, NORM), parameters=811_000, activation_bytes=5_000)
+    sizes = {f.precision: f for f in footprints(model)}
+    assert sizes["fp32"].weights == 4 * 811_000
+    assert sizes["fp16"].weights == 2 * 811_000
+    assert sizes["int8"].weights == round(810_900 * 8.5 / 8 + 100 * 2)
+    assert sizes["int4"].weights == round(800_000 * 4.5 / 8 + 10_900 * 8.5 / 8 + 100 * 2)
+    assert all(f.memory == f.weights + 5_000 for f in sizes.values())
+
+
+def test_a_language_model_keeps_its_cache_too() -> None:
+    language = Language(layers=2, hidden=64, context=1000, kv_values_per_token=256)
+    model = inspection(language=language, family="llm")
+    whole, short = footprints(model), footprints(model, context=10)
+    assert [a.memory - a.weights for a in whole] == [2 * 256 * 1000] * 4
+    assert [a.memory - a.weights for a in short] == [2 * 256 * 10] * 4
+
+
+def test_what_can_be_quantised_how() -> None:
+    found = {q.role: q for q in quantizable(inspection(layers=(CONV, LINEAR, TABLE, NORM), operators={"Conv": 1}))}
+    assert found["conv"].ways == ("int8 static",)
+    assert "int4 weights" in found["linear"].ways
+    assert found["norm"].ways == ()
+    assert found["conv"].sensitive == "c1: the first layer sees the raw input"
+    assert found["linear"].sensitive == "w: the last layer gives the answers"
+    assert "every layer" in found["embedding"].sensitive
+
+
+def test_a_quantised_model_is_quantised_no_further() -> None:
+    assert all(q.ways == () for q in quantizable(inspection(quantized="int8 (QDQ)")))
+
+
+@pytest.mark.parametrize(("width", "group", "odd"), [(172, 32, [172]), (256, 64, []), (192, 64, []), (192, 256, [192])])
+def test_odd_widths(width: int, group: int, odd: list[int]) -> None:
+    assert odd_widths(inspection(width=width), group) == odd
+
+
+@pytest.mark.parametrize(
+    ("target", "verdicts"),
+    [
+        (Target(memory_bytes=8_000_000_000), ["fits"] * 4),
+        (Target(memory_bytes=5_000_000), ["tight", "fits", "fits", "fits"]),
+        (Target(memory_bytes=800_000), ["does not fit", "does not fit", "does not fit", "tight"]),
+        (Target(memory_bytes=8_000_000_000, package_limit_bytes=1_500_000), ["does not fit", "does not fit", "fits", "fits"]),
+        (Target(memory_bytes=8_000_000_000, storage_bytes=600_000), ["does not fit", "does not fit", "does not fit", "fits"]),
+        (Target(), ["not known"] * 4),
+    ],
+)  # fmt: skip
+def test_fit(target: Target, verdicts: list[str]) -> None:
+    """A million parameters in one linear layer: 4, 2, 1.06 and 0.56 MB."""
+    found = fits(footprints(inspection()), target)
+    assert [f.verdict for f in found] == verdicts
+    assert all(f.reason for f in found)
