@@ -51,7 +51,7 @@ def test_a_convolution_and_a_linear_layer(tmp_path):
     weights = [weight("c", 8, 3, 3, 3), weight("b", 8), weight("w", 10, 8), weight("v", 10)]
     found = inspect(write(tmp_path / "m.onnx", nodes, [value("x", "n", 3, 32, 32)], [value("z", "n", 10)], weights))
     assert found["macs"] == 16 * 16 * 8 * 27 + 80
-    assert found["activation_bytes"] == 2 * 16 * 16 * 8 * 4  # the convolution's result and its rectified copy
+    assert found["activation_bytes"] == (3 * 32 * 32 + 8 * 16 * 16) * 4  # the picture and what the convolution makes of it
     assert found["parameters"] == 216 + 8 + 80 + 10
     assert (found["modality"], found["assumed"]) == ("vision", {"n": 1})
     assert [(x["role"], x["inner"], x["parameters"]) for x in found["layers"]] == [("conv", None, 224), ("linear", 8, 90)]
