@@ -128,9 +128,20 @@ def check_external(model: onnx.ModelProto, path: str) -> None:
             )
         if not os.path.isfile(full):
             raise ModelError(f"{path}: external data file {where!r} is missing", "copy it beside the model")
-        need = int(entry.get("offset", 0)) + int(entry.get("length", 0) or _bytes(tensor))
-        if need > os.path.getsize(full):
+        if _end(tensor, entry, path) > os.path.getsize(full):
             raise ModelError(f"{path}: external data file {where!r} is truncated", "export or copy it again")
+
+
+def _end(tensor: TensorProto, entry: dict[str, str], path: str) -> int:
+    """Where the values end in their file; as long as their shape asks for, whatever length is given."""
+    try:
+        offset, length = int(entry.get("offset") or 0), int(entry.get("length") or 0)
+        need = _bytes(tensor)
+    except (ValueError, KeyError, TypeError):
+        offset, length, need = -1, 0, 0
+    if offset < 0 or length < 0 or any(d < 0 for d in tensor.dims):
+        raise ModelError(f"{path}: damaged: external data of {tensor.name!r} has no place or type", "export or copy it again")
+    return offset + max(length, need)
 
 
 def _bytes(tensor: TensorProto) -> int:

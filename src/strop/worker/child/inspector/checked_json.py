@@ -48,6 +48,11 @@ def shown(value: object) -> str:
         return "a number beyond all measure"
 
 
+def quoted(value: object) -> str:
+    """As `shown`, a text in quotes."""
+    return repr(shown(value)) if isinstance(value, str) else shown(value)
+
+
 class Section:
     """One object of a configuration. Every read checks; of several names the first that is there counts."""
 
@@ -67,14 +72,14 @@ class Section:
         for number in numbers:
             if isinstance(number, bool) or not isinstance(number, int) or not least <= number <= most:
                 raise ModelError(
-                    f"{self.where}: {key} is {shown(number)}, a whole number from {least} to {most} is expected", AGAIN
+                    f"{self.where}: {key} is {quoted(number)}, a whole number from {least} to {most} is expected", AGAIN
                 )
         return int(max(numbers))
 
     def text(self, key: str) -> str:
         value = self.values.get(key)
         if value is not None and not isinstance(value, str):
-            raise ModelError(f"{self.where}: {key} is {shown(value)}, a text is expected", AGAIN)
+            raise ModelError(f"{self.where}: {key} is {quoted(value)}, a text is expected", AGAIN)
         return (value or "")[:200]
 
     def flag(self, key: str) -> bool:
@@ -85,7 +90,7 @@ class Section:
         if value is None:
             return []
         if not isinstance(value, list) or not all(isinstance(v, str) for v in value):
-            raise ModelError(f"{self.where}: {key} is {shown(value)}, a list of texts is expected", AGAIN)
+            raise ModelError(f"{self.where}: {key} is {quoted(value)}, a list of texts is expected", AGAIN)
         return [v[:200] for v in value[:10_000]]
 
     def part(self, *keys: str) -> "Section | None":
@@ -95,5 +100,5 @@ class Section:
             return None
         value = self.values[key]
         if not isinstance(value, dict):
-            raise ModelError(f"{self.where}: {key} is {shown(value)}, an object is expected", AGAIN)
+            raise ModelError(f"{self.where}: {key} is {quoted(value)}, an object is expected", AGAIN)
         return Section(value, f"{self.where}: {key}")

@@ -68,7 +68,7 @@ class _Handler(ContentHandler):
             self.name = self.name or attrs.get("name", "")[:200]
             self.open.append(Body())
             self.bodies.append(self.open[-1])
-        elif name == "layer" and self.open and "type" in attrs:
+        elif name == "layer":
             self._layer(attrs)
         elif name == "data" and self.nodes:
             self.nodes[-1].attributes.update((k[:60], v[:2000]) for k, v in attrs.items())
@@ -86,6 +86,8 @@ class _Handler(ContentHandler):
             self.open[-1].edges[keys[0]] = keys[1]
 
     def _layer(self, attrs: Any) -> None:
+        if not self.open or "id" not in attrs or "type" not in attrs:
+            raise self.refuse("a layer without id or type")
         self.count += 1
         node = Node(attrs.get("id", ""), attrs["type"][:80], attrs.get("name", "")[:200], len(self.open))
         if self.count > MOST_LAYERS or node.id in self.open[-1].nodes:

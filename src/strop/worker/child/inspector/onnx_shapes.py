@@ -72,8 +72,11 @@ def lighten(model: onnx.ModelProto) -> None:
 
 
 def flatten(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Local functions in place of their calls, where that stays within bounds."""
-    if not model.functions or _expanded(model) > MOST_NODES:
+    """Local functions in place of their calls; none at all where that goes beyond all bounds, as in shape inference it would."""
+    if not model.functions:
+        return model
+    if _expanded(model) > MOST_NODES:
+        del model.functions[:]
         return model
     from onnx import inliner
 

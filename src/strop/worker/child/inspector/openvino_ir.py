@@ -1,9 +1,9 @@
 """An OpenVINO IR: the graph of its .xml, and constants in its .bin, of which sizes are checked and values not read."""
 
 import os
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import costs
+import ir_costs
 from answer import Answer, Layer, Port, Shape, counted, modality_of, product
 from ir_tables import BITS, Body, Node, constant, read
 from members import size_of
@@ -13,12 +13,6 @@ SEQUENCE = 128
 NAMES = {"f32": "float32", "f16": "float16", "bf16": "bfloat16", "f64": "float64", "boolean": "bool"}
 THROUGH = {"Convert", "Multiply", "Subtract", "Reshape", "FakeQuantize", "Transpose", "Squeeze", "Unsqueeze", "FakeConvert"}
 """Layers behind which a constant is still the same weight: conversion, decompression, layout."""
-VIEWS = {"Reshape", "Squeeze", "Unsqueeze", "Result"}
-WEIGHTED = {
-    "Convolution": "conv", "GroupConvolution": "conv", "ConvolutionBackpropData": "conv",
-    "GroupConvolutionBackpropData": "conv", "MatMul": "linear", "Gather": "embedding", "LSTMSequence": "recurrent",
-    "GRUSequence": "recurrent", "RNNSequence": "recurrent", "LSTMCell": "recurrent", "GRUCell": "recurrent",
-}  # fmt: skip
 
 
 class Constant(NamedTuple):
@@ -103,7 +97,7 @@ def _describe(answer: Answer, graphs: list[Graph]) -> None:
     answer.operators = counted(n.kind for n in nodes if n.kind not in ("Const", "Parameter", "Result"))
     main = graphs[0].body.nodes.values()
     answer.inputs = [_port(n, n.outputs) for n in main if n.kind == "Parameter"]
-    answer.outputs = [_port(n, n.inputs) for n in main if n.kind == "Result"]
+    answer.outputs = [_port(n, n.inputs) | _given_name(graphs[0], n) for n in main if n.kind == "Result"]
     answer.modality = modality_of(answer.inputs)
     given = {str(p["name"]) for p in answer.inputs}
     stateful = answer.operators.get("ReadValue", 0) and "beam_idx" in given
@@ -119,7 +113,7 @@ def _describe(answer: Answer, graphs: list[Graph]) -> None:
     answer.layers = [layer for g in graphs for n in g.body.nodes.values() if (layer := _layer(g, n)) is not None]
     answer.quantized = _quantized(answer, graphs)
     _assume(answer, graphs)
-    _costs(answer, graphs)
+    ir_costs.count(answer, [g.body for g in graphs])
 
 
 def dtype_name(kind: str) -> str:
@@ -136,8 +130,16 @@ def _port(node: Node, ports: list[str]) -> Port:
     return {"name": name, "dtype": dtype_name(node.precisions.get(port, "")), "shape": shape}
 
 
+def _given_name(graph: Graph, node: Node) -> Port:
+    """An output's name stands at the port that gives it; a Result has only a number."""
+    place = graph.body.edges.get((node.id, node.inputs[0])) if node.inputs else None
+    source = graph.body.nodes.get(place[0]) if place else None
+    name = source.names.get(place[1], "") if source and place else ""
+    return {"name": name} if name else {}
+
+
 def _layer(graph: Graph, node: Node) -> Layer | None:
-    role = WEIGHTED.get(node.kind)
+    role = ir_costs.WEIGHTED.get(node.kind)
     places = (0,) if role == "embedding" else (1, 0) if node.kind == "MatMul" else (1,)
     if role == "recurrent":
         places = (4, 2) if "Sequence" in node.kind else (3, 2)
@@ -182,62 +184,3 @@ def _assume(answer: Answer, graphs: list[Graph]) -> None:
 
 def _size(axis: int, modality: str) -> int:
     return SEQUENCE if axis > 0 and modality == "text" else 1
-
-
-def _costs(answer: Answer, graphs: list[Graph]) -> None:
-    """MACs of all bodies once; memory of the main one."""
-    total = missing = many = 0
-    for graph in graphs:
-        for node in graph.body.nodes.values():
-            if node.kind in WEIGHTED and node.kind != "Gather":
-                found = _macs(node)
-                total, missing, many = total + (found or 0), missing + (found is None), many + 1
-    answer.macs = None if many and missing == many else total
-    if missing:
-        answer.notes.append(f"macs leave out {missing} of {many} nodes")
-    body = graphs[0].body
-    root: dict[tuple[str, str], tuple[str, str]] = {}
-    order, sizes = [], {}
-    for node in body.nodes.values():
-        given = [root.get(g, g) for p in node.inputs if (g := body.edges.get((node.id, p))) is not None]
-        made = [(node.id, p) for p in node.outputs]
-        if node.kind in VIEWS and given and made:
-            root[made[0]] = given[0]
-            continue
-        if node.kind not in ("Const",):
-            sizes.update({_key(m): _bytes(node, m[1]) for m in made})
-            order.append(([_key(g) for g in given], [_key(m) for m in made]))
-    inputs = [_key((n.id, n.outputs[0])) for n in body.nodes.values() if n.kind == "Parameter" and n.outputs]
-    ends = [body.edges.get((n.id, n.inputs[0])) for n in body.nodes.values() if n.kind == "Result" and n.inputs]
-    answer.activation_bytes = costs.peak(order, sizes, inputs, [_key(root.get(e, e)) for e in ends if e])
-
-
-def _key(place: tuple[str, str]) -> str:
-    return f"{place[0]}:{place[1]}"
-
-
-def _bytes(node: Node, port: str) -> int:
-    return -(-product(node.ports[port]) * BITS.get(node.precisions.get(port, ""), 32) // 8)
-
-
-def _macs(node: Node) -> int | None:
-    """As `costs`; a group convolution's weight is [groups, out / groups, in / groups, …], a recurrent layer's come 4th and 5th."""
-    inputs: list[Any] = [node.ports[p] for p in node.inputs]
-    out = node.ports[node.outputs[0]] if node.outputs else None
-    if out is None or len(inputs) < 2:
-        return None
-    if node.kind == "MatMul":
-        first = inputs[0]
-        if not first:
-            return None
-        flipped = node.attributes.get("transpose_a", "false").lower() in ("true", "1")
-        return int(product(out) * first[-2 if flipped and len(first) > 1 else -1])
-    if "Convolution" in node.kind:
-        kernel = inputs[1][2:] if node.kind.startswith("Group") else inputs[1][1:]
-        return int(product(inputs[0] if node.kind.endswith("BackpropData") else out) * product(kernel))
-    sequence = "Sequence" in node.kind
-    first = 4 if node.kind.startswith("LSTM") and sequence else 3 if sequence or node.kind.startswith("LSTM") else 2
-    if len(inputs) <= first + 1 or not inputs[0]:
-        return None
-    steps = product(inputs[0][:-1])
-    return int(steps * (product(inputs[first]) + product(inputs[first + 1])))
