@@ -42,8 +42,8 @@ class Told(NamedTuple):
 def told(name: str) -> Told:
     """Of a name whose numbers are all 0: the layers of a model are alike, and searching a name takes a while."""
     expert = bool(EXPERT.search(name)) and not SHARED.search(name)
-    found = (bool(p.search(name)) for p in (RECURRENT, NORM, EMBEDDING, HEAD))
-    return Told(*found, expert=expert, aside=bool(ASIDE.search(name)))
+    recurrent, norm, embedding, head, aside = (bool(p.search(name)) for p in (RECURRENT, NORM, EMBEDDING, HEAD, ASIDE))
+    return Told(recurrent, norm, embedding, head, expert, aside)
 
 
 class Named(NamedTuple):
