@@ -28,7 +28,7 @@ def write(path, nodes, inputs, outputs, weights, opset=17, domains=()):
     return path
 
 
-def test_the_demo_model_has_its_published_figures():
+def test_the_demo_model_has_the_figures_of_its_layers():
     """DS-CNN of MLPerf Tiny: five convolutions on 25 × 5 places, four of them depthwise, a linear layer, by hand."""
     found = inspect(KWS)
     weights = onnx.load(KWS).graph.initializer

@@ -18,9 +18,9 @@ KEPT = 1024
 """Elements of a number array and bytes of a text that are read; longer ones, and arrays of texts, are only counted."""
 MOST_TEXTS = 4_000_000
 """In arrays, together. A tokenizer has at most some hundred thousand tokens and merges; a second is spent on this many."""
-MOST_TENSORS = 250_000
+MOST_TENSORS = 150_000
 MOST_KEYS = 2_000
-LONGEST_NAME = 300
+LONGEST_NAME = 200
 """Bytes of a name that is kept; llama.cpp itself allows 64."""
 LEAST_TENSOR, LEAST_KEY = 24, 13
 """Bytes that the shortest tensor entry and the shortest key with its value take."""

@@ -10,7 +10,7 @@ from refusal import ModelError
 
 AGAIN = "convert or copy it again"
 MOST_BYTES = 100 << 20
-MOST_LAYERS, MOST_DEPTH, MOST_EVENTS = 100_000, 64, 3_000_000
+MOST_LAYERS, MOST_DEPTH, MOST_EVENTS = 100_000, 64, 1_000_000
 BITS = {"f64": 64, "f32": 32, "f16": 16, "bf16": 16, "i64": 64, "u64": 64, "i32": 32, "u32": 32, "i16": 16, "u16": 16, "i8": 8,
         "u8": 8, "boolean": 8, "i4": 4, "u4": 4, "nf4": 4, "u1": 1, "u2": 2, "u3": 3, "u6": 6, "f8e4m3": 8, "f8e5m2": 8,
         "f8e8m0": 8, "f4e2m1": 4}  # fmt: skip

@@ -12,7 +12,7 @@ from onnx_weights import BITS, Weights, dtype_name
 from refusal import ModelError
 
 MOST_AXIS = 1 << 40
-MOST_NODES = 250_000
+MOST_NODES = 100_000
 VIEWS = {"Reshape", "Squeeze", "Unsqueeze", "Flatten", "Identity", "Dropout"}
 """Operators whose output is their input seen otherwise: no memory of its own."""
 INTEGER = {"QLinearConv", "QLinearMatMul", "QGemm"}
@@ -26,11 +26,12 @@ def inspect(path: str) -> Answer:
         ModelError: damaged, unsafe or unsupported.
     """
     model = onnx_file.load(path)
-    onnx_file.check_operators(model)
     nodes = list(onnx_file.nodes(model.graph))
     if len(nodes) > MOST_NODES:
         raise ModelError(f"{path}: more than {MOST_NODES} nodes", "no graph of that many is read")
     tensors = list(_initializers(model))
+    _check_names(model, nodes, tensors, path)
+    onnx_file.check_operators(model)
     weights = Weights([*nodes, *(n for f in model.functions for n in onnx_file.nodes(f))], tensors)
     answer = Answer(format="onnx", architecture=model.graph.name[:200])
     folder = os.path.dirname(path)
@@ -57,6 +58,16 @@ def _initializers(model: onnx.ModelProto) -> list[onnx.TensorProto]:
     graphs = [model.graph]
     graphs += [g for n in onnx_file.nodes(model.graph) for a in n.attribute for g in (a.g, *a.graphs) if g.node or g.initializer]
     return [t for g in graphs for t in g.initializer]
+
+
+def _check_names(model: onnx.ModelProto, nodes: list[onnx.NodeProto], tensors: list[onnx.TensorProto], path: str) -> None:
+    """The library gives names that are no UTF-8 as bytes."""
+    values = (*model.graph.input, *model.graph.output, *model.graph.value_info, *tensors)
+    names = [model.graph.name, *(v.name for v in values), *(a.name for n in nodes for a in n.attribute)]
+    names += [d.dim_param for v in (*model.graph.input, *model.graph.output) for d in v.type.tensor_type.shape.dim]
+    names += [text for n in nodes for text in (n.name, n.op_type, n.domain, *n.input, *n.output)]
+    if any(isinstance(name, bytes) for name in names):
+        raise ModelError(f"{path}: damaged: a name in it is no text", "export or copy it again")
 
 
 def _port(value: onnx.ValueInfoProto, path: str) -> Port:

@@ -13,7 +13,7 @@ SEQUENCE, SIDE = 128, 224
 LONG = re.compile(r"seq|len|token|time|frame|step", re.IGNORECASE)
 SMALL = 1024
 """Elements of a constant that shape inference may need for its values."""
-MOST_NODES = 250_000
+MOST_NODES = 100_000
 LIKE_FIRST = {
     "SkipLayerNormalization", "SkipSimplifiedLayerNormalization", "SimplifiedLayerNormalization", "FastGelu", "BiasGelu",
     "QuickGelu", "RotaryEmbedding", "MultiHeadAttention", "GroupQueryAttention", "QLinearSoftmax", "QLinearLeakyRelu",

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import NamedTuple
 
 from answer import Layer
@@ -21,8 +22,28 @@ EXPERT = re.compile(r"(^|[._])experts?([._]|$)|_exps(\.|$)|block_sparse_moe\.exp
 SHARED = re.compile(r"shared_expert|_shexp")
 ASIDE = re.compile(r"(^|\.)(vision_\w+|visual|image_\w+|audio_\w+|speech_\w+|multi_modal_projector|mm_projector|connector)(\.|$)")
 """Parts of a multimodal model that see a picture or a sound once, not every token."""
+NUMBER = re.compile(r"\d+")
 LAST = re.compile(r"\.(weight|bias|qweight|weight_packed|weight_ih_l\d+|weight_hh_l\d+|bias_ih_l\d+|bias_hh_l\d+)$")
 KINDS = {"linear": "Linear", "head": "Linear", "embedding": "Embedding", "norm": "Norm", "recurrent": "Recurrent"}
+
+
+class Told(NamedTuple):
+    """What a name says, whatever the numbers in it."""
+
+    recurrent: bool
+    norm: bool
+    embedding: bool
+    head: bool
+    expert: bool
+    aside: bool
+
+
+@lru_cache(maxsize=10_000)
+def told(name: str) -> Told:
+    """Of a name whose numbers are all 0: the layers of a model are alike, and searching a name takes a while."""
+    expert = bool(EXPERT.search(name)) and not SHARED.search(name)
+    recurrent, norm, embedding, head, aside = (bool(p.search(name)) for p in (RECURRENT, NORM, EMBEDDING, HEAD, ASIDE))
+    return Told(recurrent, norm, embedding, head, expert, aside)
 
 
 class Named(NamedTuple):
@@ -40,29 +61,29 @@ def named(weights: Iterable[Weight], transposed: bool = False) -> list[Named]:
     found = []
     for weight in weights:
         if weight.elements:
-            role = role_of(weight)
-            expert = bool(EXPERT.search(weight.name)) and not SHARED.search(weight.name)
+            says = told(NUMBER.sub("0", weight.name))
+            role = role_of(weight, says)
             inner = _inner(weight, role, transposed) if weight.inner is None else weight.inner
             module = LAST.sub("", weight.name)
-            found.append(Named(weight._replace(inner=inner), module, role, expert, bool(ASIDE.search(weight.name))))
+            found.append(Named(weight._replace(inner=inner), module, role, says.expert, says.aside))
     return found
 
 
-def role_of(weight: Weight) -> str:
+def role_of(weight: Weight, says: Told) -> str:
     """Biases have their module's role where it can be told, else `other`."""
     name, dims = weight.name, len(weight.shape)
-    if RECURRENT.search(name):
+    if says.recurrent:
         return "recurrent"
     if dims <= 1 and weight.inner is None:
         if weight.dtype.startswith("uint") and name.endswith(".weight"):
             return "linear"  # a packed weight that keeps no shape
-        return "norm" if NORM.search(name) else "other"
-    if EMBEDDING.search(name) and dims == 2:
+        return "norm" if says.norm else "other"
+    if says.embedding and dims == 2:
         return "embedding"
-    if HEAD.search(name) and dims == 2:
+    if says.head and dims == 2:
         return "head"
-    if dims == 2 or EXPERT.search(name) or name.endswith("_blocks"):
-        return "linear" if not NORM.search(name.rsplit(".", 2)[-2] if "." in name else name) else "other"
+    if dims == 2 or says.expert or name.endswith("_blocks"):
+        return "other" if says.norm and NORM.search(name.rsplit(".", 2)[-2] if "." in name else name) else "linear"
     if not name.endswith("weight"):
         return "other"
     return "depthwise" if weight.shape[1] == 1 and weight.shape[0] > 1 else "conv"

@@ -18,9 +18,9 @@ AGAIN = "download or copy it again"
 MOST_HEADER = 100_000_000
 """Bytes; the format's own limit."""
 MOST_ENTRY = 1 << 20
-LONGEST_NAME = 300
-MOST_TENSORS = 250_000
-"""Of one model. The largest mixtures of experts have some 150,000; more would take too long and too much memory here."""
+LONGEST_NAME = 200
+MOST_TENSORS = 150_000
+"""Of one model. The largest mixtures of experts have some 100,000; more would take too long and too much memory here."""
 INDEX = "model.safetensors.index.json"
 DTYPES = {
     "BOOL": ("bool", 8), "U8": ("uint8", 8), "I8": ("int8", 8), "U16": ("uint16", 16), "I16": ("int16", 16),
@@ -173,7 +173,7 @@ def read_folder(folder: str) -> tuple[dict[str, Any], list[Tensor]]:
 def _index(folder: str) -> dict[str, str]:
     """Tensor → file. An index lists every tensor, so it may be larger than a configuration."""
     path = member(folder, INDEX, "the folder")
-    placed = read_object(path, 32 << 20).get("weight_map")
+    placed = read_object(path, 16 << 20).get("weight_map")
     if not isinstance(placed, dict) or not placed or not all(isinstance(v, str) for v in placed.values()):
         raise ModelError(f"{path}: its weight_map is no object of file names", AGAIN)
     bad = sorted(v for v in set(placed.values()) if not v.endswith(".safetensors"))
