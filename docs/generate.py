@@ -1,4 +1,4 @@
-"""Generates docs/reference from the code: the real command line, the errors, the gates.
+"""Generates docs/reference from the code: the real command line, the errors, the gates, the devices.
 
 Without arguments it writes the files; with `--check` it exits 1 if one of them is stale.
 """
@@ -15,7 +15,9 @@ from strop.cli.app import app
 from strop.core import errors
 from strop.core.gate import DEFAULT_GATES, METRICS
 from strop.core.model import Artifact, Model, TensorSpec
+from strop.core.quantity import show_bytes
 from strop.core.verdict import Gate
+from strop.run.devices import list_devices
 from strop.run.init import text as init_text
 
 REFERENCE = Path(__file__).parent / "reference"
@@ -47,6 +49,23 @@ def cli() -> str:
     found = list(helps(get_command(app), "strop"))
     sections = [f"## {path}\n\n```text\n{text.rstrip()}\n```" for path, text in found]
     return page("Commands", "What `--help` prints, for `strop` and each of its commands.", *sections)
+
+
+def devices() -> str:
+    """The catalog: a line a device, and where its numbers are from."""
+    rows, sections = [], []
+    for device in list_devices():
+        beside = ", ".join(f"{a.kind}: {a.name}" for a in device.accelerators)
+        memory = show_bytes(device.memory_bytes) if device.memory_bytes else "not known"
+        rows.append([f"`{device.name}`", device.title, device.cpu or device.architecture, memory, beside, device.os])
+        sources = sorted(set(device.sources.values()))
+        listed = "\n".join(f"- {source}" for source in sources)
+        sections.append(
+            f"## {device.name}\n\n{len(device.sources)} sourced numbers: `strop devices show {device.name}`.\n\n{listed}"
+        )
+    text = "Every number of a profile has a source that was read; what is not known is left out."
+    head = ["device", "", "CPU", "memory", "beside it", "system"]
+    return page("Devices", text, table(head, rows), *sections)
 
 
 def meanings() -> dict[str, str]:
@@ -120,7 +139,7 @@ def config() -> str:
 
 def pages() -> dict[str, str]:
     """File name → what it should hold."""
-    return {"cli.md": cli(), "errors.md": exit_codes(), "gates.md": gates(), "config.md": config()}
+    return {"cli.md": cli(), "errors.md": exit_codes(), "gates.md": gates(), "config.md": config(), "devices.md": devices()}
 
 
 def stale(folder: Path = REFERENCE) -> list[str]:

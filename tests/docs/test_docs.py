@@ -85,6 +85,7 @@ def tree(text: str) -> set[str]:
 def test_file_tree_is_complete() -> None:
     paths = [p for p in (ROOT / "src" / "strop").rglob("*") if "__pycache__" not in p.parts]
     there = {f"{p.relative_to(ROOT)}/" if p.is_dir() else str(p.relative_to(ROOT)) for p in paths}
+    there = {re.sub(r"(/targets/)[\w.-]+\.toml$", r"\1*.toml", path) for path in there}  # the devices have a page of their own
     folders = {p for p in there if p.endswith("/")}
     named = tree((ROOT / "README.md").read_text(encoding="utf-8"))
     assert named == {p for p in there if not p.endswith("/") or any(q.startswith(p) for q in there - folders)}

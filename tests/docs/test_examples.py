@@ -10,8 +10,12 @@ import pytest
 import strop
 
 DEMO = Path(strop.__file__).parent / "demo"
-QUICK = ["list_backends", "init", "list_recipes", "build", "Store"]
+QUICK = [
+    "list_backends", "init", "list_recipes", "build", "Store", "inspect", "this_device", "list_devices", "find_device",
+    "device_profile",
+]  # fmt: skip
 INSTALLING = ["install_backend", "remove_backend"]
+SEVERAL = ["optimize_for"]
 AFTER_OPTIMIZE = ["verify_bundle", "infer_bundle", "report_run", "profile_run", "bench"]
 
 
@@ -54,5 +58,11 @@ def test_examples_of_a_whole_run(folder: Path) -> None:
         run_example(name)
 
 
+@pytest.mark.slow
+def test_examples_of_several_targets(folder: Path) -> None:
+    for name in SEVERAL:
+        run_example(name)
+
+
 def test_every_public_function_is_an_example_here() -> None:
-    assert {*QUICK, *AFTER_OPTIMIZE, *INSTALLING, "optimize", "StropError", "__version__"} == set(strop.__all__)
+    assert {*QUICK, *AFTER_OPTIMIZE, *INSTALLING, *SEVERAL, "optimize", "StropError", "__version__"} == set(strop.__all__)

@@ -96,7 +96,9 @@ def test_inspect_counts_what_the_file_holds(tmp_path: Path) -> None:
     assert done.code == 0, done.err
     found = json.loads(done.out)
     weights = onnx.load(DEMO / "kws.onnx").graph.initializer
-    assert found["inspection"]["parameters"] == sum(int(np.prod(w.dims)) for w in weights)
+    floats = sum(int(np.prod(w.dims)) for w in weights if w.data_type == onnx.TensorProto.FLOAT)
+    assert found["inspection"]["parameters"] == floats
+    assert sum(found["inspection"]["stored"].values()) == sum(int(np.prod(w.dims)) for w in weights)
     assert [f["precision"] for f in found["footprints"]] == ["fp32", "fp16", "int8", "int4"]
     assert all(f["verdict"] == "fits" for f in found["fits"])
     assert found["advice"]["ranking"][0]["framework"] == "openvino"

@@ -43,7 +43,7 @@ BROKEN = Result(
 def outcome(*results, chosen=None):
     here = target()
     verdict = next((r.verdict for r in (BASELINE, *results) if r.name == chosen), None)
-    shared = here.model_dump(exclude={"machine"})
+    shared = here.model_dump(include=set(Environment.model_fields))
     return Outcome(
         run="m-123", outcome=verdict.outcome if verdict else "none", model=model(), task=task(), gates=DEFAULT_GATES,
         weights={"speed": 1.0}, offers=(Offer(name="int4", reason="not offered: too bold"),),

@@ -49,7 +49,9 @@ def about(model: Inspection) -> None:
     already = f", quantised already: {model.quantized}" if model.quantized else ""
     say(f"{model.path}: {KINDS[model.format]}, {kind}{named}{already}")
     stored = ", ".join(f"{show_count(n)} {dtype} ({show_bytes(model.stored_bytes[dtype])})" for dtype, n in model.stored.items())
-    rows = [["parameters", f"{model.parameters:,} ({show_count(model.parameters)})"], ["stored as", stored or "nothing"],
+    rest = sum(model.stored.values()) - model.parameters if not model.quantized else 0
+    beside = f"; {rest:,} stored numbers beside them are shapes, indices, scalars or buffers" if rest > 0 else ""
+    rows = [["parameters", f"{model.parameters:,} ({show_count(model.parameters)}){beside}"], ["stored as", stored or "nothing"],
             ["files", f"{show_bytes(model.bytes)} in {len(model.files)}"]]  # fmt: skip
     if model.operators:
         counted = sorted(model.operators.items(), key=lambda item: -item[1])

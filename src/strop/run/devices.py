@@ -60,6 +60,9 @@ def catalogue() -> dict[str, Path]:
 def list_devices() -> list[Target]:
     """Every device of the catalogue.
 
+    Raises:
+        ConfigError: a shipped profile was changed and is not valid.
+
     Example:
         >>> [device.name for device in strop.list_devices()]
     """
@@ -90,6 +93,9 @@ def find_device(name: str, threads: int | None = None) -> Target:
 
 def device_profile(name: str) -> str:
     """The text of a device's profile: a start for one of your own.
+
+    Args:
+        name: a device of the catalogue, or the path of a profile.
 
     Raises:
         UsageError, ConfigError: as `find_device`.

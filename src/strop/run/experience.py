@@ -36,7 +36,7 @@ def experience(store: Store, inspection: Inspection, target: Target) -> list[Mea
         origin = outcome.model.origin
         if family_of(origin.architecture if origin else "", outcome.model.operators) != family:
             continue
-        same = outcome.model.parameters == inspection.parameters and outcome.model.operators == inspection.operators
+        same = outcome.model.artifact.bytes == inspection.bytes and outcome.model.operators == inspection.operators
         found += [
             Measured(framework=r.candidate.recipe.runtime, candidate=r.name, speedup=figure, run=run.name, same_model=same)
             for r, figure in _best(outcome)

@@ -96,6 +96,8 @@ def text(model: Model) -> str:
 # sizes = {{ sequence = 64 }}         # of dynamic axes, for generated inputs
 
 [target]
+# device = "this-machine"           # one of `strop devices list`, or a profile of your own: "my-box.toml"
+# purpose = "any"                   # prototyping, enterprise, mobile, realtime, cross-platform: for the advice
 # threads = 1                       # budget of cores; all that affinity and quota allow
 # memory_limit_mb = 2000            # what one child may take
 
