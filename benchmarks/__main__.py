@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import strop
-from benchmarks import aa, coverage, memory_order, overhead, power, report, versus_defaults
+from benchmarks import aa, coverage, imitation, memory_order, overhead, power, report, versus_defaults
 from benchmarks.options import Given, Options
 from benchmarks.peers import run as peers
 from benchmarks.peers.metrics import METRICS
@@ -16,6 +16,7 @@ BENCHMARKS = {
     "aa": aa.run,
     "power": power.run,
     "memory_order": memory_order.run,
+    "imitation": imitation.run,
     "overhead": overhead.run,
     "versus_defaults": versus_defaults.run,
     "peers": peers.run,

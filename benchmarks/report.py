@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from benchmarks import aa, coverage, memory_order, overhead, power, results, versus_defaults
+from benchmarks import aa, coverage, imitation, memory_order, overhead, power, results, versus_defaults
 from benchmarks.options import Options
 from benchmarks.peers import chart, table
 
@@ -20,6 +20,7 @@ SECTIONS = {
     "aa": Section("Does a model differ from itself?", aa.render),
     "power": Section("Is a 5 % difference found?", power.render),
     "memory_order": Section("Does memory depend on what was measured before?", memory_order.render),
+    "imitation": Section("Where does INT8 stop paying?", imitation.render),
     "overhead": Section("What does Strop itself cost?", overhead.render),
     "versus_defaults": Section("Strop's pick and ONNX Runtime's defaults", versus_defaults.render),
     "peers": Section("Strop's pick and its peers", table.render),

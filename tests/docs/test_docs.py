@@ -124,3 +124,12 @@ def test_the_backend_of_the_how_to_passes_the_contract(tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stdout
     assert " passed" in done.stdout
+
+
+def test_every_data_file_is_packed() -> None:
+    """What is no Python is in the wheel only where pyproject.toml says so."""
+    package = ROOT / "src" / "strop"
+    globs = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]["package-data"]["strop"]
+    packed = {path for glob in globs for path in package.glob(glob)}
+    data = {p for p in package.rglob("*") if p.is_file() and p.suffix != ".py" and "__pycache__" not in p.parts}
+    assert data == packed
