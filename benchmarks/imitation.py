@@ -69,8 +69,8 @@ def figures(outcome: Outcome, level: str) -> dict[str, object]:
 
 def render(found: Figures) -> list[str]:
     lines = [
-        f"OpenVINO's INT8 (`nncf-int8`) over its own f32 on {found['model']}, one thread, while oneDNN is held to what stands on the",
-        "left. A figure from three pairs of processes, for orientation: it decides no gate.",
+        f"OpenVINO's INT8 (`nncf-int8`) over its own f32 on {found['model']}, one thread, while oneDNN is held to what stands on",
+        "the left. A figure from three pairs of processes, for orientation: it decides no gate.",
         "",
         "| held to | INT8 over f32 | accuracy, f32 | accuracy, INT8 |",
         "|---|---:|---:|---:|",

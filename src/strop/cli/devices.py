@@ -118,7 +118,7 @@ def describe(one: Accelerator) -> str:
         f"INT8 {show_count(one.int8_ops)}OPS" if one.int8_ops else "",
         f"FP16 {show_count(one.fp16_flops)}FLOPS" if one.fp16_flops else "",
         f"own memory {size(one.memory_bytes)}" if one.memory_bytes else "",
-        f"by {', '.join(one.frameworks)}" if one.frameworks else "no framework of Strop's has a device for it",
+        f"by {', '.join(one.frameworks)}" if one.frameworks else "" if one.why else "no framework of Strop's has a device for it",
     ]
     state = {True: "usable", False: f"present, not usable: {one.why}", None: one.why}[one.usable]
     named = one.name if one.name.startswith(one.vendor) else f"{one.vendor} {one.name}"

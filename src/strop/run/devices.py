@@ -41,9 +41,15 @@ def accelerators(probes: Sequence[Probe], all_tried: bool) -> tuple[Accelerator,
     Args:
         all_tried: whether every backend's probe is among `probes`.
     """
-    found = [a for probe in probes for a in probe.accelerators]
-    known = {(a.kind, a.vendor) for a in found}
-    for kind, vendor, name in hardware.pci_accelerators():
+    present = hardware.pci_accelerators()
+    named = {(kind, vendor): name for kind, vendor, name in present}
+    tried = [a for probe in probes for a in probe.accelerators]
+    found = [
+        a.model_copy(update={"name": f"{named[a.kind, a.vendor]} by {a.name}"}) if (a.kind, a.vendor) in named else a
+        for a in tried
+    ]  # fmt: skip
+    known = {(a.kind, a.vendor) for a in tried}
+    for kind, vendor, name in present:
         if (kind, vendor) not in known:
             why = NO_DEVICE if all_tried else NOT_TRIED
             found.append(Accelerator(kind=kind, name=name, vendor=vendor, usable=False if all_tried else None, why=why))
