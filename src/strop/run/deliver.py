@@ -23,7 +23,6 @@ from strop.run.timing import measure, timing_of
 from strop.store import files
 from strop.store.store import save
 from strop.worker.call import BUNDLE_WORK, Child, Work
-from strop.worker.interpreter import work_of
 
 MARK = ".strop-output"
 RUNNER_PAIRS, RUNNER_QUADS = 3, 12
@@ -128,9 +127,10 @@ def require_same_answers(run: Run, outcome: Outcome, bundle: Path) -> None:
 
 
 def bundle_work(run: Run, outcome: Outcome) -> Work:
-    """The bundle's own code, under the interpreter of its runtime."""
+    """The bundle's own code, under the interpreter of its runtime, and held to the target as the measured session was."""
     assert outcome.chosen is not None
-    return BUNDLE_WORK._replace(python=work_of(run.backend(outcome.chosen.candidate.recipe.runtime)).python)
+    measured = run.place.work_of(run.backend(outcome.chosen.candidate.recipe.runtime))
+    return BUNDLE_WORK._replace(python=measured.python, environment=measured.environment)
 
 
 def note_runner_speed(run: Run, outcome: Outcome, bundle: Path) -> Outcome:
