@@ -195,6 +195,14 @@ def test_a_format_that_a_framework_cannot_read_blocks_it() -> None:
     assert "Apple MLX" in found.moved
 
 
+def test_where_the_pick_cannot_be_used_the_next_branch_is_followed() -> None:
+    found = advise(inspection(**PICTURES), APPLE)
+    assert found.asked[-1].rule == "apple"
+    assert found.instead == "light: OpenVINO with NNCF, int8 after training"
+    assert found.ranking[0].framework == "openvino"
+    assert advise(inspection(**LLM), APPLE).instead == ""
+
+
 def test_memory_that_does_not_fit_blocks_all() -> None:
     fit = [Fit(precision=p, verdict="does not fit", reason="needs too much") for p in ("fp32", "int4")]
     found = advise(inspection(**LLM), EMBEDDED, fit=fit)

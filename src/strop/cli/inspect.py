@@ -9,7 +9,7 @@ from strop.cli import options as o
 from strop.cli.console import facts, print_json, say, stdout, table
 from strop.core.inspection import Assessment, Inspection
 from strop.core.model import TensorSpec
-from strop.core.quantity import show_bytes, show_count
+from strop.core.quantity import show_bytes, show_count, show_parameters
 from strop.report.frameworks import explain, ranking_lines
 
 KINDS = {"onnx": "ONNX", "huggingface": "Hugging Face folder", "gguf": "GGUF", "openvino-ir": "OpenVINO IR", "tflite": "TFLite",
@@ -51,7 +51,7 @@ def about(model: Inspection) -> None:
     stored = ", ".join(f"{show_count(n)} {dtype} ({show_bytes(model.stored_bytes[dtype])})" for dtype, n in model.stored.items())
     rest = sum(model.stored.values()) - model.parameters if not model.quantized else 0
     beside = f"; {rest:,} stored numbers beside them are shapes, indices, scalars or buffers" if rest > 0 else ""
-    rows = [["parameters", f"{model.parameters:,} ({show_count(model.parameters)}){beside}"], ["stored as", stored or "nothing"],
+    rows = [["parameters", f"{model.parameters:,} ({show_parameters(model.parameters)}){beside}"], ["stored as", stored or "nothing"],
             ["files", f"{show_bytes(model.bytes)} in {len(model.files)}"]]  # fmt: skip
     if model.operators:
         counted = sorted(model.operators.items(), key=lambda item: -item[1])
@@ -77,7 +77,7 @@ def language_rows(model: Inspection) -> list[list[str]]:
              "experts": of.experts}  # fmt: skip
     rows = [["sizes", ", ".join(f"{name} {value:,}" for name, value in named.items() if value is not None)]]
     if of.active_parameters is not None:
-        rows.append(["active", f"{show_count(of.active_parameters)} parameters a token"])
+        rows.append(["active", f"{show_parameters(of.active_parameters)} parameters a token"])
     if of.kv_values_per_token is not None:
         token = 2 * of.kv_values_per_token
         whole = f", {show_bytes(token * of.context)} for its whole context" if of.context else ""
@@ -103,7 +103,7 @@ def sizes(found: Assessment) -> None:
 
 def ways(found: Assessment) -> None:
     """What can be quantised how."""
-    rows = [[q.operator, q.role, str(q.count), show_count(q.parameters), ", ".join(q.ways) or "stays as it is", q.sensitive]
+    rows = [[q.operator, q.role, str(q.count), show_parameters(q.parameters), ", ".join(q.ways) or "stays as it is", q.sensitive]
             for q in found.quantizable]  # fmt: skip
     if rows:
         stdout.print(table(["layers", "role", "count", "parameters", "can be quantised", "careful"], rows, right=(2, 3)))

@@ -127,8 +127,8 @@ class Choicepoint(Noun):
 class Advice(Noun):
     """The ranking of frameworks for a model on a target, the path through the tree, the default quantisation.
 
-    `asked` are the tree's questions up to the one that held. `moved` says what overturned the pick, if
-    anything did.
+    `asked` are the tree's questions up to the one that held. `instead` is the next strategy, where nothing of that can be used.
+    `moved` says what overturned the pick, if anything did.
     """
 
     target: str
@@ -137,6 +137,7 @@ class Advice(Noun):
     ranking: tuple[Ranked, ...]
     asked: tuple[Choicepoint, ...]
     strategy: str
+    instead: str = ""
     quantization: str
     moved: str = ""
     notes: tuple[str, ...] = ()

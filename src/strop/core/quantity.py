@@ -68,6 +68,11 @@ def show_bytes(count: float) -> str:
     return f"{count:.0f} B"
 
 
+def show_parameters(count: float) -> str:
+    """As people speak of models: `70.6 B`."""
+    return show_count(count).replace("G", "B").replace("k", "K")
+
+
 def show_count(count: float) -> str:
     """Three digits and a scale: `22.7 M`."""
     for scale, factor in (("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3)):

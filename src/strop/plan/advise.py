@@ -185,20 +185,23 @@ def advise(
     asked = _walk(known, facts)
     picked = next(b for b in known.tree if b.name == asked[-1].rule)
     ranking = []
+    blocked = {framework: _blocked(known, framework, facts, inspection, fit) for framework in known.frameworks}
+    instead = _instead(known, facts, picked, blocked)
     for framework in known.frameworks:
         reasons = [
-            *_from_tree(known, framework, picked), *_from_platform(known, framework, platform),
+            *_from_tree(known, framework, picked), *_from_fallback(known, framework, instead),
+            *_from_platform(known, framework, platform),
             *_from_wishes(known, framework, purpose, facts),
             *_from_facts(known, framework, facts, inspection, absent or {}, measured),
         ]  # fmt: skip
         ranking.append(Ranked(
             framework=framework, title=known.titles[framework], points=sum(r.points for r in reasons), reasons=tuple(reasons),
-            blocked=_blocked(known, framework, facts, inspection, fit),
+            blocked=blocked[framework],
         ))  # fmt: skip
     ranking.sort(key=lambda r: (bool(r.blocked), -r.points))
     return Advice(
         target=target.name, platform=platform.title, purpose=purpose, ranking=tuple(ranking), asked=tuple(asked),
-        strategy=picked.strategy,
+        strategy=picked.strategy, instead=instead.strategy if instead is not None else "",
         quantization=platform.quantization if inspection.family == "llm" else known.tensor_quantization,
         moved=_moved(ranking, picked),
         notes=tuple(_notes(platform, target, picked, known)),
@@ -222,6 +225,20 @@ def _from_tree(known: Rules, framework: str, picked: Branch) -> Iterable[Reason]
         beside = [known.titles[other] for other in picked.pick if other != framework]
         compare = f"; compare with {', '.join(beside)}" if beside else ""
         yield Reason(rule=f"tree.{picked.name}", text=f"{picked.strategy}{compare}", points=points)
+
+
+def _instead(known: Rules, facts: Mapping[str, Fact], picked: Branch, blocked: Mapping[str, str]) -> Branch | None:
+    """The next branch that holds and picks what can be used, where nothing that was picked can."""
+    if not all(blocked[framework] for framework in picked.pick):
+        return None
+    later = known.tree[known.tree.index(picked) + 1 :]
+    return next((b for b in later if holds(b.when, facts) and not all(blocked[f] for f in b.pick)), None)
+
+
+def _from_fallback(known: Rules, framework: str, instead: Branch | None) -> Iterable[Reason]:
+    if instead is not None and framework in instead.pick:
+        text = f"{instead.strategy}, since the tree's pick cannot be used"
+        yield Reason(rule=f"tree.{instead.name}", text=text, points=known.points["tree_instead"])
 
 
 def _from_platform(known: Rules, framework: str, platform: Platform) -> Iterable[Reason]:

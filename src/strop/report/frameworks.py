@@ -19,7 +19,8 @@ def ranking_lines(advice: Advice) -> Iterator[str]:
             continue
         counted = sorted(ranked.reasons, key=lambda r: -abs(r.points))[:WIDTH]
         yield f"  {place}. {ranked.title}: {'; '.join(r.text for r in counted) or 'the fallback: it runs ONNX everywhere'}"
-    yield f"  strategy: {advice.strategy}; quantise by default: {advice.quantization}"
+    instead = f" (cannot be followed; instead {advice.instead})" if advice.instead else ""
+    yield f"  strategy: {advice.strategy}{instead}; quantise by default: {advice.quantization}"
     if advice.moved:
         yield f"  facts overrule the tree: {advice.moved}"
     yield from (f"  {note}" for note in advice.notes)
@@ -31,7 +32,7 @@ def explain(advice: Advice) -> Iterator[str]:
     yield f"  platform: {advice.platform}"
     for asked in advice.asked:
         yield f"  {'└' if asked.yes else '├'}─ {asked.ask} {'yes' if asked.yes else 'no'} ({asked.rule})"
-    yield f"     → {advice.strategy}"
+    yield f"     → {advice.strategy}" + (f"; cannot be followed, instead {advice.instead}" if advice.instead else "")
     for place, ranked in enumerate(advice.ranking, 1):
         yield f"{place}. {ranked.title}: {'blocked' if ranked.blocked else f'{ranked.points:+g} points'}"
         yield from _reasons(ranked)
