@@ -1,9 +1,12 @@
 """`strop devices` and `strop inspect` as a user runs them."""
 
 import json
+import pickle
 import shutil
+import struct
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -112,3 +115,54 @@ def test_explain_prints_the_path_and_every_rule(tmp_path: Path) -> None:
     assert "facts overrule the tree: Apple MLX" in done.out
     for rule in ("[tree.apple]", "[requirement.mobile]", "[platform.apple-silicon]", "mlx-language-only"):
         assert rule in done.out
+
+
+def escape(folder: Path) -> Path:
+    """An ONNX model whose weight lies outside of its folder."""
+    (folder / "secret.bin").write_bytes(bytes(64))
+    place = folder / "model"
+    place.mkdir()
+    weight = onnx.TensorProto(name="w", dims=[4, 4], data_type=onnx.TensorProto.FLOAT, data_location=onnx.TensorProto.EXTERNAL)
+    weight.external_data.add(key="location", value="../secret.bin")
+    x, y = (onnx.helper.make_tensor_value_info(n, onnx.TensorProto.FLOAT, [1, 4]) for n in "xy")
+    graph = onnx.helper.make_graph([onnx.helper.make_node("MatMul", ["x", "w"], ["y"])], "g", [x], [y], [weight])
+    (place / "m.onnx").write_bytes(onnx.helper.make_model(graph).SerializeToString())
+    return place / "m.onnx"
+
+
+def absurd_counts(folder: Path) -> Path:
+    """A GGUF file of 24 bytes that promises 2⁶² tensors."""
+    (folder / "m.gguf").write_bytes(b"GGUF" + struct.pack("<IQQ", 3, 1 << 62, 1 << 62))
+    return folder / "m.gguf"
+
+
+def huge_header(folder: Path) -> Path:
+    """A safetensors file whose header would be a terabyte."""
+    (folder / "config.json").write_text('{"architectures": ["LlamaForCausalLM"], "model_type": "llama"}')
+    (folder / "model.safetensors").write_bytes(struct.pack("<Q", 1 << 40) + b"{}")
+    return folder
+
+
+def remote_code(folder: Path) -> Path:
+    """A configuration that names code of its own, beside code that would leave a trace."""
+    (folder / "config.json").write_text('{"model_type": "mine", "auto_map": {"AutoModel": "modeling.Mine"}}')
+    (folder / "modeling.py").write_text('open("ran", "w")\n')
+    (folder / "model.safetensors").write_bytes(struct.pack("<Q", 2) + b"{}")
+    return folder
+
+
+def pickled(folder: Path) -> Path:
+    (folder / "config.json").write_text('{"architectures": ["BertModel"], "model_type": "bert"}')
+    (folder / "pytorch_model.bin").write_bytes(pickle.dumps({"w": 1}))
+    return folder
+
+
+@pytest.mark.parametrize("make", [escape, absurd_counts, huge_header, remote_code, pickled], ids=lambda make: make.__name__)
+def test_hostile_files_are_refused_in_one_line(tmp_path: Path, make: Callable[[Path], Path]) -> None:
+    path = make(tmp_path)
+    done = run_strop(tmp_path, "inspect", path)
+    assert done.code == 3, done.err
+    assert "Traceback" not in done.err
+    assert len(done.err.strip().splitlines()) <= 2
+    assert str(path) in done.err
+    assert not (tmp_path / "ran").exists()

@@ -51,8 +51,11 @@ def about(model: Inspection) -> None:
     stored = ", ".join(f"{show_count(n)} {dtype} ({show_bytes(model.stored_bytes[dtype])})" for dtype, n in model.stored.items())
     rest = sum(model.stored.values()) - model.parameters if not model.quantized else 0
     beside = f"; {rest:,} stored numbers beside them are shapes, indices, scalars or buffers" if rest > 0 else ""
-    rows = [["parameters", f"{model.parameters:,} ({show_parameters(model.parameters)}){beside}"], ["stored as", stored or "nothing"],
-            ["files", f"{show_bytes(model.bytes)} in {len(model.files)}"]]  # fmt: skip
+    rows = [
+        ["parameters", f"{model.parameters:,} ({show_parameters(model.parameters)}){beside}"],
+        ["stored as", stored or "nothing"],
+        ["files", f"{show_bytes(model.bytes)} in {len(model.files)}"],
+    ]
     if model.operators:
         counted = sorted(model.operators.items(), key=lambda item: -item[1])
         more = f" and {len(counted) - MOST_OPERATORS} kinds more" if len(counted) > MOST_OPERATORS else ""
