@@ -9,7 +9,8 @@ import pytest
 
 from strop.core.inspection import Advice, Fit, Inspection, Language
 from strop.core.target import Accelerator, Target
-from strop.plan.advise import Measured, advise, parse_rules, rules
+from strop.plan.advise import Measured, advise
+from strop.plan.rules import parse_rules, rules
 from strop.run.devices import find_device
 
 from .makers import inspection

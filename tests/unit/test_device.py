@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from strop.core.errors import ConfigError, UsageError
 from strop.core.quantity import BYTES, DIMENSIONS, EXAMPLES, parse_quantity, show_bytes
-from strop.plan.advise import facts_of, platform_of, rules
+from strop.plan.advise import facts_of, platform_of
 from strop.plan.device import parse_device, target_of
+from strop.plan.rules import rules
 from strop.run.devices import catalogue, device_text, find_device, list_devices
 
 from .makers import inspection

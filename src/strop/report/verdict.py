@@ -119,6 +119,9 @@ def _nearest(outcome: Outcome) -> str:
     judged = [
         (r, [g for g in r.verdict.results if g.gate.kind == "must" and g.result != "PASS"]) for r in outcome.results if r.verdict
     ]
+    ranking = outcome.advice.ranking if outcome.advice is not None else ()
+    if outcome.place != "here" and ranking and all(r.blocked for r in ranking):
+        return f"No framework of Strop's runs it on {target_name(outcome)}: {ranking[0].title}: {ranking[0].blocked}."
     near = [entry for entry in judged if entry[0].status == "measured"]
     if not near:
         return "No candidate could be measured."

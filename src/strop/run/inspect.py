@@ -10,9 +10,10 @@ from strop.core.backend import Backend
 from strop.core.errors import ModelError, UsageError, WorkerError, WorkerFailure, WorkerMemory, WorkerTimeout
 from strop.core.inspection import Advice, Assessment, Inspection
 from strop.core.target import Target
-from strop.plan.advise import advise, rules
+from strop.plan.advise import advise
 from strop.plan.discover import backends
 from strop.plan.precision import fits, footprints, quantizable
+from strop.plan.rules import rules
 from strop.run.devices import find_device
 from strop.run.experience import experience
 from strop.run.request import known_purpose
@@ -34,7 +35,7 @@ def inspect(
     Args:
         model: an ONNX, GGUF or TFLite file, an OpenVINO IR, a Hugging Face or MLX folder.
         target: a device of the catalogue, the path of a profile, or `this-machine`; None leaves the advice out.
-        purpose: one of `strop.plan.advise.PURPOSES`.
+        purpose: one of `strop.plan.rules.PURPOSES`.
         context: tokens in a language model's cache; None takes all that it was made for.
         store: whose finished runs count as experience.
 

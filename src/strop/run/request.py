@@ -15,7 +15,7 @@ from strop.core.noun import Noun
 from strop.core.target import THIS
 from strop.core.task import Pooling, TaskKind
 from strop.core.verdict import Gate, Kind
-from strop.plan.advise import PURPOSES
+from strop.plan.rules import PURPOSES
 from strop.run.config import Config, read_config
 
 PLACES = {
