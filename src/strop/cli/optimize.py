@@ -43,6 +43,10 @@ def command(
     output: o.Output = None,
     batches: o.Batch = None,
     size: o.Size = None,
+    eval_tokens: Annotated[int | None, typer.Option("--eval-tokens", help="Tokens of the text that are scored [4096].")] = None,
+    prompt_tokens: Annotated[int | None, typer.Option("--prompt-tokens", help="Tokens of a timed prompt [128].")] = None,
+    output_tokens: Annotated[int | None, typer.Option("--output-tokens", help="Tokens of a timed answer [32].")] = None,
+    context: Annotated[int | None, typer.Option("--context", help="Tokens that a language model's cache holds [512].")] = None,
     target: o.Devices = None,
     purpose: o.Purpose = None,
     threads: o.Threads = None,
@@ -74,7 +78,8 @@ def command(
     targets the worst. Errors have codes of their own.
     """
     names = ("config", "data", "calibration", "labels", "column", "classes", "preset",
-             "tokenizer", "task", "map", "metric", "k", "output", "batches", "size", "purpose", "threads",
+             "tokenizer", "task", "map", "metric", "k", "output", "batches", "size", "purpose", "eval_tokens", "prompt_tokens",
+             "output_tokens", "context", "threads",
              "memory_limit_mb", "time_limit_s", "must", "goal", "strict", "prefer", "backends", "recipes", "olive_config",
              "budget", "out", "store", "seed", "fresh", "profile")  # fmt: skip
     flags = o.given(locals(), names)

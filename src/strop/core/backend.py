@@ -48,6 +48,8 @@ class Backend:
     builds: artifact kinds that its steps consume, where it does not run them.
     requirements: pinned packages of an environment of its own, made by `strop backends install`; None: it lives in
         Strop's own. Paragraphs are installed one after another.
+    family: what it reads: tensor models, or language models. `environment` names the backend whose environment it shares.
+    fetch: a script that the environment's Python runs once it is made, for what pip does not carry.
     adopt: pure; another backend's candidate as this runtime would run it, or None.
     variants: pure; the same artifact under other settings worth a try, by a short name.
     imitate: pure; environment variables under which the runtime uses no more instruction sets than the target has; None where
@@ -67,6 +69,9 @@ class Backend:
     takes_all_cores: bool = False
     builds: tuple[str, ...] = ()
     requirements: Path | None = None
+    family: str = "tensor"
+    environment: str = ""
+    fetch: Path | None = None
     adopt: Callable[[Recipe, Model, Target], Offer | None] = adopts_nothing
     variants: Callable[[dict[str, Scalar], Target], Mapping[str, dict[str, Scalar]]] = no_variants
     imitate: Callable[[Target], dict[str, str] | None] = cannot_imitate

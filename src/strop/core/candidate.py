@@ -92,6 +92,10 @@ class Result(Noun):
     search: Timing | None = None
     confirmation: Timing | None = None
     imitated: Imitated | None = None
+    quality: dict[str, Interval] = {}
+    """Further figures that gates may use, by metric."""
+    pace: dict[str, float] = {}
+    """Of a language model, alone and unpaired: tokens a second and milliseconds, by name."""
     verdict: Verdict | None = None
     reproduce: str = ""
 

@@ -15,6 +15,8 @@ METRICS: dict[str, str] = {
     "accuracy": "the metric itself",
     "latency_ms": "median latency, milliseconds",
     "memory_mb": "peak memory above an empty runtime, MB",
+    "kl": "language models: mean Kullback-Leibler divergence of the next token's distribution from the baseline's, nats",
+    "same_top": "language models: share of positions where the likeliest next token is the baseline's",
     "size_mb": "size of the model files, MB",
 }
 
@@ -27,6 +29,11 @@ DEFAULT_GATES: tuple[Gate, ...] = (
 )
 
 
+LANGUAGE_GATES: tuple[Gate, ...] = (
+    Gate(metric="same_top", bound=0.9, kind="goal"),
+    Gate(metric="kl", direction="at_most", bound=0.05, kind="must"),
+)
+"""Added for language models, where the perplexity alone hides how often the answer changes."""
 MOST_RETAINED = 2.0
 
 
@@ -62,6 +69,12 @@ def assemble(custom: Sequence[Gate], strict: bool = False) -> tuple[Gate, ...]:
     gates = [gate for gate in DEFAULT_GATES if gate.metric not in named] + list(custom)
     _refuse_contradictions(gates)
     return tuple(g.model_copy(update={"kind": "must"}) if strict else g for g in gates)
+
+
+def for_language(gates: Sequence[Gate]) -> tuple[Gate, ...]:
+    """With the gates that language models have besides, where the user set none of that metric."""
+    named = {gate.metric for gate in gates}
+    return (*gates, *(gate for gate in LANGUAGE_GATES if gate.metric not in named))
 
 
 def _refuse_contradictions(gates: Sequence[Gate]) -> None:

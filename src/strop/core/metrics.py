@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from strop.core.errors import ConfigError, DataError
-from strop.core.statistics import LEVEL, bootstrap_ratio, paired_proportion_ratio, wilson
+from strop.core.statistics import LEVEL, bootstrap_ratio, paired_proportion_ratio, t_quantile, wilson
 from strop.core.verdict import Interval
 
 Array = NDArray[Any]
@@ -209,6 +209,8 @@ def score(name: str, outputs: Array, baseline: Array, labels: Array | None, k: i
     """
     if name == "unmeasured":
         return Accuracy(None, None)
+    if name == "perplexity":
+        return perplexity(outputs, baseline)
     if name == "cosine":
         near = cosine(outputs, baseline)
         return Accuracy(float(near.mean()), bootstrap_ratio(lambda rows: (float(near[rows].mean()), 1.0), len(near)))
@@ -230,6 +232,35 @@ def score(name: str, outputs: Array, baseline: Array, labels: Array | None, k: i
         return (max(theirs, TINY), max(mine, TINY)) if chosen.lower_is_better else (mine, theirs)
 
     return Accuracy(value, bootstrap_ratio(both, len(labels)))
+
+
+def perplexity(losses: Array, baseline: Array) -> Accuracy:
+    """exp of the mean negative log-likelihood a token, and the baseline's over it, paired by window.
+
+    The interval is Student's over the windows' mean differences: tokens of one window depend on one another.
+
+    Args:
+        losses, baseline: nats, shape [windows, positions].
+    """
+    mine, theirs = (np.asarray(a, np.float64).mean(axis=1) for a in (losses, baseline))
+    value = float(np.exp(mine.mean()))
+    differences = theirs - mine
+    middle = float(differences.mean())
+    if len(differences) < 2:
+        return Accuracy(value, None)
+    half = t_quantile(1 - (1 - LEVEL) / 2, len(differences) - 1) * float(differences.std(ddof=1)) / len(differences) ** 0.5
+    low, centre, high = (float(np.exp(x)) for x in (middle - half, middle, middle + half))
+    return Accuracy(value, Interval(value=centre, low=low, high=high, level=LEVEL))
+
+
+def mean_interval(values: Array) -> Interval:
+    """Mean over windows with Student's interval; shape [windows, positions]."""
+    each = np.asarray(values, np.float64).mean(axis=1)
+    middle = float(each.mean())
+    if len(each) < 2:
+        return Interval(value=middle, low=middle, high=middle)
+    half = t_quantile(1 - (1 - LEVEL) / 2, len(each) - 1) * float(each.std(ddof=1)) / len(each) ** 0.5
+    return Interval(value=middle, low=middle - half, high=middle + half, level=LEVEL)
 
 
 def better_than_chance(name: str, outputs: Array, labels: Array, k: int = 5, seed: int = 0) -> tuple[bool, float]:

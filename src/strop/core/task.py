@@ -7,9 +7,9 @@ from strop.core.preprocess import Preprocess
 
 MetricName = Literal[
     "top1", "topk", "f1", "roc_auc", "mae", "spearman", "pearson", "token_accuracy", "token_f1", "cosine", "scorer",
-    "agreement", "unmeasured",
+    "agreement", "unmeasured", "perplexity",
 ]  # fmt: skip
-TaskKind = Literal["classification", "sentence-similarity", "feature-extraction", "token-classification"]
+TaskKind = Literal["classification", "sentence-similarity", "feature-extraction", "token-classification", "language"]
 Pooling = Literal["mean", "cls", "none"]
 
 
@@ -39,6 +39,21 @@ class Workload(Noun):
         return self.batches[0]
 
 
+class Language(Noun):
+    """How a language model is called: tokens of the prompt and of the answer in a timed request, and the context it is given.
+
+    `window` tokens are scored at once, the first of them being `begin` where the model has such a token; `chunk` is how many
+    are fed at a time where the cache is not f32, so that what its precision loses is seen.
+    """
+
+    prompt: int = 128
+    output: int = 32
+    context: int = 512
+    window: int = 512
+    chunk: int = 64
+    begin: int | None = None
+
+
 class Task(Noun):
     """Data, metric and workload.
 
@@ -62,5 +77,6 @@ class Task(Noun):
     notes: tuple[str, ...] = ()
     arrays: dict[str, str] = {}
     """Input → name of the array that it came from, where that is another."""
+    language: Language | None = None
     options: dict[str, str] = {}
     """What the user tells a single backend, as `backend.key`."""

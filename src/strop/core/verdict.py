@@ -22,6 +22,10 @@ EXACTLY_ONE = Interval(value=1.0, low=1.0, high=1.0)
 """What the baseline scores against itself, by definition."""
 
 
+EXACTLY_NONE = Interval(value=0.0, low=0.0, high=0.0)
+"""A difference from itself."""
+
+
 class Gate(Noun):
     """A bound on one metric. `valid` has no bound."""
 

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from strop.core.metrics import Accuracy, Array, score
+from strop.core.metrics import Accuracy, Array, mean_interval, score
 from strop.core.task import Dataset, Task
+from strop.core.verdict import Interval
 from strop.run.checking import SCORES, open_array, shards
 from strop.worker.child.preprocess import embeddings, normalized
 
@@ -20,6 +21,8 @@ def scored_array(folder: Path, task: Task) -> Array:
     """
     if task.scorer is not None:
         return open_array(folder / SCORES)
+    if task.language is not None:
+        return open_array(shards(folder)["nll"])
     output = open_array(shards(folder)[task.output])
     if task.kind not in ("sentence-similarity", "feature-extraction"):
         return output
@@ -41,6 +44,12 @@ def mask_of(task: Task) -> Array | None:
 def labels_of(data: Dataset) -> Array | None:
     """The labels of a data set, loaded."""
     return None if data.labels is None else np.load(Path(data.folder) / data.labels, allow_pickle=False)
+
+
+def language_quality(mine: Path) -> dict[str, Interval]:
+    """Divergence from the baseline's distributions and share of like tops, of a check that has them."""
+    found = shards(mine)
+    return {name: mean_interval(open_array(found[name])) for name in ("kl", "same_top") if name in found}
 
 
 def accuracy(mine: Path, theirs: Path, task: Task) -> Accuracy:

@@ -11,7 +11,7 @@ from strop.core.model import Model
 from strop.core.recipe import Offer, Recipe
 from strop.core.statistics import Ratios, combine, product, ratio_interval
 from strop.core.task import Task
-from strop.core.verdict import EXACTLY_ONE, Interval
+from strop.core.verdict import EXACTLY_NONE, EXACTLY_ONE, Interval
 from strop.plan.space import by_role
 from strop.run.answers import labels_of, scored_array
 from strop.run.building import build
@@ -20,7 +20,7 @@ from strop.run.context import CONFIRM_SHARE, PACK_S, Run
 from strop.run.pairing import quad_seconds
 from strop.run.screen import admit, retime
 from strop.run.timing import SEARCH_QUADS
-from strop.run.trial import Trial, accuracy_of, memory_ratio
+from strop.run.trial import Trial, accuracy_of, memory_ratio, pace_of
 
 START_S = 1.0
 LEAST_PAIRS, LEAST_QUADS = 3, 4
@@ -88,23 +88,24 @@ def establish(run: Run, model: Model, task: Task, recipe: Recipe) -> Trial:
         done, folder = check(run, of, None, None, task)
     if done.failure is not None:
         raise BaselineError(f"the given model cannot be a baseline: {done.failure}", "a baseline must answer alike twice")
-    if task.output not in done.shards:
+    if task.language is None and task.output not in done.shards:
         raise BaselineError(f"output {task.output!r} has no row for each example", "choose another with --output")
     trial = Trial(Result(candidate=candidate, status="measured"), of, done, folder, (first,))
-    values = open_array(shards(folder)[task.output])
+    values = open_array(shards(folder)["nll" if task.language is not None else task.output])
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         raise BaselineError("the given model answers NaN or infinity on the evaluation data", "check the preprocessing")
-    if task.evaluation.labels is not None and task.metric not in (*UNLABELED, "unmeasured", "scorer"):
+    if task.evaluation.labels is not None and task.metric not in (*UNLABELED, "unmeasured", "scorer", "perplexity"):
         require_better_than_chance(trial, task)
     found = accuracy_of(trial, trial, task)
     peak = first.memory.peak if first.memory is not None else 0
     return Trial(
         trial.result.model_copy(update={
             "accuracy": found.value, "retained": found.retained, "examples": done.examples, "memory_ratio": EXACTLY_ONE,
-            "memory": tuple(m for m in [first.memory] if m is not None),
+            "memory": tuple(m for m in [first.memory] if m is not None), "pace": pace_of(first, task),
+            "quality": {"kl": EXACTLY_NONE, "same_top": EXACTLY_ONE} if task.language is not None else {},
             "search": Timing(stage="search", speedup=EXACTLY_ONE),
         }),
-        of._replace(reference=shards(folder), memory_bytes=peak), done, folder, (first,),
+        of._replace(reference=None if task.language is not None else shards(folder), memory_bytes=peak), done, folder, (first,),
     )  # fmt: skip
 
 

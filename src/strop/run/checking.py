@@ -23,6 +23,9 @@ from strop.worker.call import Child
 
 R = TypeVar("R")
 MEMORY_RUNS = 20
+LANGUAGE_RUNS = 5
+"""Requests to a language model, each of many steps."""
+PHASES = 3
 CHECK, SCORES = "check.json", "scores.npy"
 SLOWEST = 25
 """A candidate's evaluation may take this many times the baseline's, and never less than a minute."""
@@ -33,6 +36,8 @@ class Footprint(Noun):
 
     memory: Memory | None = None
     latencies_ns: tuple[int, ...] = ()
+    prompt_ns: tuple[int, ...] = ()
+    token_ns: tuple[int, ...] = ()
     properties: dict[str, str | int | float | bool | None] = {}
     failure: Failure | None = None
 
@@ -53,6 +58,7 @@ def subject(run: Run, candidate: Candidate, task: Task, batch: int | None = None
         inputs=data["inputs"], examples=data["count"], batch=batch or task.workload.batch,
         threads=threads_of(run, backend, settings),
         spins=backend.spins(settings), log=run.log(candidate.recipe), reference=shards(reference) if reference else None,
+        language=task.language.model_dump() if task.language is not None else None,
     )  # fmt: skip
 
 
@@ -90,8 +96,9 @@ def _alone(run: Run, of: Subject) -> Footprint:
 def footprint_in(child: Child, of: Subject) -> Footprint:
     """The footprint of the subject in a fresh child of its own child side."""
     opened = child.ask("open", **open_request(of._replace(reference=None)))
-    block = child.ask("block", runs=MEMORY_RUNS)
+    block = child.ask("block", runs=MEMORY_RUNS if of.language is None else LANGUAGE_RUNS)
     sample = child.ask("memory")
+    apart = child.ask("phases", requests=PHASES) if of.language is not None else {}
     memory = None
     if sample["private"] is not None:
         empty = opened["empty"]
@@ -100,7 +107,12 @@ def footprint_in(child: Child, of: Subject) -> Footprint:
             total_rss=sample["rss"],
             load_s=opened["load_s"], first_inference_s=opened["first_inference_s"],
         )  # fmt: skip
-    return Footprint(memory=memory, latencies_ns=tuple(block["latencies_ns"]), properties=opened["properties"])
+    return Footprint(
+        memory=memory,
+        latencies_ns=tuple(block["latencies_ns"]),
+        properties=opened["properties"],
+        **{name: tuple(times) for name, times in apart.items()},
+    )
 
 
 def run_child(run: Run, of: Subject, seconds: float | None = None) -> Child:
@@ -128,7 +140,7 @@ def check(run: Run, of: Subject, expected: Path | None, baseline_seconds: float 
         seconds = min(run.request.time_limit_s, max(60.0, SLOWEST * baseline_seconds), max(1.0, run.budget.left_for_search()))
     with files.whole_folder(folder) as draft:
         try:
-            found = _twice(lambda: _evaluate(run, of, draft, seconds))
+            found = _twice(lambda: _evaluate(run, of, draft, seconds, expected))
             problem = fault(draft, found, expected)
             if problem is not None:
                 found = found.model_copy(update={"failure": problem[1], "failure_kind": problem[0]})
@@ -155,10 +167,12 @@ def user_scores(run: Run, of: Subject, draft: Path, found: Check, task: Task) ->
     )  # fmt: skip
 
 
-def _evaluate(run: Run, of: Subject, draft: Path, seconds: float | None) -> Check:
+def _evaluate(run: Run, of: Subject, draft: Path, seconds: float | None, expected: Path | None) -> Check:
     with run_child(run, of, seconds) as child:
         opened = child.ask("open", **open_request(of._replace(reference=None)))
-        raw = child.ask("evaluate", out=str(draft))
+        raw = child.ask(
+            "evaluate", out=str(draft.absolute()), expected=str(expected.absolute()) if expected is not None else None
+        )
     return Check(
         shards=raw["shards"], examples=raw["examples"], seconds=raw["seconds"], rough_latency_ns=raw["rough_latency_ns"],
         properties=opened["properties"],

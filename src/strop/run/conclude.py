@@ -39,7 +39,7 @@ def conclude(
     verdict = chosen.result.verdict if chosen is not None else None
     return Outcome(
         run=run.folder.name, outcome=verdict.outcome if verdict is not None else "none", model=model, task=task,
-        gates=run.request.gates, weights=run.request.weights, offers=tuple(found), results=results, baseline=baseline,
+        gates=run.gates, weights=run.request.weights, offers=tuple(found), results=results, baseline=baseline,
         as_is=as_is, choice=choice, against_as_is=_over_as_is(run, trials, chosen, as_is, baseline),
         against_best_unquantized=_over(chosen, results, best), best_unquantized=best, frontier=tuple(pareto(results)),
         noise=Noise(

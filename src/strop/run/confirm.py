@@ -105,7 +105,7 @@ def confirm(run: Run, model: Model, baseline: Trial, finalists: Sequence[Trial])
     first, second = range(plan.pairs), range(plan.pairs, LOOKS * plan.pairs)
     failed = _rounds(run, baseline, trials, first, plan.quads, with_self=True)
     looked = [_look(run, baseline, trial, first, plan.quads) for trial in trials if trial.name not in failed]
-    undecided = [t for t in looked if plan.second_look and _open_gate(run.request.gates, t.result.confirmation)]
+    undecided = [t for t in looked if plan.second_look and _open_gate(run.gates, t.result.confirmation)]
     failed |= _rounds(run, baseline, undecided, second, plan.quads)
     both = range(LOOKS * plan.pairs)
     again = {t.name: _look(run, baseline, t, both, plan.quads) for t in undecided if t.name not in failed}
@@ -233,6 +233,7 @@ def verdict_of(
     else:
         text = f"unmeasured: {unmeasured}" if unmeasured else "not measured"
         missing |= {"accuracy_retained": text, "accuracy": text}
+    figures |= result.quality
     if result.memory_ratio is not None:
         figures["memory_ratio"] = result.memory_ratio
         peaks = [m.peak / 1e6 for m in result.memory]

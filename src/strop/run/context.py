@@ -13,6 +13,7 @@ from strop.core.errors import BackendError, WorkerTimeout
 from strop.core.inspection import Advice
 from strop.core.recipe import Recipe
 from strop.core.target import Target
+from strop.core.verdict import Gate
 from strop.run.place import Place
 from strop.run.request import Request
 from strop.store.store import RunFolder, Store
@@ -62,6 +63,7 @@ class Run:
         self._waited_before = Waiting.seconds
         self.kept: list[str] = []
         self.advice: Advice | None = None
+        self.gates: tuple[Gate, ...] = request.gates
 
     @property
     def target(self) -> Target:

@@ -62,14 +62,14 @@ def judged(run: Run, task: Task, trial: Trial, baseline: Trial) -> Trial:
     """The verdict; what only the target can tell stays open."""
     unmeasured = "no data were given" if task.metric == "unmeasured" else None
     if trial.name == baseline.name:
-        return trial.with_result(verdict=verdict_of(trial, baseline, run.request.gates, unmeasured))
+        return trial.with_result(verdict=verdict_of(trial, baseline, run.gates, unmeasured))
     elsewhere = dict.fromkeys(OF_THE_TARGET, run.place.why_unmeasured)
     lost = run.place.why_not_carried(trial.candidate.recipe)
     if lost:
         elsewhere |= dict.fromkeys(("accuracy_retained", "accuracy"), f"judged here, may not carry over: {lost}")
     if trial.result.status == "not measurable":
         elsewhere |= dict.fromkeys(("accuracy_retained", "accuracy"), trial.result.reason)
-    return trial.with_result(verdict=verdict_of(trial, baseline, run.request.gates, unmeasured, elsewhere=elsewhere))
+    return trial.with_result(verdict=verdict_of(trial, baseline, run.gates, unmeasured, elsewhere=elsewhere))
 
 
 def imitated(run: Run, trial: Trial, trials: Sequence[Trial]) -> Trial:

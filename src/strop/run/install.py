@@ -109,6 +109,8 @@ def _make(backend: Backend, folder: Path, progress: Progress) -> None:
     pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--progress-bar", "off", "--disable-pip-version-check"]
     for packages in paragraphs(backend.requirements.read_text(encoding="utf-8")):
         _told([*pip, *packages], backend, progress)
+    if backend.fetch is not None:
+        _told([str(folder / "bin" / "python"), str(backend.fetch)], backend, progress)
 
 
 def paragraphs(text: str) -> list[list[str]]:

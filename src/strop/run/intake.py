@@ -11,6 +11,8 @@ from strop.plan.inspection import model_from
 from strop.run import datasets
 from strop.run.context import Run
 from strop.run.export import exported
+from strop.run.inspect import read_inspection
+from strop.run.language import language_task
 from strop.run.preprocessing import settle, takes_pictures
 from strop.run.source import form_of
 from strop.store import files
@@ -20,7 +22,7 @@ from strop.worker.interpreter import work_of
 
 
 def find_reader(backends: dict[str, Backend], path: Path) -> tuple[Backend, str]:
-    """The backend that knows this suffix, and the artifact kind.
+    """The backend that knows this suffix and this family of models, and the artifact kind.
 
     Raises:
         ModelError: no such file, or nobody reads it.
@@ -33,6 +35,9 @@ def find_reader(backends: dict[str, Backend], path: Path) -> tuple[Backend, str]
         raise ModelError(f"{path}: not a model that is read here", f"known: {', '.join(known)}")
     if not os.access(path, os.R_OK):
         raise ModelError(f"{path}: cannot be read", "check its permissions")
+    if len(readers) > 1:
+        family = read_inspection(path).family
+        readers = [reader for reader in readers if reader[0].family == family] or readers
     return readers[0]
 
 
@@ -71,9 +76,11 @@ def inspect(reader: Backend, kind: str, path: Path, log: Path, limits: Limits) -
         raise ModelError(f"{path}: cannot be read: {error.message}", "is it a whole, valid model?") from error
     except WorkerError as error:
         raise ModelError(f"{path}: reading it failed: {error.message}", "is it a whole, valid model?") from error
-    folder, names = path.parent.absolute(), tuple(raw.pop("files"))
+    whole = path.is_dir()
+    folder, names = (path if whole else path.parent).absolute(), tuple(raw.pop("files"))
     artifact = Artifact(
-        kind=kind, path=str(path.absolute()), digest=files.digest_files(folder, names), files=names,
+        kind=kind, path=str(folder / raw.pop("main") if whole else path.absolute()),
+        digest=files.digest_files(folder, names), files=names,
         bytes=sum((folder / n).stat().st_size for n in names),
     )  # fmt: skip
     return model_from(raw, artifact, reader.name)
@@ -81,6 +88,8 @@ def inspect(reader: Backend, kind: str, path: Path, log: Path, limits: Limits) -
 
 def read_task(run: Run, model: Model) -> Task:
     """Evaluation and calibration data as shards, what made them, the metric, and the workload."""
+    if model.family == "llm":
+        return language_task(run, model)
     request = run.request
     batches = _batches(run, model)
     form = form_of(Path(request.data), request, takes_pictures(model)) if request.data is not None else None

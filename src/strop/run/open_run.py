@@ -8,6 +8,7 @@ from typing import Any
 
 import strop
 from strop.core.errors import StoreError
+from strop.core.gate import for_language
 from strop.core.model import Model
 from strop.core.outcome import Outcome
 from strop.core.target import Target
@@ -51,6 +52,8 @@ def opened(request: Request, observer: Observer, keep: bool = True) -> Iterator[
         folder = choose_folder(store, name, request.fresh) if keep else stack.enter_context(passing_folder(store, name))
         stack.enter_context(folder.hold())
         run = Run(request, store, folder, found, place_for(machine, target, found), observer)
+        if model.family == "llm":
+            run.gates = for_language(request.gates)
         if not (folder.folder / "run.json").exists():
             write_json(
                 folder.folder / "run.json",

@@ -151,7 +151,7 @@ def _next(run: Run, model: Model, task: Task, recipe: Recipe, baseline: Trial, t
 def judge_all(run: Run, task: Task, trials: Sequence[Trial], baseline: Trial, timed: bool) -> list[Trial]:
     """A verdict for every candidate; only a confirmation can pass a gate on time."""
     unmeasured = "no data were given" if task.metric == "unmeasured" else None
-    return [t.with_result(verdict=verdict_of(t, baseline, run.request.gates, unmeasured, timed)) for t in trials]
+    return [t.with_result(verdict=verdict_of(t, baseline, run.gates, unmeasured, timed)) for t in trials]
 
 
 def choose_among(trials: Sequence[Trial], names: Sequence[str], weights: dict[str, float]) -> Choice | None:

@@ -28,6 +28,7 @@ class Subject(NamedTuple):
     """Something that can be timed: a model file under a child side, with settings and the inputs it is fed.
 
     reference: output → file, the answers that accuracy was taken from; every timed answer is held against them.
+    language: how a language model is called; None for others.
     memory_bytes: its measured peak, to decide whether two fit side by side; 0 where unknown.
     """
 
@@ -43,12 +44,14 @@ class Subject(NamedTuple):
     log: Path
     reference: dict[str, str] | None = None
     memory_bytes: int = 0
+    language: dict[str, Any] | None = None
 
 
 def open_request(subject: Subject) -> dict[str, Any]:
     return {
         "artifact": subject.artifact, "settings": subject.settings, "inputs": subject.inputs, "batch": subject.batch,
         "rotate": ROTATE, "reference": subject.reference, "count": subject.examples,
+        "language": subject.language,
     }  # fmt: skip
 
 

@@ -60,6 +60,10 @@ class Request(Noun):
     output: str | None = None
     batches: tuple[int, ...] = (1,)
     sizes: dict[str, int] = {}
+    eval_tokens: int = Field(4096, ge=1)
+    prompt_tokens: int = Field(128, ge=1)
+    output_tokens: int = Field(32, ge=1)
+    context: int | None = None
     target: str = THIS
     purpose: str = "any"
     threads: int | None = None
@@ -199,7 +203,7 @@ def make_request(model: str, config_path: str | None = None, **flags: Any) -> Re
     gates = assemble(
         [parse_gate(t, kind) for kind in kinds for t in texts[kind]], bool(pick("strict", config.gates.strict) or False)
     )
-    for flag in ("k", "threads", "memory_limit_mb", "time_limit_s"):
+    for flag in ("k", "eval_tokens", "prompt_tokens", "output_tokens", "context", "threads", "memory_limit_mb", "time_limit_s"):
         if flags.get(flag) is not None and not flags[flag] > 0:
             raise UsageError(f"--{flag.removesuffix('_mb').removesuffix('_s').replace('_', '-')} {flags[flag]} is not above 0")
     if flags.get("store") == "":
@@ -210,7 +214,22 @@ def make_request(model: str, config_path: str | None = None, **flags: Any) -> Re
     code = {"loader": config.data.loader, "preprocess": config.data.preprocess, "scorer": config.task.scorer}
     if code["scorer"] is not None and name not in (None, "scorer"):
         raise ConfigError(f"metric {name!r} beside a scorer of your own", "remove one of them")
-    simple = {k: flags[k] for k in ("seed", "out", "store", "fresh", "profile", "time_limit_s") if flags.get(k) is not None}
+    simple = {
+        k: flags[k]
+        for k in (
+            "eval_tokens",
+            "prompt_tokens",
+            "output_tokens",
+            "context",
+            "seed",
+            "out",
+            "store",
+            "fresh",
+            "profile",
+            "time_limit_s",
+        )
+        if flags.get(k) is not None
+    }
     return Request(
         model=model, data=path("data", config.data.evaluation), calibration=path("calibration", config.data.calibration),
         labels=pick("labels", config.data.labels),

@@ -10,11 +10,12 @@ from strop.core.model import Model
 from strop.core.recipe import Recipe
 from strop.core.task import Task
 from strop.core.verdict import Gate, Interval
+from strop.run.answers import language_quality
 from strop.run.building import build, failure_of, write_reproduce
 from strop.run.checking import check, footprint, shards, subject
 from strop.run.context import Run
 from strop.run.timing import SEARCH_PAIRS, SEARCH_QUADS, measure, timing_of
-from strop.run.trial import Trial, accuracy_of, memory_ratio
+from strop.run.trial import Trial, accuracy_of, memory_ratio, pace_of
 
 SLOWER = 0.5
 """A first look at a few calls drops only what is surely slower than this share of the baseline's speed."""
@@ -99,7 +100,9 @@ def _look(run: Run, model: Model, _task: Task, trial: Trial, baseline: Trial, ot
     peak = first.memory.peak if first.memory is not None else 0
     trial = replace(trial, footprints=(first,), subject=trial.subject._replace(memory_bytes=peak))
     ratio = memory_ratio(trial, baseline)
-    trial = trial.with_result(memory=tuple(m for m in [first.memory] if m is not None), memory_ratio=ratio)
+    trial = trial.with_result(
+        pace=pace_of(first, _task), memory=tuple(m for m in [first.memory] if m is not None), memory_ratio=ratio
+    )
     slowest_baseline = baseline.rough_ns[1]
     fastest = trial.rough_ns[0]
     if fastest and slowest_baseline / fastest < SLOWER and ratio is not None:
@@ -130,10 +133,16 @@ def _check(run: Run, model: Model, task: Task, trial: Trial, baseline: Trial, _o
     if found.failure is not None:
         failure = Failure(stage="check", kind=found.failure_kind or "invalid", message=found.failure, log_tail=found.log_tail)
         return _fail(run, model, trial, failure)
-    trial = replace(trial, check=found, check_folder=folder, subject=trial.subject._replace(reference=shards(folder)))
+    trial = replace(
+        trial,
+        check=found,
+        check_folder=folder,
+        subject=trial.subject._replace(reference=None if task.language is not None else shards(folder)),
+    )
     scored = accuracy_of(trial, baseline, task)
-    trial = trial.with_result(accuracy=scored.value, retained=scored.retained, examples=found.examples)
-    lost = next((g for g in run.request.gates if _surely_misses(g, scored.retained)), None)
+    quality = language_quality(folder) if task.language is not None else {}
+    trial = trial.with_result(accuracy=scored.value, retained=scored.retained, examples=found.examples, quality=quality)
+    lost = next((g for g in run.gates if _surely_misses(g, scored.retained)), None)
     if lost is not None and scored.retained is not None:
         return trial.dropped(f"surely misses {lost}: at most {scored.retained.high:.4g}; not timed")
     return trial

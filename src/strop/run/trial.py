@@ -93,6 +93,17 @@ def memory_ratio(trial: Trial, baseline: Trial) -> Interval | None:
     return ratio.model_copy(update={"low": min(ratio.low, 1.0), "high": max(ratio.high, 1.0)})
 
 
+def pace_of(found: Footprint, task: Task) -> dict[str, float]:
+    """Tokens a second and milliseconds of a language model, from calls alone and unpaired; empty for others."""
+    if task.language is None or not found.prompt_ns or not found.token_ns:
+        return {}
+    prompt, token = float(np.median(found.prompt_ns)), float(np.median(found.token_ns))
+    return {
+        "prefill tok/s": task.language.prompt / prompt * 1e9, "decode tok/s": 1e9 / token, "time to first token, ms": prompt / 1e6,
+        "time per token p50, ms": token / 1e6, "time per token p95, ms": float(np.percentile(found.token_ns, 95)) / 1e6,
+    }  # fmt: skip
+
+
 def accuracy_of(trial: Trial, baseline: Trial, task: Task) -> Accuracy:
     """Metric and retained share, from the output shards of both."""
     assert trial.check_folder is not None and baseline.check_folder is not None

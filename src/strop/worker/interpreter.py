@@ -50,14 +50,15 @@ def own_folder(backend: Backend) -> Path:
     """The environment that Strop makes for the backend's pinned packages; another pinned set is another folder."""
     assert backend.requirements is not None
     python = ".".join(map(str, sys.version_info[:2]))
-    digest = hashlib.sha256(backend.requirements.read_bytes() + python.encode()).hexdigest()
-    return home() / "interpreters" / f"{backend.name}-{digest[:10]}"
+    fetched = backend.fetch.read_bytes() if backend.fetch is not None else b""
+    digest = hashlib.sha256(backend.requirements.read_bytes() + fetched + python.encode()).hexdigest()
+    return home() / "interpreters" / f"{backend.environment or backend.name}-{digest[:10]}"
 
 
 def records(backend: Backend) -> tuple[Path, Path]:
     """Where the user's and Strop's own environment of a backend are written down; the first that is there counts."""
     own = own_folder(backend)
-    return home() / "interpreters" / f"{backend.name}.json", own.with_name(own.name + ".json")
+    return home() / "interpreters" / f"{backend.environment or backend.name}.json", own.with_name(own.name + ".json")
 
 
 def find(backend: Backend) -> Interpreter | None:

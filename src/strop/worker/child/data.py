@@ -9,5 +9,6 @@ from generated import generate
 from items import prepare_items
 from matched import prepare
 from scorer import score
+from texts import prepare_tokens
 
-__all__ = ["generate", "overlap", "prepare", "prepare_items", "score", "split"]
+__all__ = ["generate", "overlap", "prepare", "prepare_items", "prepare_tokens", "score", "split"]

@@ -105,7 +105,7 @@ class Lane:
             )
         return record
 
-    def evaluate(self, out: str) -> dict[str, Any]:
+    def evaluate(self, out: str, expected: str | None = None) -> dict[str, Any]:
         """Every example once, in batches; the outputs become shards in `out`. The first batches are run twice.
 
         An output whose first axis is not the batch (a list of detections, a scalar) has no shard.

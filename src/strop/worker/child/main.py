@@ -7,10 +7,11 @@ log, so that whatever a framework prints cannot be mistaken for an answer.
     -> {"op": "call", "function": "build", "arguments": {...}}          any function of work.py; JSON in, JSON out
     -> {"op": "open", "artifact": path, "settings": {...}, "inputs": {name: npy}, "batch": n, "rotate": n,
         "reference": {name: npy} or null, "count": n or null,
-        "profile": bool}                                                opens a session, runs one inference
+        "profile": bool, "language": {...} or null}                     opens a session, runs one inference
     -> {"op": "warm"}                                                   until a plateau
     -> {"op": "block", "runs": n}                                       one timed block
-    -> {"op": "evaluate", "out": folder}                                every example, outputs as shards
+    -> {"op": "evaluate", "out": folder, "expected": folder or null}     every example, outputs as shards
+    -> {"op": "phases", "requests": n}                                  of a language model: prompts and tokens apart
     -> {"op": "memory"}                                                 a sample of this process
     -> {"op": "count"}                                                  hardware events count from here; before open
     -> {"op": "watch", "length_s": s, "most": n}                         calls in a row, with memory and events between
@@ -63,9 +64,15 @@ class Child:
         return {"result": getattr(self.work, function)(**arguments)}
 
     def open(self, **request: Any) -> Any:
-        import lane
+        if request.get("language"):
+            import language
 
-        self.session = lane.Lane(self.work, **request)
+            self.session = language.LanguageLane(self.work, **request)
+        else:
+            import lane
+
+            request.pop("language", None)
+            self.session = lane.Lane(self.work, **request)
         return self.session.opened
 
     def warm(self) -> Any:
@@ -74,8 +81,11 @@ class Child:
     def block(self, runs: int) -> Any:
         return self.session.block(runs)
 
-    def evaluate(self, out: str) -> Any:
-        return self.session.evaluate(out)
+    def evaluate(self, out: str, expected: str | None = None) -> Any:
+        return self.session.evaluate(out, expected)
+
+    def phases(self, requests: int) -> Any:
+        return self.session.phases(requests)
 
     def memory(self) -> Any:
         import memory

@@ -1,0 +1,1 @@
+"""llama.cpp: quantizes and runs language models in GGUF."""

@@ -1,0 +1,162 @@
+"""Runs a GGUF language model with llama.cpp's libraries by ctypes. Needs numpy and the libraries only.
+
+The same file is measured by Strop and shipped in the bundle. The structures are those of llama.cpp 0.5; that is checked.
+"""
+
+import ctypes as c
+import glob
+import os
+import sys
+from typing import Any
+
+import numpy as np
+
+FOLDER = "LLAMA_CPP"
+CACHE = {"f32": 0, "f16": 1, "q4_0": 2, "q8_0": 8}
+"""Types of the KV cache, by llama.cpp's numbers."""
+POINTER, INT, UNSIGNED, FLOAT, BOOL, SIZE = c.c_void_p, c.c_int32, c.c_uint32, c.c_float, c.c_bool, c.c_size_t
+
+
+def structure(*fields: tuple[str, Any]) -> Any:
+    """A ctypes structure of (names, type) groups."""
+    return type("Structure", (c.Structure,), {"_fields_": [(name, kind) for names, kind in fields for name in names.split()]})
+
+
+ModelParams = structure(
+    ("devices buffers", POINTER), ("gpu_layers split load_mode lazy main_gpu", INT),
+    ("tensor_split callback callback_data overrides", POINTER),
+    ("vocab_only check extra_buffers no_host no_alloc load_mtp", BOOL),
+)  # fmt: skip
+ContextParams = structure(
+    ("n_ctx n_batch n_ubatch n_seq_max n_rs n_out n_out_seq", UNSIGNED),
+    ("threads threads_batch context_type rope pooling attention flash", INT),
+    ("f0 f1 f2 f3 f4 f5", FLOAT), ("yarn", UNSIGNED), ("defrag", FLOAT), ("callback callback_data", POINTER),
+    ("type_k type_v", INT), ("abort abort_data", POINTER),
+    ("embeddings offload no_perf op_offload swa_full kv_unified", BOOL), ("samplers", POINTER), ("n_samplers", SIZE),
+    ("other", POINTER),
+)  # fmt: skip
+Batch = structure(
+    ("n", INT), ("token", c.POINTER(INT)), ("embd", POINTER), ("pos n_seq", c.POINTER(INT)),
+    ("seq", c.POINTER(c.POINTER(INT))), ("logits", c.POINTER(c.c_int8)),
+)  # fmt: skip
+LOG = c.CFUNCTYPE(None, c.c_int, c.c_char_p, POINTER)
+
+
+class LlamaError(Exception):
+    """llama.cpp refused something."""
+
+
+class Library:
+    """The libraries of one folder, loaded in their order, with the CPU variant that llama.cpp chose."""
+
+    def __init__(self, folder: str) -> None:
+        self.folder, self.lines = folder, list[str]()
+        self.base = c.CDLL(self._file("libggml-base*.so"), c.RTLD_GLOBAL)
+        self.ggml = c.CDLL(self._file("libggml.v*.so"), c.RTLD_GLOBAL)
+        self.llama = c.CDLL(self._file("libllama.v*.so"))
+        self._log = LOG(lambda _level, text, _data: self.lines.append(text.decode("utf-8", "replace")))
+        self.llama.llama_log_set(self._log, None)
+        self.base.ggml_log_set(self._log, None)
+        self.ggml.ggml_backend_load_all_from_path(c.c_char_p(folder.encode() + b"/"))
+        version = self.function("llama_version", c.c_char_p)().decode()
+        if not version.startswith("0.5."):
+            raise LlamaError(f"llama.cpp {version}: the structures here are those of 0.5")
+        params = self.function("llama_context_default_params", ContextParams)()
+        if (params.n_ctx, params.n_batch, params.threads, params.type_k, params.type_v) != (512, 2048, 4, 1, 1):
+            raise LlamaError("llama.cpp's structures are not those of 0.5")
+        self.version = version
+
+    def _file(self, pattern: str) -> str:
+        found = sorted(glob.glob(os.path.join(self.folder, pattern)))
+        if not found:
+            raise LlamaError(f"no {pattern} in {self.folder}")
+        return found[0]
+
+    def function(self, name: str, result: Any, *arguments: Any) -> Any:
+        found = getattr(self.llama, name)
+        found.restype, found.argtypes = result, arguments
+        return found
+
+    @property
+    def variant(self) -> str:
+        """The CPU variant that was loaded, by its file's name."""
+        said = [line for line in self.lines if "loaded CPU backend" in line]
+        return (
+            os.path.basename(said[-1].rsplit(" ", 1)[-1].strip()).removeprefix("libggml-cpu-").removesuffix(".so") if said else ""
+        )
+
+    def why(self) -> str:
+        """The last thing it said, for an error."""
+        said = [line.strip() for line in self.lines if line.strip()]
+        return said[-1][:300] if said else "it did not say why"
+
+
+def library() -> Library:
+    """The libraries: of the folder in $LLAMA_CPP, beside this file, or in the environment that runs it."""
+    places = [os.environ.get(FOLDER, ""), os.path.join(os.path.dirname(os.path.abspath(__file__)), "llama.cpp")]
+    places.append(os.path.join(sys.prefix, "llama.cpp"))
+    found = next((p for p in places if p and glob.glob(os.path.join(p, "libllama*"))), None)
+    if found is None:
+        raise LlamaError(f"no llama.cpp libraries; name their folder in ${FOLDER}")
+    return Library(found)
+
+
+class Session:
+    """`reset()` forgets everything; `step(tokens, want)` takes token ids and goes on from what it holds."""
+
+    def __init__(self, path: str, settings: dict[str, Any]) -> None:
+        self.lib = lib = library()
+        model = lib.function("llama_model_default_params", ModelParams)()
+        model.load_mode = 0  # read, not mapped: the CPU copies weights into its own layout, and mapped pages would count twice
+        load = lib.function("llama_model_load_from_file", POINTER, c.c_char_p, ModelParams)
+        self.model = load(path.encode(), model)
+        if not self.model:
+            raise LlamaError(f"{path}: {lib.why()}")
+        context = lib.function("llama_context_default_params", ContextParams)()
+        context.n_ctx = context.n_batch = context.n_ubatch = int(settings.get("context", 512))
+        context.threads = context.threads_batch = int(settings.get("threads", 1))
+        context.type_k = context.type_v = CACHE[str(settings.get("cache", "f16"))]
+        self.context = lib.function("llama_init_from_model", POINTER, POINTER, ContextParams)(self.model, context)
+        if not self.context:
+            raise LlamaError(f"{path}: {lib.why()}")
+        vocabulary = lib.function("llama_model_get_vocab", POINTER, POINTER)(self.model)
+        self.vocabulary = lib.function("llama_vocab_n_tokens", INT, POINTER)(vocabulary)
+        self.memory = lib.function("llama_get_memory", POINTER, POINTER)(self.context)
+        self.batch = lib.function("llama_batch_init", Batch, INT, INT, INT)(context.n_ctx, 0, 1)
+        self.decode = lib.function("llama_decode", INT, POINTER, Batch)
+        self.output = lib.function("llama_get_logits", c.POINTER(FLOAT), POINTER)
+        self.clear = lib.function("llama_memory_clear", None, POINTER, BOOL)
+        self.past = 0
+        self.properties = {
+            "llama.cpp": lib.version, "variant": lib.variant, "threads": context.threads,
+            "cache": next(name for name, number in CACHE.items() if number == context.type_k), "context": context.n_ctx,
+        }  # fmt: skip
+
+    def reset(self) -> None:
+        self.clear(self.memory, True)
+        self.past = 0
+
+    def step(self, tokens: Any, want: str = "last") -> Any:
+        """Logits after these tokens: float32 [1, vocabulary] for "last", [tokens, vocabulary] for "all", None for "none".
+
+        They are a view that the next step overwrites.
+        """
+        batch, count = self.batch, len(tokens)
+        batch.n = count
+        for place, token in enumerate(tokens):
+            batch.token[place], batch.pos[place], batch.n_seq[place] = int(token), self.past + place, 1
+            batch.seq[place][0] = 0
+            batch.logits[place] = want == "all" or place == count - 1
+        code = self.decode(self.context, batch)
+        if code:
+            raise LlamaError(f"llama_decode gave {code}: {self.lib.why()}")
+        self.past += count
+        if want == "none":
+            return None
+        rows = count if want == "all" else 1
+        return np.ctypeslib.as_array(self.output(self.context), (rows * self.vocabulary,)).reshape(rows, self.vocabulary)
+
+
+def open(path: str, settings: dict[str, Any]) -> Session:
+    """A session on the model at `path` with these settings."""
+    return Session(path, settings)

@@ -1,0 +1,69 @@
+"""llama.cpp's parent side: which GGUF types it offers, safest first, and why."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from strop.core.backend import Backend
+from strop.core.model import Model
+from strop.core.noun import Scalar
+from strop.core.recipe import Offer, Recipe, Step
+from strop.core.target import Target
+from strop.core.task import Task
+
+HERE = Path(__file__).parent
+NAME, HF, GGUF = "llamacpp", "hf", "gguf"
+TYPES = {
+    "Q8_0": (2, 1, "8 bits in blocks of 32: nothing that can be seen is lost"),
+    "Q6_K": (3, 3, "6 bits in blocks of 256"),
+    "Q5_K_M": (4, 3, "5 bits, some tensors in 6"),
+    "Q4_K_M": (5, 0, "4 bits, some tensors in 6: the usual compromise"),
+    "Q4_0": (6, 2, "4 bits in blocks of 32: repacked, the fastest on most CPUs"),
+    "IQ4_XS": (6, 4, "4.25 bits on a curve"),
+    "Q3_K_M": (7, 4, "3 bits, some tensors in 4 and 5"),
+    "Q2_K": (9, 5, "2 bits, some tensors in 3 and 4: for memory above all"),
+}
+"""Type → safety, turn, and what it is."""
+PRECISION = {"Q8_0": "int8", "Q6_K": "int8"}
+
+
+def offer(model: Model, target: Target, task: Task) -> Sequence[Offer]:
+    """All recipes considered for this model, target and task; pure."""
+    return list(_all(model, target, task))
+
+
+def _all(model: Model, target: Target, task: Task) -> Iterator[Offer]:
+    context = task.language.context if task.language is not None else 512
+    fair: dict[str, Scalar] = {"threads": target.threads, "context": context, "cache": "f16"}
+    convert = Step(stage="convert", builder="transformers", name="to_gguf", consumes=HF, produces=GGUF, params={"kind": "f32"})
+
+    def recipe(name: str, reason: str, steps: tuple[Step, ...], safety: int, turn: int, precision: str, **more: Scalar) -> Offer:
+        made = Recipe(
+            name=name, runtime=NAME, steps=steps, settings={**fair, **more}, precision=precision, safety=safety, turn=turn
+        )
+        return Offer(name=name, reason=reason, recipe=made)
+
+    yield recipe(
+        "gguf-f32", "converted, truly in fp32, cache too: what llama.cpp itself changes", (convert,), 1, 2, "fp32", cache="f32"
+    )
+    half = convert.model_copy(update={"params": {"kind": "f16"}})
+    yield recipe("gguf-f16", "converted, weights in fp16", (half,), 1, 2, "fp16")
+    for kind, (safety, turn, reason) in TYPES.items():
+        step = Step(stage="quantize", builder=NAME, name="quantize", consumes=GGUF, produces=GGUF, params={"type": kind})
+        name = f"gguf-{kind.lower().replace('_', '-')}"
+        yield recipe(name, reason, (convert, step), safety, turn, PRECISION.get(kind, "int4"))
+
+
+BACKEND = Backend(
+    name=NAME,
+    work=HERE / "work.py",
+    runner=HERE / "runner.py",
+    runs=(GGUF,),
+    builds=(HF,),
+    offer=offer,
+    family="llm",
+    packages=("gguf", "numpy"),
+    runtime_packages=("numpy",),
+    takes_all_cores=False,
+    requirements=HERE / "requirements.txt",
+    fetch=HERE / "fetch.py",
+)

@@ -1,0 +1,51 @@
+"""Runs a language model's Hugging Face folder with PyTorch. Needs transformers, torch and numpy.
+
+The same file is measured by Strop and shipped in the bundle.
+"""
+
+import os
+from typing import Any
+
+os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", TOKENIZERS_PARALLELISM="false")
+
+import numpy as np
+import torch
+from transformers import AutoModelForCausalLM
+
+TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+class Session:
+    """`reset()` forgets everything; `step(tokens, want)` takes token ids and goes on from what it holds."""
+
+    def __init__(self, path: str, settings: dict[str, Any]) -> None:
+        if "threads" in settings:
+            torch.set_num_threads(int(settings["threads"]))
+        folder = path if os.path.isdir(path) else os.path.dirname(path)
+        dtype = TYPES[str(settings.get("precision", "fp32"))]
+        self.model = AutoModelForCausalLM.from_pretrained(
+            folder, dtype=dtype, local_files_only=True, use_safetensors=True, trust_remote_code=False
+        ).eval()
+        self.past: Any = None
+        self.properties = {
+            "precision": str(dtype).rpartition(".")[2],
+            "threads": torch.get_num_threads(),
+            "cache": str(dtype).rpartition(".")[2],
+        }
+
+    def reset(self) -> None:
+        self.past = None
+
+    def step(self, tokens: Any, want: str = "last") -> Any:
+        """Logits after these tokens: float32 [1, vocabulary] for "last", [tokens, vocabulary] for "all", None for "none"."""
+        ids = torch.from_numpy(np.asarray(tokens, np.int64))[None]
+        keep = 0 if want == "all" else 1
+        with torch.inference_mode():
+            out = self.model(input_ids=ids, past_key_values=self.past, use_cache=True, logits_to_keep=keep)
+        self.past = out.past_key_values
+        return None if want == "none" else out.logits[0].float().numpy()
+
+
+def open(path: str, settings: dict[str, Any]) -> Session:
+    """A session on the model at `path` with these settings."""
+    return Session(path, settings)

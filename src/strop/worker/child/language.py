@@ -1,0 +1,154 @@
+"""One open language-model session: scored by forced tokens, timed by whole requests. Needs numpy; lives in the child.
+
+It answers the verbs of `lane.Lane`. A timed call is one request: the prompt at once, then the answer token by token, every
+token given, so that all frameworks do the same work.
+"""
+
+import os
+import time
+from typing import Any
+
+import clock
+import memory
+import numpy as np
+from lane import InvalidOutput, model_files
+from numpy.typing import NDArray
+
+DISTRIBUTION = "distribution.npy"
+WHOLE_BYTES = 256 << 20
+"""A baseline's distributions up to this size are kept in fp32, larger ones in fp16."""
+TOLERANCE = 1e-3
+TWICE = 2
+
+
+class LanguageLane:
+    """Opens the session and keeps the windows of tokens."""
+
+    def __init__(
+        self,
+        work: Any,
+        artifact: str,
+        settings: dict[str, Any],
+        inputs: dict[str, str],
+        language: dict[str, Any],
+        count: int | None = None,
+        **_: Any,
+    ) -> None:
+        self.tokens: NDArray[Any] = np.load(inputs["tokens"], mmap_mode="r", allow_pickle=False)
+        self.count = count or len(self.tokens)
+        self.prompt, self.output, self.chunk = language["prompt"], language["output"], language["chunk"]
+        self.model_files = model_files(artifact)
+        if hasattr(work, "warm_import"):
+            work.warm_import(artifact)
+        empty = memory.sample()
+        memory.reset_peak()
+        start = time.perf_counter()
+        self.session = work.open(artifact, settings)
+        load_s = time.perf_counter() - start
+        start = time.perf_counter()
+        self.session.reset()
+        first = self.session.step(self.tokens[0][: self.prompt], "last")
+        first_s = time.perf_counter() - start
+        self.cursor = 0
+        self.opened = {
+            "load_s": load_s,
+            "first_inference_s": first_s,
+            "profiles": False,
+            "empty": empty["private"],
+            "properties": dict(getattr(self.session, "properties", {})),
+            "outputs": {"logits": [str(np.asarray(first).dtype), list(np.asarray(first).shape)]},
+        }
+
+    def call(self, index: int) -> Any:
+        """One request."""
+        row, session = self.tokens[index % self.count], self.session
+        session.reset()
+        answer = session.step(row[: self.prompt], "last")
+        for place in range(self.prompt, self.prompt + self.output):
+            answer = session.step(row[place : place + 1], "last")
+        return answer
+
+    def warm(self) -> dict[str, int]:
+        runs, median = clock.warm(self.call)
+        self.cursor += runs
+        return {"runs": runs, "median_ns": median}
+
+    def block(self, runs: int) -> Any:
+        record, output, last = clock.block(self.call, self.cursor, runs)
+        self.cursor = last + 1
+        if not np.isfinite(np.asarray(output)).all():
+            raise InvalidOutput("a timed answer holds NaN or infinity")
+        return record
+
+    def phases(self, requests: int) -> dict[str, list[int]]:
+        """Nanoseconds of each prompt and of each answered token, over some requests."""
+        prompts, steps, now = [], [], time.perf_counter_ns
+        for index in range(requests + 1):
+            row, session = self.tokens[index % self.count], self.session
+            session.reset()
+            start = now()
+            session.step(row[: self.prompt], "last")
+            prompts.append(now() - start)
+            for place in range(self.prompt, self.prompt + self.output):
+                start = now()
+                session.step(row[place : place + 1], "last")
+                steps.append(now() - start)
+        return {"prompt_ns": prompts[1:], "token_ns": steps[self.output :]}  # the first request warms
+
+    def evaluate(self, out: str, expected: str | None = None) -> dict[str, Any]:
+        """Every window: the loss of each token, and how far each distribution is from the baseline's.
+
+        Args:
+            expected: folder of the baseline's check; None for the baseline, whose distributions are kept.
+        """
+        begin, durations = time.perf_counter(), []
+        positions = self.tokens.shape[1] - 1
+        kept: Any = None if expected is None else np.load(os.path.join(expected, DISTRIBUTION), mmap_mode="r", allow_pickle=False)
+        found = {
+            name: np.empty((self.count, positions), np.float32) for name in ("nll", *(() if kept is None else ("kl", "same_top")))
+        }
+        for index in range(self.count):
+            start = time.perf_counter_ns()
+            log = self.window(index)
+            durations.append(time.perf_counter_ns() - start)
+            if expected is None:
+                kept = self.kept(out, log) if kept is None else kept
+                kept[index] = log
+            found["nll"][index] = -log[np.arange(positions), self.tokens[index][1:]]
+            if index < TWICE and np.max(np.abs(self.window(index) - log)) > TOLERANCE * np.ptp(log):
+                raise InvalidOutput("not deterministic: the same window twice gave two answers")
+            if expected is not None:
+                theirs = np.asarray(kept[index], np.float32)
+                found["kl"][index] = np.maximum((np.exp(theirs) * (theirs - log)).sum(axis=1), 0)
+                found["same_top"][index] = theirs.argmax(axis=1) == log.argmax(axis=1)
+        for name, values in found.items():
+            np.save(os.path.join(out, f"{name}.npy"), values)
+        return {
+            "examples": self.count,
+            "seconds": time.perf_counter() - begin,
+            "rough_latency_ns": sorted(durations)[len(durations) // 2],
+            "shards": {name: f"{name}.npy" for name in found},
+        }
+
+    def window(self, index: int) -> NDArray[np.float32]:
+        """Log-probabilities of every next token in a window, [positions, vocabulary]; in chunks where the cache is not f32."""
+        row = self.tokens[index]
+        whole = str(self.session.properties.get("cache", "")) in ("f32", "float32")
+        size = len(row) - 1 if whole else self.chunk
+        self.session.reset()
+        parts = [
+            np.array(self.session.step(row[at : min(at + size, len(row) - 1)], "all"), np.float32)
+            for at in range(0, len(row) - 1, size)
+        ]
+        logits = np.concatenate(parts)
+        if not np.isfinite(logits).all():
+            raise InvalidOutput("the logits hold NaN or infinity")
+        logits -= logits.max(axis=1, keepdims=True)
+        logits -= np.log(np.exp(logits).sum(axis=1, keepdims=True))
+        return logits
+
+    def kept(self, out: str, log: NDArray[np.float32]) -> Any:
+        """Where a baseline's distributions go."""
+        shape = (self.count, *log.shape)
+        kind = np.float32 if 4 * int(np.prod(shape)) <= WHOLE_BYTES else np.float16
+        return np.lib.format.open_memmap(os.path.join(out, DISTRIBUTION), mode="w+", dtype=kind, shape=shape)
