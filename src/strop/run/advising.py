@@ -8,7 +8,8 @@ from strop.core.recipe import Offer
 from strop.plan.precision import fits, footprints
 from strop.plan.space import without_impossible
 from strop.run.context import Run
-from strop.run.inspect import advice_for, read_inspection
+from strop.run.inspect import advice_for
+from strop.run.reading import read_inspection
 
 
 def advised(run: Run, found: Sequence[Offer]) -> list[Offer]:

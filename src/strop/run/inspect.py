@@ -1,13 +1,10 @@
 """`inspect`: what a model is and takes, and, for a target, what fits and what to try. No framework, no weights are loaded."""
 
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from strop.core.backend import Backend
-from strop.core.errors import ModelError, UsageError, WorkerError, WorkerFailure, WorkerMemory, WorkerTimeout
+from strop.core.errors import UsageError
 from strop.core.inspection import Advice, Assessment, Inspection
 from strop.core.target import Target
 from strop.plan.advise import advise
@@ -16,15 +13,10 @@ from strop.plan.precision import fits, footprints, quantizable
 from strop.plan.rules import rules
 from strop.run.devices import find_device
 from strop.run.experience import experience
+from strop.run.reading import read_inspection
 from strop.run.request import known_purpose
 from strop.store.store import Store
-from strop.worker.call import INSPECTOR_WORK, Child, Limits
 from strop.worker.interpreter import why_missing
-
-SECONDS, MEMORY = 5.0, 500_000_000
-"""What reading a model may take; an ONNX or TFLite file whose weights are inside it gets more by its size."""
-SECONDS_A_BYTE, MEMORY_A_BYTE = 1e-8, 3
-WHOLE = "is it a whole, valid model?"
 
 
 def inspect(
@@ -70,33 +62,3 @@ def absent_here(installed: Mapping[str, Backend]) -> dict[str, str]:
     missing = {name: why_missing(installed[name]) if name in installed else "Strop has no backend for it yet"
                for name in rules().frameworks}  # fmt: skip
     return {name: why for name, why in missing.items() if why}
-
-
-def read_inspection(path: Path) -> Inspection:
-    """Reads a model's files in a worker of little time and memory.
-
-    Raises:
-        ModelError: damaged, unsafe or unsupported; or it took more than a model of its size may.
-    """
-    if not path.exists():
-        raise ModelError(f"{path}: no such file", "give the path of a model")
-    size = path.stat().st_size if path.is_file() else 0
-    limits = Limits(SECONDS + SECONDS_A_BYTE * size, MEMORY + MEMORY_A_BYTE * size)
-    with tempfile.TemporaryDirectory(prefix="strop-") as scratch:
-        try:
-            with Child(INSPECTOR_WORK, Path(scratch) / "inspect.log", limits) as child:
-                raw = child.call("inspect", path=str(path.absolute()))
-        except WorkerFailure as error:
-            text = error.message.replace(str(path.absolute()), str(path))
-            if error.kind == "ModelError":
-                raise ModelError(text if str(path) in text else f"{path}: {text}", error.hint) from None
-            raise ModelError(f"{path}: cannot be read: {text}", WHOLE) from error
-        except (WorkerMemory, WorkerTimeout) as error:
-            raise ModelError(f"{path}: reading it took more than a model of its size may: {error.message}", WHOLE) from error
-        except WorkerError as error:
-            raise ModelError(f"{path}: reading it failed: {error.message}", WHOLE) from error
-    try:
-        return Inspection.model_validate({"path": str(path), **raw})
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise ModelError(f"{path}: not a model that makes sense: {first['loc']}: {first['msg']}", WHOLE) from None

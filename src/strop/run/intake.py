@@ -11,9 +11,9 @@ from strop.plan.inspection import model_from
 from strop.run import datasets
 from strop.run.context import Run
 from strop.run.export import exported
-from strop.run.inspect import read_inspection
 from strop.run.language import language_task
 from strop.run.preprocessing import settle, takes_pictures
+from strop.run.reading import read_inspection
 from strop.run.source import form_of
 from strop.store import files
 from strop.store.store import Store
