@@ -8,13 +8,13 @@ from strop.core.inspection import Inspection
 from strop.core.kinship import family_of, kind_of, kind_of_flags
 from strop.core.outcome import Outcome
 from strop.core.target import Target
+from strop.core.verdict import RANKS
 from strop.plan.advise import Measured
 from strop.run.open_run import OUTCOME
 from strop.store.store import Store, load
 
 NAMED = ("huggingface", "mlx", "gguf")
 """Formats whose files name an architecture; a graph's name is anything."""
-MUSTS = ("chosen", "provisional")
 
 
 def experience(store: Store, inspection: Inspection, target: Target) -> list[Measured]:
@@ -45,10 +45,14 @@ def experience(store: Store, inspection: Inspection, target: Target) -> list[Mea
 
 
 def _best(outcome: Outcome) -> Iterable[tuple[Result, float]]:
+    """Each runtime's fastest candidate on the CPU that was timed and kept the musts; none where only one runtime was."""
     passed = [
         (r, r.speedup.value)
         for r in outcome.results
-        if r.speedup is not None and r.verdict is not None and r.verdict.outcome in MUSTS
-    ]
-    for runtime in {r.candidate.recipe.runtime for r, _ in passed}:
+        if r.speedup is not None and r.verdict is not None and r.verdict.outcome in RANKS and r.candidate.recipe.device == "cpu"
+        and (r.name == outcome.baseline or (r.timing is not None and r.timing.pairs))
+    ]  # fmt: skip
+    runtimes = {r.candidate.recipe.runtime for r, _ in passed}
+    timed = outcome.noise.speedup is not None and any(r.name != outcome.baseline for r, _ in passed)
+    for runtime in runtimes if timed and len(runtimes) > 1 else ():
         yield max(((r, s) for r, s in passed if r.candidate.recipe.runtime == runtime), key=lambda pair: pair[1])

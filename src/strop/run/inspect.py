@@ -1,8 +1,10 @@
 """`inspect`: what a model is and takes, and, for a target, what fits and what to try. No framework, no weights are loaded."""
 
+import re
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -12,7 +14,7 @@ from strop.core.inspection import Advice, Assessment, Inspection
 from strop.core.target import Target
 from strop.plan.advise import advise
 from strop.plan.discover import backends
-from strop.plan.precision import fits, footprints, quantizable
+from strop.plan.precision import cached, fits, footprints, quantizable
 from strop.plan.rules import rules
 from strop.run.devices import find_device
 from strop.run.experience import experience
@@ -21,9 +23,12 @@ from strop.store.store import Store
 from strop.worker.call import INSPECTOR_WORK, Child, Limits
 from strop.worker.interpreter import why_missing
 
+STEERING = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 SECONDS, MEMORY = 5.0, 500_000_000
 """What reading a model may take; an ONNX or TFLite file whose weights are inside it gets more by its size."""
 SECONDS_A_BYTE, MEMORY_A_BYTE = 1e-8, 3
+WHOLE_FILES, PROTOBUF = (".onnx", ".tflite"), 2 << 30
+"""Formats whose weights lie inside of what is parsed, and the most that such a file may have."""
 WHOLE = "is it a whole, valid model?"
 
 
@@ -34,9 +39,9 @@ def inspect(
 
     Args:
         model: an ONNX, GGUF or TFLite file, an OpenVINO IR, a Hugging Face or MLX folder.
-        target: a device of the catalogue, the path of a profile, or `this-machine`; None leaves the advice out.
+        target: a device of the catalog, the path of a profile, or `this-machine`; None leaves the advice out.
         purpose: one of `strop.plan.rules.PURPOSES`.
-        context: tokens in a language model's cache; None takes all that it was made for.
+        context: tokens in a language model's cache; None takes all it was made for, 4096 at most.
         store: whose finished runs count as experience.
 
     Raises:
@@ -50,9 +55,13 @@ def inspect(
         raise UsageError(f"--context {context} is not above 0", "give a number of tokens")
     device = find_device(target) if target is not None else None
     inspection = read_inspection(Path(model))
+    most = inspection.language.context if inspection.language is not None else None
+    if context is not None and most is not None and context > most:
+        raise UsageError(f"--context {context}: the model was made for {most} tokens", f"give at most {most}")
     sizes = footprints(inspection, context)
     return Assessment(
-        inspection=inspection, footprints=sizes, quantizable=quantizable(inspection),
+        inspection=inspection, context=context or cached(inspection) or None, footprints=sizes,
+        quantizable=quantizable(inspection),
         fits=fits(sizes, device) if device is not None else (),
         advice=advice_for(inspection, device, purpose, Store(Path(store)), context) if device is not None else None,
     )  # fmt: skip
@@ -72,6 +81,20 @@ def absent_here(installed: Mapping[str, Backend]) -> dict[str, str]:
     return {name: why for name, why in missing.items() if why}
 
 
+def clean(text: str) -> str:
+    """A text of a foreign file without what would steer a terminal or turn the direction of writing."""
+    return STEERING.sub("�", text)
+
+
+def cleaned(value: Any) -> Any:
+    """Every text in plain JSON, keys too."""
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, dict):
+        return {clean(key): cleaned(inner) for key, inner in value.items()}
+    return [cleaned(inner) for inner in value] if isinstance(value, list) else value
+
+
 def read_inspection(path: Path) -> Inspection:
     """Reads a model's files in a worker of little time and memory.
 
@@ -80,14 +103,14 @@ def read_inspection(path: Path) -> Inspection:
     """
     if not path.exists():
         raise ModelError(f"{path}: no such file", "give the path of a model")
-    size = path.stat().st_size if path.is_file() else 0
+    size = min(path.stat().st_size, PROTOBUF) if path.is_file() and path.suffix.lower() in WHOLE_FILES else 0
     limits = Limits(SECONDS + SECONDS_A_BYTE * size, MEMORY + MEMORY_A_BYTE * size)
     with tempfile.TemporaryDirectory(prefix="strop-") as scratch:
         try:
             with Child(INSPECTOR_WORK, Path(scratch) / "inspect.log", limits) as child:
                 raw = child.call("inspect", path=str(path.absolute()))
         except WorkerFailure as error:
-            text = error.message.replace(str(path.absolute()), str(path))
+            text = clean(error.message.replace(str(path.absolute()), str(path)))
             if error.kind == "ModelError":
                 raise ModelError(text if str(path) in text else f"{path}: {text}", error.hint) from None
             raise ModelError(f"{path}: cannot be read: {text}", WHOLE) from error
@@ -96,7 +119,7 @@ def read_inspection(path: Path) -> Inspection:
         except WorkerError as error:
             raise ModelError(f"{path}: reading it failed: {error.message}", WHOLE) from error
     try:
-        return Inspection.model_validate({"path": str(path), **raw})
+        return Inspection.model_validate({"path": str(path), **cleaned(raw)})
     except ValidationError as error:
         first = error.errors()[0]
         raise ModelError(f"{path}: not a model that makes sense: {first['loc']}: {first['msg']}", WHOLE) from None
