@@ -199,6 +199,14 @@ def test_a_format_that_a_framework_cannot_read_blocks_it() -> None:
     assert "Apple MLX" in found.moved
 
 
+def test_an_operator_that_a_framework_does_not_know_blocks_it() -> None:
+    found = advise(inspection(**PICTURES, operators={"Conv": 2, "DeformConv": 1}), AMD)
+    blocked = next(r.blocked for r in found.ranking if r.framework == "openvino")
+    assert blocked.startswith("OpenVINO has no conversion for DeformConv (")
+    assert "rule openvino-operators" in blocked
+    assert found.ranking[0].framework != "openvino"
+
+
 def test_where_the_pick_cannot_be_used_the_next_branch_is_followed() -> None:
     found = advise(inspection(**PICTURES), APPLE)
     assert found.asked[-1].rule == "apple"

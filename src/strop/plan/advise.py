@@ -160,7 +160,7 @@ def _from_facts(
         yield Reason(rule="fact.absent", text=f"not here: {absent[framework]}", points=known.points["absent"])
     for blocker in _blockers(known, framework, facts):
         if blocker.soft:
-            yield Reason(rule=f"blocker.{blocker.name}", text=f"{_words(blocker.what, inspection)} ({blocker.remedy})")
+            yield Reason(rule=f"blocker.{blocker.name}", text=f"{_words(blocker, inspection)} ({blocker.remedy})")
     mine = max((m for m in measured if m.framework == framework), key=lambda m: (m.same_model, m.speedup), default=None)
     if mine is not None:
         # the very model's figures count before its family's
@@ -185,15 +185,17 @@ def _blocked(known: Rules, framework: str, facts: Mapping[str, Fact], inspection
     """Why the framework cannot be used at all; empty where it can."""
     hard = next((b for b in _blockers(known, framework, facts) if not b.soft), None)
     if hard is not None:
-        return f"{_words(hard.what, inspection)} (instead: {hard.remedy}; rule {hard.name})"
+        return f"{_words(hard, inspection)} (instead: {hard.remedy}; rule {hard.name})"
     if fit and all(f.verdict == "does not fit" for f in fit):
         return f"the model does not fit the device at any precision: at {fit[-1].precision} it {fit[-1].reason}"
     return ""
 
 
-def _words(text: str, inspection: Inspection) -> str:
+def _words(blocker: Blocker, inspection: Inspection) -> str:
+    """What it says, with what it met in this model."""
+    met = [op for op in inspection.operators if op in blocker.when.get("operators", ())]
     values = {f"odd_{group}": ", ".join(map(str, odd_widths(inspection, group))) for group in (32, 64, 256)}
-    return text.format(format=inspection.format, **values)
+    return blocker.what.format(format=inspection.format, operators=", ".join(met), **values)
 
 
 def _moved(ranking: Sequence[Ranked], picked: Branch) -> str:
