@@ -4,7 +4,7 @@
 
 Both models run in processes of their own, in turn, in short blocks, ABBA; every repeat starts two fresh processes, and the
 one whose turn it is not is stopped, so that threads of its that spin take no core from the other. The original gets all
-graph optimisations, N threads and no spinning (--spinning: it spins; --as-is: what ONNX Runtime does by default); the
+graph optimizations, N threads and no spinning (--spinning: it spins; --as-is: what ONNX Runtime does by default); the
 other one may be an .onnx file instead, which is run like the original, or a bundle, which is loaded by its own infer.py.
 The interval holds the middle 95 % of the repeats.
 """

@@ -1,4 +1,4 @@
-"""ONNX Runtime's own quantisation with its own defaults; run in a process of its own by `versus_defaults`.
+"""ONNX Runtime's own quantization with its own defaults; run in a process of its own by `versus_defaults`.
 
 python benchmarks/ort_defaults.py static|dynamic MODEL.onnx OUT.onnx CALIBRATION.npz [INPUT=ARRAY …]
 """

@@ -1,4 +1,4 @@
-"""Strop's pick against ONNX Runtime's quantisation as it comes: `python -m benchmarks versus_defaults`.
+"""Strop's pick against ONNX Runtime's quantization as it comes: `python -m benchmarks versus_defaults`.
 
     python -m benchmarks versus_defaults --model M.onnx --data EVAL.npz --calibration CALIBRATION.npz [--map input=x]
 

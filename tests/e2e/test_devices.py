@@ -74,7 +74,7 @@ def test_a_device_is_shown_with_its_sources(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (["devices", "show", "raspberry-pi"], 2, "no device 'raspberry-pi' in the catalogue"),
+        (["devices", "show", "raspberry-pi"], 2, "no device 'raspberry-pi' in the catalog"),
         (["devices", "show", "gone.toml"], 5, "gone.toml: cannot be read: No such file or directory"),
         (["devices", "show", "odd.toml"], 5, "odd.toml: memory.sise: no such key, found '2 GB'"),
         (["inspect", str(DEMO / "kws.onnx"), "--target", "odd.toml"], 5, "odd.toml: memory.sise"),

@@ -80,6 +80,9 @@ def test_platform_gives_a_primary_and_a_secondary(target: Target, primary: str, 
         # enterprise
         (LLM, AMD, {"purpose": "enterprise"}, ["olive"], "enterprise"),
         (PICTURES, NVIDIA, {"purpose": "enterprise"}, ["olive"], "enterprise"),
+        # a GPU of NVIDIA's, as its platform has it
+        (LLM, NVIDIA, {}, ["olive"], "nvidia"),
+        (PICTURES, NVIDIA, {}, ["olive"], "nvidia"),
         # what is neither language nor multimodal
         (PICTURES, AMD, {}, ["openvino"], "tensor"),
     ],
@@ -196,6 +199,14 @@ def test_a_format_that_a_framework_cannot_read_blocks_it() -> None:
     assert "Apple MLX" in found.moved
 
 
+def test_an_operator_that_a_framework_does_not_know_blocks_it() -> None:
+    found = advise(inspection(**PICTURES, operators={"Conv": 2, "DeformConv": 1}), AMD)
+    blocked = next(r.blocked for r in found.ranking if r.framework == "openvino")
+    assert blocked.startswith("OpenVINO has no conversion for DeformConv (")
+    assert "rule openvino-operators" in blocked
+    assert found.ranking[0].framework != "openvino"
+
+
 def test_where_the_pick_cannot_be_used_the_next_branch_is_followed() -> None:
     found = advise(inspection(**PICTURES), APPLE)
     assert found.asked[-1].rule == "apple"
@@ -224,12 +235,22 @@ def test_measurements_overrule_the_textbook(same: bool) -> None:
     assert first(PICTURES, AMD) == "openvino"
 
 
+def test_what_was_measured_beats_any_sum_of_the_rest() -> None:
+    measured = [Measured(framework="onnxruntime", candidate="a", speedup=1.2, run="r1")]
+    found = advise(inspection(**PICTURES), INTEL, "enterprise", measured=measured)
+    assert found.ranking[0].framework == "onnxruntime"
+    assert found.moved
+
+
 def test_the_very_model_counts_before_its_family() -> None:
     measured = [
         Measured(framework="onnxruntime", candidate="a", speedup=1.5, run="r1", same_model=True),
         Measured(framework="openvino", candidate="b", speedup=9.0, run="r2"),
     ]
-    assert advise(inspection(**PICTURES), AMD, measured=measured).ranking[0].framework == "onnxruntime"
+    found = advise(inspection(**PICTURES), AMD, measured=measured)
+    assert found.ranking[0].framework == "onnxruntime"
+    said = [x.text for r in found.ranking if r.framework == "openvino" for x in r.reasons if x.rule == "fact.measured"]
+    assert said and said[0].endswith("ONNX Runtime was measured with this very model, which counts first")
 
 
 def test_odd_widths_warn() -> None:
@@ -243,20 +264,36 @@ def test_odd_widths_warn() -> None:
 def test_int8_without_vnni_warns() -> None:
     old = Target(name="old", cpu_vendor="Intel", architecture="x86_64", instructions=("avx2",))
     new = old.model_copy(update={"instructions": ("avx2", "avx_vnni")})
-    said = [[x.rule for r in advise(inspection(**PICTURES), t).ranking for x in r.reasons] for t in (old, new)]
-    assert "blocker.int8-saturates" in said[0]
-    assert "blocker.int8-saturates" not in said[1]
+    unknown = old.model_copy(update={"instructions": ()})
+    said = [[x.rule for r in advise(inspection(**PICTURES), t).ranking for x in r.reasons] for t in (old, new, unknown)]
+    assert ["blocker.int8-saturates" in rules for rules in said] == [True, False, False]
+
+
+def test_a_quantized_model_is_run_as_it_is() -> None:
+    found = advise(inspection(**PICTURES, quantized="int8 (full)"), AMD)
+    assert found.quantization == "none, it is quantized already (int8 (full))"
+    assert found.strategy.startswith("run it as it is")
 
 
 def test_a_microcontroller_runs_none_of_them() -> None:
-    assert all(r.blocked for r in advise(inspection(**PICTURES), find_device("stm32h743")).ranking)
+    found = advise(inspection(**PICTURES), find_device("stm32h743"))
+    assert all(r.blocked for r in found.ranking)
+    assert found.strategy.startswith("none: no framework")
+
+
+def test_a_phone_takes_the_model_and_not_the_bundle() -> None:
+    found = advise(inspection(**PICTURES), IPHONE)
+    blocked = {r.framework: r.blocked for r in found.ranking if r.blocked}
+    assert "no OpenVINO for iOS" in blocked["openvino"]
+    assert any(x.rule == "blocker.phone-app" for r in found.ranking for x in r.reasons)
 
 
 def test_an_unknown_kind_falls_back_to_the_cpu_and_says_so() -> None:
     odd = AMD.model_copy(update={"accelerators": (Accelerator(kind="neuromorphic", name="Spiker"),)})
     found = advise(inspection(**PICTURES), odd)
     assert found.ranking[0].framework == first(PICTURES, AMD)
-    assert "Spiker: Strop knows no framework for a neuromorphic device; what it makes runs on the CPU." in found.notes
+    note = "Spiker: no framework of Strop's computes on a neuromorphic device; what is made runs on the CPU beside it."
+    assert note in found.notes
 
 
 def test_every_placed_framework_says_why_by_rule() -> None:

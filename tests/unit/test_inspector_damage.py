@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from refusal import ModelError
 
-from .inspected import folder, gguf, inspect
+from .inspected import folder, gguf, read
 from .test_inspector_gguf import METADATA, TENSORS
 from .test_inspector_graphs import KWS, SOUND, TFLITE
 
@@ -50,4 +50,4 @@ def test_flipped_and_missing_bytes_are_damage_at_most(kind, data):
     if data.draw(st.booleans()):
         content = content[: data.draw(st.integers(0, len(content)))]
     with tempfile.TemporaryDirectory() as place, contextlib.suppress(ModelError):
-        inspect(laid(Path(place), kind, bytes(content)))
+        read(laid(Path(place), kind, bytes(content)))

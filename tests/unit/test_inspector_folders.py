@@ -192,3 +192,43 @@ def test_other_folders_are_named_with_what_is_known(tmp_path):
     (tmp_path / "a.gguf").touch()
     (tmp_path / "b.onnx").touch()
     refused(tmp_path, "2 models in it")
+
+
+def test_the_table_of_words_is_the_head_not_that_of_positions(tmp_path):
+    """GPT-2: positions come first by name; a tied head costs a product with every word."""
+    config = {
+        "architectures": ["GPT2LMHeadModel"], "model_type": "gpt2", "n_embd": 8, "n_layer": 1, "n_head": 2, "vocab_size": 50,
+        "n_positions": 16,
+    }  # fmt: skip
+    tensors = {
+        "h.0.attn.c_attn.weight": ("F32", [8, 24]), "h.0.attn.c_proj.weight": ("F32", [8, 8]),
+        "h.0.mlp.c_fc.weight": ("F32", [8, 32]), "h.0.mlp.c_proj.weight": ("F32", [32, 8]),
+        "wpe.weight": ("F32", [16, 8]), "wte.weight": ("F32", [50, 8]),
+    }  # fmt: skip
+    found = inspect(folder(tmp_path / "m", config, tensors))
+    assert found["macs"] == 12 * 8 * 8 + 50 * 8
+    assert not any("tells of" in note for note in found["notes"])
+
+
+def test_a_snapshot_of_a_download_cache_is_read_through_its_links(tmp_path):
+    """MODEL/snapshots/REVISION/file is a link to MODEL/blobs/digest; links to anywhere else are refused."""
+    model = tmp_path / "models--a--b"
+    made = folder(model / "snapshots" / "made", LLAMA, llama())
+    (model / "blobs").mkdir()
+    for number, file in enumerate(sorted(made.iterdir())):
+        file.rename(model / "blobs" / str(number))
+        file.symlink_to(f"../../blobs/{number}")
+    assert inspect(made)["architecture"] == "LlamaForCausalLM"
+    (made / "config.json").unlink()
+    (tmp_path / "secret.json").write_text('{"quantization_config": {"bits": "SECRET"}}')
+    (made / "config.json").symlink_to(tmp_path / "secret.json")
+    refused(made, "leaves the model's folder")
+
+
+def test_a_decoder_whose_sizes_have_other_names(tmp_path):
+    config = {
+        "architectures": ["BartForCausalLM"], "model_type": "bart", "d_model": 8, "decoder_layers": 2,
+        "decoder_attention_heads": 2, "vocab_size": 32,
+    }  # fmt: skip
+    found = inspect(folder(tmp_path / "m", config, llama()))
+    assert found["language"]["layers"] == 2

@@ -7,6 +7,8 @@ from costs import FORMULAS, Op, peak
 from onnx import TensorProto, helper, numpy_helper
 
 import strop
+from strop.core.errors import ModelError
+from strop.run.reading import read_inspection
 
 from .inspected import inspect, refused
 
@@ -191,3 +193,27 @@ def test_what_is_no_onnx_is_refused(tmp_path, content):
 def test_an_axis_beyond_all_measure_is_refused(tmp_path):
     nodes = [helper.make_node("Relu", ["x"], ["y"])]
     refused(write(tmp_path / "m.onnx", nodes, [value("x", 1 << 62)], [value("y", 1 << 62)], []), "has an axis of")
+
+
+def test_a_weight_that_two_nodes_share_counts_once(tmp_path):
+    """A tied embedding: the table that is gathered from is, transposed, the head."""
+    nodes = [
+        helper.make_node("Gather", ["table", "ids"], ["h"]),
+        helper.make_node("Transpose", ["table"], ["t"]),
+        helper.make_node("MatMul", ["h", "t"], ["y"]),
+        helper.make_node("MatMul", ["h", "t"], ["z"]),
+    ]
+    outputs = [value("y", 1, 4, 100), value("z", 1, 4, 100)]
+    path = write(tmp_path / "m.onnx", nodes, [value("ids", 1, 4, kind=TensorProto.INT64)], outputs, [weight("table", 100, 8)])
+    found = inspect(path)
+    assert found["parameters"] == 800
+    assert sum(layer["parameters"] for layer in found["layers"]) == 800
+    assert found["activation_bytes"] == 4 * (4 * 8 + 2 * 4 * 100)  # h and both answers; the transposed table is folded
+
+
+def test_sizes_beyond_belief_are_damage(tmp_path):
+    nodes = [helper.make_node("Relu", ["x"], ["y"])]
+    shape = [1 << 30, 1 << 30, 1 << 30, 1 << 30]
+    path = write(tmp_path / "m.onnx", nodes, [value("x", *shape)], [value("y", *shape)], [])
+    with pytest.raises(ModelError, match="not a model that makes sense"):
+        read_inspection(path)

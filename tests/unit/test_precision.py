@@ -1,9 +1,9 @@
-"""Bytes at each precision, what can be quantised, what fits: by hand from the numbers of layers."""
+"""Bytes at each precision, what can be quantized, what fits: by hand from the numbers of layers."""
 
 import pytest
 
 from strop.core.inspection import Language, Layer
-from strop.core.target import Target
+from strop.core.target import Accelerator, Target
 from strop.plan.precision import fits, footprints, odd_widths, quantizable
 
 from .makers import inspection
@@ -11,6 +11,7 @@ from .makers import inspection
 LINEAR = Layer(role="linear", operator="MatMul", example="w", shape=(1000, 800), count=1, parameters=800_000, inner=1000)
 CONV = Layer(role="conv", operator="Conv", example="c1", shape=(10, 10, 3, 3), count=1, parameters=900, inner=None)
 TABLE = Layer(role="embedding", operator="Gather", example="e", shape=(100, 100), count=1, parameters=10_000)
+CARD = Accelerator(kind="gpu", name="card", memory_bytes=1_500_000)
 NORM = Layer(role="norm", operator="LayerNormalization", example="n", shape=(100,), count=1, parameters=100)
 
 
@@ -30,6 +31,8 @@ def test_a_language_model_keeps_its_cache_too() -> None:
     model = inspection(language=language, family="llm")
     whole, short = footprints(model), footprints(model, context=10)
     assert [a.memory - a.weights for a in whole] == [2 * 256 * 1000] * 4
+    long = inspection(language=language.model_copy(update={"context": 131_072}), family="llm")
+    assert [a.memory - a.weights for a in footprints(long)] == [2 * 256 * 4096] * 4  # unless somebody asks for more
     assert [a.memory - a.weights for a in short] == [2 * 256 * 10] * 4
 
 
@@ -44,6 +47,7 @@ def test_what_can_be_quantised_how() -> None:
 
 
 def test_a_quantised_model_is_quantised_no_further() -> None:
+    assert [f.precision for f in footprints(inspection(quantized="int8 (QDQ)"))] == ["as it is"]
     assert all(q.ways == () for q in quantizable(inspection(quantized="int8 (QDQ)")))
 
 
@@ -60,6 +64,7 @@ def test_odd_widths(width: int, group: int, odd: list[int]) -> None:
         (Target(memory_bytes=800_000), ["does not fit", "does not fit", "does not fit", "tight"]),
         (Target(memory_bytes=8_000_000_000, package_limit_bytes=1_500_000), ["does not fit", "does not fit", "fits", "fits"]),
         (Target(memory_bytes=8_000_000_000, storage_bytes=600_000), ["does not fit", "does not fit", "does not fit", "fits"]),
+        (Target(accelerators=(CARD,)), ["does not fit", "does not fit", "tight", "fits"]),
         (Target(), ["not known"] * 4),
     ],
 )  # fmt: skip

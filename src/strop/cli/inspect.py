@@ -21,7 +21,9 @@ def command(
     model: Annotated[str, typer.Argument(help="ONNX, GGUF or TFLite file, OpenVINO IR, Hugging Face or MLX folder.")],
     target: o.Device = None,
     purpose: o.Purpose = None,
-    context: Annotated[int | None, typer.Option("--context", help="Tokens in the cache [all the model was made for].")] = None,
+    context: Annotated[
+        int | None, typer.Option("--context", help="Tokens in the cache [what the model was made for, 4096 at most].")
+    ] = None,
     explain_: Annotated[bool, typer.Option("--explain", help="The path through the rules, and every rule that spoke.")] = False,
     store: o.Store = None,
     json: o.Json = False,
@@ -46,7 +48,7 @@ def about(model: Inspection) -> None:
     """Format, size, operators, inputs and outputs."""
     named = f", {model.architecture}" if model.architecture else ""
     kind = "language model" if model.family == "llm" else f"{model.modality} model" if model.modality != "unknown" else "model"
-    already = f", quantised already: {model.quantized}" if model.quantized else ""
+    already = f", quantized already: {model.quantized}" if model.quantized else ""
     say(f"{model.path}: {KINDS[model.format]}, {kind}{named}{already}")
     stored = ", ".join(f"{show_count(n)} {dtype} ({show_bytes(model.stored_bytes[dtype])})" for dtype, n in model.stored.items())
     rest = sum(model.stored.values()) - model.parameters if not model.quantized else 0
@@ -101,12 +103,13 @@ def sizes(found: Assessment) -> None:
     fit = {f.precision: f for f in found.fits}
     rows = [[f.precision, show_bytes(f.weights), show_bytes(f.memory), *([fit[f.precision].verdict, fit[f.precision].reason]
              if fit else [])] for f in found.footprints]  # fmt: skip
-    stdout.print(table(["at", "weights", "memory (estimate)", *(["", "on the target"] if fit else [])], rows, right=(1, 2)))
+    memory = f"memory with a cache of {found.context:,} tokens (estimate)" if found.context else "memory (estimate)"
+    stdout.print(table(["at", "weights", memory, *(["", "on the target"] if fit else [])], rows, right=(1, 2)))
 
 
 def ways(found: Assessment) -> None:
-    """What can be quantised how."""
+    """What can be quantized how."""
     rows = [[q.operator, q.role, str(q.count), show_parameters(q.parameters), ", ".join(q.ways) or "stays as it is", q.sensitive]
             for q in found.quantizable]  # fmt: skip
     if rows:
-        stdout.print(table(["layers", "role", "count", "parameters", "can be quantised", "careful"], rows, right=(2, 3)))
+        stdout.print(table(["layers", "role", "count", "parameters", "can be quantized", "careful"], rows, right=(2, 3)))

@@ -87,8 +87,8 @@ def command(
     if target and not several:
         flags["target"] = target[0]
     if dry_run:
-        for asked in [{"target": one} for one in several] or [{}]:
-            show_plan(strop.list_recipes(model, **flags, **asked), json)
+        plans = {one: strop.list_recipes(model, **flags, **({"target": one} if several else {})) for one in several or [""]}
+        show_plans(plans, json)
         return
     with Progress(stderr, parse_budget(budget), quiet) as progress:
         try:
@@ -136,11 +136,20 @@ def say_how_to_go_on(progress: Progress) -> None:
     stderr.print(f"  {again}", soft_wrap=True, highlight=False, markup=False)
 
 
-def show_plan(offers: list[Offer], json: bool) -> None:
-    """`--dry-run`."""
+def show_plans(plans: dict[str, list[Offer]], json: bool) -> None:
+    """`--dry-run`, for each of several targets or for one."""
     if json:
-        print_json([offer.model_dump(mode="json") for offer in offers])
+        shown = {target: [offer.model_dump(mode="json") for offer in offers] for target, offers in plans.items()}
+        print_json(shown.get("", shown))
         return
+    for target, offers in plans.items():
+        if target:
+            say(f"for {target}:")
+        show_plan(offers)
+
+
+def show_plan(offers: list[Offer]) -> None:
+    """A line a recipe: whether it would be tried, and why."""
     rows = [[offer.name, "offered" if offer.offered else "no", steps(offer), offer.reason] for offer in offers]
     stdout.print(table(["recipe", "", "steps", "why"], rows))
 

@@ -35,11 +35,11 @@ Seed = Annotated[int | None, typer.Option("--seed", help="Seed of everything ran
 OliveConfig = Annotated[str | None, typer.Option("--olive-config", help="An Olive workflow configuration: a recipe of its own.")]
 Device = Annotated[
     str | None,
-    typer.Option("--target", help="A device of the catalogue, a profile of your own, or this-machine.", metavar="DEVICE"),
+    typer.Option("--target", help="A device of the catalog, a profile of your own, or this-machine.", metavar="DEVICE"),
 ]
 Devices = Annotated[
     list[str] | None,
-    typer.Option("--target", help="Device to optimise for; repeat for several [this-machine].", metavar="DEVICE"),
+    typer.Option("--target", help="Device to optimize for; repeat for several [this-machine].", metavar="DEVICE"),
 ]
 Purpose = Annotated[
     str | None,

@@ -105,6 +105,10 @@ class Progress:
         self.leader, self.leading = "", 0.0
         self._say(f"tuned baseline: {recipe}; speed-ups are over it from here on")
 
+    def _on_imitating(self, candidate: str) -> None:
+        self.doing = f"timing {candidate} under imitation"
+        self._say(f"… {candidate}: timed on this machine, held to the target")
+
     def _on_confirmation_planned(self, finalists: int, pairs: int, quads: int, second_look: bool) -> None:
         self.expected = self.finished
         looks = "; once more as many where a gate is open" if second_look else ""

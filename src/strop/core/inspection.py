@@ -1,6 +1,8 @@
 """`Inspection`: what a model is, read from its files without a framework; and `Advice` on what to try with it."""
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from strop.core.model import TensorSpec
 from strop.core.noun import Noun
@@ -8,36 +10,41 @@ from strop.core.noun import Noun
 PRECISIONS = ("fp32", "fp16", "int8", "int4")
 
 
+MOST = 1 << 70
+"""No count of a real model comes near; a larger one is refused as damage."""
+Count = Annotated[int, Field(ge=0, le=MOST)]
+
+
 class Layer(Noun):
-    """Layers of one role and shape. `inner` is the width that is quantised in groups; None where there is none."""
+    """Layers of one role and shape. `inner` is the width that is quantized in groups; None where there is none."""
 
     role: str
     operator: str
     example: str
     shape: tuple[int, ...]
-    count: int
-    parameters: int
+    count: Count
+    parameters: Count
     inner: int | None = None
 
 
 class Language(Noun):
     """Sizes of a language model. `kv_values_per_token` are the numbers that the cache keeps for each token; None: not known."""
 
-    layers: int
-    hidden: int
+    layers: int | None = None
+    hidden: int | None = None
     heads: int | None = None
     kv_heads: int | None = None
     head_size: int | None = None
     intermediate: int | None = None
     vocabulary: int | None = None
-    context: int | None = None
-    kv_values_per_token: int | None = None
+    context: Count | None = None
+    kv_values_per_token: Count | None = None
     experts: int | None = None
     active_parameters: int | None = None
 
 
 class Quantizable(Noun):
-    """How layers of one kind can be quantised; `sensitive` says why to be careful, and is empty elsewhere."""
+    """How layers of one kind can be quantized; `sensitive` says why to be careful, and is empty elsewhere."""
 
     operator: str
     role: str
@@ -68,15 +75,15 @@ class Inspection(Noun):
     modality: str
     architecture: str
     files: dict[str, int]
-    parameters: int
-    stored: dict[str, int]
-    stored_bytes: dict[str, int]
+    parameters: Count
+    stored: dict[str, Count]
+    stored_bytes: dict[str, Count]
     operators: dict[str, int]
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     opset: int = 0
-    macs: int | None = None
-    activation_bytes: int | None = None
+    macs: Count | None = None
+    activation_bytes: Count | None = None
     assumed: dict[str, int] = {}
     layers: tuple[Layer, ...] = ()
     language: Language | None = None
@@ -125,7 +132,7 @@ class Choicepoint(Noun):
 
 
 class Advice(Noun):
-    """The ranking of frameworks for a model on a target, the path through the tree, the default quantisation.
+    """The ranking of frameworks for a model on a target, the path through the tree, the default quantization.
 
     `asked` are the tree's questions up to the one that held. `instead` is the next strategy, where nothing of that can be used.
     `moved` says what overturned the pick, if anything did.
@@ -149,9 +156,13 @@ class Advice(Noun):
 
 
 class Assessment(Noun):
-    """All that `strop inspect` says: the model, its sizes, what can be quantised; for a target, what fits and what to try."""
+    """All that `strop inspect` says: the model, its sizes, what can be quantized; for a target, what fits and what to try.
+
+    `context` are the tokens that a language model's cache was reckoned with.
+    """
 
     inspection: Inspection
+    context: int | None = None
     footprints: tuple[Footprint, ...]
     quantizable: tuple[Quantizable, ...]
     fits: tuple[Fit, ...] = ()

@@ -58,7 +58,7 @@ class Origin(Noun):
 class Model(Noun):
     """The given model, read once by the backend that knows its format.
 
-    `weights` counts, per operator type, the nodes whose weight is a constant, which is what can be quantised.
+    `weights` counts, per operator type, the nodes whose weight is a constant, which is what can be quantized.
     `bounds` holds inclusive limits of inputs whose graph declares them: integers that index a table (an embedding), floats whose
     first operator clips, quantizes or normalizes.
     """

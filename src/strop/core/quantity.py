@@ -29,6 +29,10 @@ EXAMPLES = {
 }  # fmt: skip
 
 
+MOST = 1e18
+"""Beyond any device: a hundred times the largest computer's operations a second."""
+
+
 def parse_quantity(text: object, dimension: str) -> float:
     """A figure in the base unit of its dimension.
 
@@ -55,17 +59,16 @@ def parse_quantity(text: object, dimension: str) -> float:
         shown = ", ".join(u for u in units if u)
         known = f" (units: {shown})" if shown else ""
         raise ValueError(f"{f'unknown unit {unit!r}' if unit else 'no unit'}, expected {wanted}{known}")
-    if not 0 < number * units[unit] < float("inf"):
+    if number <= 0:
         raise ValueError(f"not above 0, expected {wanted}")
+    if number * units[unit] > MOST:
+        raise ValueError(f"beyond anything there is, expected {wanted}")
     return number * units[unit]
 
 
 def show_bytes(count: float) -> str:
     """Three digits and a decimal unit, as disks and downloads count: `45.4 MB`."""
-    for unit, factor in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if count >= factor:
-            return f"{count / factor:.3g} {unit}"
-    return f"{count:.0f} B"
+    return _scaled_text(count, " ", "B")
 
 
 def show_parameters(count: float) -> str:
@@ -75,7 +78,15 @@ def show_parameters(count: float) -> str:
 
 def show_count(count: float) -> str:
     """Three digits and a scale: `22.7 M`."""
-    for scale, factor in (("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3)):
-        if count >= factor:
-            return f"{count / factor:.3g} {scale}"
-    return f"{count:.0f}"
+    return _scaled_text(count, " ", "").rstrip()
+
+
+def _scaled_text(count: float, space: str, unit: str) -> str:
+    """Rounded before the scale is chosen, so that 999.9 becomes 1 of the next."""
+    scales = ["", "k", "M", "G", "T", "P", "E"]
+    for scale in scales:
+        if float(f"{count:.3g}") < 1000 or scale == scales[-1]:
+            break
+        count /= 1000
+    shown = f"{count:.3g}" if count < 999.5 else f"{count:.0f}"
+    return f"{shown}{space}{scale}{unit}"

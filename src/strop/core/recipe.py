@@ -27,7 +27,8 @@ class Recipe(Noun):
     wins comes early, so that a short budget meets it. `mends` names a candidate: where that one loses too much accuracy, this one
     is tried at once. `follows_baseline` means that thread
     settings are those found best for the baseline. `role` marks the recipes a baseline may come from.
-    `device` is where it runs: `cpu`, or a kind of accelerator.
+    `device` is where it runs: `cpu`, or a kind of accelerator. `integers`: it
+    computes 8-bit products, not only with 8-bit weights.
     """
 
     name: str
@@ -40,12 +41,8 @@ class Recipe(Noun):
     mends: str = ""
     follows_baseline: bool = False
     device: str = "cpu"
+    integers: bool = False
     role: Literal["reference", "baseline-variant", "as-is", "candidate"] = "candidate"
-
-    @property
-    def computes_in_integers(self) -> bool:
-        """Whether activations are quantised too, so that the CPU's 8-bit products count."""
-        return any(step.calibration or step.name == "quantize_dynamic" for step in self.steps)
 
     @property
     def reduced_range(self) -> bool:

@@ -1,4 +1,4 @@
-"""`Target`: the device a model is optimised for: this machine, or one that a profile describes."""
+"""`Target`: the device a model is optimized for: this machine, or one that a profile describes."""
 
 from strop.core.noun import Noun
 
@@ -103,13 +103,22 @@ class Target(Noun):
         return self.architecture.lower() in ("x86_64", "amd64", "i386", "i686")
 
     @property
-    def dots_int8(self) -> bool:
-        """Whether 8-bit products are summed in 32 bits by one instruction; x86 without it sums pairs in 16, which saturates."""
+    def dots_int8(self) -> bool | None:
+        """Whether 8-bit products are summed in 32 bits; x86 without VNNI sums pairs in 16, which saturates. None: not known."""
+        if not self.architecture or (self.x86 and not self.instructions):
+            return None
         return not self.x86 or self.has("avx512_vnni") or self.has("avx_vnni") or self.has("amx_int8")
 
-    def accelerator(self, *kinds: str) -> Accelerator | None:
-        """The first accelerator of one of these kinds; on this machine only one that an inference has shown to be usable."""
-        return next((a for a in self.accelerators if a.kind in kinds and (a.usable or not self.here)), None)
+    def accelerator(self, kind: str, framework: str) -> Accelerator | None:
+        """The first of a kind that the framework has a device for; here only one that an inference has shown to be usable."""
+        fit = (a for a in self.accelerators if a.kind == kind and framework in a.frameworks)
+        return next((a for a in fit if a.usable or not self.here), None)
+
+    @property
+    def model_memory(self) -> int | None:
+        """Bytes that a model has: the memory, or where that is not known the largest accelerator's own."""
+        own = [a.memory_bytes for a in self.accelerators if a.memory_bytes is not None]
+        return self.memory_bytes if self.memory_bytes is not None else max(own, default=None)
 
 
 def instruction_sets(flags: tuple[str, ...]) -> tuple[str, ...]:

@@ -6,6 +6,8 @@ from strop.core.noun import Noun
 
 Result = Literal["PASS", "FAIL", "INCONCLUSIVE", "UNMEASURED"]
 Kind = Literal["must", "goal"]
+RANKS = ("chosen", "provisional")
+"""Outcomes of what kept every must that could be measured, the better first."""
 Direction = Literal["at_least", "at_most"]
 
 

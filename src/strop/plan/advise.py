@@ -33,7 +33,8 @@ def facts_of(inspection: Inspection, target: Target, purpose: str) -> dict[str, 
         "dynamic": any(not isinstance(d, int) for spec in inspection.inputs for d in spec.shape),
         **{f"odd_{group}": there for group, there in odd.items()},
         "os": target.os, "cpu_vendor": target.cpu_vendor, "cpu_architecture": target.architecture,
-        "instructions": target.instructions, "accelerators": tuple(k for pair in kinds for k in pair),
+        "instructions": target.instructions, "instructions_known": bool(target.instructions),
+        "accelerators": tuple(k for pair in kinds for k in pair),
         "device": target.kind, "purpose": purpose,
     }  # fmt: skip
 
@@ -87,8 +88,8 @@ def advise(
     ranking.sort(key=lambda r: (bool(r.blocked), -r.points))
     return Advice(
         target=target.name, platform=platform.title, purpose=purpose, ranking=tuple(ranking), asked=tuple(asked),
-        strategy=picked.strategy, instead=instead.strategy if instead is not None else "",
-        quantization=platform.quantization if inspection.family == "llm" else known.tensor_quantization,
+        strategy=_strategy(picked, blocked, inspection), instead=instead.strategy if instead is not None else "",
+        quantization=_default_quantization(known, platform, inspection),
         moved=_moved(ranking, picked),
         notes=tuple(_notes(platform, target, picked, known)),
     )  # fmt: skip
@@ -159,7 +160,7 @@ def _from_facts(
         yield Reason(rule="fact.absent", text=f"not here: {absent[framework]}", points=known.points["absent"])
     for blocker in _blockers(known, framework, facts):
         if blocker.soft:
-            yield Reason(rule=f"blocker.{blocker.name}", text=f"{_words(blocker.what, inspection)} ({blocker.remedy})")
+            yield Reason(rule=f"blocker.{blocker.name}", text=f"{_words(blocker, inspection)} ({blocker.remedy})")
     mine = max((m for m in measured if m.framework == framework), key=lambda m: (m.same_model, m.speedup), default=None)
     if mine is not None:
         # the very model's figures count before its family's
@@ -167,10 +168,13 @@ def _from_facts(
         best = max(field, key=lambda m: m.speedup)
         whose = "this model" if mine.same_model else "a model of this family"
         text = f"measured on this kind of device: {mine.candidate} {mine.speedup:.2f}× with {whose}, in run {mine.run}"
+        title = known.titles.get(best.framework, best.framework)
         if best.framework == framework:
-            yield Reason(rule="fact.measured", text=f"{text}, the fastest", points=known.points["measured"])
+            yield Reason(rule="fact.measured", text=f"{text}, the fastest of those measured", points=known.points["measured"])
+        elif mine.same_model == best.same_model:
+            yield Reason(rule="fact.measured", text=f"{text}; {title} was faster")
         else:
-            yield Reason(rule="fact.measured", text=f"{text}; {known.titles.get(best.framework, best.framework)} was faster")
+            yield Reason(rule="fact.measured", text=f"{text}; {title} was measured with this very model, which counts first")
 
 
 def _blockers(known: Rules, framework: str, facts: Mapping[str, Fact]) -> list[Blocker]:
@@ -181,15 +185,17 @@ def _blocked(known: Rules, framework: str, facts: Mapping[str, Fact], inspection
     """Why the framework cannot be used at all; empty where it can."""
     hard = next((b for b in _blockers(known, framework, facts) if not b.soft), None)
     if hard is not None:
-        return f"{_words(hard.what, inspection)} (instead: {hard.remedy}; rule {hard.name})"
+        return f"{_words(hard, inspection)} (instead: {hard.remedy}; rule {hard.name})"
     if fit and all(f.verdict == "does not fit" for f in fit):
         return f"the model does not fit the device at any precision: at {fit[-1].precision} it {fit[-1].reason}"
     return ""
 
 
-def _words(text: str, inspection: Inspection) -> str:
+def _words(blocker: Blocker, inspection: Inspection) -> str:
+    """What it says, with what it met in this model."""
+    met = [op for op in inspection.operators if op in blocker.when.get("operators", ())]
     values = {f"odd_{group}": ", ".join(map(str, odd_widths(inspection, group))) for group in (32, 64, 256)}
-    return text.format(format=inspection.format, **values)
+    return blocker.what.format(format=inspection.format, operators=", ".join(met), **values)
 
 
 def _moved(ranking: Sequence[Ranked], picked: Branch) -> str:
@@ -206,14 +212,23 @@ def _moved(ranking: Sequence[Ranked], picked: Branch) -> str:
     return "; ".join([*lost, *gained])
 
 
+def _strategy(picked: Branch, blocked: Mapping[str, str], inspection: Inspection) -> str:
+    if all(blocked.values()):
+        return f"none: no framework of Strop's can be used (the tree says {picked.strategy})"
+    return f"run it as it is; {picked.strategy}, for the original" if inspection.quantized else picked.strategy
+
+
+def _default_quantization(known: Rules, platform: Platform, inspection: Inspection) -> str:
+    if inspection.quantized:
+        return f"none, it is quantized already ({inspection.quantized})"
+    return platform.quantization if inspection.family == "llm" else known.tensor_quantization
+
+
 def _notes(platform: Platform, target: Target, picked: Branch, known: Rules) -> Iterable[str]:
     if platform.today:
         yield f"Today: {platform.today}."
     for one in target.accelerators:
-        if one.kind not in KNOWN_KINDS:
-            yield f"{one.name}: Strop knows no framework for a {one.kind} device; what it makes runs on the CPU."
+        if not one.frameworks and one.usable is not False:
+            yield f"{one.name}: no framework of Strop's computes on a {one.kind} device; what is made runs on the CPU beside it."
     if len(picked.pick) > 1:
         yield f"Compare {' and '.join(known.titles[f] for f in picked.pick)}: measure both."
-
-
-KNOWN_KINDS = ("gpu", "npu", "tpu", "vpu", "dsp")

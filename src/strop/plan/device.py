@@ -1,16 +1,20 @@
 """A device profile: from the text of its TOML file to a `Target`, every figure with its source. Pure."""
 
 import json
+import re
 import tomllib
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
 
 from strop.core.errors import ConfigError
 from strop.core.quantity import parse_quantity
-from strop.core.target import INSTRUCTION_SETS, Accelerator, Connectivity, Power, Target
+from strop.core.target import INSTRUCTION_SETS, THIS, Accelerator, Connectivity, Power, Target
 
 HINT = "`strop devices show raspberry-pi-5 --toml` prints one that is whole"
+ARCHITECTURES = {"x86-64": "x86_64", "amd64": "x86_64", "x64": "x86_64", "arm64": "aarch64", "armv8": "aarch64"}
+MOST_CORES = 4096
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 Word = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
 
 
@@ -38,6 +42,23 @@ def _figure(dimension: str) -> BeforeValidator:
         return {"value": parse_quantity(raw, dimension)}
 
     return BeforeValidator(read)
+
+
+def _name(raw: object) -> object:
+    if not isinstance(raw, str) or not re.fullmatch(r"[a-z0-9][a-z0-9.-]{0,62}", raw) or raw == THIS:
+        raise ValueError(f"expected a name of small letters, digits, dots and dashes, at most 63, other than {THIS!r}")
+    return raw
+
+
+def _architecture(raw: object) -> object:
+    """By its usual name."""
+    return ARCHITECTURES.get(raw.lower(), raw) if isinstance(raw, str) else raw
+
+
+def _whole_number(raw: Cited | None) -> Cited | None:
+    if raw is not None and (raw.value != int(raw.value) or raw.value > MOST_CORES):
+        raise ValueError(f"expected a whole number, at most {MOST_CORES}")
+    return raw
 
 
 def _instructions(raw: object) -> object:
@@ -74,10 +95,10 @@ class Source(_Section):
 class CpuSection(_Section):
     vendor: str = ""
     model: str = ""
-    architecture: str = ""
+    architecture: Annotated[str, BeforeValidator(_architecture)] = ""
     isa: Annotated[list[str], BeforeValidator(_instructions)] = []
     isa_source: str = ""
-    cores: Number = None
+    cores: Annotated[Number, AfterValidator(_whole_number)] = None
     clock: Hertz = None
     cache_l1d: Bytes = None
     cache_l2: Bytes = None
@@ -133,7 +154,7 @@ class Device(_Section):
     """The file, key by key."""
 
     schema_: int = Field(1, alias="schema", ge=1, le=1)
-    name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.-]*$")]
+    name: Annotated[str, BeforeValidator(_name)]
     title: str = ""
     kind: str = ""
     cpu: CpuSection = CpuSection()
@@ -165,25 +186,49 @@ def parse_device(text: str, where: str) -> Device:
     Raises:
         ConfigError: not TOML, an unknown key, unit or source, a wrong value; names file, key, what was found and expected.
     """
+    odd = CONTROL.search(text)
+    if odd is not None:
+        line = text.count("\n", 0, odd.start()) + 1
+        raise ConfigError(f"{where}: line {line}: a control character {odd.group()!r}", HINT)
     try:
         device = Device.model_validate(json.loads(json.dumps(tomllib.loads(text), default=str)))
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{where}: not valid TOML: {error}", HINT) from None
+    except RecursionError:
+        raise ConfigError(f"{where}: nested too deeply", HINT) from None
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
         if first["type"] == "extra_forbidden":
-            raise ConfigError(f"{where}: {key}: no such key, found {shown(first['input'])}", HINT) from None
+            known = ", ".join(keys_of(first["loc"][:-1]))
+            raise ConfigError(f"{where}: {key}: no such key, found {shown(first['input'])}, expected {known}", HINT) from None
         if first["type"] == "missing":
             raise ConfigError(f"{where}: {key}: missing", HINT) from None
         what = first["msg"].removeprefix("Value error, ")
+        if first["type"] in ("model_type", "dict_type"):
+            what = f"expected a section [{key}]"
         raise ConfigError(f"{where}: {key}: {what}, found {shown(first['input'])}", HINT) from None
-    cited = {key: figure.source for key, figure in device.figures().items()} | {"cpu.isa_source": device.cpu.isa_source}
-    unknown = next(((key, source) for key, source in cited.items() if source and source not in device.sources), None)
+    unknown = next(((key, source) for key, source in cited(device).items() if source not in device.sources), None)
     if unknown is not None:
         known = ", ".join(device.sources) or "none are given"
         raise ConfigError(f"{where}: {unknown[0]}: source {unknown[1]!r} is not in [sources], expected one of: {known}", HINT)
     return device
+
+
+def cited(device: Device) -> dict[str, str]:
+    """Key → source, of every figure that has one, and of the instruction sets."""
+    found = {key: figure.source for key, figure in device.figures().items()} | {"cpu.isa": device.cpu.isa_source}
+    return {key: source for key, source in found.items() if source}
+
+
+def keys_of(place: tuple[int | str, ...]) -> list[str]:
+    """The keys that a section of the file may have."""
+    section: Any = Device
+    for part in place:
+        field = section.model_fields.get(part) if isinstance(part, str) else None
+        inner = [a for a in (field.annotation, *getattr(field.annotation, "__args__", ())) if field] if field else []
+        section = next((a for a in inner if isinstance(a, type) and issubclass(a, BaseModel)), section)
+    return [field.alias or name for name, field in section.model_fields.items()]
 
 
 def shown(value: object) -> str:
@@ -216,7 +261,7 @@ def target_of(device: Device, threads: int | None = None) -> Target:
             offline=device.connectivity.offline, bandwidth_bits=_plain(device.connectivity.bandwidth)
         ),
         package_limit_bytes=_whole(device.system.package_limit), reach=device.reach.by, reach_note=device.reach.note,
-        sources={key: str(device.sources[f.source]) for key, f in device.figures().items() if f.source},
+        sources={key: str(device.sources[name]) for key, name in cited(device).items()},
     )  # fmt: skip
 
 

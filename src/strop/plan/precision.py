@@ -1,4 +1,4 @@
-"""What a model takes at each precision, what of it can be quantised how, and whether that fits a device. Pure; all estimates."""
+"""What a model takes at each precision, what of it can be quantized how, and whether that fits a device. Pure; all estimates."""
 
 from collections.abc import Sequence
 
@@ -7,11 +7,13 @@ from strop.core.quantity import show_bytes
 from strop.core.target import Target
 
 BITS = {"fp32": 32.0, "fp16": 16.0, "int8": 8.5, "int4": 4.5}
-"""Bits a quantised weight takes with its share of a 16-bit scale: a scale for 32 weights, as GGUF's Q8_0 and Q4_0 have it."""
+"""Bits a quantized weight takes with its share of a 16-bit scale: a scale for 32 weights, as GGUF's Q8_0 and Q4_0 have it."""
 LOWER = {"int8": ("int8",), "int4": ("int4", "int8")}
-"""What a layer is quantised to, first what it can take."""
+"""What a layer is quantized to, first what it can take."""
 CACHE_BYTES = 2
 """A cached number in FP16, the runtimes' default."""
+USUAL_CONTEXT = 4096
+AS_IT_IS = "as it is"
 TIGHT, FULL = 0.6, 0.9
 """Shares of a device's memory: the system and the application need the rest."""
 WEIGHTED: dict[str, tuple[str, ...]] = {
@@ -33,7 +35,7 @@ SENSITIVE = {
 def weights_bytes(inspection: Inspection, precision: str) -> int:
     """Bytes of the weights at a precision.
 
-    For int8 every layer that can be quantised is, with its scales; for int4 those that can take it, and the others to int8; what
+    For int8 every layer that can be quantized is, with its scales; for int4 those that can take it, and the others to int8; what
     takes neither stays in FP16.
     """
     if precision not in LOWER:
@@ -49,21 +51,30 @@ def weights_bytes(inspection: Inspection, precision: str) -> int:
 
 
 def footprints(inspection: Inspection, context: int | None = None) -> tuple[Footprint, ...]:
-    """Weights and memory at each precision.
+    """Weights and memory at each precision; of a model that is quantized already, as it is.
 
     Args:
-        context: tokens in a language model's cache; None takes all that it was made for.
+        context: tokens in a language model's cache; None takes `cached`.
     """
     more = inspection.activation_bytes or 0
     language = inspection.language
     if language is not None and language.kv_values_per_token is not None:
-        more += language.kv_values_per_token * CACHE_BYTES * (context or language.context or 0)
-    sizes = {precision: weights_bytes(inspection, precision) for precision in PRECISIONS}
+        more += language.kv_values_per_token * CACHE_BYTES * (context or cached(inspection))
+    if inspection.quantized:
+        sizes = {AS_IT_IS: sum(inspection.stored_bytes.values())}
+    else:
+        sizes = {precision: weights_bytes(inspection, precision) for precision in PRECISIONS}
     return tuple(Footprint(precision=p, weights=size, memory=size + more) for p, size in sizes.items())
 
 
+def cached(inspection: Inspection) -> int:
+    """Tokens that a cache is reckoned with unless somebody says how many: what the model was made for, 4096 at most."""
+    context = inspection.language.context if inspection.language is not None else None
+    return min(context, USUAL_CONTEXT) if context else 0
+
+
 def quantizable(inspection: Inspection) -> tuple[Quantizable, ...]:
-    """What can be quantised how, by operator; the first and the last layer are named as sensitive."""
+    """What can be quantized how, by operator; the first and the last layer are named as sensitive."""
     found: dict[tuple[str, str], list[Layer]] = {}
     for layer in inspection.layers:
         found.setdefault((layer.operator, layer.role), []).append(layer)
@@ -87,7 +98,7 @@ def _sensitive(role: str, layers: Sequence[Layer], inspection: Inspection) -> st
 
 
 def odd_widths(inspection: Inspection, group: int) -> list[int]:
-    """Widths of layers that are no multiple of a group's size, so that they cannot be quantised in groups of it."""
+    """Widths of layers that are no multiple of a group's size, so that they cannot be quantized in groups of it."""
     widths = {x.inner for x in inspection.layers if x.inner is not None and "int4 weights" in WEIGHTED.get(x.role, ())}
     return sorted(w for w in widths if w is not None and w % group)
 
@@ -97,19 +108,23 @@ def fits(found: Sequence[Footprint], target: Target) -> tuple[Fit, ...]:
     return tuple(_fit(one, target) for one in found)
 
 
+def what_memory(target: Target) -> str:
+    return "of memory" if target.memory_bytes is not None else "of the accelerator's own memory"
+
+
 def _fit(one: Footprint, target: Target) -> Fit:
     limits = [
         (one.weights, target.storage_bytes, 1.0, "of storage"),
         (one.weights, target.package_limit_bytes, 1.0, "that a package may have"),
-        (one.memory, target.memory_bytes, FULL, "of memory"),
+        (one.memory, target.model_memory, FULL, what_memory(target)),
     ]
     for need, limit, share, what in limits:
         if limit is not None and need > limit * share:
             least = f"more than {share:.0%} " if share < 1 else "more than the "
             text = f"needs {show_bytes(need)}, {least}{'of the ' if share < 1 else ''}{show_bytes(limit)} {what}"
             return Fit(precision=one.precision, verdict="does not fit", reason=text)
-    if target.memory_bytes is None:
+    if target.model_memory is None:
         return Fit(precision=one.precision, verdict="not known", reason="the device's memory is not known")
-    share = one.memory / target.memory_bytes
-    text = f"needs {show_bytes(one.memory)}, {share:.1%} of {show_bytes(target.memory_bytes)} of memory"
+    share = one.memory / target.model_memory
+    text = f"needs {show_bytes(one.memory)}, {share:.1%} of {show_bytes(target.model_memory)} {what_memory(target)}"
     return Fit(precision=one.precision, verdict="tight" if share > TIGHT else "fits", reason=text)

@@ -118,7 +118,7 @@ def without_impossible(found: Sequence[Offer], advice: Advice | None, fits: Sequ
         if recipe is None or recipe.role != "candidate":
             return offer
         makers = (recipe.runtime, *(s.builder for s in recipe.steps))
-        why = next((f"{name} {blocked[name]}" for name in makers if name in blocked), tight.get(recipe.precision))
+        why = next((f"{name}: {blocked[name]}" for name in makers if name in blocked), tight.get(recipe.precision))
         return Offer(name=offer.name, reason=f"not offered: {why}") if why else offer
 
     return [judged(offer) for offer in found]

@@ -20,7 +20,7 @@ def ranking_lines(advice: Advice) -> Iterator[str]:
         counted = sorted(ranked.reasons, key=lambda r: -abs(r.points))[:WIDTH]
         yield f"  {place}. {ranked.title}: {'; '.join(r.text for r in counted) or 'the fallback: it runs ONNX everywhere'}"
     instead = f" (cannot be followed; instead {advice.instead})" if advice.instead else ""
-    yield f"  strategy: {advice.strategy}{instead}; quantise by default: {advice.quantization}"
+    yield f"  strategy: {advice.strategy}{instead}; quantize by default: {advice.quantization}"
     if advice.moved:
         yield f"  facts overrule the tree: {advice.moved}"
     yield from (f"  {note}" for note in advice.notes)
@@ -38,7 +38,7 @@ def explain(advice: Advice) -> Iterator[str]:
         yield from _reasons(ranked)
     if advice.moved:
         yield f"facts overrule the tree: {advice.moved}"
-    yield f"quantise by default: {advice.quantization}"
+    yield f"quantize by default: {advice.quantization}"
     yield from advice.notes
 
 

@@ -92,6 +92,8 @@ def _latencies(outcome: Outcome) -> str:
 
 
 def _profile(outcome: Outcome, evidence: Evidence) -> str:
+    if outcome.place != "here":
+        return ""
     profiles = profiling.profiles(evidence)
     if not profiles:
         return "\n\n".join(

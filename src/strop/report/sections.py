@@ -155,7 +155,7 @@ def _candidate_row(outcome: Outcome, result: Result) -> tuple[Cell, ...]:
 
 
 def imitated_cell(result: Result) -> Cell:
-    """Speed over the runtime's own unquantised candidate, on this machine held to what the target has."""
+    """Speed over the runtime's own unquantized candidate, on this machine held to what the target has."""
     held = result.imitated
     return Cell(DASH) if held is None else ratio_cell(held.speedup, "×")._replace(below=f"over {held.over}, decides nothing")
 
@@ -344,7 +344,9 @@ def watch(outcome: Outcome, evidence: Evidence) -> Section | None:
     return Section("watch", "What to monitor", fill("watch", table=table))
 
 
-def profile(outcome: Outcome, evidence: Evidence) -> Section:
+def profile(outcome: Outcome, evidence: Evidence) -> Section | None:
+    if outcome.place != "here":
+        return None
     profiles = profiling.profiles(evidence)
     findings = [(p.candidate, find_bottlenecks(p)) for p in profiles]
     session = Table("The session, watched alone", ("what", *(p.candidate for p in profiles)), _cells(profiling.session(profiles)))

@@ -46,9 +46,10 @@ def ordered(outcome: Outcome) -> list[Result]:
 def three_lines(outcome: Outcome) -> tuple[str, str, str]:
     """What to do, what it brings, what to mind."""
     chosen = outcome.chosen
+    where = "" if outcome.place == "here" else f" for {target_name(outcome)}"
     if chosen is None:
         return (
-            "none: no candidate meets every must.",
+            f"none{where}: no candidate meets every must.",
             _nearest(outcome),
             "Nothing was packed; report.json and report.md say what was tried and why each failed.",
         )

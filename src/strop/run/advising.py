@@ -11,6 +11,9 @@ from strop.run.context import Run
 from strop.run.inspect import advice_for
 from strop.run.reading import read_inspection
 
+KNOWN = (".onnx", ".xml", "")
+"""Suffixes of models that the inspector reads and some backend here too."""
+
 
 def advised(run: Run, found: Sequence[Offer]) -> list[Offer]:
     """The offers without what is impossible on the target; the advice itself is kept with the run.
@@ -19,7 +22,9 @@ def advised(run: Run, found: Sequence[Offer]) -> list[Offer]:
     """
     try:
         inspection = read_inspection(Path(run.request.model))
-    except ModelError:
+    except ModelError as error:
+        if Path(run.request.model).suffix in KNOWN:
+            run.note(f"No advice orders the recipes: {error.message}.")
         return list(found)
     run.advice = advice_for(inspection, run.target, run.request.purpose, run.store)
     for note in run.advice.notes:

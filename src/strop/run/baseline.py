@@ -1,4 +1,4 @@
-"""The tuned baseline: the given model, unquantised, in its own runtime, under the best settings inside the budget."""
+"""The tuned baseline: the given model, unquantized, in its own runtime, under the best settings inside the budget."""
 
 from collections.abc import Sequence
 
@@ -28,7 +28,7 @@ DENOMINATOR_LEVEL, WORTH_CORES = 0.80, 1.05
 
 
 def tune(run: Run, model: Model, task: Task, found: Sequence[Offer]) -> tuple[Trial, list[Trial]]:
-    """The tuned baseline, and every unquantised variant with its speed-up over it.
+    """The tuned baseline, and every unquantized variant with its speed-up over it.
 
     Raises:
         BaselineError: the given model does not run, or is no better than chance.

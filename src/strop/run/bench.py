@@ -10,11 +10,12 @@ from strop.bundle.pack import MANIFEST
 from strop.bundle.verify import verify_bundle
 from strop.core.candidate import Timing
 from strop.core.difference import largest_difference
-from strop.core.errors import ModelError, UsageError, WorkerError
+from strop.core.errors import ConfigError, ModelError, UsageError, WorkerError
 from strop.core.measurement import Environment, Memory
 from strop.core.model import Model
 from strop.core.noun import Noun
 from strop.core.statistics import range_ratio
+from strop.core.target import THIS
 from strop.core.task import Task
 from strop.core.verdict import EXACTLY_ONE, Interval
 from strop.plan.space import by_role
@@ -81,7 +82,10 @@ def bench(contestants: Sequence[str], *, config: str | None = None, observer: Ob
     """
     if len(contestants) < 2:
         raise UsageError("bench compares two or more", "for example: strop bench model.onnx other.onnx")
-    with opened(make_request(contestants[0], config, **flags), observer, keep=False) as (run, model):
+    request = make_request(contestants[0], config, **flags)
+    if request.target != THIS:
+        raise ConfigError(f"[target] device = {request.target!r}: bench times on this machine only", "leave the device out")
+    with opened(request, observer, keep=False) as (run, model):
         task = read_task(run, model)
         names = [f"{chr(65 + i)}-{Path(c).stem or Path(c).name}" for i, c in enumerate(contestants)]
         entered = [enter(run, model, task, name, path) for name, path in zip(names, contestants, strict=True)]

@@ -117,7 +117,7 @@ def footprint_in(child: Child, of: Subject) -> Footprint:
 
 def run_child(run: Run, of: Subject, seconds: float | None = None) -> Child:
     """A child of the subject's own child side."""
-    return Child(of.work, of.log, run.limits(seconds))
+    return Child(of.work, of.log, run.limits(seconds, session=True))
 
 
 def check(run: Run, of: Subject, expected: Path | None, baseline_seconds: float | None, task: Task) -> tuple[Check, Path]:

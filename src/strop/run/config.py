@@ -67,7 +67,7 @@ class PreprocessSection(_Section):
 
 class TargetSection(_Section):
     device: str | None = None
-    purpose: str | None = None
+    purpose: Literal["any", "prototyping", "enterprise", "mobile", "realtime", "cross-platform"] | None = None
     threads: int | None = Field(None, ge=1)
     memory_limit_mb: int | None = Field(None, ge=1)
 

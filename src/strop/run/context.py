@@ -99,11 +99,17 @@ class Run:
             raise BackendError(f"no backend {name!r} is installed", "`strop backends` lists them")
         return self.backends[name]
 
-    def limits(self, seconds: float | None = None) -> Limits:
-        """For one child: wall-clock per request, and memory by the user's word or by what is free now."""
+    def limits(self, seconds: float | None = None, session: bool = False) -> Limits:
+        """For one child: wall-clock per request, and memory by the user's word or by what is free now.
+
+        Args:
+            session: whether it stands for the target, and is held to its memory; a build is not.
+        """
         asked = self.request.memory_limit_mb
         memory = asked * 1_000_000 if asked else int(psutil.virtual_memory().available * MEMORY_SHARE)
-        return Limits(seconds if seconds is not None else self.request.time_limit_s, self.place.memory(memory))
+        return Limits(
+            seconds if seconds is not None else self.request.time_limit_s, self.place.memory(memory) if session else memory
+        )
 
     def child(self, backend: Backend, log: Path, seconds: float | None = None) -> Child:
         return Child(work_of(backend), log, self.limits(seconds))

@@ -1,4 +1,4 @@
-"""`strop devices`: this machine with its accelerators, the catalogue of device profiles, and a user's own."""
+"""`strop devices`: this machine with its accelerators, the catalog of device profiles, and a user's own."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -14,6 +14,7 @@ from strop.run.machine import this_machine
 from strop.run.probe import Probe, recall
 
 SUFFIX = ".toml"
+MOST_BYTES = 1 << 20
 NO_DEVICE = "no framework that is installed here has a device for it"
 NOT_TRIED = "not tried yet: `strop backends` runs an inference on it"
 
@@ -57,14 +58,14 @@ def accelerators(probes: Sequence[Probe], all_tried: bool) -> tuple[Accelerator,
 
 
 @cache
-def catalogue() -> dict[str, Path]:
+def catalog() -> dict[str, Path]:
     """Name → file of the shipped profiles."""
     folder = Path(str(files("strop").joinpath("targets")))
     return {path.stem: path for path in sorted(folder.glob(f"*{SUFFIX}"))}
 
 
 def list_devices() -> list[Target]:
-    """Every device of the catalogue.
+    """Every device of the catalog.
 
     Raises:
         ConfigError: a shipped profile was changed and is not valid.
@@ -72,11 +73,11 @@ def list_devices() -> list[Target]:
     Example:
         >>> [device.name for device in strop.list_devices()]
     """
-    return [find_device(name) for name in catalogue()]
+    return [find_device(name) for name in catalog()]
 
 
 def find_device(name: str, threads: int | None = None) -> Target:
-    """A device by its name in the catalogue, by the path of a profile, or this machine.
+    """A device by its name in the catalog, by the path of a profile, or this machine.
 
     Args:
         name: `raspberry-pi-5`, `my-box.toml`, or `this-machine`.
@@ -101,7 +102,7 @@ def device_profile(name: str) -> str:
     """The text of a device's profile: a start for one of your own.
 
     Args:
-        name: a device of the catalogue, or the path of a profile.
+        name: a device of the catalog, or the path of a profile.
 
     Raises:
         UsageError, ConfigError: as `find_device`.
@@ -112,22 +113,30 @@ def device_profile(name: str) -> str:
     return device_text(name)[1]
 
 
+def is_path(name: str) -> bool:
+    """Whether a target is given as a file, not by its name in the catalog."""
+    return name.endswith(SUFFIX) or "/" in name
+
+
 def device_text(name: str) -> tuple[Path, str]:
     """The file of a profile and its text.
 
     Raises:
         UsageError, ConfigError: as `find_device`.
     """
-    own = name.endswith(SUFFIX) or "/" in name
-    path = Path(name) if own else catalogue().get(name)
+    path = Path(name) if is_path(name) else catalog().get(name)
     if path is None:
-        near = [known for known in catalogue() if name.lower() in known or known in name.lower()]
-        hint = f"did you mean {', '.join(near[:3])}?" if near else "`strop devices list` shows them"
+        near = [known for known in catalog() if name and (name.lower() in known or known in name.lower())]
+        hint = f"did you mean {', '.join(near[:3])}?" if near else "`strop devices list` shows them."
         raise UsageError(
-            f"no device {name!r} in the catalogue", f"{hint} A profile of your own is given by its path, ending in {SUFFIX}"
+            f"no device {name!r} in the catalog", f"{hint} A profile of your own is given by its path, ending in {SUFFIX}"
         )
     try:
-        return path, path.read_text(encoding="utf-8")
+        if path.exists() and not path.is_file():
+            raise ConfigError(f"{path}: no plain file", "give the path of a device profile")
+        if path.exists() and path.stat().st_size > MOST_BYTES:
+            raise ConfigError(f"{path}: {path.stat().st_size} bytes are no device profile", f"one has at most {MOST_BYTES}")
+        return path, path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}", "give the path of a device profile") from None
     except UnicodeDecodeError:

@@ -10,6 +10,7 @@ from strop.core.outcome import Outcome
 from strop.core.recipe import Offer, Recipe
 from strop.core.statistics import Ratios
 from strop.core.task import Task
+from strop.core.verdict import RANKS
 from strop.plan.space import by_role, next_in_turn, places_of
 from strop.run.baseline import establish
 from strop.run.conclude import conclude
@@ -21,7 +22,6 @@ from strop.run.trial import Trial
 
 OF_THE_TARGET = ("speedup", "tail_ratio", "latency_ms", "memory_ratio", "memory_mb")
 """Metrics that only the target itself can tell."""
-RANKS = ("chosen", "provisional")
 
 
 def pursue_elsewhere(run: Run, model: Model, task: Task, found: Sequence[Offer]) -> Outcome:
@@ -35,11 +35,11 @@ def pursue_elsewhere(run: Run, model: Model, task: Task, found: Sequence[Offer])
     while waiting:
         recipe = next_in_turn(waiting, [t.name for t in trials if t.lost_accuracy], places)
         waiting.remove(recipe)
-        late = run.budget.left_for_search() <= 0
+        late = run.budget.left() <= 0
         trials.append(not_reached(recipe) if late else assess(run, model, task, recipe, baseline, trials))
     trials = [imitated(run, trial, trials) for trial in trials]
-    trials = [judged(run, task, trial, baseline) for trial in trials]
-    choice = choose_elsewhere(run, trials, places)
+    trials = [judged(run, task, model, trial, baseline) for trial in trials]
+    choice = choose_elsewhere(run, model, trials, places)
     return conclude(run, model, task, found, trials, baseline.name, None, choice)
 
 
@@ -51,20 +51,18 @@ def say_what_is_unknown(run: Run) -> None:
         f"energy are unmeasured on the target, and their gates stay open."
     )
     if run.place.imitation:
-        who = ", ".join(run.place.imitation)
-        run.note(f"This machine has every instruction set of {target.name}: {who} is held to them, and to its cores and memory.")
-    for one in target.accelerators:
-        if not one.frameworks:
-            run.note(f"No framework of Strop's has a device for {one.name} ({one.kind}): what is made runs on the CPU beside it.")
+        run.note(f"This machine has what {target.name} has: sessions are held to {run.place.held}.")
+    if target.cores is None and run.request.threads is None:
+        run.note(f"How many cores {target.name} has is not known: one thread is assumed; --threads says otherwise.")
 
 
-def judged(run: Run, task: Task, trial: Trial, baseline: Trial) -> Trial:
+def judged(run: Run, task: Task, model: Model, trial: Trial, baseline: Trial) -> Trial:
     """The verdict; what only the target can tell stays open."""
     unmeasured = "no data were given" if task.metric == "unmeasured" else None
     if trial.name == baseline.name:
         return trial.with_result(verdict=verdict_of(trial, baseline, run.gates, unmeasured))
     elsewhere = dict.fromkeys(OF_THE_TARGET, run.place.why_unmeasured)
-    lost = run.place.why_not_carried(trial.candidate.recipe)
+    lost = run.place.why_not_carried(trial.candidate.recipe, model.precision)
     if lost:
         elsewhere |= dict.fromkeys(("accuracy_retained", "accuracy"), f"judged here, may not carry over: {lost}")
     if trial.result.status == "not measurable":
@@ -73,12 +71,21 @@ def judged(run: Run, task: Task, trial: Trial, baseline: Trial) -> Trial:
 
 
 def imitated(run: Run, trial: Trial, trials: Sequence[Trial]) -> Trial:
-    """With its speed over the same runtime's unquantised candidate, both held to what the target has."""
+    """With its speed over the same runtime's unquantized candidate, both held to what the target has."""
     held = run.place.imitation.get(trial.candidate.recipe.runtime)
     runtime = trial.candidate.recipe.runtime
     plain = next((t for t in trials if is_plain(t.candidate.recipe) and t.candidate.recipe.runtime == runtime and t.alive), None)
     if held is None or plain is None or plain is trial or not trial.alive or trial.subject is None or plain.subject is None:
         return trial
+    checks = [t.check for t in (plain, trial) if t.check is not None]
+    unheld = next((u for c in checks if (u := c.properties.get("unheld"))), None)
+    why = (
+        f"{unheld} of its weights are in matrix products whose kernels choose their instruction sets themselves" if unheld else ""
+    )
+    if why or run.budget.left() <= 0:
+        run.note(f"{trial.name} was not timed under imitation: {why or 'the budget ended'}.")
+        return trial
+    run.tell("imitating", candidate=trial.name)
     try:
         with run.spending("imitation"):
             pairs = measure(run, plain.subject, trial.subject, "search", range(SEARCH_PAIRS), SEARCH_QUADS, folder="imitated")
@@ -87,6 +94,7 @@ def imitated(run: Run, trial: Trial, trials: Sequence[Trial]) -> Trial:
         return trial
     speedup = search_interval(Ratios(pairs))
     if speedup is None:
+        run.note(f"{trial.name} could not be timed under imitation: the machine was too busy; --fresh tries again.")
         return trial
     to = ", ".join(f"{key}={value}" for key, value in held.items())
     return trial.with_result(
@@ -95,11 +103,11 @@ def imitated(run: Run, trial: Trial, trials: Sequence[Trial]) -> Trial:
 
 
 def is_plain(recipe: Recipe) -> bool:
-    """Converted at most: nothing is quantised or pruned, and it computes in fp32."""
+    """Converted at most: nothing is quantized or pruned, and it computes in fp32."""
     return recipe.precision == "fp32" and all(step.stage == "convert" for step in recipe.steps) and recipe.role == "candidate"
 
 
-def choose_elsewhere(run: Run, trials: Sequence[Trial], places: dict[str, int]) -> Choice | None:
+def choose_elsewhere(run: Run, model: Model, trials: Sequence[Trial], places: dict[str, int]) -> Choice | None:
     """The best advised candidate that kept the musts, or the given model itself; None where the target runs nothing of it."""
     blocked = {r.framework for r in run.advice.ranking if r.blocked} if run.advice is not None else set()
     field = [
@@ -112,7 +120,7 @@ def choose_elsewhere(run: Run, trials: Sequence[Trial], places: dict[str, int]) 
         recipe, held = trial.candidate.recipe, trial.result.imitated
         slower = held is not None and held.speedup.high < 1
         size = trial.candidate.artifact.bytes if trial.candidate.artifact is not None else 0
-        unsure = bool(run.place.why_not_carried(recipe))
+        unsure = bool(run.place.why_not_carried(recipe, model.precision))
         return recipe.role != "candidate", unsure, slower, places.get(recipe.runtime, 0), recipe.turn, size
 
     if not field:
@@ -123,5 +131,5 @@ def choose_elsewhere(run: Run, trials: Sequence[Trial], places: dict[str, int]) 
         f"then the recipe that usually wins there, then the smaller file"
     )
     slow = [t.name for t in field if t.result.imitated is not None and t.result.imitated.speedup.high < 1]
-    reason += f"; slower than unquantised under imitation, so put last: {', '.join(slow)}" if slow else ""
+    reason += f"; slower than unquantized under imitation, so put last: {', '.join(slow)}" if slow else ""
     return Choice(name=winner.name, scores={}, tied=(), reason=reason)

@@ -14,6 +14,7 @@ from strop.core.measurement import Check, Pair
 from strop.core.metrics import Array
 from strop.core.outcome import Outcome
 from strop.core.statistics import Ratios, latencies, tail_percentile
+from strop.core.target import THIS
 from strop.core.task import Task
 from strop.core.verdict import Gate
 from strop.report.evidence import Curve, Evidence, Examples, InputRange
@@ -22,6 +23,7 @@ from strop.report.picture import as_picture, data_uri, how_drawn
 from strop.run.answers import scored_array
 from strop.run.checking import CHECK, open_array
 from strop.run.confirm import SELF
+from strop.run.devices import is_path
 from strop.run.profiling import stored_profiles
 from strop.store.store import RunFolder, load, read_json
 
@@ -163,14 +165,18 @@ def command(path: Path) -> str:
     asked = read_json(path).get("request", {})
     parts = ["strop", "optimize", str(asked.get("model", "MODEL"))]
     for flag, key in (("--data", "data"), ("--calibration", "calibration"), ("--labels", "labels"), ("--metric", "metric"),
-                      ("--output", "output"), ("--threads", "threads"), ("--memory-limit", "memory_limit_mb")):  # fmt: skip
+                      ("--output", "output"), ("--task", "kind"), ("--classes", "classes"), ("--tokenizer", "tokenizer"),
+                      ("--config", "config"), ("--threads", "threads"), ("--memory-limit", "memory_limit_mb")):  # fmt: skip
         parts += [flag, str(asked[key])] if asked.get(key) is not None else []
+    target, purpose = str(asked.get("target", THIS)), asked.get("purpose", "any")
+    parts += ["--target", str(Path(target).absolute()) if is_path(target) else target] if target != THIS else []
+    parts += ["--for", str(purpose)] if purpose != "any" else []
     parts += ["--k", str(asked["k"])] if asked.get("metric") == "topk" else []
     parts += ["--budget", f"{asked['budget_s']:g}s"] if asked.get("budget_s") else []
     for flag, key in (("--backend", "backends"), ("--recipe", "recipes")):
         for value in asked.get(key, []):
             parts += [flag, str(value)]
-    for flag, key in (("--map", "mapping"), ("--size", "sizes")):
+    for flag, key in (("--map", "mapping"), ("--size", "sizes"), ("--column", "columns")):
         for name, value in asked.get(key, {}).items():
             parts += [flag, f"{name}={value}"]
     batches = asked.get("batches", [1])

@@ -14,7 +14,6 @@ from strop.store.store import Store, load
 
 NAMED = ("huggingface", "mlx", "gguf")
 """Formats whose files name an architecture; a graph's name is anything."""
-MUSTS = ("chosen", "provisional")
 
 
 def experience(store: Store, inspection: Inspection, target: Target) -> list[Measured]:
@@ -45,10 +44,18 @@ def experience(store: Store, inspection: Inspection, target: Target) -> list[Mea
 
 
 def _best(outcome: Outcome) -> Iterable[tuple[Result, float]]:
-    passed = [
-        (r, r.speedup.value)
-        for r in outcome.results
-        if r.speedup is not None and r.verdict is not None and r.verdict.outcome in MUSTS
-    ]
-    for runtime in {r.candidate.recipe.runtime for r, _ in passed}:
-        yield max(((r, s) for r, s in passed if r.candidate.recipe.runtime == runtime), key=lambda pair: pair[1])
+    """Each runtime's fastest candidate on the CPU that was timed and missed no must; none where only one runtime was timed.
+
+    Search figures count here: nothing is decided by them but what is tried first.
+    """
+    timed = [(r, r.speedup.value) for r in outcome.results if r.speedup is not None and _counts(r, outcome.baseline)]
+    runtimes = {r.candidate.recipe.runtime for r, _ in timed}
+    for runtime in runtimes if outcome.noise.speedup is not None and len(runtimes) > 1 else ():
+        yield max(((r, s) for r, s in timed if r.candidate.recipe.runtime == runtime), key=lambda pair: pair[1])
+
+
+def _counts(result: Result, baseline: str) -> bool:
+    judged = result.verdict.results if result.verdict is not None else ()
+    missed = any(g.gate.kind == "must" and g.result == "FAIL" for g in judged)
+    compared = result.name == baseline or (result.timing is not None and result.timing.pairs > 0)
+    return result.failure is None and result.candidate.recipe.device == "cpu" and compared and not missed

@@ -9,7 +9,7 @@ from strop.core.inspection import Advice, Assessment, Inspection
 from strop.core.target import Target
 from strop.plan.advise import advise
 from strop.plan.discover import backends
-from strop.plan.precision import fits, footprints, quantizable
+from strop.plan.precision import cached, fits, footprints, quantizable
 from strop.plan.rules import rules
 from strop.run.devices import find_device
 from strop.run.experience import experience
@@ -26,9 +26,9 @@ def inspect(
 
     Args:
         model: an ONNX, GGUF or TFLite file, an OpenVINO IR, a Hugging Face or MLX folder.
-        target: a device of the catalogue, the path of a profile, or `this-machine`; None leaves the advice out.
+        target: a device of the catalog, the path of a profile, or `this-machine`; None leaves the advice out.
         purpose: one of `strop.plan.rules.PURPOSES`.
-        context: tokens in a language model's cache; None takes all that it was made for.
+        context: tokens in a language model's cache; None takes all it was made for, 4096 at most.
         store: whose finished runs count as experience.
 
     Raises:
@@ -42,9 +42,13 @@ def inspect(
         raise UsageError(f"--context {context} is not above 0", "give a number of tokens")
     device = find_device(target) if target is not None else None
     inspection = read_inspection(Path(model))
+    most = inspection.language.context if inspection.language is not None else None
+    if context is not None and most is not None and context > most:
+        raise UsageError(f"--context {context}: the model was made for {most} tokens", f"give at most {most}")
     sizes = footprints(inspection, context)
     return Assessment(
-        inspection=inspection, footprints=sizes, quantizable=quantizable(inspection),
+        inspection=inspection, context=context or cached(inspection) or None, footprints=sizes,
+        quantizable=quantizable(inspection),
         fits=fits(sizes, device) if device is not None else (),
         advice=advice_for(inspection, device, purpose, Store(Path(store)), context) if device is not None else None,
     )  # fmt: skip

@@ -51,18 +51,33 @@ class Place(NamedTuple):
         """A child's memory: no more than an imitated target has."""
         return min(limit, self.target.memory_bytes or limit) if self.imitation else limit
 
-    def why_not_carried(self, recipe: Recipe) -> str:
+    def why_not_carried(self, recipe: Recipe, given: str = "fp32") -> str:
         """Why a candidate's accuracy that is taken here may differ on the target; empty where it carries over.
 
         Floating-point answers differ by rounding only. Integer answers are alike wherever 8-bit products are summed in 32 bits.
+
+        Args:
+            given: precision of the given model, which may compute in integers already.
         """
         there, here = self.target, self.machine
-        if there.here or not recipe.computes_in_integers or recipe.reduced_range or recipe.runtime in self.imitation:
+        integers = recipe.integers or given == "int8"
+        if there.here or not integers or recipe.reduced_range or recipe.runtime in self.imitation:
             return ""
+        if there.dots_int8 is None:
+            return f"the instruction sets of {there.name} are not known, and with them how it sums 8-bit products"
         if here.dots_int8 == there.dots_int8:
             return ""
         exact, other = ("this machine", there.name) if here.dots_int8 else (there.name, "this machine")
         return f"{exact} sums 8-bit products in 32 bits, {other} in 16, which saturates"
+
+    @property
+    def held(self) -> str:
+        """What this machine is held to, in words."""
+        cores, memory = self.target.cores, self.target.memory_bytes
+        parts = [f"the instruction sets of {self.target.name} ({', '.join(self.imitation)})"]
+        parts += [f"{cores} core(s)"] if cores is not None and cores <= self.machine.threads else []
+        parts += ["its memory"] if memory is not None and memory < (self.machine.memory_bytes or 0) else []
+        return ", ".join(parts)
 
 
 def place_for(machine: Target, target: Target, backends: Mapping[str, Backend]) -> Place:

@@ -1,7 +1,9 @@
 """Reading a model's files in the inspector: a worker of little time and memory, no framework."""
 
+import re
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -9,10 +11,27 @@ from strop.core.errors import ModelError, WorkerError, WorkerFailure, WorkerMemo
 from strop.core.inspection import Inspection
 from strop.worker.call import INSPECTOR_WORK, Child, Limits
 
+STEERING = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 SECONDS, MEMORY = 5.0, 500_000_000
 """What reading a model may take; an ONNX or TFLite file whose weights are inside it gets more by its size."""
 SECONDS_A_BYTE, MEMORY_A_BYTE = 1e-8, 3
+WHOLE_FILES, PROTOBUF = (".onnx", ".tflite"), 2 << 30
+"""Formats whose weights lie inside of what is parsed, and the most that such a file may have."""
 WHOLE = "is it a whole, valid model?"
+
+
+def clean(text: str) -> str:
+    """A text of a foreign file without what would steer a terminal or turn the direction of writing."""
+    return STEERING.sub("�", text)
+
+
+def cleaned(value: Any) -> Any:
+    """Every text in plain JSON, keys too."""
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, dict):
+        return {clean(key): cleaned(inner) for key, inner in value.items()}
+    return [cleaned(inner) for inner in value] if isinstance(value, list) else value
 
 
 def read_inspection(path: Path) -> Inspection:
@@ -23,14 +42,14 @@ def read_inspection(path: Path) -> Inspection:
     """
     if not path.exists():
         raise ModelError(f"{path}: no such file", "give the path of a model")
-    size = path.stat().st_size if path.is_file() else 0
+    size = min(path.stat().st_size, PROTOBUF) if path.is_file() and path.suffix.lower() in WHOLE_FILES else 0
     limits = Limits(SECONDS + SECONDS_A_BYTE * size, MEMORY + MEMORY_A_BYTE * size)
     with tempfile.TemporaryDirectory(prefix="strop-") as scratch:
         try:
             with Child(INSPECTOR_WORK, Path(scratch) / "inspect.log", limits) as child:
                 raw = child.call("inspect", path=str(path.absolute()))
         except WorkerFailure as error:
-            text = error.message.replace(str(path.absolute()), str(path))
+            text = clean(error.message.replace(str(path.absolute()), str(path)))
             if error.kind == "ModelError":
                 raise ModelError(text if str(path) in text else f"{path}: {text}", error.hint) from None
             raise ModelError(f"{path}: cannot be read: {text}", WHOLE) from error
@@ -39,7 +58,7 @@ def read_inspection(path: Path) -> Inspection:
         except WorkerError as error:
             raise ModelError(f"{path}: reading it failed: {error.message}", WHOLE) from error
     try:
-        return Inspection.model_validate({"path": str(path), **raw})
+        return Inspection.model_validate({"path": str(path), **cleaned(raw)})
     except ValidationError as error:
         first = error.errors()[0]
         raise ModelError(f"{path}: not a model that makes sense: {first['loc']}: {first['msg']}", WHOLE) from None

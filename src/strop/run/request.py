@@ -17,6 +17,7 @@ from strop.core.task import Pooling, TaskKind
 from strop.core.verdict import Gate, Kind
 from strop.plan.rules import PURPOSES
 from strop.run.config import Config, read_config
+from strop.run.devices import is_path
 
 PLACES = {
     "out",
@@ -159,9 +160,11 @@ def backend_options(olive_config: str | None) -> dict[str, str]:
 def device_of(given: str | None, config: Config, base: Path) -> str:
     """The target: by flag, or by `[target] device`, where a file is relative to the strop.toml."""
     named = config.target.device
+    if given == "":
+        raise UsageError("--target '' names no device", "`strop devices list` shows them")
     if given is not None or named is None:
         return given or THIS
-    return str(base / named) if named.endswith(".toml") else named
+    return str(base / named) if is_path(named) else named
 
 
 def known_purpose(purpose: str | None) -> str:

@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from strop.core.errors import StoreError
+from strop.core.errors import StoreError, UsageError
 from strop.core.outcome import Outcome
 from strop.core.profile import Profiled
 from strop.plan.discover import backends
@@ -84,9 +84,9 @@ def profile_run(
     folder, outcome = finished_run(place, name)
     record = read_json(folder.folder / "run.json")
     request = Request.model_validate(record["request"])
-    machine = this_machine(request.threads)
     if outcome.place != "here":
-        raise StoreError(f"run {folder.name} is for {request.target}: nothing of it can be profiled here", "profile it there")
+        raise UsageError(f"run {folder.name} is for {request.target}: nothing of it can be profiled here", "profile it there")
+    machine = this_machine(request.threads)
     if record["host"] != machine.host:
         raise StoreError(f"run {folder.name} was made on another machine: {record['host']}", AGAIN)
     with folder.hold():

@@ -21,7 +21,7 @@ def optimize_for(
     """`optimize` for each of several devices; what they share is built once.
 
     Args:
-        targets: devices of the catalogue, paths of profiles, `this-machine`.
+        targets: devices of the catalog, paths of profiles, `this-machine`.
         out: gets a folder for each device, named like it, and comparison.html, .md and .json.
         flags: as for `optimize`.
 

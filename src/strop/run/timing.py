@@ -51,7 +51,7 @@ def measure(
     done = []
     for index in pairs:
         fresh = not (place / f"pair-{index}.json").exists()
-        pair = pair_from(place, a, b, index, quads, run.request.seed, run.limits(), cap * 1_000_000 if cap else None)
+        pair = pair_from(place, a, b, index, quads, run.request.seed, run.limits(session=True), cap * 1_000_000 if cap else None)
         done.append(pair)
         if fresh:
             run.emit("pair-measured", candidate=b.name, stage=stage, index=index)

@@ -29,7 +29,7 @@ def _candidate(
     )
     recipe = Recipe(
         name=name, runtime=ORT, steps=(last,), settings={"graph": "all"}, precision=precision, safety=safety,
-        follows_baseline=True,
+        follows_baseline=True, integers=precision != "int4",
     )  # fmt: skip
     return Offer(name=name, reason=reason, recipe=recipe)
 
@@ -57,7 +57,7 @@ def _quantizers(model: Model, task: Task) -> Iterator[Offer]:
     if (model.fixed_batch or 1) != 1:
         yield Offer(name="olive-static", reason="not offered: Olive feeds examples one by one, the model's batch is fixed")
     elif task.calibration is None:
-        yield Offer(name="olive-static", reason="not offered: static quantisation needs real calibration data")
+        yield Offer(name="olive-static", reason="not offered: static quantization needs real calibration data")
     else:
         options: Options = {"activation_type": "uint8", "precision": "int8", "per_channel": True, "quant_format": "QDQ"}
         params: Params = {"type": "OnnxStaticQuantization", "options": options, "samples": SAMPLES}

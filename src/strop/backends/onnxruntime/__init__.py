@@ -1,1 +1,1 @@
-"""ONNX Runtime: reads, quantises and runs ONNX models."""
+"""ONNX Runtime: reads, quantizes and runs ONNX models."""

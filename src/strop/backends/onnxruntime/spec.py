@@ -26,7 +26,7 @@ def offer(model: Model, target: Target, task: Task) -> Sequence[Offer]:
 
 
 def _settings(target: Target) -> Iterator[Offer]:
-    """The unquantised model under the settings that a tuned baseline may have."""
+    """The unquantized model under the settings that a tuned baseline may have."""
     fair: dict[str, Scalar] = {"graph": "all", "threads": target.threads, "spinning": False}
 
     def variant(name: str, reason: str, settings: dict[str, Scalar]) -> Offer:
@@ -34,7 +34,7 @@ def _settings(target: Target) -> Iterator[Offer]:
         recipe = Recipe(name=name, runtime=NAME, settings=settings, safety=0 if name == "fp32" else 1, role=role)
         return Offer(name=name, reason=reason, recipe=recipe)
 
-    yield variant("fp32", f"the given model: all graph optimisations, {target.threads} thread(s), no spinning", fair)
+    yield variant("fp32", f"the given model: all graph optimizations, {target.threads} thread(s), no spinning", fair)
     yield variant("fp32-as-is", "the given model as ONNX Runtime runs it by default", {})
     if target.threads > 1:
         yield variant("fp32-1thread", "small models lose more by waking threads than they gain", {**fair, "threads": 1})
@@ -61,20 +61,22 @@ def _quantized(model: Model, target: Target, task: Task) -> Iterator[Offer]:
     yield from _weight_only(model)
 
 
-def _recipe(name: str, steps: Sequence[Step], safety: int, precision: str = "int8", fuse: bool = True) -> Recipe:
+def _recipe(
+    name: str, steps: Sequence[Step], safety: int, precision: str = "int8", fuse: bool = True, integers: bool = True
+) -> Recipe:
     first = Step(stage="convert", builder=NAME, name="prepare", consumes="onnx", produces="onnx", params={"fuse": fuse})
     return Recipe(
         name=name, runtime=NAME, steps=(first, *steps), precision=precision, safety=safety,
-        settings={"graph": "all"}, follows_baseline=True, turn=TURNS.get(name, 5),
+        settings={"graph": "all"}, follows_baseline=True, turn=TURNS.get(name, 5), integers=integers,
     )  # fmt: skip
 
 
 def _static(model: Model, target: Target, task: Task) -> Iterator[Offer]:
     if task.calibration is None:
-        yield Offer(name="int8-static", reason="not offered: static quantisation needs real calibration data")
+        yield Offer(name="int8-static", reason="not offered: static quantization needs real calibration data")
         return
     batch = model.fixed_batch or 1
-    exact = target.dots_int8
+    exact = target.dots_int8 is True  # where it is not known, the range is reduced, which saturates nowhere
     transformer = "Softmax" in model.operators and model.weights.get("MatMul", 0) >= 8
 
     def calibrated(method: str, samples: int) -> Step:
@@ -102,7 +104,7 @@ def _static(model: Model, target: Target, task: Task) -> Iterator[Offer]:
         )  # fmt: skip
         return Offer(name=name, reason=reason, recipe=_recipe(name, [calibrated(method, samples), step], safety))
 
-    yield static("int8-static", "unsigned activations, signed weights, per channel: the fast kernels of this CPU", 4)
+    yield static("int8-static", "unsigned activations, signed weights, per channel: the fast kernels of the target's CPU", 4)
     if batch == 1:
         reason = "as int8-static, the tenth of the nodes that lose most left in floating point"
         yield static("int8-static-fragile", reason, 3, exclude="fragile")
@@ -134,7 +136,7 @@ def _dynamic(model: Model, matmuls: int, convolutions: int) -> Iterator[Offer]:
 
     products = ["MatMul", "Gemm"]
     if matmuls:
-        reason = "matrix products with INT8 weights, activations quantised as they come; no calibration"
+        reason = "matrix products with INT8 weights, activations quantized as they come; no calibration"
         yield dynamic("int8-dynamic", reason, 2, products, True)
         if model.weights.get("Gather"):
             yield dynamic("int8-dynamic-embedding", "the embedding table too: smallest file", 3, [*products, "Gather"], True)
@@ -153,7 +155,7 @@ def _weight_only(model: Model) -> Iterator[Offer]:
         params: Params = {"bits": bits, "block_size": 32}
         step = Step(stage="quantize", builder=NAME, name="quantize_weights", consumes="onnx", produces="onnx", params=params)
         name = f"int{bits}-weights"
-        recipe = _recipe(name, [step], 3 if bits == 8 else 5, precision=f"int{bits}", fuse=False)
+        recipe = _recipe(name, [step], 3 if bits == 8 else 5, precision=f"int{bits}", fuse=False, integers=False)
         yield Offer(name=name, reason=f"MatMul weights in INT{bits}, arithmetic in floating point: for memory", recipe=recipe)
 
 
@@ -166,7 +168,8 @@ INTEGERS_ONLY = ("QNN", "VitisAI")
 
 def _accelerated(model: Model, target: Target, task: Task) -> Iterator[Offer]:
     """The accelerators that ONNX Runtime has a provider for, in the precision they are made for."""
-    mine = [a for a in target.accelerators if NAME in a.frameworks and (a.kind, a.vendor) in PROVIDERS]
+    able = [a for a in target.accelerators if NAME in a.frameworks and (a.kind, a.vendor) in PROVIDERS]
+    mine = list({PROVIDERS[a.kind, a.vendor]: a for a in sorted(able, key=lambda a: a.usable is not False)}.values())
     if not mine:
         yield Offer(
             name="onnxruntime-accelerator", reason="not offered: the target has none that ONNX Runtime has a provider for"
@@ -203,7 +206,7 @@ def _static_on(model: Model, task: Task, one: Accelerator, provider: str) -> Off
              calibration=True),
         Step(stage="quantize", builder=NAME, name="quantize_static", consumes="onnx+ranges", produces="onnx", params=settings),
     )  # fmt: skip
-    recipe = Recipe(name=name, runtime=NAME, steps=steps, precision="int8", device=one.kind, safety=5, turn=2,
+    recipe = Recipe(name=name, runtime=NAME, steps=steps, precision="int8", device=one.kind, safety=5, turn=2, integers=True,
                     settings={"provider": provider, "graph": "all"})  # fmt: skip
     return Offer(name=name, reason=f"{one.name} in INT8, one scale a tensor", recipe=recipe)
 

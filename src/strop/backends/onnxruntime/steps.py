@@ -48,7 +48,7 @@ def halve(artifact: str, out: str, data: dict[str, Any] | None) -> str:
 
 
 def prepare(artifact: str, out: str, data: dict[str, Any] | None, fuse: bool = True) -> str:
-    """Cleans the graph for quantisation: old-style inputs, opset ≥ 13, shapes inferred, constants folded.
+    """Cleans the graph for quantization: old-style inputs, opset ≥ 13, shapes inferred, constants folded.
 
     fuse: also ONNX Runtime's basic fusions, which make a Gemm of MatMul and Add (weight-only steps want the MatMul).
     """
@@ -152,7 +152,7 @@ def quantize_static(
 
 
 def fragile_nodes(float_model: str, quantized_model: str, data: dict[str, Any], examples: int = 8) -> list[str]:
-    """The tenth of the quantised nodes (at least one) at whose output the signal-to-noise ratio falls the most."""
+    """The tenth of the quantized nodes (at least one) at whose output the signal-to-noise ratio falls the most."""
     from onnxruntime.quantization.qdq_loss_debug import (
         collect_activations,
         create_activation_matching,
@@ -195,7 +195,7 @@ def quantize_dynamic(
     per_channel: bool,
     weight: str = "int8",
 ) -> str:
-    """Dynamic INT8: weights stored as INT8, activations quantised as they come."""
+    """Dynamic INT8: weights stored as INT8, activations quantized as they come."""
     kinds = {"uint8": QuantType.QUInt8, "int8": QuantType.QInt8}
     ort_quantize_dynamic(
         artifact, out, weight_type=kinds[weight], per_channel=per_channel, op_types_to_quantize=operators,
@@ -205,13 +205,13 @@ def quantize_dynamic(
 
 
 def quantize_weights(artifact: str, out: str, data: dict[str, Any] | None, bits: int, block_size: int) -> str:
-    """Weight-only INT4 or INT8 of MatMuls with a constant weight; refuses to pass an unchanged model off as quantised."""
+    """Weight-only INT4 or INT8 of MatMuls with a constant weight; refuses to pass an unchanged model off as quantized."""
     from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
 
     quantizer = MatMulNBitsQuantizer(onnx.load(artifact), bits=bits, block_size=block_size, is_symmetric=True, accuracy_level=4)
     quantizer.process()
     model = quantizer.model.model
     if not any(n.op_type == "MatMulNBits" for n in model.graph.node):
-        raise RuntimeError("no MatMul was quantised: the model came out unchanged")
+        raise RuntimeError("no MatMul was quantized: the model came out unchanged")
     save(model, out)
     return os.path.basename(out)

@@ -1,1 +1,1 @@
-"""OpenVINO with NNCF: runs ONNX and IR on the CPU; quantises and compresses."""
+"""OpenVINO with NNCF: runs ONNX and IR on the CPU; quantizes and compresses."""

@@ -65,7 +65,7 @@ def describe(path: str) -> dict[str, Any]:
 
 
 def precision(operators: dict[str, int], constants: dict[str, int]) -> str:
-    """What most of the weights are: quantised files hold a few large low-precision constants."""
+    """What most of the weights are: quantized files hold a few large low-precision constants."""
     largest = max(constants, key=lambda kind: constants[kind], default="f32")
     if largest in LOW:
         return LOW[largest]

@@ -7,8 +7,11 @@ import os
 import sys
 from typing import Any
 
+import numpy as np
 import openvino as ov
 
+WEIGHTED = ("Convolution", "FullyConnected", "MatMul", "Deconvolution")
+UNHELD = 0.1
 READ_BACK = {
     "precision": "INFERENCE_PRECISION_HINT", "streams": "NUM_STREAMS", "threads": "INFERENCE_NUM_THREADS",
     "hint": "PERFORMANCE_HINT", "device": "EXECUTION_DEVICES",
@@ -70,12 +73,27 @@ class Session:
         self.outputs = [name_of(p, "output", i) for i, p in enumerate(self.compiled.outputs)]
         self.properties = {name: self._read(key) for name, key in READ_BACK.items()}
         self.properties["openvino"] = str(ov.__version__)
+        if os.environ.get("ONEDNN_MAX_CPU_ISA"):
+            self.properties["unheld"] = self._unheld()
 
     def _read(self, key: str) -> Any:
         value = self.compiled.get_property(key)
         if isinstance(value, list):
             return ",".join(map(str, value))
         return value if isinstance(value, int | float | bool) else str(value).rpartition(".")[2].strip("<>'")
+
+    def _unheld(self) -> str:
+        """Share of the weights in kernels that oneDNN's limit on instruction sets does not reach; empty where it is small."""
+        held, unheld = 0, 0
+        for node in self.compiled.get_runtime_model().get_ops():
+            about = node.get_rt_info()
+            kernel = str(about["primitiveType"].astype(str)) if "primitiveType" in about else ""
+            if not about or node.get_input_size() < 2 or str(about["layerType"].astype(str)) not in WEIGHTED:
+                continue
+            size = int(np.prod([int(d) for d in node.input(1).get_shape()]))
+            held, unheld = held + size * ("mlas" not in kernel), unheld + size * ("mlas" in kernel)
+        share = unheld / (held + unheld) if held + unheld else 0.0
+        return f"{share:.0%}" if share > UNHELD else ""
 
     def run(self, feed: dict[str, Any]) -> dict[str, Any]:
         """Arrays by input name, shape [batch, …] → arrays by output name, copied out of the runtime."""

@@ -58,10 +58,10 @@ def _unquantized(model: Model, target: Target) -> Iterator[Offer]:
             reason = "small models lose more by waking threads than they gain"
             yield plain("openvino-f32-1thread", reason, {**fair(target), "threads": 1}, "baseline-variant")
     if has_bf16(target):
-        reason = "this CPU computes in bf16; no calibration data needed"
+        reason = "the target's CPU computes in bf16; no calibration data needed"
         yield plain("openvino-bf16", reason, fair(target, precision="bf16"), precision="bf16", safety=2, turn=1)
     else:
-        yield Offer(name="openvino-bf16", reason="not offered: this CPU has neither AVX-512 BF16 nor AMX")
+        yield Offer(name="openvino-bf16", reason="not offered: the target's CPU has neither AVX-512 BF16 nor AMX")
     if model.precision == "fp32":
         half = convert.model_copy(update={"params": {"compress": True}})
         reason = "weights stored in f16, arithmetic in f32: half the file"
@@ -100,7 +100,7 @@ def is_transformer(model: Model) -> bool:
 
 
 def prepared(model: Model) -> tuple[tuple[Step, ...], str]:
-    """Steps before NNCF's, and the kind it then gets: ONNX is folded first, or some graphs cannot be quantised."""
+    """Steps before NNCF's, and the kind it then gets: ONNX is folded first, or some graphs cannot be quantized."""
     if model.artifact.kind != "onnx":
         return (), model.artifact.kind
     params: Params = {"fuse": True}
@@ -109,7 +109,7 @@ def prepared(model: Model) -> tuple[tuple[Step, ...], str]:
 
 def _calibrated(model: Model, target: Target, task: Task, transformer: bool) -> Iterator[Offer]:
     if task.calibration is None:
-        yield Offer(name="nncf-int8", reason="not offered: static quantisation needs real calibration data")
+        yield Offer(name="nncf-int8", reason="not offered: static quantization needs real calibration data")
         return
     first, kind = prepared(model)
     shared: Params = {
@@ -127,7 +127,7 @@ def _calibrated(model: Model, target: Target, task: Task, transformer: bool) -> 
         settings: dict[str, Scalar] = fair(target) if runtime == NAME else {"graph": "all"}
         recipe = Recipe(
             name=name, runtime=runtime, steps=(*first, last), settings=settings, precision="int8", safety=safety,
-            follows_baseline=runtime != NAME, turn=TURNS.get(name, 5), mends=MENDS.get(name, ""),
+            follows_baseline=runtime != NAME, turn=TURNS.get(name, 5), mends=MENDS.get(name, ""), integers=True,
         )  # fmt: skip
         return Offer(name=name, reason=reason, recipe=recipe)
 
@@ -169,15 +169,14 @@ def _weight_only(model: Model, target: Target, matmuls: int) -> Iterator[Offer]:
 def _accelerated(model: Model, target: Target, task: Task) -> Iterator[Offer]:
     """The GPU in FP16 and INT8, the NPU in INT8 and INT4, where the target has one that OpenVINO has a device for."""
     for kind, offers in (("gpu", _gpu), ("npu", _npu)):
-        one = target.accelerator(kind)
-        if one is None:
-            refused = next((a.why for a in target.accelerators if a.kind == kind), "")
-            why = f"present, not usable: {refused}" if refused else f"the target has no {kind.upper()}"
-            yield Offer(name=f"openvino-{kind}", reason=f"not offered: {why}")
-        elif NAME not in one.frameworks:
-            yield Offer(name=f"openvino-{kind}", reason=f"not offered: OpenVINO has no device for {one.name}")
-        else:
+        one = target.accelerator(kind, NAME)
+        if one is not None:
             yield from offers(model, task, one)
+            continue
+        others = [a for a in target.accelerators if a.kind == kind]
+        refused = next((a.why for a in others if a.why), "")
+        why = f"OpenVINO has no device for {others[0].name}" if others else f"the target has no {kind.upper()}"
+        yield Offer(name=f"openvino-{kind}", reason=f"not offered: {f'present, not usable: {refused}' if refused else why}")
 
 
 def _on(device: str, name: str, reason: str, steps: Sequence[Step], precision: str, hint: str = "LATENCY") -> Offer:
@@ -214,7 +213,7 @@ def _gpu(model: Model, task: Task, one: Accelerator) -> Iterator[Offer]:
     gathered = f"{one.name} in FP16, calls gathered into batches: for throughput"
     yield _on("gpu", "openvino-gpu-f16-batched", gathered, [_converted(model)], "fp16", hint="THROUGHPUT")
     if task.calibration is None:
-        yield Offer(name="nncf-int8-gpu", reason="not offered: static quantisation needs real calibration data")
+        yield Offer(name="nncf-int8-gpu", reason="not offered: static quantization needs real calibration data")
     elif model.precision in ("fp32", "fp16"):
         steps = [_converted(model, compress=False), _integers(model, task)]
         yield _on("gpu", "nncf-int8-gpu", f"{one.name} in INT8 by NNCF", steps, "int8")
@@ -228,7 +227,7 @@ def _npu(model: Model, task: Task, one: Accelerator) -> Iterator[Offer]:
         return
     fixed = _converted(model, task.workload.batch, compress=False)
     if task.calibration is None:
-        yield Offer(name="nncf-int8-npu", reason="not offered: static quantisation needs real calibration data")
+        yield Offer(name="nncf-int8-npu", reason="not offered: static quantization needs real calibration data")
     elif model.precision in ("fp32", "fp16"):
         yield _on(
             "npu", "nncf-int8-npu", f"{one.name} in INT8 by NNCF, every shape fixed", [fixed, _integers(model, task)], "int8"
@@ -244,7 +243,7 @@ def _npu(model: Model, task: Task, one: Accelerator) -> Iterator[Offer]:
 
 
 def adopt(recipe: Recipe, model: Model, target: Target) -> Offer | None:
-    """ONNX Runtime's quantised file in OpenVINO, where that is known to run fast."""
+    """ONNX Runtime's quantized file in OpenVINO, where that is known to run fast."""
     if recipe.runtime != ORT or recipe.name not in ADOPTED:
         return None
     name = f"openvino-{recipe.name}"

@@ -16,7 +16,7 @@ Feed = dict[str, NDArray[Any]]
 
 
 def nncf() -> Any:
-    """NNCF, quiet. It is imported only where something is quantised."""
+    """NNCF, quiet. It is imported only where something is quantized."""
     import logging
 
     import nncf
@@ -138,15 +138,15 @@ def quantize_onnx(
     found, name = feeds(data, samples, batch), "model.onnx"
     model = nncf().quantize(onnx.load(artifact), nncf().Dataset(found), **_options(preset, transformer, len(found), True, None))
     if not any(n.op_type == "QuantizeLinear" for n in model.graph.node):
-        raise RuntimeError("nothing was quantised: the model came out unchanged")
+        raise RuntimeError("nothing was quantized: the model came out unchanged")
     onnx.save(model, os.path.join(out_dir, name))
     return name
 
 
 def require(model: Any, kinds: set[str], artifact: str) -> None:
-    """Refuses to pass an unchanged model off as quantised, or one whose ports lost their names."""
+    """Refuses to pass an unchanged model off as quantized, or one whose ports lost their names."""
     if not kinds & {n.get_type_name() for n in model.get_ops()}:
-        raise RuntimeError("nothing was quantised: the model came out unchanged")
+        raise RuntimeError("nothing was quantized: the model came out unchanged")
     before = read(artifact)
     for old, new in ((before.inputs, model.inputs), (before.outputs, model.outputs)):
         names = [[name_of(p, "port", i) for i, p in enumerate(ports)] for ports in (old, new)]

@@ -1,8 +1,5 @@
 """A Hugging Face folder: its configuration and the headers of its safetensors files. Nothing of it is executed."""
 
-import os
-from typing import Any
-
 import roles
 from answer import Answer, Language
 from checked_json import Section, read_object
@@ -14,7 +11,7 @@ from language import (
     mixture_of,
     window_note,
 )  # fmt: skip
-from members import PICKLED, listed, sizes
+from members import PICKLED, listed, member, sizes
 from packing import Scheme, Weight, logical, scheme_of
 from refusal import ModelError
 from safetensors_file import read_folder
@@ -38,7 +35,7 @@ def inspect(path: str) -> Answer:
         ModelError: damaged, unsafe, pickled or unsupported.
     """
     config = read_config(path)
-    weights, scheme, _ = read_weights(path, config)
+    weights, scheme = read_weights(path, config)
     answer = Answer(format="huggingface", files=sizes(path))
     describe(answer, config, weights)
     answer.quantized = _quantized(scheme)
@@ -50,7 +47,7 @@ def inspect(path: str) -> Answer:
 
 def read_config(path: str) -> Section:
     """The folder's config.json; a model that needs code of its own is refused."""
-    where = os.path.join(path, "config.json")
+    where = member(path, "config.json", "the folder")
     config = Section(read_object(where), where)
     parts = [config.values, *(v for v in config.values.values() if isinstance(v, dict))]
     if any(part.get("auto_map") for part in parts):
@@ -61,22 +58,22 @@ def read_config(path: str) -> Section:
     return config
 
 
-def read_weights(path: str, config: Section, mlx: bool = False) -> tuple[list[Weight], Scheme, dict[str, Any]]:
-    """Weights, how they are quantized, and the metadata of their file."""
+def read_weights(path: str, config: Section, mlx: bool = False) -> tuple[list[Weight], Scheme]:
+    """Weights, and how they are quantized."""
     names = listed(path)
     if not any(n.endswith(".safetensors") for n in names):
         pickled = [n for n in names if n.endswith(PICKLED)]
         what = f"its weights are pickled ({pickled[0]}) and are not opened" if pickled else "no weights in it"
         raise ModelError(f"{path}: {what}; only .safetensors are read", "save it again with safe_serialization=True")
-    metadata, tensors = read_folder(path)
+    tensors = read_folder(path)
     if not tensors:
         raise ModelError(f"{path}: its .safetensors files hold no tensors", "download or copy it again")
     scheme = scheme_of(config)
     if not scheme.bits and any(t.name.endswith(".qweight") for t in tensors) and "quantize_config.json" in names:
-        beside = os.path.join(path, "quantize_config.json")
+        beside = member(path, "quantize_config.json", "the folder")
         told = scheme_of(Section({"quantization_config": read_object(beside)}, beside))
         scheme = told._replace(method=told.method or "gptq")
-    return [logical(t, scheme, mlx) for t in tensors], scheme, metadata
+    return [logical(t, scheme, mlx) for t in tensors], scheme
 
 
 def describe(answer: Answer, config: Section, weights: list[Weight]) -> None:
@@ -113,9 +110,16 @@ def decoder_costs(answer: Answer, found: list[roles.Named], sizes_of: Language, 
     if mixture:
         sizes_of = Language(**{**vars(sizes_of), "active_parameters": active})
     answer.language = sizes_of
-    table = next((n.weight.shape for n in found if n.role == "embedding"), None)
+    words = word_table(found)
+    table = words.weight.shape if words is not None else None
     if table is not None and sizes_of.vocabulary and sizes_of.vocabulary not in table:
         answer.notes.append(f"the configuration tells of {sizes_of.vocabulary} tokens, the embedding is of {list(table)}")
+
+
+def word_table(found: list[roles.Named]) -> roles.Named | None:
+    """The embedding of words: the largest there is, since positions and types have tables of their own."""
+    tables = [n for n in found if n.role == "embedding" and not n.aside and len(n.weight.shape) == 2]
+    return max(tables, key=lambda n: n.weight.elements, default=None)
 
 
 def token_costs(found: list[roles.Named], mixture: tuple[int, int] | None) -> tuple[int, int]:
@@ -131,7 +135,7 @@ def token_costs(found: list[roles.Named], mixture: tuple[int, int] | None) -> tu
         else:
             shared, macs = shared + many, macs + many * works
     if not heads:
-        table = next((n for n in found if n.role == "embedding" and not n.aside), None)
+        table = word_table(found)
         macs += table.weight.elements if table else 0
     return shared + spread * used // experts, macs + spread_macs * used // experts
 

@@ -23,12 +23,14 @@ class Mixture(NamedTuple):
 def language_of(config: Section) -> Language:
     """What the configuration says; `active_parameters` is left to whoever counts parameters."""
     hidden = config.whole("hidden_size", "n_embd", "d_model", "dim", most=HIDDEN, least=1)
-    heads = config.whole("num_attention_heads", "n_head", "num_heads", "n_heads", most=HEADS)
-    kv_heads = config.whole("num_key_value_heads", "num_kv_heads", "n_head_kv", most=HEADS) or heads
+    heads = config.whole("num_attention_heads", "n_head", "num_heads", "n_heads", "decoder_attention_heads", most=HEADS, least=1)
+    kv_heads = config.whole("num_key_value_heads", "num_kv_heads", "n_head_kv", most=HEADS, least=1) or heads
     if config.flag("multi_query") and not config.flag("new_decoder_architecture"):
         kv_heads = 1
     size = config.whole("head_dim", "kv_channels", most=WIDE) or (hidden // heads if hidden and heads else None)
-    layers = config.whole("num_hidden_layers", "n_layer", "num_layers", "n_layers", most=LAYERS, least=1)
+    layers = config.whole(
+        "num_hidden_layers", "n_layer", "num_layers", "n_layers", "decoder_layers", "num_transformer_layers", most=LAYERS, least=1
+    )
     mixture = mixture_of(config)
     wide = config.whole("intermediate_size", "n_inner", "ffn_dim", "ffn_hidden_size", "d_ff", "moe_intermediate_size", most=WIDE)
     return Language(

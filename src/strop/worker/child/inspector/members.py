@@ -16,15 +16,26 @@ def member(folder: str, name: str, named_by: str) -> str:
         ModelError: it is absent, or leaves the folder by `..`, an absolute path or a link.
     """
     full = os.path.join(folder, name)
-    root = os.path.realpath(folder)
     climbs = ".." in name.replace("\\", "/").split("/") or os.path.isabs(name) or "\0" in name
-    if not name or climbs or not os.path.realpath(full).startswith(root + os.sep):
+    if not name or climbs or not os.path.realpath(full).startswith(tuple(root + os.sep for root in roots(folder))):
         raise ModelError(
             f"{folder}: {named_by} names {name[:80]!r}, which leaves the model's folder", "copy the files themselves into it"
         )
     if not os.path.isfile(full):
         raise ModelError(f"{folder}: {named_by} names {name[:80]!r}, which is missing", "download or copy the model again")
     return full
+
+
+def roots(folder: str) -> list[str]:
+    """Where a folder's files may really lie: in it, or, for a snapshot of a download cache, among that model's blobs.
+
+    The cache's layout is MODEL/snapshots/REVISION/file, a link to MODEL/blobs/digest.
+    """
+    own = os.path.realpath(folder)
+    above, model = os.path.dirname(own), os.path.dirname(os.path.dirname(own))
+    blobs = os.path.join(model, "blobs")
+    cached = os.path.basename(above) == "snapshots" and os.path.basename(model).startswith("models--") and os.path.isdir(blobs)
+    return [own, *([os.path.realpath(blobs)] if cached and not os.path.islink(blobs) else [])]
 
 
 def listed(folder: str) -> list[str]:

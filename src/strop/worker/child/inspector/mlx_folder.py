@@ -4,8 +4,6 @@ Layout of a quantized layer (MLX, `mlx.core.quantize`): `weight` is uint32 with 
 `biases` hold one value for every group of the last axis.
 """
 
-import os
-
 import huggingface
 from answer import Answer
 from checked_json import Section, read_object
@@ -16,7 +14,7 @@ from safetensors_file import format_of
 
 def is_mlx(path: str) -> bool:
     """By the configuration's block, or by what the first of its files says of itself."""
-    block = read_object(os.path.join(path, "config.json")).get("quantization")
+    block = read_object(member(path, "config.json", "the folder")).get("quantization")
     if isinstance(block, dict) and {"group_size", "bits"} <= block.keys():
         return True
     first = min(n for n in listed(path) if n.endswith(".safetensors"))
@@ -34,7 +32,7 @@ def inspect(path: str) -> Answer:
     own = config.part("quantization")
     told = Section({"quantization": own.values} if own else {}, config.where)
     merged = Section({**config.values, "quantization_config": None, **told.values}, config.where)
-    weights, scheme, _ = huggingface.read_weights(path, merged, mlx=True)
+    weights, scheme = huggingface.read_weights(path, merged, mlx=True)
     answer = Answer(format="mlx", files=sizes(path))
     huggingface.describe(answer, merged, weights)
     if scheme_of(merged).bits:

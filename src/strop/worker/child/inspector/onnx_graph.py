@@ -140,6 +140,15 @@ def _outer(node: onnx.NodeProto) -> list[str]:
     return [name for g in nested for n in onnx_file.nodes(g) for name in n.input]
 
 
+def folded(order: list[tuple[str, list[str], list[str]]], inputs: list[str]) -> set[str]:
+    """Values that depend on no input: every runtime computes them once, when it loads."""
+    moving = set(inputs)
+    for _, given, made in order:
+        if any(name in moving for name in given):
+            moving.update(made)
+    return {name for _, _, made in order for name in made} - moving
+
+
 def _memory(
     answer: Answer, order: list[tuple[str, list[str], list[str]]], shapes: dict[str, Shape], kinds: dict[str, int]
 ) -> None:
@@ -150,8 +159,8 @@ def _memory(
     steps = [([root.get(n, n) for n in given], [root.get(n, n) for n in made]) for _, given, made in order]
     inputs = [str(p["name"]) for p in answer.inputs]
     values = {n for _, made in steps for n in made if n} | set(inputs)
-    constants = {made[0] for kind, _, made in order if kind == "Constant" and made}
-    live = values - constants
+    still = folded(order, inputs)
+    live = values - {root.get(name, name) for name in still}
     sizes = {n: -(-product(shapes[n]) * BITS.get(dtype_name(kinds.get(n, 1)), 8) // 8) for n in live if n in shapes}
     unknown = len(live) - len(sizes)
     outputs = [root.get(str(p["name"]), str(p["name"])) for p in answer.outputs]

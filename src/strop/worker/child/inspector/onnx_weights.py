@@ -143,19 +143,20 @@ class Weights:
             answer.parameters += found.elements if self.is_parameter(found) else 0
 
     def layers(self, nodes: list[onnx.NodeProto]) -> Iterator[Layer]:
-        """One for every node with a constant weight."""
+        """One for every node with a constant weight; what is shared has its parameters with the first node that uses it."""
         rows = {self.constants[n.input[0]].shape[0] for n in nodes if self._embeds(n)}
+        counted: set[str] = set()
         for node in nodes:
             places = WEIGHT.get(node.op_type)
             found = self._at(node, places[0]) if places else None
             if places is None or found is None or (node.op_type == "Gather" and not self._embeds(node)):
                 continue
             bias = self._at(node, places[1]) if places[1] >= 0 else None
+            more = self._at(node, 2) if node.op_type in ("RNN", "LSTM", "GRU") else None
             role, inner = _role(node, found.shape, rows)
-            many = found.elements + (bias.elements if bias else 0)
-            if node.op_type in ("RNN", "LSTM", "GRU"):
-                more = self._at(node, 2)
-                many += more.elements if more else 0
+            own = {part.name: part.elements for part in (found, bias, more) if part is not None and part.name not in counted}
+            many = sum(own.values())  # a weight that several nodes share counts with the first of them
+            counted |= own.keys()
             yield Layer(role, node.op_type, (node.name or node.output[0])[:200], found.shape, many, inner)
 
     def _at(self, node: onnx.NodeProto, place: int) -> Constant | None:

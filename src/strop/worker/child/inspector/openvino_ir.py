@@ -1,6 +1,7 @@
 """An OpenVINO IR: the graph of its .xml, and constants in its .bin, of which sizes are checked and values not read."""
 
 import os
+from collections.abc import Collection
 from typing import NamedTuple
 
 import ir_costs
@@ -11,6 +12,8 @@ from refusal import ModelError
 
 SEQUENCE = 128
 NAMES = {"f32": "float32", "f16": "float16", "bf16": "bfloat16", "f64": "float64", "boolean": "bool"}
+DEEP = 20
+"""Nodes between a layer and its weight, at most: a longer chain is no sound graph."""
 THROUGH = {"Convert", "Multiply", "Subtract", "Reshape", "FakeQuantize", "Transpose", "Squeeze", "Unsqueeze", "FakeConvert"}
 """Layers behind which a constant is still the same weight: conversion, decompression, layout."""
 
@@ -38,14 +41,15 @@ class Graph:
 
     def weight(self, node: Node, place: int) -> Constant | None:
         """The constant behind an input, or None."""
+        at = self.behind(node, place, THROUGH)
+        return self.constants.get(at.id) if at is not None else None
+
+    def behind(self, node: Node, place: int, kinds: Collection[str]) -> Node | None:
+        """The node that an input comes from, seen through nodes of these kinds; None where they never end."""
         at = self.source(node, place)
-        for _ in range(20):
-            if at is None:
-                return None
-            if at.id in self.constants:
-                return self.constants[at.id]
-            if at.kind not in THROUGH:
-                return None
+        for _ in range(DEEP):
+            if at is None or at.id in self.constants or at.kind not in kinds:
+                return at
             at = self.source(at, 0)
         return None
 
@@ -59,9 +63,7 @@ class Graph:
             elif node.kind in ("Multiply", "Subtract") and self._decompresses(node):
                 places = (1,)
             for place in places:
-                at = self.source(node, place)
-                while at is not None and at.kind in ("Convert", "Reshape"):
-                    at = self.source(at, 0)
+                at = self.behind(node, place, ("Convert", "Reshape"))
                 if at is not None and at.id in self.constants:
                     found.add(at.id)
         return found

@@ -143,8 +143,8 @@ def _check_places(placed: list[Placed], room: int, path: str) -> None:
         raise ModelError(f"{path}: damaged or truncated: {room} bytes of values, its header tells of {at}", AGAIN)
 
 
-def read_folder(folder: str) -> tuple[dict[str, Any], list[Tensor]]:
-    """Metadata of the first file and all tensors of a folder: of its one file, of those its index names, or of all.
+def read_folder(folder: str) -> list[Tensor]:
+    """All tensors of a folder: of its one file, of those its index names, or of all.
 
     Raises:
         ModelError: as `read_header`; the index names what is not there.
@@ -156,18 +156,16 @@ def read_folder(folder: str) -> tuple[dict[str, Any], list[Tensor]]:
     elif os.path.lexists(os.path.join(folder, INDEX)):
         placed = _index(folder)
         names, wanted = sorted(set(placed.values())), set(placed)
-    metadata: dict[str, Any] = {}
     tensors: dict[str, Tensor] = {}
     for name in names:
-        told, found = read_header(member(folder, name, INDEX if wanted else "the folder"))
-        metadata = metadata or told
+        _, found = read_header(member(folder, name, INDEX if wanted else "the folder"))
         tensors.update((t.name, t) for t in found)
         if len(tensors) > MOST_TENSORS:
             raise ModelError(f"{folder}: more than {MOST_TENSORS} tensors", "no model of that many is read")
     lacking = sorted((wanted or set()) - tensors.keys())
     if lacking:
         raise ModelError(f"{folder}: {INDEX} names {shown(lacking[0])!r}, which no shard holds", AGAIN)
-    return metadata, list(tensors.values())
+    return list(tensors.values())
 
 
 def _index(folder: str) -> dict[str, str]:

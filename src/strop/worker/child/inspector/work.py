@@ -60,7 +60,9 @@ def _of_file(path: str) -> str:
     if suffix in SINGLE:
         return SINGLE[suffix]
     if suffix in PICKLED:
-        raise ModelError(f"{path}: pickled weights are not opened", "save them as safetensors, with their config.json")
+        what = "weights of an OpenVINO IR lie in its .bin" if path.endswith(".bin") else "pickled weights are not opened"
+        way = "give the .xml beside it; weights of PyTorch are pickled" if path.endswith(".bin") else "save them as safetensors"
+        raise ModelError(f"{path}: {what}", f"{way}; safetensors with their config.json are read")
     if suffix == ".safetensors":
         raise ModelError(f"{path}: weights without their configuration", "give the folder that holds config.json")
     raise ModelError(f"{path}: no known format", KNOWN)
