@@ -16,8 +16,10 @@ from strop.core.target import THIS
 from strop.core.task import Task
 from strop.store import files
 from strop.worker.call import DATA_WORK
+from strop.worker.interpreter import work_of
 
 TEMPLATE = Path(__file__).parent / "infer_template.py"
+LANGUAGE, TOKENIZER = Path(__file__).parent / "language_template.py", "tokenizer.json"
 PREPROCESS = DATA_WORK.path.with_name("preprocess.py")
 MANIFEST = "manifest.json"
 
@@ -37,19 +39,31 @@ def pack(outcome: Outcome, backend: Backend, target: Path) -> Manifest:
             destination = draft / "model" / name
             destination.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(Path(artifact.folder) / name, destination)
-        shutil.copyfile(TEMPLATE, draft / "infer.py")
+        language = outcome.task.language is not None
+        shutil.copyfile(LANGUAGE if language else TEMPLATE, draft / "infer.py")
+        if language:
+            shutil.copyfile(Path(outcome.model.artifact.folder) / TOKENIZER, draft / TOKENIZER)
+        ship_libraries(backend, draft)
         shutil.copyfile(backend.runner, draft / "runner.py")
         ship_preprocessing(outcome.task, draft)
         prefix = f"{backend.name}/" if backend.requirements is not None else ""
         versions = {p: outcome.environment.versions.get(prefix + p) for p in backend.runtime_packages}
         pins = [f"{package}=={number}" for package, number in versions.items() if number is not None]
         pins += [f"{package}=={number}" for package, number in sorted(outcome.task.packages.items())]
+        pins += ["tokenizers>=0.22,<0.24"] if language else []
         (draft / "requirements.txt").write_text("\n".join(pins) + "\n", encoding="utf-8")
         (draft / "MODEL_CARD.md").write_text(model_card(outcome, chosen), encoding="utf-8")
         listed = {str(p.relative_to(draft)): files.digest_file(p) for p in sorted(draft.rglob("*")) if p.is_file()}
         manifest = describe(outcome, chosen, f"model/{Path(artifact.path).name}", listed)
         (draft / MANIFEST).write_text(json.dumps(dump(manifest), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return manifest
+
+
+def ship_libraries(backend: Backend, draft: Path) -> None:
+    """The libraries that pip does not bring, beside the runner, which looks for them there."""
+    if backend.libraries:
+        place = Path(work_of(backend).python).parent.parent / backend.libraries
+        shutil.copytree(place, draft / backend.libraries)
 
 
 def ship_preprocessing(task: Task, draft: Path) -> None:
@@ -80,7 +94,7 @@ def describe(outcome: Outcome, chosen: Result, model: str, listed: dict[str, str
         inputs=outcome.model.inputs, outputs=outcome.model.outputs,
         preprocessing=tuple(n for n in outcome.notes if " cast to " in n), workload=outcome.task.workload,
         target=outcome.target.name if outcome.target is not None else THIS,
-        arrays=outcome.task.arrays,
+        arrays=outcome.task.arrays, language=outcome.task.language,
         preprocess=outcome.task.preprocess,
         task=Answer(kind=outcome.task.kind, pooling=outcome.task.pooling, output=outcome.task.output),
         recipe=chosen.candidate.recipe, settings=chosen.candidate.recipe.settings,

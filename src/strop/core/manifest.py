@@ -7,7 +7,7 @@ from strop.core.noun import Noun, Scalar
 from strop.core.preprocess import Preprocess
 from strop.core.recipe import Recipe
 from strop.core.target import THIS
-from strop.core.task import Pooling, TaskKind, Workload
+from strop.core.task import Language, Pooling, TaskKind, Workload
 from strop.core.verdict import GateResult
 
 
@@ -34,6 +34,7 @@ class Manifest(Noun):
     preprocess: Preprocess | None
     task: Answer
     arrays: dict[str, str] = {}
+    language: Language | None = None
     workload: Workload
     target: str = THIS
     """The device that it was made for; where that is not the machine in `environment`, nothing was timed on it."""

@@ -43,7 +43,7 @@ class Language(Noun):
     """How a language model is called: tokens of the prompt and of the answer in a timed request, and the context it is given.
 
     `window` tokens are scored at once, the first of them being `begin` where the model has such a token; `chunk` is how many
-    are fed at a time where the cache is not f32, so that what its precision loses is seen.
+    are fed at a time where the cache is not f32, so that what its precision loses is seen. `ends` are tokens that end an answer.
     """
 
     prompt: int = 128
@@ -52,6 +52,7 @@ class Language(Noun):
     window: int = 512
     chunk: int = 64
     begin: int | None = None
+    ends: tuple[int, ...] = ()
 
 
 class Task(Noun):

@@ -16,6 +16,8 @@ NAMES = {
     "accuracy": "accuracy",
     "latency_ms": "median latency, ms",
     "memory_mb": "peak memory, MB",
+    "kl": "divergence from the baseline's next token, nats",
+    "same_top": "positions with the baseline's likeliest next token",
     "size_mb": "model files, MB",
 }
 SHARES = ("accuracy_retained",)

@@ -125,6 +125,8 @@ def _candidate(result: Result) -> dict[str, Any]:
             "search": _timing(result.search),
             "confirmation": _timing(result.confirmation),
             "build_s": candidate.build_s,
+            "quality": {name: figure(interval) for name, interval in result.quality.items()},
+            "pace": result.pace,
             "imitated": result.imitated.model_dump(mode="json") if result.imitated else None,
         },
         "gates": [

@@ -15,7 +15,7 @@ def markdown(outcome: Outcome, evidence: Evidence = NO_EVIDENCE) -> str:
     """The whole report."""
     sections = [
         _head(outcome), _table(outcome), _latencies(outcome), _profile(outcome, evidence),
-        _frameworks(outcome), _imitated(outcome), _steps(outcome), _left_out(outcome), _gates(outcome),
+        _language(outcome), _frameworks(outcome), _imitated(outcome), _steps(outcome), _left_out(outcome), _gates(outcome),
         _frontier(outcome), _baseline(outcome), _environment(outcome), _made(outcome), _examples(outcome, evidence),
         _trade_offs(outcome), _deployment(outcome, evidence), _watch(outcome, evidence), _claims(outcome), _reproduce(evidence),
     ]  # fmt: skip
@@ -116,6 +116,25 @@ def _frameworks(outcome: Outcome) -> str:
     if outcome.advice is None:
         return ""
     return "## Which frameworks, and why\n\n```text\n" + "\n".join(explain(outcome.advice)) + "\n```"
+
+
+def _language(outcome: Outcome) -> str:
+    judged = [r for r in ordered(outcome) if r.pace or r.quality]
+    if outcome.task.language is None or not judged:
+        return ""
+    names = list(dict.fromkeys(name for r in judged for name in r.pace))
+    rows = [
+        [r.name, "–" if r.accuracy is None else f"{r.accuracy:.4f}", ratio(r.quality.get("kl")),
+         percent(r.quality.get("same_top")),
+         *(f"{r.pace[name]:.4g}" if name in r.pace else "–" for name in names)]
+        for r in judged
+    ]  # fmt: skip
+    of = outcome.task.language
+    text = (
+        f"Windows of {of.window} tokens, every position scored, tokens forced. Paces are of a prompt of {of.prompt} and an "
+        f"answer of {of.output} tokens, alone and unpaired: for orientation; the speed-up above is of whole requests, paired."
+    )
+    return f"## Language\n\n{text}\n\n" + table(["candidate", "perplexity", "KL, nats", "same top", *names], rows)
 
 
 def _imitated(outcome: Outcome) -> str:

@@ -18,7 +18,7 @@ from strop.run.checking import footprint
 from strop.run.context import Run
 from strop.run.pairing import Subject, plan_quads, quad_seconds
 from strop.run.screen import refuse_baseline_failure
-from strop.run.timing import measure, timing_of
+from strop.run.timing import LANGUAGE_QUADS, measure, timing_of
 from strop.run.trial import Trial, memory_ratio
 
 MOST_FINALISTS = 3
@@ -98,6 +98,8 @@ def confirm(run: Run, model: Model, baseline: Trial, finalists: Sequence[Trial])
     latency = (typical(baseline), max([typical(t) for t in finalists], default=typical(baseline)))
     fastest = min([typical(t) for t in finalists], default=typical(baseline))
     quads = plan_quads((typical(baseline), fastest), PAIRS, PAIR_S, *QUADS)
+    if baseline.subject is not None and baseline.subject.language is not None:
+        quads = min(quads, LANGUAGE_QUADS)
     loading = sum(f.memory.load_s for t in (baseline, *finalists[:1]) for f in t.footprints[:1] if f.memory is not None)
     plan = plan_confirmation(run.budget.left(), len(finalists), quads, START_S + loading, quad_seconds(latency))
     run.emit("confirmation-planned", **plan._asdict())

@@ -30,8 +30,14 @@ def language_task(run: Run, model: Model) -> Task:
         datasets.refuse_overlap(run, evaluation, calibration)
     return Task(
         evaluation=evaluation, calibration=calibration, metric="perplexity", output="nll", kind="language",
-        language=language.model_copy(update={"begin": begin}), options=run.request.options,
+        language=language.model_copy(update={"begin": begin, "ends": ends_of(model)}), options=run.request.options,
     )  # fmt: skip
+
+
+def ends_of(model: Model) -> tuple[int, ...]:
+    """Tokens that end an answer."""
+    found = model.traits.get("ends", [])
+    return tuple(int(end) for end in found) if isinstance(found, list) else ()
 
 
 def workload(run: Run, model: Model) -> Language:

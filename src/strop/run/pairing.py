@@ -99,7 +99,8 @@ class Seat:
             self.child = None
 
     def runs(self) -> int:
-        return min(MOST_RUNS, max(MIN_RUNS, round(BLOCK_S * 1e9 / self.median_ns)))
+        least = MIN_RUNS if self.subject.language is None else 1  # a request is many steps
+        return min(MOST_RUNS, max(least, round(BLOCK_S * 1e9 / self.median_ns)))
 
     def block(self, side: Side) -> Block:
         child = self.child or self.open()

@@ -27,6 +27,8 @@ from strop.run.pairing import Subject, pair_from
 
 SEARCH_PAIRS = 3
 SEARCH_QUADS = 12
+LANGUAGE_QUADS = 6
+"""Quads a pair of a language model at most: each call is a whole request of many steps."""
 PROCESS_BIAS = 0.02
 """How far one process may lie off by layout alone: four times what was seen, for decisions from a single pair."""
 
@@ -47,6 +49,7 @@ def measure(
         WorkerError: a side failed.
     """
     place = run.folder.candidate(b.name) / (folder or stage)
+    quads = quads if a.language is None else min(quads, LANGUAGE_QUADS)
     cap = run.request.memory_limit_mb
     done = []
     for index in pairs:

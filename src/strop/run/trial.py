@@ -99,7 +99,8 @@ def pace_of(found: Footprint, task: Task) -> dict[str, float]:
         return {}
     prompt, token = float(np.median(found.prompt_ns)), float(np.median(found.token_ns))
     return {
-        "prefill tok/s": task.language.prompt / prompt * 1e9, "decode tok/s": 1e9 / token, "time to first token, ms": prompt / 1e6,
+        "prefill tok/s": task.language.prompt / prompt * 1e9, "decode tok/s": 1e9 / token,
+        "time to first token, ms": prompt / 1e6,
         "time per token p50, ms": token / 1e6, "time per token p95, ms": float(np.percentile(found.token_ns, 95)) / 1e6,
     }  # fmt: skip
 

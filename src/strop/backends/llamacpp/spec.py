@@ -66,4 +66,5 @@ BACKEND = Backend(
     takes_all_cores=False,
     requirements=HERE / "requirements.txt",
     fetch=HERE / "fetch.py",
+    libraries="llama.cpp",
 )

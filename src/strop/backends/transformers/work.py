@@ -61,6 +61,10 @@ def inspect(path: str) -> dict[str, Any]:
     folder = Path(path)
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     config = config.get("text_config", config)
+    told = folder / "generation_config.json"
+    ends = (json.loads(told.read_text(encoding="utf-8")) if told.is_file() else config).get(
+        "eos_token_id", config.get("eos_token_id")
+    )
     names = sorted(p.name for p in folder.iterdir() if p.is_file())
     files = [n for n in names if n.endswith((".json", ".safetensors", ".txt", ".model", ".jinja"))]
     if "tokenizer.json" not in files:
@@ -77,6 +81,7 @@ def inspect(path: str) -> dict[str, Any]:
             "vocabulary": vocabulary,
             "context": int(config.get("max_position_embeddings") or 0),
             "architecture": str((config.get("architectures") or [""])[0]),
+            "ends": [str(end) for end in (ends if isinstance(ends, list) else [ends]) if end is not None],
             "hidden": int(config.get("hidden_size") or 0),
         },
     }

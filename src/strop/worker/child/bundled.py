@@ -72,6 +72,21 @@ def infer_shards(folder: str, inputs: dict[str, str], out: str) -> dict[str, str
     return {name: path for name, (path, _) in shards.items()}
 
 
+def language_losses(folder: str, tokens: str, out: str, language: dict[str, Any]) -> dict[str, str]:
+    """The loss of every token of every window by the bundle's own runner; {"nll": file}."""
+    from language import windows
+
+    bundle = module_of(folder).load(folder)
+    path = os.path.join(out, "nll.npy")
+    rows = np.load(tokens, mmap_mode="r", allow_pickle=False)
+    found = [
+        -log[np.arange(len(log)), row[1:]]
+        for row, log in zip(rows, windows(bundle.session, rows, language["chunk"]), strict=True)
+    ]
+    np.save(path, np.asarray(found, np.float32))
+    return {"nll": path}
+
+
 def encode(folder: str, items: list[Any], output: str) -> None:
     """Pictures or texts → the model's inputs in an .npz, by the bundle's own preprocessing."""
     tool = preprocessing(folder)

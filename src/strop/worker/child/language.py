@@ -6,6 +6,7 @@ token given, so that all frameworks do the same work.
 
 import os
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import clock
@@ -19,6 +20,22 @@ WHOLE_BYTES = 256 << 20
 """A baseline's distributions up to this size are kept in fp32, larger ones in fp16."""
 TOLERANCE = 1e-3
 TWICE = 2
+
+
+def windows(session: Any, rows: Any, chunk: int) -> Iterator[NDArray[np.float32]]:
+    """Log-probabilities of every next token of each window, [positions, vocabulary]; in chunks where the cache is not f32."""
+    whole = str(session.properties.get("cache", "")) in ("f32", "float32")
+    for row in rows:
+        last = len(row) - 1
+        size = last if whole else chunk
+        session.reset()
+        parts = [np.array(session.step(row[at : min(at + size, last)], "all"), np.float32) for at in range(0, last, size)]
+        logits = np.concatenate(parts)
+        if not np.isfinite(logits).all():
+            raise InvalidOutput("the logits hold NaN or infinity")
+        logits -= logits.max(axis=1, keepdims=True)
+        logits -= np.log(np.exp(logits).sum(axis=1, keepdims=True))
+        yield logits
 
 
 class LanguageLane:
@@ -131,21 +148,8 @@ class LanguageLane:
         }
 
     def window(self, index: int) -> NDArray[np.float32]:
-        """Log-probabilities of every next token in a window, [positions, vocabulary]; in chunks where the cache is not f32."""
-        row = self.tokens[index]
-        whole = str(self.session.properties.get("cache", "")) in ("f32", "float32")
-        size = len(row) - 1 if whole else self.chunk
-        self.session.reset()
-        parts = [
-            np.array(self.session.step(row[at : min(at + size, len(row) - 1)], "all"), np.float32)
-            for at in range(0, len(row) - 1, size)
-        ]
-        logits = np.concatenate(parts)
-        if not np.isfinite(logits).all():
-            raise InvalidOutput("the logits hold NaN or infinity")
-        logits -= logits.max(axis=1, keepdims=True)
-        logits -= np.log(np.exp(logits).sum(axis=1, keepdims=True))
-        return logits
+        """Log-probabilities of every next token in a window, [positions, vocabulary]."""
+        return next(windows(self.session, self.tokens[index : index + 1], self.chunk))
 
     def kept(self, out: str, log: NDArray[np.float32]) -> Any:
         """Where a baseline's distributions go."""

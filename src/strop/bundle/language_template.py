@@ -1,0 +1,94 @@
+"""Runs this bundle's language model. Needs Python, numpy, tokenizers and what requirements.txt names; nothing of Strop.
+
+    from infer import load
+    model = load("path/to/bundle")
+    for piece in model.generate("Once upon a time", tokens=64):
+        print(piece, end="", flush=True)
+
+or as a script, which writes the text as it comes, the likeliest token each time:
+
+    python infer.py --prompt "Once upon a time" --tokens 64
+"""
+
+import argparse
+import json
+import sys
+import types
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+def _module(folder: Path, name: str) -> Any:
+    """The bundle's own code, compiled from the source that the manifest vouches for, never from a cache."""
+    module = types.ModuleType(f"bundle_{name}")
+    source = folder / f"{name}.py"
+    module.__file__ = str(source)
+    exec(compile(source.read_text(encoding="utf-8"), str(source), "exec"), module.__dict__)
+    return module
+
+
+class Bundle:
+    """`generate(prompt)` gives pieces of text. `manifest` says how the model was measured."""
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        self.manifest = json.loads((self.folder / "manifest.json").read_text(encoding="utf-8"))
+        runner = _module(self.folder, "runner")
+        self.session = runner.open(str(self.folder / self.manifest["model"]), self.manifest["settings"])
+        self.context = int(self.manifest["language"]["context"])
+        self.begin = self.manifest["language"]["begin"]
+        self.tokenizer: Any = None
+
+    def generate(self, prompt: str, tokens: int = 64) -> Iterator[str]:
+        """The likeliest continuation, piece by piece, until the model ends it or `tokens` are there.
+
+        Raises:
+            ValueError: the prompt is empty or does not fit the context.
+        """
+        from tokenizers import Tokenizer
+
+        self.tokenizer = self.tokenizer or Tokenizer.from_file(str(self.folder / "tokenizer.json"))
+        ids = self.tokenizer.encode(prompt, add_special_tokens=False).ids
+        ids = ids if self.begin is None else [self.begin, *ids]
+        if not ids:
+            raise ValueError("the prompt is empty")
+        if len(ids) >= self.context:
+            raise ValueError(f"the prompt has {len(ids)} tokens, the context {self.context}")
+        self.session.reset()
+        given, made, shown = ids, list[int](), ""
+        for _ in range(min(tokens, self.context - len(ids))):
+            token = int(np.argmax(self.session.step(given, "last")[-1]))
+            if token in self.manifest["language"]["ends"]:
+                return
+            made, given = [*made, token], [token]
+            text = self.tokenizer.decode(made)
+            if not text.endswith("�"):  # half a letter waits for its other half
+                yield text[len(shown) :]
+                shown = text
+
+
+def load(folder: str | Path = ".") -> Bundle:
+    """The bundle in `folder`, ready to run."""
+    return Bundle(folder)
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--prompt", required=True)
+    parser.add_argument("--tokens", type=int, default=64)
+    given = parser.parse_args(arguments)
+    try:
+        for piece in load(Path(__file__).resolve().parent).generate(given.prompt, given.tokens):
+            print(piece, end="", flush=True)
+        print()
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
