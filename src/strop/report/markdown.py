@@ -8,7 +8,7 @@ from strop.report.advice import commands, compared_instead, deployment, percenta
 from strop.report.evidence import NO_EVIDENCE, Answer, Evidence
 from strop.report.frameworks import explain
 from strop.report.lineage import gains, over_each_framework
-from strop.report.verdict import is_judged, model_name, ordered, percent, ratio, target_name, three_lines
+from strop.report.verdict import is_judged, model_name, ordered, percent, ratio, status_of, target_name, three_lines
 
 
 def markdown(outcome: Outcome, evidence: Evidence = NO_EVIDENCE) -> str:
@@ -38,7 +38,7 @@ def cells(outcome: Outcome, result: Result) -> list[str]:
         p50 = f"{timing.latency_ms['p50']:.3g} ({timing.baseline_latency_ms['p50']:.3g})"
     accuracy = "–" if result.accuracy is None else f"{result.accuracy:.4f}"
     size = f"{result.candidate.artifact.bytes / 1e6:.2f}" if result.candidate.artifact else "–"
-    return [name, result.status, ratio(result.speedup, "×"), stage, p50, accuracy, percent(result.retained),
+    return [name, status_of(outcome, result), ratio(result.speedup, "×"), stage, p50, accuracy, percent(result.retained),
             ratio(result.memory_ratio), size]  # fmt: skip
 
 
@@ -196,6 +196,10 @@ def _left_out(outcome: Outcome) -> str:
 
 
 def _baseline(outcome: Outcome) -> str:
+    if outcome.place != "here":
+        return (
+            f"## Against what\n\nAnswers are held against `{outcome.baseline}`: the given model, unquantized. Nothing was timed."
+        )
     lines = [
         f"The denominator of every speed-up is `{outcome.baseline}`: the given model, unquantized, under the settings found best."
     ]

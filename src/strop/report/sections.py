@@ -13,7 +13,7 @@ from strop.report.frameworks import tree_of
 from strop.report.lineage import Gain, gains, over_each_framework, way_to
 from strop.report.markdown import PERCENTILES
 from strop.report.parts import DASH, Cell, Section, Table, fill, number_cell, percent_cell, ratio_cell
-from strop.report.verdict import is_judged, model_name, ordered, ratio, settings, target_name, three_lines
+from strop.report.verdict import is_judged, model_name, ordered, ratio, settings, status_of, target_name, three_lines
 
 MARKS = {"PASS": "✓ passed", "FAIL": "✗ missed", "INCONCLUSIVE": "? open", "UNMEASURED": "? unmeasured"}
 STATUSES = {
@@ -145,7 +145,7 @@ def _candidate_row(outcome: Outcome, result: Result) -> tuple[Cell, ...]:
     stage = "1× by definition" if result.name == outcome.baseline else stage
     return (
         Cell(result.name, ", ".join(tags(outcome, result)), look="chosen" if result is outcome.chosen else ""),
-        Cell(STATUSES[result.status], stage),
+        Cell(STATUSES.get(status_of(outcome, result), "judged"), stage),
         imitated_cell(result) if outcome.place == "imitated" else ratio_cell(result.speedup, "×"),
         percent_cell(result.retained), number_cell(result.accuracy, ".4f"),
         ratio_cell(result.memory_ratio, "×"), number_cell(artifact.bytes / 1e6 if artifact else None, ".2f"),

@@ -71,6 +71,11 @@ def target_name(outcome: Outcome) -> str:
     return outcome.target.name if outcome.target is not None else "this machine"
 
 
+def status_of(outcome: Outcome, result: Result) -> str:
+    """How far a candidate got, in a word; for a device that is not this machine nothing is measured, only judged."""
+    return "judged" if outcome.place != "here" and result.status == "measured" else result.status
+
+
 def is_judged(outcome: Outcome, result: Result) -> bool:
     """Whether a candidate's gates are worth a table: the finalists, the baseline and the choice."""
     chosen = outcome.choice is not None and result.name == outcome.choice.name

@@ -1,6 +1,6 @@
 """Screening one candidate: build, look, check, time; dropped as soon as it is surely beaten, by interval."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from strop.core.candidate import Candidate, Failure, Result, Timing
@@ -17,12 +17,25 @@ from strop.run.context import Run
 from strop.run.timing import SEARCH_PAIRS, SEARCH_QUADS, measure, timing_of
 from strop.run.trial import Trial, accuracy_of, memory_ratio, pace_of
 
+Stage = Callable[[Run, Model, Task, Trial, Trial, Sequence[Trial]], Trial]
 SLOWER = 0.5
 """A first look at a few calls drops only what is surely slower than this share of the baseline's speed."""
 
 
 def admit(run: Run, model: Model, task: Task, recipe: Recipe, baseline: Trial, others: Sequence[Trial]) -> Trial:
     """A recipe's trial against `baseline`, as far as it gets. Failures and drops are results."""
+    return _through((_look, _check, _time), run, model, task, recipe, baseline, others)
+
+
+def assess(run: Run, model: Model, task: Task, recipe: Recipe, baseline: Trial, others: Sequence[Trial]) -> Trial:
+    """A recipe's trial for a target that is elsewhere: built, and its answers judged; nothing is timed."""
+    return _through((_need_device, _check), run, model, task, recipe, baseline, others)
+
+
+def _through(
+    stages: Sequence[Stage], run: Run, model: Model, task: Task, recipe: Recipe, baseline: Trial, others: Sequence[Trial]
+) -> Trial:
+    """Built, then through the stages until one ends it."""
     run.tell("candidate-started", candidate=recipe.name)
     with run.spending("build"):
         candidate = build(run, recipe, model, task)
@@ -33,29 +46,20 @@ def admit(run: Run, model: Model, task: Task, recipe: Recipe, baseline: Trial, o
     if twin is not None:
         return _finish(run, trial.with_result(status="duplicate", reason=f"same bytes and settings as {twin}"))
     trial = replace(trial, subject=subject(run, candidate, task))
-    for stage in (_look, _check, _time):
+    for stage in stages:
         trial = stage(run, model, task, trial, baseline, others)
         if trial.result.status != "not reached":
             return _finish(run, trial)
     return _finish(run, trial.with_result(status="measured"))
 
 
-def assess(run: Run, model: Model, task: Task, recipe: Recipe, baseline: Trial, others: Sequence[Trial]) -> Trial:
-    """A recipe's trial for a target that is elsewhere: built, and its answers judged; nothing is timed."""
-    run.tell("candidate-started", candidate=recipe.name)
-    with run.spending("build"):
-        candidate = build(run, recipe, model, task)
-    trial = Trial(Result(candidate=candidate))
-    if candidate.failure is not None:
-        return _finish(run, trial.failed(candidate.failure, str(run.folder.candidate(recipe.name) / "reproduce.sh")))
-    if recipe.device != "cpu":
-        why = f"built; not measurable on this machine: it has no {recipe.device} that {recipe.runtime} can use"
-        return _finish(run, trial.with_result(status="not measurable", reason=why))
-    twin = _twin(trial, others)
-    if twin is not None:
-        return _finish(run, trial.with_result(status="duplicate", reason=f"same bytes and settings as {twin}"))
-    trial = _check(run, model, task, replace(trial, subject=subject(run, candidate, task)), baseline, others)
-    return _finish(run, trial if trial.result.status != "not reached" else trial.with_result(status="measured"))
+def _need_device(_run: Run, _model: Model, _task: Task, trial: Trial, _baseline: Trial, _others: Sequence[Trial]) -> Trial:
+    """What runs on an accelerator cannot be judged without it."""
+    recipe = trial.candidate.recipe
+    if recipe.device == "cpu":
+        return trial
+    why = f"built; not measurable on this machine: it has no {recipe.device} that {recipe.runtime} can use"
+    return trial.with_result(status="not measurable", reason=why)
 
 
 def not_reached(recipe: Recipe) -> Trial:
