@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from language import LanguageLane
 from texts import DataError, prepare_tokens
+from token_lane import TokenLane
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 from strop.backends.llamacpp import spec as llamacpp
@@ -83,11 +83,11 @@ class Work:
         return self.session
 
 
-def lane(folder: Path, session: Bigrams, tokens: np.ndarray) -> LanguageLane:
+def lane(folder: Path, session: Bigrams, tokens: np.ndarray) -> TokenLane:
     np.save(folder / "tokens.npy", tokens)
     (folder / "m.gguf").write_bytes(b"")
     language = Language(prompt=2, output=1, chunk=2).model_dump()
-    return LanguageLane(Work(session), str(folder / "m.gguf"), {}, {"tokens": str(folder / "tokens.npy")}, language=language)
+    return TokenLane(Work(session), str(folder / "m.gguf"), {}, {"tokens": str(folder / "tokens.npy")}, language=language)
 
 
 def test_losses_and_divergences_by_hand(tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ def infer_shards(folder: str, inputs: dict[str, str], out: str) -> dict[str, str
 
 def language_losses(folder: str, tokens: str, out: str, language: dict[str, Any]) -> dict[str, str]:
     """The loss of every token of every window by the bundle's own runner; {"nll": file}."""
-    from language import windows
+    from token_lane import windows
 
     bundle = module_of(folder).load(folder)
     path = os.path.join(out, "nll.npy")

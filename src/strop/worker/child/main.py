@@ -65,9 +65,9 @@ class Child:
 
     def open(self, **request: Any) -> Any:
         if request.get("language"):
-            import language
+            import token_lane
 
-            self.session = language.LanguageLane(self.work, **request)
+            self.session = token_lane.TokenLane(self.work, **request)
         else:
             import lane
 

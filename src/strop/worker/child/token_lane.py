@@ -38,7 +38,7 @@ def windows(session: Any, rows: Any, chunk: int) -> Iterator[NDArray[np.float32]
         yield logits
 
 
-class LanguageLane:
+class TokenLane:
     """Opens the session and keeps the windows of tokens."""
 
     def __init__(
