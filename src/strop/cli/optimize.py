@@ -21,7 +21,7 @@ from strop.run.request import parse_budget
 
 HEAD = ["candidate", "speed-up ×", "kept", "memory", ""]
 ELSEWHERE = ["candidate", "imitated ×", "kept", "MB on disk", ""]
-USES = {None: "INPUTS.npz OUTPUTS.npz", "image": "PICTURE", "text": '--text "TEXT"'}
+USES = {None: "INPUTS.npz OUTPUTS.npz", "image": "PICTURE", "text": '--text "TEXT"', "language": '--prompt "TEXT"'}
 """What a bundle's infer.py takes, by the kind of its preprocessing."""
 EXITS = {"chosen": EXIT_CHOSEN, "provisional": EXIT_PROVISIONAL, "none": EXIT_NONE}
 
@@ -199,5 +199,6 @@ def show(outcome: Outcome, out: Path) -> None:
         say(f"note: {note}")
     say(f"report: {out / 'report.html'}, {out / 'report.md'}, {out / 'report.json'}")
     if outcome.chosen is not None:
-        kind = outcome.task.preprocess.kind if outcome.task.preprocess is not None else None
+        task = outcome.task
+        kind = "language" if task.language is not None else task.preprocess.kind if task.preprocess is not None else None
         say(f"bundle: {out / 'bundle'}  (python {out / 'bundle' / 'infer.py'} {USES.get(kind, USES[None])})")

@@ -193,6 +193,9 @@ def commands(outcome: Outcome) -> list[str]:
     """Shell lines that deploy the bundle, from the folder that holds it; empty where nothing was packed."""
     if outcome.chosen is None:
         return []
+    if outcome.task.language is not None:
+        last = 'python bundle/infer.py --prompt "TEXT"'
+        return ["strop bundle verify bundle", "python -m pip install -r bundle/requirements.txt", last]
     return [
         "strop bundle verify bundle",
         "python -m pip install -r bundle/requirements.txt",
@@ -204,6 +207,8 @@ def python_lines(outcome: Outcome) -> list[str]:
     """The same from Python, with the model's own input names; run with the bundle's folder on the path."""
     if outcome.chosen is None:
         return []
+    if outcome.task.language is not None:
+        return ["from infer import load", 'print("".join(load("bundle").generate("TEXT", tokens=64)))']
     feed = ", ".join(f"{spec.name!r}: array{number or ''}" for number, spec in enumerate(outcome.model.inputs))
     return [
         "from infer import load",

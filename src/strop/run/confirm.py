@@ -102,6 +102,8 @@ def confirm(run: Run, model: Model, baseline: Trial, finalists: Sequence[Trial])
         quads = min(quads, LANGUAGE_QUADS)
     loading = sum(f.memory.load_s for t in (baseline, *finalists[:1]) for f in t.footprints[:1] if f.memory is not None)
     plan = plan_confirmation(run.budget.left(), len(finalists), quads, START_S + loading, quad_seconds(latency))
+    if baseline.subject is not None and baseline.subject.language is not None:
+        plan = plan._replace(pairs=LEAST_PAIRS, second_look=False)  # a request is long: a second look would take minutes
     run.emit("confirmation-planned", **plan._asdict())
     trials = [_more_memory(run, trial, baseline) for trial in finalists[: plan.finalists]]
     first, second = range(plan.pairs), range(plan.pairs, LOOKS * plan.pairs)

@@ -1,0 +1,89 @@
+"""A real language model through llama.cpp: figures that agree, fallbacks that are told, a bundle that writes."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from conftest import report, run_strop
+
+STORIES = Path(__file__).parent.parent / "data" / "stories260k"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """The model without the text that lies beside it."""
+    copy = tmp_path / "stories"
+    shutil.copytree(STORIES, copy, ignore=shutil.ignore_patterns("eval.txt"))
+    return copy
+
+
+def candidates(found: dict) -> dict[str, dict]:
+    return {c["name"]: c for c in found["candidates"]}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("npm") is None, reason="npm is not there, which fetches llama.cpp's libraries")
+def test_a_folder_through_llamacpp(tmp_path: Path, folder: Path, own_environments: Callable[..., None]) -> None:
+    own_environments("transformers", "llamacpp")
+    done = run_strop(
+        tmp_path, "optimize", folder, "--data", STORIES / "eval.txt", "--threads", 1, "--eval-tokens", 2048,
+        "--prompt-tokens", 32, "--output-tokens", 8, "--recipe", "gguf-f32", "--recipe", "gguf-q8-0", "--recipe", "gguf-q4-k-m", timeout=580,
+    )  # fmt: skip
+    assert done.code in (0, 10), done.err
+    found = report(tmp_path)
+    of = candidates(found)
+    base = of["transformers-fp32"]["measurement"]["accuracy"]
+    same = of["gguf-f32"]["measurement"]
+    assert same["accuracy"] == pytest.approx(base, rel=1e-3)  # the same tokens, the same answers
+    assert same["quality"]["kl"]["value"] < 1e-5
+    assert same["quality"]["same_top"]["value"] > 0.999
+    assert of["gguf-q8-0"]["measurement"]["quality"]["kl"]["value"] > same["quality"]["kl"]["value"]
+    assert same["pace"]["decode tok/s"] > 0
+    told = of["gguf-q4-k-m"]["claims"]
+    assert told.get("tensors in F16", 0) >= 5, "the 172-wide layers fit no block and stay in F16, read back from the file"
+    bundle = tmp_path / "strop-out" / "bundle"
+    assert run_strop(tmp_path, "bundle", "verify", bundle).code == 0
+    if found["chosen"]["backend"] == "llamacpp":
+        written = subprocess.run(
+            [sys.executable, bundle / "infer.py", "--prompt", "Once upon a time", "--tokens", "16"],
+            capture_output=True, text=True, check=True, cwd=tmp_path,
+        )  # fmt: skip
+        assert len(written.stdout.split()) > 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["--data", "gone.txt"], 4, "gone.txt: no such file"),
+        ([], 4, "language models need a text"),
+        (["--data", str(STORIES / "eval.txt"), "--context", "100000"], 4, "the model was made for 512 tokens"),
+        (["--data", str(STORIES / "eval.txt"), "--prompt-tokens", "600"], 4, "do not fit 512"),
+        (["--data", str(STORIES / "model.safetensors")], 4, "no text in UTF-8"),
+    ],
+)
+@pytest.mark.slow
+def test_what_cannot_be_asked(
+    tmp_path: Path, folder: Path, own_environments: Callable[..., None], arguments: list[str], code: int, said: str
+) -> None:
+    own_environments("transformers")
+    done = run_strop(tmp_path, "optimize", folder, *arguments)
+    assert done.code == code, done.err
+    assert said in done.err
+
+
+def test_without_its_environment_the_way_is_named(tmp_path: Path, folder: Path) -> None:
+    done = run_strop(tmp_path, "optimize", folder, "--data", STORIES / "eval.txt")
+    assert done.code == 3, done.err
+    assert "`strop backends install transformers`" in done.err
+    assert "Traceback" not in done.err
+
+
+def test_inspect_knows_its_odd_width(tmp_path: Path, folder: Path) -> None:
+    found = json.loads(run_strop(tmp_path, "inspect", folder, "--target", "raspberry-pi-5", "--json").out)
+    said = [x["text"] for r in found["advice"]["ranking"] if r["framework"] == "llamacpp" for x in r["reasons"]]
+    assert any("172 are no multiple of 32" in text for text in said)
