@@ -32,7 +32,8 @@ def test_a_folder_through_llamacpp(tmp_path: Path, folder: Path, own_environment
     own_environments("transformers", "llamacpp")
     done = run_strop(
         tmp_path, "optimize", folder, "--data", STORIES / "eval.txt", "--threads", 1, "--eval-tokens", 2048,
-        "--prompt-tokens", 32, "--output-tokens", 8, "--recipe", "gguf-f32", "--recipe", "gguf-q8-0", "--recipe", "gguf-q4-k-m", timeout=580,
+        "--prompt-tokens", 32, "--output-tokens", 8, "--recipe", "gguf-f32", "--recipe", "gguf-q8-0",
+        "--recipe", "gguf-q4-k-m", timeout=580,
     )  # fmt: skip
     assert done.code in (0, 10), done.err
     found = report(tmp_path)
