@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,6 +19,13 @@ stdout = Console(soft_wrap=False, width=None if sys.stdout.isatty() or "COLUMNS"
 def say(text: str) -> None:
     """One line on stdout as it is: no markup, no wrapping, no colors of its own."""
     stdout.print(text, soft_wrap=True, highlight=False, markup=False)
+
+
+def say_wrapped(text: str) -> None:
+    """A long line, broken at words to the terminal's width; what follows is set further in."""
+    inset = " " * (len(text) - len(text.lstrip()) + 4)
+    for line in textwrap.wrap(text, stdout.width, subsequent_indent=inset, break_long_words=False, break_on_hyphens=False):
+        say(line)
 
 
 def print_json(value: Any) -> None:

@@ -6,7 +6,7 @@ import typer
 
 import strop
 from strop.cli import options as o
-from strop.cli.console import facts, print_json, say, stdout, table
+from strop.cli.console import facts, print_json, say, say_wrapped, stdout, table
 from strop.core.inspection import Assessment, Inspection
 from strop.core.model import TensorSpec
 from strop.core.quantity import show_bytes, show_count, show_parameters
@@ -39,7 +39,7 @@ def command(
     ways(found)
     if found.advice is not None:
         for line in explain(found.advice) if explain_ else ranking_lines(found.advice):
-            say(line)
+            say_wrapped(line)
     for note in found.inspection.notes:
         say(f"note: {note}")
 
