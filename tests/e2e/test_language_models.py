@@ -77,6 +77,27 @@ def test_what_cannot_be_asked(
     assert said in done.err
 
 
+@pytest.mark.slow
+def test_what_does_not_fit_with_its_cache_is_dropped_before_it_is_built(
+    tmp_path: Path, folder: Path, own_environments: Callable[..., None]
+) -> None:
+    """260,032 parameters: 1.04 MB in fp32, 0.28 MB in int8; a cache of 512 tokens is 0.33 MB in fp16, one of 64 is 0.04 MB."""
+    own_environments("transformers", "llamacpp")
+    (tmp_path / "tiny.toml").write_text('name = "tiny"\n[cpu]\narchitecture = "aarch64"\ncores = 1\n[memory]\nsize = "800 kB"\n')
+    asked = ("optimize", folder, "--data", STORIES / "eval.txt", "--target", "tiny.toml", "--dry-run", "--json")
+    short = ("--prompt-tokens", 32, "--output-tokens", 8)
+    left = []
+    for context in (64, 512):
+        done = run_strop(tmp_path, *asked, *short, "--context", context)
+        assert done.code == 0, done.err
+        offers = {o["name"]: o for o in json.loads(done.out)}
+        left.append({name for name, offer in offers.items() if offer["recipe"] is not None})
+        assert "needs" in offers["gguf-f32"]["reason"]
+    assert "gguf-f16" in left[0]
+    assert "gguf-f16" not in left[1]
+    assert "gguf-q4-0" in left[1]
+
+
 def test_without_its_environment_the_way_is_named(tmp_path: Path, folder: Path) -> None:
     done = run_strop(tmp_path, "optimize", folder, "--data", STORIES / "eval.txt")
     assert done.code == 3, done.err

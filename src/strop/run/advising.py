@@ -5,6 +5,7 @@ from pathlib import Path
 
 from strop.core.errors import ModelError
 from strop.core.recipe import Offer
+from strop.core.task import Task
 from strop.plan.precision import fits, footprints
 from strop.plan.space import without_impossible
 from strop.run.context import Run
@@ -15,7 +16,7 @@ KNOWN = (".onnx", ".xml", "")
 """Suffixes of models that the inspector reads and some backend here too."""
 
 
-def advised(run: Run, found: Sequence[Offer]) -> list[Offer]:
+def advised(run: Run, task: Task, found: Sequence[Offer]) -> list[Offer]:
     """The offers without what is impossible on the target; the advice itself is kept with the run.
 
     A model of a format that the inspector does not know, such as an outsider's backend reads, gets no advice.
@@ -26,7 +27,8 @@ def advised(run: Run, found: Sequence[Offer]) -> list[Offer]:
         if Path(run.request.model).suffix in KNOWN:
             run.note(f"No advice orders the recipes: {error.message}.")
         return list(found)
-    run.advice = advice_for(inspection, run.target, run.request.purpose, run.store)
+    context = task.language.context if task.language is not None else None
+    run.advice = advice_for(inspection, run.target, run.request.purpose, run.store, context)
     for note in run.advice.notes:
         run.note(note)
-    return without_impossible(found, run.advice, fits(footprints(inspection), run.target))
+    return without_impossible(found, run.advice, fits(footprints(inspection, context), run.target))

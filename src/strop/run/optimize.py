@@ -97,7 +97,7 @@ def plan_recipes(run: Run, model: Model, task: Task) -> list[Offer]:
     """Everything that is offered for this model, target and task."""
     missing = {name: why_missing(backend) for name, backend in run.backends.items()}
     found = offers(run.backends, model, run.target, task, run.request.backends, run.request.recipes, missing)
-    found = advised(run, found)
+    found = advised(run, task, found)
     run.emit("planned", offered=[o.name for o in found if o.offered], refused=[o.name for o in found if not o.offered])
     return found
 
