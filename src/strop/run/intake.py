@@ -36,9 +36,17 @@ def find_reader(backends: dict[str, Backend], path: Path) -> tuple[Backend, str]
     if not os.access(path, os.R_OK):
         raise ModelError(f"{path}: cannot be read", "check its permissions")
     if len(readers) > 1:
-        family = read_inspection(path).family
+        family = family_of(path)
         readers = [reader for reader in readers if reader[0].family == family] or readers
     return readers[0]
+
+
+def family_of(path: Path) -> str:
+    """The family that the inspector sees; what it refuses is left to the readers of tensor models, which say why in their words."""
+    try:
+        return read_inspection(path).family
+    except ModelError:
+        return "tensor"
 
 
 def _fits(path: Path, suffix: str) -> bool:
