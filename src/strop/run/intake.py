@@ -42,7 +42,7 @@ def find_reader(backends: dict[str, Backend], path: Path) -> tuple[Backend, str]
 
 
 def family_of(path: Path) -> str:
-    """The family that the inspector sees; what it refuses is left to the readers of tensor models, which say why in their words."""
+    """The family that the inspector sees; what it refuses is left to the readers of tensor models, in their words."""
     try:
         return read_inspection(path).family
     except ModelError:
