@@ -49,6 +49,8 @@ def test_a_folder_through_llamacpp(tmp_path: Path, folder: Path, own_environment
     assert told.get("tensors in F16", 0) >= 5, "the 172-wide layers fit no block and stay in F16, read back from the file"
     bundle = tmp_path / "strop-out" / "bundle"
     assert run_strop(tmp_path, "bundle", "verify", bundle).code == 0
+    tails = [g for g in of["gguf-q8-0"]["gates"] if g["gate"].startswith("tail_ratio")]
+    assert all("too few calls" not in g["reason"] for g in tails)
     if found["chosen"]["backend"] == "llamacpp":
         written = subprocess.run(
             [sys.executable, bundle / "infer.py", "--prompt", "Once upon a time", "--tokens", "16"],

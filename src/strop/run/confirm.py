@@ -99,7 +99,7 @@ def confirm(run: Run, model: Model, baseline: Trial, finalists: Sequence[Trial])
     fastest = min([typical(t) for t in finalists], default=typical(baseline))
     quads = plan_quads((typical(baseline), fastest), PAIRS, PAIR_S, *QUADS)
     if baseline.subject is not None and baseline.subject.language is not None:
-        quads = min(quads, LANGUAGE_QUADS)
+        quads = min(quads, LANGUAGE_QUADS["confirmation"])
     loading = sum(f.memory.load_s for t in (baseline, *finalists[:1]) for f in t.footprints[:1] if f.memory is not None)
     plan = plan_confirmation(run.budget.left(), len(finalists), quads, START_S + loading, quad_seconds(latency))
     if baseline.subject is not None and baseline.subject.language is not None:

@@ -27,8 +27,9 @@ from strop.run.pairing import Subject, pair_from
 
 SEARCH_PAIRS = 3
 SEARCH_QUADS = 12
-LANGUAGE_QUADS = 6
-"""Quads a pair of a language model at most: each call is a whole request of many steps."""
+LANGUAGE_QUADS = {"search": 6, "confirmation": 12}
+"""Quads a pair of a language model at most: each call is a whole request of many steps. Three pairs of the latter give the
+calls that a p90 needs."""
 PROCESS_BIAS = 0.02
 """How far one process may lie off by layout alone: four times what was seen, for decisions from a single pair."""
 
@@ -49,7 +50,7 @@ def measure(
         WorkerError: a side failed.
     """
     place = run.folder.candidate(b.name) / (folder or stage)
-    quads = quads if a.language is None else min(quads, LANGUAGE_QUADS)
+    quads = quads if a.language is None else min(quads, LANGUAGE_QUADS[stage])
     cap = run.request.memory_limit_mb
     done = []
     for index in pairs:
