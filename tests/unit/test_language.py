@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,10 +11,17 @@ from token_lane import TokenLane
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 from strop.backends.llamacpp import spec as llamacpp
+from strop.backends.openvino import spec as openvino
 from strop.core.gate import DEFAULT_GATES, for_language, parse_gate
+from strop.core.measurement import Check
 from strop.core.metrics import mean_interval, perplexity
 from strop.core.model import Model
 from strop.core.task import Language, Task
+from strop.run.answers import language_quality, looks
+from strop.run.checking import CHECK, windows_of
+from strop.run.pairing import Subject
+from strop.store.store import save
+from strop.worker.call import DATA_WORK
 
 from .makers import model, target, task
 
@@ -30,9 +38,9 @@ def tokenizer(tmp_path: Path) -> str:
     return str(tmp_path / "tokenizer.json")
 
 
-def prepared(folder: Path, tokenizer: str, text: str, window: int = 4, most: int = 100, vocabulary: int = 5) -> np.ndarray:
+def prepared(folder: Path, tokenizer: str, text: str, window: int = 4, wanted: int = 100, vocabulary: int = 5) -> np.ndarray:
     (folder / "t.txt").write_text(text)
-    prepare_tokens(str(folder / "t.txt"), tokenizer, window, most, vocabulary, str(folder))
+    prepare_tokens(str(folder / "t.txt"), tokenizer, window, wanted, vocabulary, str(folder))
     return np.load(folder / "tokens.npy")
 
 
@@ -40,7 +48,29 @@ def test_windows_begin_with_the_token_that_the_tokenizer_puts_there(tmp_path: Pa
     found = prepared(tmp_path, tokenizer, "cat dog sat cat dog sat cat")
     assert found.tolist() == [[0, 2, 3, 4], [0, 2, 3, 4]]
     assert found.dtype == np.int32
-    assert len(prepared(tmp_path, tokenizer, "cat dog sat " * 50, most=9)) == 3
+    assert len(prepared(tmp_path, tokenizer, "cat dog sat " * 50, wanted=9)) == 3
+
+
+@pytest.mark.parametrize(
+    ("windows", "found"),
+    [
+        (20, {"count": 2, "pool": 8, "spared": 3, "begin": 0}),  # as much as is wanted of everything
+        (9, {"count": 2, "pool": 6, "spared": 3, "begin": 0}),  # less for a later look
+        (4, {"count": 2, "pool": 2, "spared": 2, "begin": 0}),  # what is scored comes first
+        (2, {"count": 2, "pool": 2, "spared": 0, "begin": 0}),
+        (1, {"count": 1, "pool": 1, "spared": 0, "begin": 0}),
+    ],
+)
+def test_a_text_is_scored_first_then_kept_then_set_apart(
+    tmp_path: Path, tokenizer: str, windows: int, found: dict[str, int]
+) -> None:
+    text = tmp_path / "t.txt"
+    text.write_text(" ".join(["cat dog sat", "dog sat cat", "sat cat dog"][i % 3] for i in range(windows)))
+    assert prepare_tokens(str(text), tokenizer, 4, 6, 5, str(tmp_path), more=4, spare=3) == found
+    rows = [np.load(tmp_path / name) for name in ("tokens.npy", "spare.npy")]
+    assert [len(r) for r in rows] == [found["pool"], found["spared"]]
+    joined = np.concatenate(rows)
+    assert [list(r[1:]) for r in joined] == [[[2, 3, 4], [3, 4, 2], [4, 2, 3]][i % 3] for i in range(len(joined))]
 
 
 @pytest.mark.parametrize(
@@ -110,6 +140,33 @@ def test_losses_and_divergences_by_hand(tmp_path: Path) -> None:
     np.testing.assert_array_equal(np.load(folders[1] / "same_top.npy"), (logs[0].argmax(1) == logs[1].argmax(1))[given])
 
 
+def test_a_further_look_goes_on_where_the_first_ended(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    tables, tokens = rng.standard_normal((2, 5, 5)), rng.integers(0, 5, (8, 6)).astype(np.int32)
+    whole, parts = {}, {}
+    for name, table in zip(("base", "mine"), tables, strict=True):
+        for place, (first, count) in {"all": (0, 8), "check": (0, 2), "check-1": (2, 2), "check-2": (4, 4)}.items():
+            folder = tmp_path / name / place
+            folder.mkdir(parents=True)
+            expected = None if name == "base" else str(tmp_path / "base" / place)
+            raw = lane(tmp_path, Bigrams(table), tokens).evaluate(str(folder), expected, first=first, count=count)
+            save(folder / CHECK, Check(shards=raw["shards"], examples=count, seconds=1.0, rough_latency_ns=1))
+        whole[name] = looks(tmp_path / name / "all", 0, "nll")
+        parts[name] = looks(tmp_path / name / "check", 2, "nll")
+    for name in whole:
+        np.testing.assert_array_equal(whole[name], parts[name])
+    mine = [language_quality(tmp_path / "mine" / place, more) for place, more in (("all", 0), ("check", 2))]
+    assert mine[0]["kl"].value == pytest.approx(mine[1]["kl"].value, rel=1e-6)
+
+
+@pytest.mark.parametrize(("pool", "found"), [(16, [(4, 4), (8, 8)]), (10, [(4, 4), (8, 2)]), (4, [(4, 0), (8, -4)])])
+def test_each_look_doubles_the_text_until_it_ends(pool: int, found: list[tuple[int, int]]) -> None:
+    language = Language(pool=pool).model_dump()
+    of = Subject("m", DATA_WORK, "", {}, {}, 4, 1, 1, False, Path("log"), language=language)
+    assert [tuple(windows_of(of, look).values()) for look in (1, 2)] == found
+    assert windows_of(of, 0) == {}
+
+
 def test_a_request_is_the_prompt_and_then_a_token_at_a_time(tmp_path: Path) -> None:
     session = Bigrams(np.eye(5))
     timed = lane(tmp_path, session, np.zeros((2, 6), np.int32))
@@ -145,9 +202,27 @@ def language_task() -> Task:
     return task().model_copy(update={"language": Language(context=256), "metric": "perplexity"})
 
 
-def test_gguf_types_are_offered_from_safe_to_bold() -> None:
-    recipes = [o.recipe for o in llamacpp.offer(llm(), target(), language_task()) if o.recipe is not None]
-    assert [r.name for r in recipes][:3] == ["gguf-f32", "gguf-f16", "gguf-q8-0"]
+@pytest.mark.parametrize(
+    ("backend", "first", "caches"),
+    [
+        (llamacpp, ["gguf-f32", "gguf-f16", "gguf-q8-0"], {"f32", "f16", "q8_0"}),
+        (openvino, ["openvino-f32", "openvino-int8"], {"f32", "f16", "u8"}),
+    ],
+)
+def test_recipes_are_offered_from_safe_to_bold(backend: Any, first: list[str], caches: set[str]) -> None:
+    recipes = [o.recipe for o in backend.offer(llm(), target(), language_task()) if o.recipe is not None]
+    assert [r.name for r in recipes][: len(first)] == first
     assert [r.safety for r in recipes] == sorted(r.safety for r in recipes)
     assert all(r.settings["context"] == 256 for r in recipes)
-    assert {r.settings["cache"] for r in recipes} == {"f32", "f16"}
+    assert {r.settings["cache"] for r in recipes} == caches
+
+
+@pytest.mark.parametrize(("backend", "name"), [(llamacpp, "gguf-q4-k-m-im"), (openvino, "openvino-int4-gptq")])
+def test_what_needs_calibration_text_says_so(backend: Any, name: str) -> None:
+    without = language_task().model_copy(update={"calibration": None})
+    offers = {o.name: o for o in backend.offer(llm(), target(), without)}
+    assert offers[name].recipe is None
+    assert "give --calibration, or a longer --data" in offers[name].reason
+    given = without.model_copy(update={"calibration": without.evaluation})
+    made = {o.name: o.recipe for o in backend.offer(llm(), target(), given)}[name]
+    assert any(step.calibration for step in made.steps)

@@ -114,6 +114,9 @@ class Progress:
         looks = "; once more as many where a gate is open" if second_look else ""
         self._say(f"confirming {finalists} finalist(s) with fresh samples: {pairs} pairs of processes, {quads} quads each{looks}")
 
+    def _on_more_text(self, candidate: str, windows: int, open: list[str]) -> None:
+        self._say(f"{candidate}: {', '.join(open)} undecided, {windows} window(s) of text more")
+
     def _on_confirming(self, candidate: str) -> None:
         self.doing = f"confirming {candidate}"
 

@@ -23,7 +23,8 @@ class TensorSpec(Noun):
 class Artifact(Noun):
     """Files of one kind with their digest: what a step consumes and produces.
 
-    `path` is the file a runtime opens; `folder` holds it and everything beside it that belongs to it.
+    `path` is the file a runtime opens; `folder` holds it and everything beside it that belongs to it. `content` is a digest of
+    what it computes with, where a builder gives one: files that differ in a name only are twins.
     """
 
     kind: str
@@ -31,6 +32,7 @@ class Artifact(Noun):
     digest: str
     bytes: int
     files: tuple[str, ...]
+    content: str = ""
 
     @property
     def folder(self) -> str:

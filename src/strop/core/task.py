@@ -44,6 +44,7 @@ class Language(Noun):
 
     `window` tokens are scored at once, the first of them being `begin` where the model has such a token; `chunk` is how many
     are fed at a time where the cache is not f32, so that what its precision loses is seen. `ends` are tokens that end an answer.
+    The evaluation data hold `pool` windows; more than the first are scored only where a gate stays undecided.
     """
 
     prompt: int = 128
@@ -53,6 +54,7 @@ class Language(Noun):
     chunk: int = 64
     begin: int | None = None
     ends: tuple[int, ...] = ()
+    pool: int = 0
 
 
 class Task(Noun):

@@ -7,22 +7,29 @@ import numpy as np
 from strop.core.metrics import Accuracy, Array, mean_interval, score
 from strop.core.task import Dataset, Task
 from strop.core.verdict import Interval
-from strop.run.checking import SCORES, open_array, shards
+from strop.run.checking import SCORES, check_name, open_array, shards
 from strop.worker.child.preprocess import embeddings, normalized
 
 
-def scored_array(folder: Path, task: Task) -> Array:
+def looks(folder: Path, longer: int, name: str) -> Array:
+    """An output of a check and of its further looks, one after another."""
+    folders = [folder, *(folder.with_name(check_name(look)) for look in range(1, longer + 1))]
+    found = [open_array(shards(f)[name]) for f in folders]
+    return found[0] if len(found) == 1 else np.concatenate(found)
+
+
+def scored_array(folder: Path, task: Task, longer: int = 0) -> Array:
     """The values of one check: the scorer's, the cosine of each pair of texts, embeddings, or the output as it is.
 
     Args:
-        folder: the check's.
+        folder: the check's. longer: further looks that count too.
     Returns:
         Shape [examples, …], or [pairs] for pairs of texts that have labels.
     """
     if task.scorer is not None:
         return open_array(folder / SCORES)
     if task.language is not None:
-        return open_array(shards(folder)["nll"])
+        return looks(folder, longer, "nll")
     output = open_array(shards(folder)[task.output])
     if task.kind not in ("sentence-similarity", "feature-extraction"):
         return output
@@ -46,14 +53,13 @@ def labels_of(data: Dataset) -> Array | None:
     return None if data.labels is None else np.load(Path(data.folder) / data.labels, allow_pickle=False)
 
 
-def language_quality(mine: Path) -> dict[str, Interval]:
+def language_quality(mine: Path, longer: int = 0) -> dict[str, Interval]:
     """Divergence from the baseline's distributions and share of like tops, of a check that has them."""
-    found = shards(mine)
-    return {name: mean_interval(open_array(found[name])) for name in ("kl", "same_top") if name in found}
+    return {name: mean_interval(looks(mine, longer, name)) for name in ("kl", "same_top") if name in shards(mine)}
 
 
-def accuracy(mine: Path, theirs: Path, task: Task) -> Accuracy:
+def accuracy(mine: Path, theirs: Path, task: Task, longer: int = 0) -> Accuracy:
     """Metric and retained share of one check over the baseline's; both are folders of checks."""
-    values, baseline = scored_array(mine, task), scored_array(theirs, task)
+    values, baseline = scored_array(mine, task, longer), scored_array(theirs, task, longer)
     labels = np.zeros(len(values)) if task.scorer is not None else labels_of(task.evaluation)
     return score(task.metric, values, baseline, labels, task.k)

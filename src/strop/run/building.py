@@ -115,7 +115,7 @@ def build_step(run: Run, recipe: Recipe, step: Step, artifact: Artifact, task: T
         write_json(
             draft / RESULT,
             {"file": name, "files": made, "kind": step.produces, "digest": files.digest_files(draft, made),
-             "claims": told.get("claims", {})},
+             "claims": told.get("claims", {}), "content": told.get("content", "")},
         )  # fmt: skip
 
     folder = once_or_again(run, key, make)
@@ -123,7 +123,7 @@ def build_step(run: Run, recipe: Recipe, step: Step, artifact: Artifact, task: T
     size = sum((folder / n).stat().st_size for n in result["files"])
     made = Artifact(
         kind=result["kind"], path=str((folder / result["file"]).absolute()), digest=result["digest"],
-        files=tuple(result["files"]), bytes=size,
+        files=tuple(result["files"]), bytes=size, content=result.get("content", ""),
     )  # fmt: skip
     return Built(made, key, result.get("claims", {}))
 

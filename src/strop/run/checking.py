@@ -120,17 +120,20 @@ def run_child(run: Run, of: Subject, seconds: float | None = None) -> Child:
     return Child(of.work, of.log, run.limits(seconds, session=True))
 
 
-def check(run: Run, of: Subject, expected: Path | None, baseline_seconds: float | None, task: Task) -> tuple[Check, Path]:
+def check(
+    run: Run, of: Subject, expected: Path | None, baseline_seconds: float | None, task: Task, longer: int = 0
+) -> tuple[Check, Path]:  # fmt: skip
     """Every evaluation example once, with the settings that are timed; then held against the baseline's form.
 
     Args:
         expected: folder of the baseline's check; None for the baseline itself.
         baseline_seconds: what its evaluation took; bounds this one's.
         task: whose scorer, where it has one, sees the outputs.
+        longer: which further look it is: of a language model's windows, as many again as were scored before.
     Returns:
         The check and its folder, where the output shards lie.
     """
-    folder = run.folder.candidate(of.name) / "check"
+    folder = run.folder.candidate(of.name) / check_name(longer)
     known = load(folder / CHECK, Check)
     if known is not None and known.failure_kind != MISSING:
         return known, folder
@@ -140,7 +143,7 @@ def check(run: Run, of: Subject, expected: Path | None, baseline_seconds: float 
         seconds = min(run.request.time_limit_s, max(60.0, SLOWEST * baseline_seconds), max(1.0, run.budget.left_for_search()))
     with files.whole_folder(folder) as draft:
         try:
-            found = _twice(lambda: _evaluate(run, of, draft, seconds, expected))
+            found = _twice(lambda: _evaluate(run, of, draft, seconds, expected, longer))
             problem = fault(draft, found, expected)
             if problem is not None:
                 found = found.model_copy(update={"failure": problem[1], "failure_kind": problem[0]})
@@ -151,6 +154,18 @@ def check(run: Run, of: Subject, expected: Path | None, baseline_seconds: float 
             found = Check(failure=failed.message, failure_kind=failed.kind, log_tail=failed.log_tail)
         save(draft / CHECK, found)
     return found, folder
+
+
+def check_name(longer: int) -> str:
+    """Folder of a check, or of a further look."""
+    return f"check-{longer}" if longer else "check"
+
+
+def windows_of(of: Subject, longer: int) -> dict[str, int]:
+    """Which windows a further look takes; empty for a check."""
+    begin = of.examples << max(0, longer - 1)
+    most = int((of.language or {}).get("pool", 0))
+    return {"first": begin, "count": min(begin, most - begin)} if longer else {}
 
 
 def user_scores(run: Run, of: Subject, draft: Path, found: Check, task: Task) -> None:
@@ -167,12 +182,13 @@ def user_scores(run: Run, of: Subject, draft: Path, found: Check, task: Task) ->
     )  # fmt: skip
 
 
-def _evaluate(run: Run, of: Subject, draft: Path, seconds: float | None, expected: Path | None) -> Check:
+def _evaluate(run: Run, of: Subject, draft: Path, seconds: float | None, expected: Path | None, longer: int) -> Check:
     with run_child(run, of, seconds) as child:
         opened = child.ask("open", **open_request(of._replace(reference=None)))
         raw = child.ask(
-            "evaluate", out=str(draft.absolute()), expected=str(expected.absolute()) if expected is not None else None
-        )
+            "evaluate", out=str(draft.absolute()), expected=str(expected.absolute()) if expected is not None else None,
+            **windows_of(of, longer),
+        )  # fmt: skip
     return Check(
         shards=raw["shards"], examples=raw["examples"], seconds=raw["seconds"], rough_latency_ns=raw["rough_latency_ns"],
         properties=opened["properties"],

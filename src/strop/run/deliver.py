@@ -117,7 +117,7 @@ def require_same_answers(run: Run, outcome: Outcome, bundle: Path) -> None:
                 if of.language is not None:
                     got = child.call(
                         "language_losses", folder=str(bundle.absolute()), out=out, tokens=of.inputs["tokens"],
-                        language=of.language,
+                        language=of.language, count=of.examples,
                     )  # fmt: skip
                 else:
                     got = child.call("infer_shards", folder=str(bundle.absolute()), out=out, inputs=of.inputs)

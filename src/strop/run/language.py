@@ -1,6 +1,7 @@
 """What a language model is for: a text as windows of token ids, the request that is timed, the context it is given."""
 
 from pathlib import Path
+from typing import NamedTuple
 
 from strop.core.errors import DataError
 from strop.core.model import Model
@@ -12,25 +13,34 @@ from strop.store.store import read_json, write_json
 
 WINDOW = 512
 TOKENS = "tokens.json"
+MORE = 4
+"""How many times `--eval-tokens` may be scored where a gate stays undecided."""
+CALIBRATION = 16
+"""Windows of calibration text."""
 
 
 def language_task(run: Run, model: Model) -> Task:
-    """Windows of the user's text, or of made-up tokens where none is given.
+    """Windows of the user's text; what lies behind them is calibration text, unless that is given.
 
     Raises:
         DataError: a request that does not fit the context, no text, or a tokenizer of another vocabulary.
     """
     language = workload(run, model)
-    if run.request.data is None:
+    request = run.request
+    if request.data is None:
         raise DataError("language models need a text", "give --data eval.txt: plain text, as much as you have")
-    evaluation, begin = tokens(run, model, Path(run.request.data), language.window, run.request.eval_tokens)
-    calibration = None
-    if run.request.calibration is not None:
-        calibration, _ = tokens(run, model, Path(run.request.calibration), language.window, run.request.eval_tokens)
+    spare = CALIBRATION if request.calibration is None else 0
+    found = tokens(run, model, request.data, language.window, request.eval_tokens, MORE, spare)
+    evaluation, calibration = found.data, found.spare
+    if request.calibration is not None:
+        calibration = tokens(run, model, request.calibration, language.window, CALIBRATION * language.window, 1, 0).data
         datasets.refuse_overlap(run, evaluation, calibration)
+    elif calibration is not None:
+        run.note(f"Calibration text: {calibration.count} windows behind those that are scored, of the same file.")
     return Task(
         evaluation=evaluation, calibration=calibration, metric="perplexity", output="nll", kind="language",
-        language=language.model_copy(update={"begin": begin, "ends": ends_of(model)}), options=run.request.options,
+        language=language.model_copy(update={"begin": found.begin, "ends": ends_of(model), "pool": found.pool}),
+        options=request.options,
     )  # fmt: skip
 
 
@@ -59,14 +69,29 @@ def workload(run: Run, model: Model) -> Language:
     return Language(prompt=request.prompt_tokens, output=request.output_tokens, context=context, window=window)
 
 
-def tokens(run: Run, model: Model, source: Path, window: int, most: int) -> tuple[Dataset, int | None]:
-    """A text's windows as a data set, and the token that begins each."""
+class Tokens(NamedTuple):
+    """A text as windows: those that are scored, how many there are in all, and those set apart."""
+
+    data: Dataset
+    pool: int
+    spare: Dataset | None
+    begin: int | None
+
+
+def tokens(run: Run, model: Model, text: str, window: int, wanted: int, more: int, spare: int) -> Tokens:
+    """A text's windows as a data set.
+
+    Args:
+        wanted: tokens to score. more: how many times as many are kept for a later look. spare: windows to set apart.
+    """
+    source = Path(text)
     if not source.is_file():
         raise DataError(f"{source}: no such file", "language models take a plain text file")
     tokenizer = Path(model.artifact.folder) / "tokenizer.json"
-    arguments = {"window": window, "most": most, "vocabulary": int(str(model.traits["vocabulary"]))}
+    vocabulary = int(str(model.traits["vocabulary"]))
+    arguments = {"window": window, "wanted": wanted, "more": more, "spare": spare, "vocabulary": vocabulary}
     key = files.digest_json({
-        "text": files.digest_file(source), "tokenizer": files.digest_file(tokenizer), "version": 1, **arguments,
+        "text": files.digest_file(source), "tokenizer": files.digest_file(tokenizer), "version": 2, **arguments,
     })  # fmt: skip
 
     def make(draft: Path) -> None:
@@ -77,5 +102,9 @@ def tokens(run: Run, model: Model, source: Path, window: int, most: int) -> tupl
 
     folder = run.store.once("data", key, make)
     told = read_json(folder / TOKENS)
-    data = Dataset(digest=key, folder=str(folder), count=told["count"], inputs={"tokens": "tokens.npy"})
-    return data, told["begin"]
+
+    def data(file: str, count: int) -> Dataset:
+        return Dataset(digest=f"{key}-{file}", folder=str(folder), count=count, inputs={"tokens": file})
+
+    apart = data("spare.npy", told["spared"]) if told["spared"] else None
+    return Tokens(data("tokens.npy", told["count"]), told["pool"], apart, told["begin"])

@@ -20,6 +20,7 @@ from strop.run.context import Observer, Run, nobody
 from strop.run.deliver import deliver, require_writable
 from strop.run.elsewhere import pursue_elsewhere
 from strop.run.intake import read_task
+from strop.run.longer import look_longer
 from strop.run.open_run import OUTCOME, opened
 from strop.run.request import make_request
 from strop.run.screen import admit, not_reached
@@ -85,7 +86,7 @@ def pursue(run: Run, model: Model) -> Outcome:
     baseline, trials = tune(run, model, task, found)
     trials = search(run, model, task, found, baseline, trials)
     baseline = more_baseline_memory(run, baseline)
-    finalists = select(trials, baseline, run.request.weights)
+    finalists = look_longer(run, task, baseline, select(trials, baseline, run.request.weights))
     confirmed, noise = confirm(run, model, baseline, finalists)
     final = {t.name: t for t in [*trials, *confirmed, baseline]}
     trials = judge_all(run, task, list(final.values()), baseline, timed=noise.speedup is not None)

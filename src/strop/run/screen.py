@@ -6,7 +6,7 @@ from dataclasses import replace
 from strop.core.candidate import Candidate, Failure, Result, Timing
 from strop.core.errors import BaselineError, WorkerError
 from strop.core.measurement import Pair
-from strop.core.model import Model
+from strop.core.model import Artifact, Model
 from strop.core.recipe import Recipe
 from strop.core.task import Task
 from strop.core.verdict import Gate, Interval
@@ -14,7 +14,7 @@ from strop.run.answers import language_quality
 from strop.run.building import build, failure_of, write_reproduce
 from strop.run.checking import check, footprint, shards, subject
 from strop.run.context import Run
-from strop.run.timing import SEARCH_PAIRS, SEARCH_QUADS, measure, timing_of
+from strop.run.timing import LANGUAGE_PAIRS, SEARCH_PAIRS, SEARCH_QUADS, measure, timing_of
 from strop.run.trial import Trial, accuracy_of, memory_ratio, pace_of
 
 Stage = Callable[[Run, Model, Task, Trial, Trial, Sequence[Trial]], Trial]
@@ -44,7 +44,7 @@ def _through(
         return _finish(run, trial.failed(candidate.failure, str(run.folder.candidate(recipe.name) / "reproduce.sh")))
     twin = _twin(trial, others)
     if twin is not None:
-        return _finish(run, trial.with_result(status="duplicate", reason=f"same bytes and settings as {twin}"))
+        return _finish(run, trial.with_result(status="duplicate", reason=f"same weights and settings as {twin}"))
     trial = replace(trial, subject=subject(run, candidate, task))
     for stage in stages:
         trial = stage(run, model, task, trial, baseline, others)
@@ -80,10 +80,15 @@ def _twin(trial: Trial, others: Sequence[Trial]) -> str | None:
     mine = trial.candidate
     for other in others:
         theirs = other.candidate
-        same = mine.artifact is not None and theirs.artifact is not None and mine.artifact.digest == theirs.artifact.digest
+        same = mine.artifact is not None and theirs.artifact is not None and _alike(mine.artifact, theirs.artifact)
         if same and mine.recipe.settings == theirs.recipe.settings and mine.recipe.runtime == theirs.recipe.runtime:
             return other.name
     return None
+
+
+def _alike(one: Artifact, other: Artifact) -> bool:
+    """The same bytes, or by what their builder says the same content."""
+    return one.digest == other.digest or bool(one.content and one.content == other.content)
 
 
 def _fail(run: Run, model: Model, trial: Trial, failure: Failure) -> Trial:
@@ -156,22 +161,23 @@ def _surely_misses(gate: Gate, retained: Interval | None) -> bool:
     return gate.metric == "accuracy_retained" and gate.kind == "must" and retained is not None and retained.high < gate.bound
 
 
-def _time(run: Run, model: Model, _task: Task, trial: Trial, baseline: Trial, others: Sequence[Trial]) -> Trial:
+def _time(run: Run, model: Model, task: Task, trial: Trial, baseline: Trial, others: Sequence[Trial]) -> Trial:
     """Up to three pairs against the baseline; ends early where another is surely better in everything."""
     assert trial.subject is not None and baseline.subject is not None
+    planned = SEARCH_PAIRS if task.language is None else LANGUAGE_PAIRS
 
     def hopeless(pairs: Sequence[Pair]) -> bool:
         return run.budget.left_for_search() <= 0 or _beaten(trial, timing_of(pairs, "search", "").speedup, others) is not None
 
     try:
         with run.spending("search"):
-            pairs = measure(run, baseline.subject, trial.subject, "search", range(SEARCH_PAIRS), SEARCH_QUADS, hopeless)
+            pairs = measure(run, baseline.subject, trial.subject, "search", range(planned), SEARCH_QUADS, hopeless)
     except WorkerError as error:
         refuse_baseline_failure(error, baseline)
         return _fail(run, model, trial, failure_of("timing", error))
     timing = timing_of(pairs, "search", run.folder.candidate(trial.name) / "search")
     trial = replace(trial, pairs=tuple(pairs)).with_result(search=timing)
-    rival = _beaten(trial, timing.speedup, others) if len(pairs) < SEARCH_PAIRS else None
+    rival = _beaten(trial, timing.speedup, others) if len(pairs) < planned else None
     if rival is not None:
         return trial.dropped(f"surely slower than {rival} after {len(pairs)} pair(s), and better in nothing")
     return trial

@@ -27,6 +27,8 @@ from strop.run.pairing import Subject, pair_from
 
 SEARCH_PAIRS = 3
 SEARCH_QUADS = 12
+LANGUAGE_PAIRS = 1
+"""A language model takes seconds to start and to load: the search, which decides nothing, takes one pair of processes."""
 LANGUAGE_QUADS = {"search": 6, "confirmation": 12}
 """Quads a pair of a language model at most: each call is a whole request of many steps. Three pairs of the latter give the
 calls that a p90 needs."""

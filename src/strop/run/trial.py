@@ -105,10 +105,10 @@ def pace_of(found: Footprint, task: Task) -> dict[str, float]:
     }  # fmt: skip
 
 
-def accuracy_of(trial: Trial, baseline: Trial, task: Task) -> Accuracy:
-    """Metric and retained share, from the output shards of both."""
+def accuracy_of(trial: Trial, baseline: Trial, task: Task, longer: int = 0) -> Accuracy:
+    """Metric and retained share, from the output shards of both and of that many further looks."""
     assert trial.check_folder is not None and baseline.check_folder is not None
-    found = accuracy(trial.check_folder, baseline.check_folder, task)
+    found = accuracy(trial.check_folder, baseline.check_folder, task, longer)
     if trial.name == baseline.name and found.retained is not None:
         return Accuracy(found.value, EXACTLY_ONE)
     return found

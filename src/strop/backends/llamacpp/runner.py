@@ -4,6 +4,7 @@ The same file is measured by Strop and shipped in the bundle. The structures are
 """
 
 import ctypes as c
+import functools
 import glob
 import os
 import sys
@@ -64,7 +65,7 @@ class Library:
         params = self.function("llama_context_default_params", ContextParams)()
         if (params.n_ctx, params.n_batch, params.threads, params.type_k, params.type_v) != (512, 2048, 4, 1, 1):
             raise LlamaError("llama.cpp's structures are not those of 0.5")
-        self.version = version
+        self.version, self.variant = version, self._variant()
 
     def _file(self, pattern: str) -> str:
         found = sorted(glob.glob(os.path.join(self.folder, pattern)))
@@ -77,8 +78,7 @@ class Library:
         found.restype, found.argtypes = result, arguments
         return found
 
-    @property
-    def variant(self) -> str:
+    def _variant(self) -> str:
         """The CPU variant that was loaded, by its file's name."""
         said = [line for line in self.lines if "loaded CPU backend" in line]
         return (
@@ -91,8 +91,9 @@ class Library:
         return said[-1][:300] if said else "it did not say why"
 
 
+@functools.cache
 def library() -> Library:
-    """The libraries: of the folder in $LLAMA_CPP, beside this file, or in the environment that runs it."""
+    """The libraries, loaded once: of the folder in $LLAMA_CPP, beside this file, or in the environment that runs it."""
     places = [os.environ.get(FOLDER, ""), os.path.join(os.path.dirname(os.path.abspath(__file__)), "llama.cpp")]
     places.append(os.path.join(sys.prefix, "llama.cpp"))
     found = next((p for p in places if p and glob.glob(os.path.join(p, "libllama*"))), None)
@@ -104,7 +105,7 @@ def library() -> Library:
 class Session:
     """`reset()` forgets everything; `step(tokens, want)` takes token ids and goes on from what it holds."""
 
-    def __init__(self, path: str, settings: dict[str, Any]) -> None:
+    def __init__(self, path: str, settings: dict[str, Any], watch: Any = None) -> None:
         self.lib = lib = library()
         model = lib.function("llama_model_default_params", ModelParams)()
         model.load_mode = 0  # read, not mapped: the CPU copies weights into its own layout, and mapped pages would count twice
@@ -116,6 +117,8 @@ class Session:
         context.n_ctx = context.n_batch = context.n_ubatch = int(settings.get("context", 512))
         context.threads = context.threads_batch = int(settings.get("threads", 1))
         context.type_k = context.type_v = CACHE[str(settings.get("cache", "f16"))]
+        if watch is not None:
+            context.callback = c.cast(watch, POINTER)
         self.context = lib.function("llama_init_from_model", POINTER, POINTER, ContextParams)(self.model, context)
         if not self.context:
             raise LlamaError(f"{path}: {lib.why()}")

@@ -23,12 +23,21 @@ TYPES = {
     "Q2_K": (9, 5, "2 bits, some tensors in 3 and 4: for memory above all"),
 }
 """Type → safety, turn, and what it is."""
+WITH_MATRIX = {
+    "Q4_K_M": (5, 2, "4 bits, some tensors in 6"), "Q4_0": (6, 3, "4 bits in blocks of 32"),
+    "IQ4_XS": (6, 5, "4.25 bits on a curve"), "Q3_K_M": (7, 5, "3 bits, some tensors in 4 and 5"),
+    "Q2_K": (9, 6, "2 bits, some tensors in 3 and 4"), "IQ2_XS": (10, 7, "2.3 bits, which cannot do without"),
+}  # fmt: skip
+"""The same for mixes whose errors are weighed by an importance matrix from the calibration text."""
 PRECISION = {"Q8_0": "int8", "Q6_K": "int8"}
+SENSITIVE = "ffn_down|attn_v"
+"""Tensors whose errors cost most."""
+NO_TEXT = "not offered: an importance matrix needs calibration text; give --calibration, or a longer --data"
 
 
 def offer(model: Model, target: Target, task: Task) -> Sequence[Offer]:
     """All recipes considered for this model, target and task; pure."""
-    return list(_all(model, target, task))
+    return sorted(_all(model, target, task), key=lambda o: o.recipe.safety if o.recipe is not None else len(TYPES) + 2)
 
 
 def _all(model: Model, target: Target, task: Task) -> Iterator[Offer]:
@@ -48,9 +57,26 @@ def _all(model: Model, target: Target, task: Task) -> Iterator[Offer]:
     half = convert.model_copy(update={"params": {"kind": "f16"}})
     yield recipe("gguf-f16", "converted, weights in fp16", (half,), 1, 2, "fp16")
     for kind, (safety, turn, reason) in TYPES.items():
-        step = Step(stage="quantize", builder=NAME, name="quantize", consumes=GGUF, produces=GGUF, params={"type": kind})
-        name = f"gguf-{kind.lower().replace('_', '-')}"
-        yield recipe(name, reason, (convert, step), safety, turn, PRECISION.get(kind, "int4"))
+        yield recipe(named(kind), reason, (convert, quantized(kind)), safety, turn, PRECISION.get(kind, "int4"))
+    reason = "as Q8_0, the cache in 8 bits too: for long contexts"
+    yield recipe("gguf-q8-0-kv8", reason, (convert, quantized("Q8_0")), 3, 4, "int8", cache="q8_0")
+    reason = "as Q4_0, what costs most in 8 bits"
+    yield recipe("gguf-q4-0-kept", reason, (convert, quantized("Q4_0", keep=SENSITIVE)), 5, 3, "int4")
+    watch = Step(stage="quantize", builder=NAME, name="importance", consumes=GGUF, produces=GGUF, calibration=True)
+    for kind, (safety, turn, reason) in WITH_MATRIX.items():
+        if task.calibration is None:
+            yield Offer(name=f"{named(kind)}-im", reason=NO_TEXT)
+            continue
+        steps = (convert, watch, quantized(kind, matrix=True))
+        yield recipe(f"{named(kind)}-im", f"{reason}; errors weighed by importance", steps, safety, turn, "int4")
+
+
+def named(kind: str) -> str:
+    return f"gguf-{kind.lower().replace('_', '-')}"
+
+
+def quantized(kind: str, **params: str | bool) -> Step:
+    return Step(stage="quantize", builder=NAME, name="quantize", consumes=GGUF, produces=GGUF, params={"type": kind, **params})
 
 
 BACKEND = Backend(

@@ -1,40 +1,92 @@
 """llama.cpp's build steps; child side. Each returns the name of the file to go on with, and what it says of it."""
 
 import ctypes as c
+import hashlib
 import os
+import shutil
 from collections import Counter
 from typing import Any
 
+import numpy as np
 import runner
-from runner import BOOL, INT, POINTER, UNSIGNED
+from runner import BOOL, INT, POINTER, SIZE, UNSIGNED
 
 TYPES = {
-    "F16": 1, "Q4_0": 2, "Q8_0": 7, "Q2_K": 10, "Q3_K_M": 12, "Q4_K_M": 15, "Q5_K_M": 17, "Q6_K": 18, "IQ4_NL": 25, "IQ4_XS": 30,
-    "BF16": 32,
+    "F16": 1, "Q4_0": 2, "Q8_0": 7, "Q2_K": 10, "Q3_K_M": 12, "Q4_K_M": 15, "Q5_K_M": 17, "Q6_K": 18, "IQ2_XS": 20, "IQ4_NL": 25,
+    "IQ3_S": 26, "IQ4_XS": 30, "BF16": 32,
 }  # fmt: skip
 """Mixes of types by llama.cpp's numbers (enum llama_ftype)."""
 QuantizeParams = runner.structure(
     ("threads ftype output_type embedding_type", INT),
     ("allow_requantize quantize_output only_copy pure keep_split dry_run", BOOL), ("imatrix kv_overrides types prune", POINTER),
 )  # fmt: skip
+Importance = runner.structure(("name", c.c_char_p), ("data", POINTER), ("size", SIZE))
+Override = runner.structure(("pattern", c.c_char_p), ("type", INT))
+MATRIX, Q8_0 = "importance.npz", 8
 
 
-def quantize(artifact: str, out: str, data: dict[str, Any] | None, type: str) -> dict[str, Any]:
-    """GGUF in another mix of types; tensors whose width does not fit a block get another type, which is read back and told."""
+def quantize(
+    artifact: str, out: str, data: dict[str, Any] | None, type: str, matrix: bool = False, keep: str = ""
+) -> dict[str, Any]:  # fmt: skip
+    """GGUF in another mix of types; tensors whose width does not fit a block get another type, which is read back and told.
+
+    Args:
+        matrix: weigh errors by the importance matrix that lies beside the file. keep: tensors for Q8_0, a pattern.
+    """
     lib = runner.library()
     params = lib.function("llama_model_quantize_default_params", QuantizeParams)()
     params.threads, params.ftype = os.cpu_count() or 1, TYPES[type]
+    held = [importances(artifact) if matrix else None, kept_in_q8(keep) if keep else None]  # alive until it is done
+    params.imatrix, params.types = (c.addressof(one) if one is not None else None for one in held)
     run = lib.function("llama_model_quantize", UNSIGNED, c.c_char_p, c.c_char_p, c.POINTER(QuantizeParams))
     lib.lines.clear()
     if run(artifact.encode(), out.encode(), c.byref(params)):
         raise runner.LlamaError(lib.why())
-    fallbacks = [line.strip() for line in lib.lines if "not divisible" in line or "fallback" in line]
-    return {"file": os.path.basename(out), "claims": {f"tensors in {name}": count for name, count in types_of(out).items()},
-            "notes": fallbacks[-1:]}  # fmt: skip
+    return {"file": os.path.basename(out), **told_of(out)}
 
 
-def types_of(path: str) -> dict[str, int]:
-    """How many tensors each type has, read back from the file."""
+def importances(artifact: str) -> Any:
+    """The matrix that `importance` left beside the file, as llama.cpp takes it: an array that an empty entry ends."""
+    with np.load(os.path.join(os.path.dirname(artifact), MATRIX), allow_pickle=False) as found:
+        values = {name: np.ascontiguousarray(found[name], np.float32) for name in found.files}
+    array = (Importance * (len(values) + 1))()
+    for place, (name, value) in enumerate(values.items()):
+        array[place] = Importance(name.encode(), value.ctypes.data, value.size)
+    array.values = values  # the numbers live as long as the array
+    return array
+
+
+def kept_in_q8(pattern: str) -> Any:
+    """Overrides of tensor types, which an empty entry ends."""
+    return (Override * 2)(Override(pattern.encode(), Q8_0))
+
+
+def importance(artifact: str, out: str, data: dict[str, Any]) -> dict[str, Any]:
+    """The same file with its importance matrix beside it: the mean square of what every matrix is multiplied with."""
+    import matrix
+
+    rows = np.load(data["inputs"]["tokens"], mmap_mode="r", allow_pickle=False)[: data["count"]]
+    found = matrix.importances(artifact, rows)
+    if not found:
+        raise runner.LlamaError("no matrix product was seen: no importance matrix")
+    np.savez(os.path.join(os.path.dirname(out), MATRIX), **found)
+    try:
+        os.link(artifact, out)
+    except OSError:
+        shutil.copyfile(artifact, out)
+    return {"file": os.path.basename(out), "claims": {"matrices with importances": len(found)}}
+
+
+def told_of(path: str) -> dict[str, Any]:
+    """How many tensors each type has, and a digest of all of them, read back from the file.
+
+    Two mixes that fall back to the same types differ in nothing but a number of the header.
+    """
     from gguf import GGUFReader
 
-    return dict(Counter(tensor.tensor_type.name for tensor in GGUFReader(path).tensors))
+    count, digest = Counter[str](), hashlib.sha256()
+    for tensor in GGUFReader(path).tensors:
+        count[tensor.tensor_type.name] += 1
+        digest.update(f"{tensor.name} {tensor.tensor_type.name} {list(tensor.shape)}".encode())
+        digest.update(tensor.data)
+    return {"claims": {f"tensors in {name}": n for name, n in count.items()}, "content": digest.hexdigest()}

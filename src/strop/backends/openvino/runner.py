@@ -1,4 +1,4 @@
-"""Runs an OpenVINO IR or ONNX model with OpenVINO, on the CPU or an accelerator. Needs openvino and numpy only.
+"""Runs an OpenVINO IR or ONNX model, or a language model's IR, with OpenVINO. Needs openvino and numpy only.
 
 The same file is measured by Strop and shipped in the bundle.
 """
@@ -16,6 +16,7 @@ READ_BACK = {
     "precision": "INFERENCE_PRECISION_HINT", "streams": "NUM_STREAMS", "threads": "INFERENCE_NUM_THREADS",
     "hint": "PERFORMANCE_HINT", "device": "EXECUTION_DEVICES",
 }  # fmt: skip
+CACHE = "KV_CACHE_PRECISION"
 
 
 def name_of(port: Any, kind: str, index: int) -> str:
@@ -41,8 +42,10 @@ def configuration(settings: dict[str, Any]) -> dict[str, Any]:
     if "threads" in settings:
         config["INFERENCE_NUM_THREADS"] = int(settings["threads"])
         config["ENABLE_CPU_PINNING"] = False
-    if settings.get("cache"):
+    if settings.get("cache") is True:
         config["CACHE_DIR"] = cache_folder()
+    elif settings.get("cache"):
+        config[CACHE] = settings["cache"]
     return config
 
 
@@ -60,6 +63,19 @@ def warm() -> None:
     ov.Core().get_property("CPU", "FULL_DEVICE_NAME")
 
 
+def read_back(compiled: Any, names: dict[str, str]) -> dict[str, Any]:
+    """What the runtime says of itself, by our names; it may have changed what it was asked for."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, list):
+            return ",".join(map(str, value))
+        if isinstance(value, ov.Type):
+            return value.get_type_name()
+        return value if isinstance(value, int | float | bool) else str(value).rpartition(".")[2].strip("<>'")
+
+    return {name: plain(compiled.get_property(key)) for name, key in names.items()} | {"openvino": str(ov.__version__)}
+
+
 class Session:
     """`run(dict of arrays) -> dict of arrays`; `properties` are read back from the runtime."""
 
@@ -71,16 +87,9 @@ class Session:
         self.request = self.compiled.create_infer_request()
         self.inputs = [name_of(p, "input", i) for i, p in enumerate(self.compiled.inputs)]
         self.outputs = [name_of(p, "output", i) for i, p in enumerate(self.compiled.outputs)]
-        self.properties = {name: self._read(key) for name, key in READ_BACK.items()}
-        self.properties["openvino"] = str(ov.__version__)
+        self.properties = read_back(self.compiled, READ_BACK)
         if os.environ.get("ONEDNN_MAX_CPU_ISA"):
             self.properties["unheld"] = self._unheld()
-
-    def _read(self, key: str) -> Any:
-        value = self.compiled.get_property(key)
-        if isinstance(value, list):
-            return ",".join(map(str, value))
-        return value if isinstance(value, int | float | bool) else str(value).rpartition(".")[2].strip("<>'")
 
     def _unheld(self) -> str:
         """Share of the weights in kernels that oneDNN's limit on instruction sets does not reach; empty where it is small."""
@@ -102,6 +111,41 @@ class Session:
         return dict(zip(self.outputs, got.values(), strict=True))
 
 
-def open(path: str, settings: dict[str, Any]) -> Session:
-    """A session on the model at `path` with these settings."""
-    return Session(path, settings)
+class LanguageSession:
+    """`reset()` forgets everything; `step(tokens, want)` takes token ids and goes on from what it holds."""
+
+    def __init__(self, path: str, settings: dict[str, Any]) -> None:
+        core = ov.Core()
+        self.compiled = core.compile_model(core.read_model(str(path)), "CPU", configuration(settings))
+        self.request = self.compiled.create_infer_request()
+        self.takes = {port.get_any_name() for port in self.compiled.inputs}
+        self.past, self.limit = 0, int(settings["context"])
+        self.properties = read_back(self.compiled, {**READ_BACK, "cache": CACHE}) | {"context": self.limit}
+
+    def reset(self) -> None:
+        self.request.reset_state()
+        self.past = 0
+
+    def step(self, tokens: Any, want: str = "last") -> Any:
+        """Logits after these tokens: float32 [1, vocabulary] for "last", [tokens, vocabulary] for "all", None for "none".
+
+        They are a view that the next step overwrites. The model computes them for all tokens, whatever is wanted.
+        """
+        count = len(tokens)
+        feed = {
+            "input_ids": np.asarray(tokens, np.int64)[None],
+            "attention_mask": np.ones((1, self.past + count), np.int64),
+            "position_ids": np.arange(self.past, self.past + count, dtype=np.int64)[None],
+            "beam_idx": np.zeros(1, np.int32),
+        }
+        self.request.infer({name: value for name, value in feed.items() if name in self.takes}, share_inputs=True)
+        self.past += count
+        if want == "none":
+            return None
+        logits = self.request.get_tensor("logits").data[0]
+        return logits if want == "all" else logits[-1:]
+
+
+def open(path: str, settings: dict[str, Any]) -> Session | LanguageSession:
+    """A session on the model at `path` with these settings; a language model's have a context."""
+    return LanguageSession(path, settings) if "context" in settings else Session(path, settings)

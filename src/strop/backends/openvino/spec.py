@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from strop.backends.openvino.language_recipes import HF, IR, language_offers
 from strop.core.backend import Backend
 from strop.core.model import Model
 from strop.core.noun import Params, Scalar
@@ -23,6 +24,8 @@ ADOPTED = ("int8-static", "int8-static-tensor", "int8-static-matmul")
 
 def offer(model: Model, target: Target, task: Task) -> Sequence[Offer]:
     """All recipes considered for this model, target and task; pure."""
+    if task.language is not None:
+        return list(language_offers(target, task, has_bf16(target)))
     return [*_unquantized(model, target), *_quantized(model, target, task), *_accelerated(model, target, task)]
 
 
@@ -270,7 +273,8 @@ BACKEND = Backend(
     name=NAME,
     work=HERE / "work.py",
     runner=HERE / "runner.py",
-    runs=("onnx", "openvino-ir"),
+    runs=("onnx", "openvino-ir", IR),
+    builds=(HF,),
     offer=offer,
     reads=((".xml", "openvino-ir"),),
     packages=("openvino", "nncf", "onnx", "numpy"),

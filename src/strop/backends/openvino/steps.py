@@ -1,6 +1,7 @@
 """OpenVINO's and NNCF's build steps; child side. Each returns the name of the file to go on with."""
 
 import os
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
@@ -12,6 +13,10 @@ from runner import name_of
 IR = "model.xml"
 LOW = {"i8", "u8", "i4", "u4"}
 FEWEST = 2
+SMALL = 4096
+"""Values of a constant that is no layer's weight."""
+TEXT = 128
+"""Tokens of a calibration window."""
 Feed = dict[str, NDArray[Any]]
 
 
@@ -127,6 +132,63 @@ def compress(artifact: str, out_dir: str, data: dict[str, Any] | None, bits: int
     if not any(n.get_type_name() == "Constant" and n.get_output_element_type(0).get_type_name() in LOW for n in model.get_ops()):
         raise RuntimeError("no weight was compressed: the model came out unchanged")
     return save(model, out_dir)
+
+
+def compress_language(
+    artifact: str, out_dir: str, data: dict[str, Any] | None, mode: str, group: int = 0, ratio: float = 1.0,
+    sensitive: bool = False, **methods: bool,
+) -> dict[str, Any]:  # fmt: skip
+    """Weights of a language model in INT8 or INT4; groups that do not fit a layer are made smaller, which is read back.
+
+    Args:
+        mode: NNCF's name of it. ratio: share of the weights in INT4, the others in INT8.
+        sensitive: which those are is told by how much their activations vary.
+        methods: gptq, awq, scale_estimation; with calibration text.
+    """
+    tool = nncf()
+    from nncf.quantization.advanced_parameters import AdvancedCompressionParameters, GroupSizeFallbackMode
+
+    options: dict[str, Any] = dict(methods)
+    if group:
+        fallback = AdvancedCompressionParameters(group_size_fallback_mode=GroupSizeFallbackMode.ADJUST)
+        options |= {"group_size": group, "ratio": ratio, "advanced_parameters": fallback}
+    if sensitive:
+        options["sensitivity_metric"] = tool.SensitivityMetric.MAX_ACTIVATION_VARIANCE
+    if data is not None:
+        texts = text_feeds(data, {port.get_any_name() for port in read(artifact).inputs})
+        options |= {"dataset": tool.Dataset(texts), "subset_size": len(texts)}
+    model = tool.compress_weights(read(artifact), mode=tool.CompressWeightsMode[mode], **options)
+    found = weights_of(model)
+    if not any(name.startswith(("INT8", "INT4")) for name in found):
+        raise RuntimeError("no weight was compressed: the model came out unchanged")
+    return {"file": save(model, out_dir), "claims": {f"weights in {name}": count for name, count in found.items()}}
+
+
+def text_feeds(data: dict[str, Any], names: set[str]) -> list[Feed]:
+    """Calibration windows of token ids as the model's inputs."""
+    rows = np.load(data["inputs"]["tokens"], mmap_mode="r", allow_pickle=False)[:, :TEXT]
+    length = rows.shape[1]
+    shared = {
+        "attention_mask": np.ones((1, length), np.int64), "position_ids": np.arange(length)[None],
+        "beam_idx": np.zeros(1, np.int32),
+    }  # fmt: skip
+    feeds = [{"input_ids": np.asarray(row, np.int64)[None], **shared} for row in rows]
+    return [{n: v for n, v in feed.items() if n in names} for feed in feeds]
+
+
+def weights_of(model: Any) -> dict[str, int]:
+    """How many weights there are in each type and group, read back from the graph."""
+    found: Counter[str] = Counter()
+    for node in model.get_ops():
+        if node.get_type_name() != "Constant":
+            continue
+        kind, shape = node.get_output_element_type(0).get_type_name(), list(node.get_output_shape(0))
+        if int(np.prod(shape)) < SMALL or shape[-1] == 1:
+            continue  # biases, scales, zero points
+        low = kind in LOW
+        group = f", groups of {shape[-1]}" if low and len(shape) == 3 else ""
+        found[f"INT{kind[1:]}{group}" if low else kind] += 1
+    return dict(found)
 
 
 def quantize_onnx(

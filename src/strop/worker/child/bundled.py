@@ -72,13 +72,13 @@ def infer_shards(folder: str, inputs: dict[str, str], out: str) -> dict[str, str
     return {name: path for name, (path, _) in shards.items()}
 
 
-def language_losses(folder: str, tokens: str, out: str, language: dict[str, Any]) -> dict[str, str]:
-    """The loss of every token of every window by the bundle's own runner; {"nll": file}."""
+def language_losses(folder: str, tokens: str, out: str, language: dict[str, Any], count: int) -> dict[str, str]:
+    """The loss of every token of the first windows by the bundle's own runner; {"nll": file}."""
     from token_lane import windows
 
     bundle = module_of(folder).load(folder)
     path = os.path.join(out, "nll.npy")
-    rows = np.load(tokens, mmap_mode="r", allow_pickle=False)
+    rows = np.load(tokens, mmap_mode="r", allow_pickle=False)[:count]
     found = [
         -log[np.arange(len(log)), row[1:]]
         for row, log in zip(rows, windows(bundle.session, rows, language["chunk"]), strict=True)

@@ -17,11 +17,16 @@ class DataError(Exception):
         self.hint = hint
 
 
-def prepare_tokens(source: str, tokenizer: str, window: int, most: int, vocabulary: int, out: str) -> dict[str, Any]:
+def prepare_tokens(
+    source: str, tokenizer: str, window: int, wanted: int, vocabulary: int, out: str, more: int = 1, spare: int = 0
+) -> dict[str, Any]:  # fmt: skip
     """Windows of `window` ids, the begin token in front of each where the tokenizer puts one; what fills no window is left out.
 
     Args:
-        most: tokens at most. vocabulary: ids must lie below it.
+        wanted: tokens. more: how many times as many are kept for a later look. vocabulary: ids must lie below it.
+        spare: windows to set apart, from the text behind all of these.
+    Returns:
+        count: windows of the tokens wanted. pool: windows in tokens.npy. spared: windows in spare.npy. begin: the token in front.
 
     Raises:
         DataError: no text, too little of it, or a tokenizer of another vocabulary.
@@ -36,29 +41,42 @@ def prepare_tokens(source: str, tokenizer: str, window: int, most: int, vocabula
         ) from None
     begin = begin_of(found)
     step = window - (begin is not None)
+    first = max(1, wanted // step)
+    ids = np.asarray(ids_of(found, source, (first * more + spare) * step), np.int32)
+    total = len(ids) // step
+    if not total:
+        raise DataError(f"{source}: {len(ids)} tokens fill no window of {step}", "give more text, or a shorter --context")
+    if ids.max() >= vocabulary:
+        raise DataError(
+            f"{tokenizer}: token {int(ids.max())} is beyond the model's vocabulary of {vocabulary}", "it belongs to another model"
+        )
+    rows = ids[: total * step].reshape(total, step)
+    rows = rows if begin is None else np.concatenate([np.full((total, 1), begin, np.int32), rows], axis=1)
+    spared = min(spare, max(0, total - first))
+    pool = min(first * more, total - spared)
+    np.save(os.path.join(out, "tokens.npy"), rows[:pool])
+    np.save(os.path.join(out, "spare.npy"), rows[pool : pool + spared])
+    return {"count": min(first, pool), "pool": pool, "spared": spared, "begin": begin}
+
+
+def ids_of(tokenizer: Any, source: str, most: int) -> list[int]:
+    """At least `most` ids of a text, or all that it has; read piece by piece.
+
+    Raises:
+        DataError: no text.
+    """
     ids: list[int] = []
     with open(source, encoding="utf-8", errors="strict") as file:
         try:
-            while len(ids) < most + step:
+            while len(ids) < most:
                 text = file.read(CHUNK)
                 if not text:
                     break
                 text += file.readline()  # whole lines, so that a word is not cut
-                ids += found.encode(text, add_special_tokens=False).ids
+                ids += tokenizer.encode(text, add_special_tokens=False).ids
         except UnicodeDecodeError as error:
             raise DataError(f"{source}: no text in UTF-8: {error.reason}", "give plain text") from None
-    count = min(max(1, most // step), len(ids) // step)
-    if not count:
-        raise DataError(f"{source}: {len(ids)} tokens fill no window of {step}", "give more text, or a shorter --context")
-    used = np.asarray(ids[: count * step], np.int32).reshape(count, step)
-    if used.max() >= vocabulary:
-        raise DataError(
-            f"{tokenizer}: token {int(used.max())} is beyond the model's vocabulary of {vocabulary}",
-            "it belongs to another model",
-        )
-    rows = used if begin is None else np.concatenate([np.full((count, 1), begin, np.int32), used], axis=1)
-    np.save(os.path.join(out, "tokens.npy"), rows)
-    return {"count": count, "begin": begin, "tokens": int(used.size)}
+    return ids
 
 
 def begin_of(tokenizer: Any) -> int | None:

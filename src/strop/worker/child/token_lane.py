@@ -112,27 +112,28 @@ class TokenLane:
                 steps.append(now() - start)
         return {"prompt_ns": prompts[1:], "token_ns": steps[self.output :]}  # the first request warms
 
-    def evaluate(self, out: str, expected: str | None = None) -> dict[str, Any]:
-        """Every window: the loss of each token, and how far each distribution is from the baseline's.
+    def evaluate(self, out: str, expected: str | None = None, first: int = 0, count: int | None = None) -> dict[str, Any]:
+        """Windows one by one: the loss of each token, and how far each distribution is from the baseline's.
 
         Args:
             expected: folder of the baseline's check; None for the baseline, whose distributions are kept.
+            first: window to begin with. count: windows; None takes those of the session.
         """
-        begin, durations = time.perf_counter(), []
+        begin, durations, count = time.perf_counter(), [], count or self.count
         positions = self.tokens.shape[1] - 1
         kept: Any = None if expected is None else np.load(os.path.join(expected, DISTRIBUTION), mmap_mode="r", allow_pickle=False)
         found = {
-            name: np.empty((self.count, positions), np.float32) for name in ("nll", *(() if kept is None else ("kl", "same_top")))
+            name: np.empty((count, positions), np.float32) for name in ("nll", *(() if kept is None else ("kl", "same_top")))
         }
-        for index in range(self.count):
+        for index in range(count):
             start = time.perf_counter_ns()
-            log = self.window(index)
+            log = self.window(first + index)
             durations.append(time.perf_counter_ns() - start)
             if expected is None:
-                kept = self.kept(out, log) if kept is None else kept
+                kept = self.kept(out, count, log) if kept is None else kept
                 kept[index] = log
-            found["nll"][index] = -log[np.arange(positions), self.tokens[index][1:]]
-            if index < TWICE and np.max(np.abs(self.window(index) - log)) > TOLERANCE * np.ptp(log):
+            found["nll"][index] = -log[np.arange(positions), self.tokens[first + index][1:]]
+            if index < TWICE and np.max(np.abs(self.window(first + index) - log)) > TOLERANCE * np.ptp(log):
                 raise InvalidOutput("not deterministic: the same window twice gave two answers")
             if expected is not None:
                 theirs = np.asarray(kept[index], np.float32)
@@ -141,7 +142,7 @@ class TokenLane:
         for name, values in found.items():
             np.save(os.path.join(out, f"{name}.npy"), values)
         return {
-            "examples": self.count,
+            "examples": count,
             "seconds": time.perf_counter() - begin,
             "rough_latency_ns": sorted(durations)[len(durations) // 2],
             "shards": {name: f"{name}.npy" for name in found},
@@ -151,8 +152,8 @@ class TokenLane:
         """Log-probabilities of every next token in a window, [positions, vocabulary]."""
         return next(windows(self.session, self.tokens[index : index + 1], self.chunk))
 
-    def kept(self, out: str, log: NDArray[np.float32]) -> Any:
+    def kept(self, out: str, count: int, log: NDArray[np.float32]) -> Any:
         """Where a baseline's distributions go."""
-        shape = (self.count, *log.shape)
+        shape = (count, *log.shape)
         kind = np.float32 if 4 * int(np.prod(shape)) <= WHOLE_BYTES else np.float16
         return np.lib.format.open_memmap(os.path.join(out, DISTRIBUTION), mode="w+", dtype=kind, shape=shape)

@@ -1,0 +1,66 @@
+"""OpenVINO's recipes for language models: weights by NNCF, safest first, and why."""
+
+from collections.abc import Iterator
+
+from strop.core.noun import Params, Scalar
+from strop.core.recipe import Offer, Recipe, Step
+from strop.core.target import Target
+from strop.core.task import Task
+
+NAME, HF, IR = "openvino", "hf", "openvino-lm"
+
+
+def language_offers(target: Target, task: Task, bf16: bool) -> Iterator[Offer]:
+    """All recipes considered; pure.
+
+    Args:
+        bf16: whether the target's CPU computes in bf16.
+    """
+    assert task.language is not None
+    shared: dict[str, Scalar] = {
+        "precision": "f32", "hint": "LATENCY", "streams": 1, "threads": target.threads, "context": task.language.context,
+    }  # fmt: skip
+    convert = Step(stage="convert", builder="transformers", name="to_openvino", consumes=HF, produces=IR)
+
+    def recipe(
+        name: str, reason: str, params: Params | None, safety: int, turn: int, kind: str, needs_text: bool = False,
+        **settings: Scalar,
+    ) -> Offer:  # fmt: skip
+        if needs_text and task.calibration is None:
+            return Offer(name=name, reason="not offered: it needs calibration text; give --calibration, or a longer --data")
+        compress = Step(
+            stage="quantize", builder=NAME, name="compress_language", consumes=IR, produces=IR, params=params or {},
+            calibration=needs_text,
+        )  # fmt: skip
+        made = Recipe(
+            name=name, runtime=NAME, steps=(convert, compress) if params else (convert,), precision=kind, safety=safety,
+            turn=turn, settings={**shared, "cache": "f16", **settings},
+        )  # fmt: skip
+        return Offer(name=name, reason=reason, recipe=made)
+
+    eight: Params = {"mode": "INT8_ASYM"}
+    four: Params = {"mode": "INT4_ASYM", "group": 64}
+    yield recipe(
+        "openvino-f32", "converted, truly in f32, cache too: what OpenVINO itself changes", None, 1, 2, "fp32", cache="f32"
+    )
+    yield recipe("openvino-int8", "weights in 8 bits a channel, arithmetic in f32", eight, 2, 0, "int8")
+    if bf16:
+        reason = "weights in 8 bits, arithmetic in bf16: a faster prompt, often a slower answer"
+        yield recipe("openvino-int8-bf16", reason, eight, 3, 3, "int8", precision="bf16")
+    yield recipe("openvino-int8-kv8", "weights in 8 bits, the cache too: for long contexts", eight, 3, 4, "int8", cache="u8")
+    yield recipe(
+        "openvino-int4-mixed", "the 60 % of the weights that vary least in 4 bits, the others in 8",
+        {**four, "ratio": 0.6, "sensitive": True}, 4, 3, "int4", needs_text=True,
+    )  # fmt: skip
+    yield recipe(
+        "openvino-int4-gptq", "4 bits in groups of 64, each column's error corrected by the next (GPTQ)", {**four, "gptq": True},
+        5, 2, "int4", needs_text=True,
+    )  # fmt: skip
+    yield recipe(
+        "openvino-int4-awq", "4 bits in groups of 64, scaled by what activations show (AWQ), scales estimated",
+        {**four, "awq": True, "scale_estimation": True}, 5, 4, "int4", needs_text=True,
+    )  # fmt: skip
+    yield recipe("openvino-int4", "4 bits in groups of 64 with zero points; head and embedding in 8", four, 6, 1, "int4")
+    yield recipe(
+        "openvino-int4-sym", "4 bits in groups of 128, symmetric: the smallest", {"mode": "INT4_SYM", "group": 128}, 7, 3, "int4"
+    )

@@ -1,0 +1,59 @@
+"""More text for finalists whose quality is undecided: as many windows again, and once more."""
+
+from collections.abc import Mapping, Sequence
+
+from strop.core.gate import judge_one
+from strop.core.task import Task
+from strop.core.verdict import Interval
+from strop.run.answers import language_quality
+from strop.run.checking import check, windows_of
+from strop.run.context import Run
+from strop.run.trial import Trial, accuracy_of
+
+LOOKS = 2
+"""Further looks at most; each doubles the text."""
+QUALITY = ("accuracy_retained", "kl", "same_top")
+
+
+def look_longer(run: Run, task: Task, baseline: Trial, finalists: Sequence[Trial]) -> list[Trial]:
+    """The finalists, judged on more text where a gate on their quality straddles its bound; language models only."""
+    return [_decided(run, task, baseline, trial) for trial in finalists] if task.language is not None else list(finalists)
+
+
+def _decided(run: Run, task: Task, baseline: Trial, trial: Trial) -> Trial:
+    for look in range(1, LOOKS + 1):
+        if not open_gates(run, trial) or not _more(run, task, baseline, trial, look):
+            break
+        assert trial.check_folder is not None
+        scored = accuracy_of(trial, baseline, task, look)
+        examples = trial.result.examples + windows_of_trial(trial, look)
+        quality = language_quality(trial.check_folder, look)
+        trial = trial.with_result(accuracy=scored.value, retained=scored.retained, quality=quality, examples=examples)
+    return trial
+
+
+def open_gates(run: Run, trial: Trial) -> list[str]:
+    """Metrics of quality whose figure straddles its gate."""
+    figures: Mapping[str, Interval | None] = {"accuracy_retained": trial.result.retained, **trial.result.quality}
+    gates = [g for g in run.gates if g.metric in QUALITY]
+    return [g.metric for g in gates if judge_one(g, figures.get(g.metric)).result == "INCONCLUSIVE"]
+
+
+def windows_of_trial(trial: Trial, look: int) -> int:
+    """How many windows this look adds; none where the text has ended."""
+    assert trial.subject is not None
+    return max(0, windows_of(trial.subject, look)["count"])
+
+
+def _more(run: Run, task: Task, baseline: Trial, trial: Trial, look: int) -> bool:
+    """Whether more windows were scored by both."""
+    assert trial.subject is not None and baseline.subject is not None and baseline.check is not None
+    if not windows_of_trial(trial, look) or run.budget.left_for_search() <= 0:
+        return False
+    run.tell("more-text", candidate=trial.name, windows=windows_of_trial(trial, look), open=open_gates(run, trial))
+    with run.spending("check"):
+        theirs, folder = check(run, baseline.subject, None, None, task, look)
+        if theirs.failure is not None:
+            return False
+        mine, _ = check(run, trial.subject, folder, theirs.seconds, task, look)
+    return mine.failure is None
