@@ -36,11 +36,20 @@ class Bundle:
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
         self.manifest = json.loads((self.folder / "manifest.json").read_text(encoding="utf-8"))
-        runner = _module(self.folder, "runner")
+        self.runner = runner = _module(self.folder, "runner")
         self.session = runner.open(str(self.folder / self.manifest["model"]), self.manifest["settings"])
         self.context = int(self.manifest["language"]["context"])
         self.begin = self.manifest["language"]["begin"]
         self.tokenizer: Any = None
+
+    def _tokenizer(self) -> Any:
+        """The one in this folder, or where there is none the model file's own."""
+        path = self.folder / "tokenizer.json"
+        if not path.exists():
+            return self.runner.tokenizer(str(self.folder / self.manifest["model"]))
+        from tokenizers import Tokenizer
+
+        return Tokenizer.from_file(str(path))
 
     def generate(self, prompt: str, tokens: int = 64) -> Iterator[str]:
         """The likeliest continuation, piece by piece, until the model ends it or `tokens` are there.
@@ -48,9 +57,7 @@ class Bundle:
         Raises:
             ValueError: the prompt is empty or does not fit the context.
         """
-        from tokenizers import Tokenizer
-
-        self.tokenizer = self.tokenizer or Tokenizer.from_file(str(self.folder / "tokenizer.json"))
+        self.tokenizer = self.tokenizer or self._tokenizer()
         ids = self.tokenizer.encode(prompt, add_special_tokens=False).ids
         ids = ids if self.begin is None else [self.begin, *ids]
         if not ids:

@@ -41,8 +41,10 @@ def pack(outcome: Outcome, backend: Backend, target: Path) -> Manifest:
             shutil.copyfile(Path(artifact.folder) / name, destination)
         language = outcome.task.language is not None
         shutil.copyfile(LANGUAGE if language else TEMPLATE, draft / "infer.py")
-        if language:
-            shutil.copyfile(Path(outcome.model.artifact.folder) / TOKENIZER, draft / TOKENIZER)
+        tokenizer = Path(outcome.model.artifact.folder) / TOKENIZER
+        ships = language and outcome.model.traits.get("tokenizer") != "own"
+        if ships:
+            shutil.copyfile(tokenizer, draft / TOKENIZER)
         ship_libraries(backend, draft)
         shutil.copyfile(backend.runner, draft / "runner.py")
         ship_preprocessing(outcome.task, draft)
@@ -50,7 +52,7 @@ def pack(outcome: Outcome, backend: Backend, target: Path) -> Manifest:
         versions = {p: outcome.environment.versions.get(prefix + p) for p in backend.runtime_packages}
         pins = [f"{package}=={number}" for package, number in versions.items() if number is not None]
         pins += [f"{package}=={number}" for package, number in sorted(outcome.task.packages.items())]
-        pins += ["tokenizers>=0.22,<0.24"] if language else []
+        pins += ["tokenizers>=0.22,<0.24"] if ships else []
         (draft / "requirements.txt").write_text("\n".join(pins) + "\n", encoding="utf-8")
         (draft / "MODEL_CARD.md").write_text(model_card(outcome, chosen), encoding="utf-8")
         listed = {str(p.relative_to(draft)): files.digest_file(p) for p in sorted(draft.rglob("*")) if p.is_file()}

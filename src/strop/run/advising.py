@@ -12,7 +12,7 @@ from strop.run.context import Run
 from strop.run.inspect import advice_for
 from strop.run.reading import read_inspection
 
-KNOWN = (".onnx", ".xml", "")
+KNOWN = (".onnx", ".xml", ".gguf", "")
 """Suffixes of models that the inspector reads and some backend here too."""
 
 

@@ -62,6 +62,8 @@ def read_model(backends: dict[str, Backend], path: Path, log: Path, limits: Limi
         ModelError: damaged, unsafe or unsupported; or it brought its reader down.
     """
     reader, kind = find_reader(backends, path)
+    if reader.family == "llm":
+        read_inspection(path)  # refuses what is damaged in its own words, before any framework sees it
     if reader.exports is not None:
         made, origin = exported(reader, kind, store, path, log, limits)
         return inspect(*find_reader(backends, made), made, log, limits).model_copy(update={"origin": origin})

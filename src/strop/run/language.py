@@ -10,6 +10,8 @@ from strop.run import datasets
 from strop.run.context import Run
 from strop.store import files
 from strop.store.store import read_json, write_json
+from strop.worker.call import DATA_WORK
+from strop.worker.interpreter import work_of
 
 WINDOW = 512
 TOKENS = "tokens.json"
@@ -87,16 +89,19 @@ def tokens(run: Run, model: Model, text: str, window: int, wanted: int, more: in
     source = Path(text)
     if not source.is_file():
         raise DataError(f"{source}: no such file", "language models take a plain text file")
-    tokenizer = Path(model.artifact.folder) / "tokenizer.json"
+    own = model.traits.get("tokenizer") == "own"
+    tokenizer = Path(model.artifact.path) if own else Path(model.artifact.folder) / "tokenizer.json"
     vocabulary = int(str(model.traits["vocabulary"]))
     arguments = {"window": window, "wanted": wanted, "more": more, "spare": spare, "vocabulary": vocabulary}
     key = files.digest_json({
-        "text": files.digest_file(source), "tokenizer": files.digest_file(tokenizer), "version": 2, **arguments,
+        "text": files.digest_file(source), "version": 2, **arguments,
+        "tokenizer": model.artifact.digest if own else files.digest_file(tokenizer),
     })  # fmt: skip
 
     def make(draft: Path) -> None:
+        work = work_of(run.backend(model.reader)) if own else DATA_WORK
         made = datasets.ask(
-            run, "prepare_tokens", source=str(source.absolute()), tokenizer=str(tokenizer), out=str(draft), **arguments
+            run, "prepare_tokens", work, source=str(source.absolute()), tokenizer=str(tokenizer), out=str(draft), **arguments
         )
         write_json(draft / TOKENS, made)
 

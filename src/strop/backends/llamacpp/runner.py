@@ -160,6 +160,56 @@ class Session:
         return np.ctypeslib.as_array(self.output(self.context), (rows * self.vocabulary,)).reshape(rows, self.vocabulary)
 
 
+class Encoded:
+    """What a tokenizer makes of a text."""
+
+    def __init__(self, ids: list[int]) -> None:
+        self.ids = ids
+
+
+class Vocabulary:
+    """The tokenizer in a GGUF file; the weights are not loaded."""
+
+    def __init__(self, path: str) -> None:
+        self.lib = lib = library()
+        params = lib.function("llama_model_default_params", ModelParams)()
+        params.vocab_only = True
+        self.model = lib.function("llama_model_load_from_file", POINTER, c.c_char_p, ModelParams)(path.encode(), params)
+        if not self.model:
+            raise LlamaError(f"{path}: {lib.why()}")
+        self.vocab = lib.function("llama_model_get_vocab", POINTER, POINTER)(self.model)
+        self.size = int(lib.function("llama_vocab_n_tokens", INT, POINTER)(self.vocab))
+
+    def encode(self, text: str, add_special_tokens: bool = True) -> Encoded:
+        """Ids of a text; what looks like a special token in it is text, unless it is the model's own."""
+        raw = text.encode()
+        run = self.lib.function("llama_tokenize", INT, POINTER, c.c_char_p, INT, c.POINTER(INT), INT, BOOL, BOOL)
+        ids = (INT * (len(raw) + 8))()
+        count = run(self.vocab, raw, len(raw), ids, len(ids), add_special_tokens, True)
+        if count < 0:
+            raise LlamaError(f"a text of {len(raw)} bytes gave {-count} tokens")
+        return Encoded(list(ids[:count]))
+
+    def decode(self, ids: list[int]) -> str:
+        run = self.lib.function("llama_detokenize", INT, POINTER, c.POINTER(INT), INT, c.c_char_p, INT, BOOL, BOOL)
+        given, room = (INT * len(ids))(*ids), 64 * len(ids) + 64
+        text = c.create_string_buffer(room)
+        count = run(self.vocab, given, len(ids), text, room, False, True)
+        return text.raw[: max(0, count)].decode("utf-8", "replace")
+
+    def end(self) -> int:
+        """The token that ends an answer; negative where there is none."""
+        return int(self.lib.function("llama_vocab_eos", INT, POINTER)(self.vocab))
+
+    def trained_context(self) -> int:
+        return int(self.lib.function("llama_model_n_ctx_train", INT, POINTER)(self.model))
+
+
+def tokenizer(path: str) -> Vocabulary:
+    """The model's own tokenizer, for a bundle without another."""
+    return Vocabulary(path)
+
+
 def open(path: str, settings: dict[str, Any]) -> Session:
     """A session on the model at `path` with these settings."""
     return Session(path, settings)

@@ -1,6 +1,6 @@
 """llama.cpp's parent side: which GGUF types it offers, safest first, and why."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from strop.core.backend import Backend
@@ -44,6 +44,8 @@ def _all(model: Model, target: Target, task: Task) -> Iterator[Offer]:
     context = task.language.context if task.language is not None else 512
     fair: dict[str, Scalar] = {"threads": target.threads, "context": context, "cache": "f16"}
     convert = Step(stage="convert", builder="transformers", name="to_gguf", consumes=HF, produces=GGUF, params={"kind": "f32"})
+    given = model.artifact.kind == GGUF
+    first = () if given else (convert,)
 
     def recipe(name: str, reason: str, steps: tuple[Step, ...], safety: int, turn: int, precision: str, **more: Scalar) -> Offer:
         made = Recipe(
@@ -51,24 +53,37 @@ def _all(model: Model, target: Target, task: Task) -> Iterator[Offer]:
         )
         return Offer(name=name, reason=reason, recipe=made)
 
-    yield recipe(
-        "gguf-f32", "converted, truly in fp32, cache too: what llama.cpp itself changes", (convert,), 1, 2, "fp32", cache="f32"
-    )
-    half = convert.model_copy(update={"params": {"kind": "f16"}})
-    yield recipe("gguf-f16", "converted, weights in fp16", (half,), 1, 2, "fp16")
+    if given:
+        as_given = f"the given file in llama.cpp, {target.threads} thread(s)"
+        reference = Recipe(name="gguf", runtime=NAME, settings=fair, role="reference", precision=model.precision)
+        yield Offer(name="gguf", reason=as_given, recipe=reference)
+        if model.precision not in ("fp32", "fp16"):
+            yield recipe("gguf-kv8", "the given file, the cache in 8 bits: for long contexts", (), 3, 4, "int4", cache="q8_0")
+            yield Offer(name="gguf-q8-0", reason="not offered: the file is quantized already, and would lose twice")
+            return
+    else:
+        yield from _converted(recipe, convert)
     for kind, (safety, turn, reason) in TYPES.items():
-        yield recipe(named(kind), reason, (convert, quantized(kind)), safety, turn, PRECISION.get(kind, "int4"))
+        yield recipe(named(kind), reason, (*first, quantized(kind)), safety, turn, PRECISION.get(kind, "int4"))
     reason = "as Q8_0, the cache in 8 bits too: for long contexts"
-    yield recipe("gguf-q8-0-kv8", reason, (convert, quantized("Q8_0")), 3, 4, "int8", cache="q8_0")
+    yield recipe("gguf-q8-0-kv8", reason, (*first, quantized("Q8_0")), 3, 4, "int8", cache="q8_0")
     reason = "as Q4_0, what costs most in 8 bits"
-    yield recipe("gguf-q4-0-kept", reason, (convert, quantized("Q4_0", keep=SENSITIVE)), 5, 3, "int4")
+    yield recipe("gguf-q4-0-kept", reason, (*first, quantized("Q4_0", keep=SENSITIVE)), 5, 3, "int4")
     watch = Step(stage="quantize", builder=NAME, name="importance", consumes=GGUF, produces=GGUF, calibration=True)
     for kind, (safety, turn, reason) in WITH_MATRIX.items():
         if task.calibration is None:
             yield Offer(name=f"{named(kind)}-im", reason=NO_TEXT)
             continue
-        steps = (convert, watch, quantized(kind, matrix=True))
+        steps = (*first, watch, quantized(kind, matrix=True))
         yield recipe(f"{named(kind)}-im", f"{reason}; errors weighed by importance", steps, safety, turn, "int4")
+
+
+def _converted(recipe: Callable[..., Offer], convert: Step) -> Iterator[Offer]:
+    """The folder's model in floating point."""
+    reason = "converted, truly in fp32, cache too: what llama.cpp itself changes"
+    yield recipe("gguf-f32", reason, (convert,), 1, 2, "fp32", cache="f32")
+    half = convert.model_copy(update={"params": {"kind": "f16"}})
+    yield recipe("gguf-f16", "converted, weights in fp16", (half,), 1, 2, "fp16")
 
 
 def named(kind: str) -> str:
@@ -86,6 +101,7 @@ BACKEND = Backend(
     runs=(GGUF,),
     builds=(HF,),
     offer=offer,
+    reads=((".gguf", GGUF),),
     family="llm",
     packages=("gguf", "numpy"),
     runtime_packages=("numpy",),

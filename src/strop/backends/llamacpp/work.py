@@ -1,12 +1,14 @@
 """llama.cpp's child side: probe, inspect, build, open. Run by path; imports nothing of Strop."""
 
 import os
+import re
 import sys
 from typing import Any
 
 import runner
 from runner import open
 
+PLAIN = ("F32", "F16", "BF16")
 _ = open  # `work.open` is the runner's: what is measured is what is shipped
 
 
@@ -30,6 +32,46 @@ def probe() -> dict[str, Any]:
         "devices": [f"CPU ({found.variant})"],
         "python": sys.version.split()[0],
     }
+
+
+def inspect(path: str) -> dict[str, Any]:
+    """What this GGUF is. The inspector has looked at its header before."""
+    from steps import told_of
+
+    vocabulary = runner.Vocabulary(path)
+    types = {name.removeprefix("tensors in "): count for name, count in told_of(path, whole=False)["claims"].items()}
+    low = [name for name in types if name not in PLAIN]
+    return {
+        "files": parts(path),
+        "family": "llm",
+        "inputs": [{"name": "tokens", "dtype": "int32", "shape": [None]}],
+        "outputs": [{"name": "logits", "dtype": "float32", "shape": [None, vocabulary.size]}],
+        "parameters": 0,
+        "precision": "int4" if low else "fp32" if set(types) == {"F32"} else "fp16",
+        "traits": {
+            "vocabulary": vocabulary.size,
+            "context": vocabulary.trained_context(),
+            "ends": [str(vocabulary.end())] if vocabulary.end() >= 0 else [],
+            "types": [f"{count} {name}" for name, count in sorted(types.items())],
+            "tokenizer": "own",
+        },
+    }
+
+
+def parts(path: str) -> list[str]:
+    """The file's name, or those of all parts that it is one of."""
+    name = os.path.basename(path)
+    found = re.match(r"^(.*)-\d{5}-of-(\d{5})\.gguf$", name)
+    if found is None:
+        return [name]
+    return [f"{found[1]}-{place:05d}-of-{found[2]}.gguf" for place in range(1, int(found[2]) + 1)]
+
+
+def prepare_tokens(source: str, tokenizer: str, **arguments: Any) -> Any:
+    """Windows of a text by the tokenizer in the file."""
+    from texts import write_windows
+
+    return write_windows(source, runner.Vocabulary(tokenizer), **arguments)
 
 
 def build(step: dict[str, Any], artifact: str, out_dir: str, data: dict[str, Any] | None = None) -> Any:

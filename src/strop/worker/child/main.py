@@ -10,7 +10,8 @@ log, so that whatever a framework prints cannot be mistaken for an answer.
         "profile": bool, "language": {...} or null}                     opens a session, runs one inference
     -> {"op": "warm"}                                                   until a plateau
     -> {"op": "block", "runs": n}                                       one timed block
-    -> {"op": "evaluate", "out": folder, "expected": folder or null}     every example, outputs as shards
+    -> {"op": "evaluate", "out": folder, "expected": folder or null}     every example, outputs as shards;
+        of a language model "first" and "count" say which windows
     -> {"op": "phases", "requests": n}                                  of a language model: prompts and tokens apart
     -> {"op": "memory"}                                                 a sample of this process
     -> {"op": "count"}                                                  hardware events count from here; before open
@@ -81,8 +82,8 @@ class Child:
     def block(self, runs: int) -> Any:
         return self.session.block(runs)
 
-    def evaluate(self, out: str, expected: str | None = None) -> Any:
-        return self.session.evaluate(out, expected)
+    def evaluate(self, **request: Any) -> Any:
+        return self.session.evaluate(**request)
 
     def phases(self, requests: int) -> Any:
         return self.session.phases(requests)

@@ -39,16 +39,24 @@ def prepare_tokens(
         raise DataError(
             f"{tokenizer}: not a tokenizer: {str(error).splitlines()[0][:200]}", "give the model's own tokenizer.json"
         ) from None
-    begin = begin_of(found)
+    return write_windows(source, found, window, wanted, vocabulary, out, more, spare)
+
+
+def write_windows(
+    source: str, tokenizer: Any, window: int, wanted: int, vocabulary: int, out: str, more: int, spare: int
+) -> dict[str, Any]:  # fmt: skip
+    """As `prepare_tokens`, by any tokenizer whose `encode(text, add_special_tokens=…)` has `ids`."""
+    begin = begin_of(tokenizer)
     step = window - (begin is not None)
     first = max(1, wanted // step)
-    ids = np.asarray(ids_of(found, source, (first * more + spare) * step), np.int32)
+    ids = np.asarray(ids_of(tokenizer, source, (first * more + spare) * step), np.int32)
     total = len(ids) // step
     if not total:
         raise DataError(f"{source}: {len(ids)} tokens fill no window of {step}", "give more text, or a shorter --context")
     if ids.max() >= vocabulary:
         raise DataError(
-            f"{tokenizer}: token {int(ids.max())} is beyond the model's vocabulary of {vocabulary}", "it belongs to another model"
+            f"the tokenizer gives token {int(ids.max())}, beyond the model's vocabulary of {vocabulary}",
+            "it belongs to another model: give the folder as it was published",
         )
     rows = ids[: total * step].reshape(total, step)
     rows = rows if begin is None else np.concatenate([np.full((total, 1), begin, np.int32), rows], axis=1)
