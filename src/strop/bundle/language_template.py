@@ -8,6 +8,8 @@
 or as a script, which writes the text as it comes, the likeliest token each time:
 
     python infer.py --prompt "Once upon a time" --tokens 64
+
+With --chat the prompt is a user's message, in the words of the model's own template.
 """
 
 import argparse
@@ -51,6 +53,21 @@ class Bundle:
 
         return Tokenizer.from_file(str(path))
 
+    def conversation(self, messages: list[dict[str, str]]) -> str:
+        """Messages, each with `role` and `content`, as the prompt that the model's own template makes of them.
+
+        Raises:
+            ValueError: the model has no template, or it refuses these messages.
+        """
+        chat = self.manifest["language"]["chat"]
+        if chat is None:
+            raise ValueError("the model has no chat template")
+        tool = _module(self.folder, "chat")
+        try:
+            return str(tool.render(chat["template"], messages, chat["begin"], chat["end"]))
+        except tool.ChatError as error:
+            raise ValueError(str(error)) from None
+
     def generate(self, prompt: str, tokens: int = 64) -> Iterator[str]:
         """The likeliest continuation, piece by piece, until the model ends it or `tokens` are there.
 
@@ -59,7 +76,7 @@ class Bundle:
         """
         self.tokenizer = self.tokenizer or self._tokenizer()
         ids = self.tokenizer.encode(prompt, add_special_tokens=False).ids
-        ids = ids if self.begin is None else [self.begin, *ids]
+        ids = ids if self.begin is None or ids[:1] == [self.begin] else [self.begin, *ids]
         if not ids:
             raise ValueError("the prompt is empty")
         if len(ids) >= self.context:
@@ -86,9 +103,12 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--prompt", required=True)
     parser.add_argument("--tokens", type=int, default=64)
+    parser.add_argument("--chat", action="store_true", help="the prompt is a user's message")
     given = parser.parse_args(arguments)
     try:
-        for piece in load(Path(__file__).resolve().parent).generate(given.prompt, given.tokens):
+        model = load(Path(__file__).resolve().parent)
+        prompt = model.conversation([{"role": "user", "content": given.prompt}]) if given.chat else given.prompt
+        for piece in model.generate(prompt, given.tokens):
             print(piece, end="", flush=True)
         print()
     except ValueError as error:

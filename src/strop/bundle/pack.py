@@ -20,7 +20,7 @@ from strop.worker.interpreter import work_of
 
 TEMPLATE = Path(__file__).parent / "infer_template.py"
 LANGUAGE, TOKENIZER = Path(__file__).parent / "language_template.py", "tokenizer.json"
-PREPROCESS = DATA_WORK.path.with_name("preprocess.py")
+PREPROCESS, CHAT = DATA_WORK.path.with_name("preprocess.py"), DATA_WORK.path.with_name("chat.py")
 MANIFEST = "manifest.json"
 
 
@@ -45,6 +45,9 @@ def pack(outcome: Outcome, backend: Backend, target: Path) -> Manifest:
         ships = language and outcome.model.traits.get("tokenizer") != "own"
         if ships:
             shutil.copyfile(tokenizer, draft / TOKENIZER)
+        chats = outcome.task.language is not None and outcome.task.language.chat is not None
+        if chats:
+            shutil.copyfile(CHAT, draft / CHAT.name)
         ship_libraries(backend, draft)
         shutil.copyfile(backend.runner, draft / "runner.py")
         ship_preprocessing(outcome.task, draft)
@@ -53,6 +56,7 @@ def pack(outcome: Outcome, backend: Backend, target: Path) -> Manifest:
         pins = [f"{package}=={number}" for package, number in versions.items() if number is not None]
         pins += [f"{package}=={number}" for package, number in sorted(outcome.task.packages.items())]
         pins += ["tokenizers>=0.22,<0.24"] if ships else []
+        pins += ["jinja2>=3.1.6,<4"] if chats else []
         (draft / "requirements.txt").write_text("\n".join(pins) + "\n", encoding="utf-8")
         (draft / "MODEL_CARD.md").write_text(model_card(outcome, chosen), encoding="utf-8")
         listed = {str(p.relative_to(draft)): files.digest_file(p) for p in sorted(draft.rglob("*")) if p.is_file()}

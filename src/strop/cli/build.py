@@ -27,6 +27,10 @@ def command(
     k: o.K = None,
     output: o.Output = None,
     size: o.Size = None,
+    eval_tokens: o.EvalTokens = None,
+    prompt_tokens: o.PromptTokens = None,
+    output_tokens: o.OutputTokens = None,
+    context: o.Context = None,
     olive_config: o.OliveConfig = None,
     threads: o.Threads = None,
     time_limit_s: o.TimeLimit = None,
@@ -37,8 +41,8 @@ def command(
     json: o.Json = False,
 ) -> None:
     """Build one recipe of MODEL, without comparing it to others."""
-    names = ("config", "data", "calibration", "labels", "column", "classes", "preset",
-             "tokenizer", "task", "map", "metric", "k", "output", "size", "olive_config", "threads",
+    names = ("config", "data", "calibration", "labels", "column", "classes", "preset", "tokenizer", "task", "map", "metric", "k",
+             "output", "size", "eval_tokens", "prompt_tokens", "output_tokens", "context", "olive_config", "threads",
              "time_limit_s", "memory_limit_mb", "out", "store", "seed")  # fmt: skip
     flags = o.given(locals(), names)
     candidate = strop.build(model, recipe, check=check, **flags)

@@ -39,12 +39,21 @@ class Workload(Noun):
         return self.batches[0]
 
 
+class Chat(Noun):
+    """A chat template (Jinja) that rendered a conversation in the sandbox, and the texts of the model's first and last token."""
+
+    template: str
+    begin: str = ""
+    end: str = ""
+
+
 class Language(Noun):
     """How a language model is called: tokens of the prompt and of the answer in a timed request, and the context it is given.
 
     `window` tokens are scored at once, the first of them being `begin` where the model has such a token; `chunk` is how many
     are fed at a time where the cache is not f32, so that what its precision loses is seen. `ends` are tokens that end an answer.
-    The evaluation data hold `pool` windows; more than the first are scored only where a gate stays undecided.
+    `chat` is how it reads a conversation, where it was made for that. The evaluation data hold `pool` windows; more than the
+    first are scored only where a gate stays undecided.
     """
 
     prompt: int = 128
@@ -55,6 +64,7 @@ class Language(Noun):
     begin: int | None = None
     ends: tuple[int, ...] = ()
     pool: int = 0
+    chat: Chat | None = None
 
 
 class Task(Noun):

@@ -1,5 +1,6 @@
 """The tuned baseline: the given model, unquantized, in its own runtime, under the best settings inside the budget."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -138,8 +139,8 @@ def require_budget(run: Run, reference: Trial) -> None:
     least = minimum_budget(run, reference)
     if run.budget.total is not None and run.budget.total < least:
         raise BudgetError(
-            f"a budget of {run.budget.total:.0f} s is below the minimum of {least:.0f} s for this model and data",
-            f"give --budget {least * 1.1:.0f}s or more",
+            f"a budget of {run.budget.total:.0f} s is below the minimum of {math.ceil(least)} s for this model and data",
+            f"give --budget {math.ceil(least * 1.1)}s or more",
         )
 
 

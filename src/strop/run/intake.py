@@ -20,6 +20,9 @@ from strop.store.store import Store
 from strop.worker.call import Child, Limits
 from strop.worker.interpreter import work_of
 
+LANGUAGE_MODEL = "ForCausalLM"
+"""In the name of every architecture that transformers generates text with."""
+
 
 def find_reader(backends: dict[str, Backend], path: Path) -> tuple[Backend, str]:
     """The backend that knows this suffix and this family of models, and the artifact kind.
@@ -42,11 +45,26 @@ def find_reader(backends: dict[str, Backend], path: Path) -> tuple[Backend, str]
 
 
 def family_of(path: Path) -> str:
-    """The family that the inspector sees; what it refuses is left to the readers of tensor models, in their words."""
+    """The family that the inspector sees; what it refuses is left to the readers of tensor models, in their words.
+
+    Raises:
+        ModelError: a language model that the inspector refuses.
+    """
     try:
         return read_inspection(path).family
     except ModelError:
+        if LANGUAGE_MODEL in _text(path / "config.json"):
+            raise
         return "tensor"
+
+
+def _text(path: Path) -> str:
+    """The head of a file, for a look; empty where it cannot be read."""
+    try:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            return file.read(1 << 16)
+    except OSError:
+        return ""
 
 
 def _fits(path: Path, suffix: str) -> bool:

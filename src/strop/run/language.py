@@ -3,20 +3,22 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from strop.core.errors import DataError
+from strop.core.errors import DataError, WorkerError
 from strop.core.model import Model
-from strop.core.task import Dataset, Language, Task
+from strop.core.task import Chat, Dataset, Language, Task
 from strop.run import datasets
 from strop.run.context import Run
 from strop.store import files
 from strop.store.store import read_json, write_json
-from strop.worker.call import DATA_WORK
+from strop.worker.call import DATA_WORK, Child, Limits
 from strop.worker.interpreter import work_of
 
 WINDOW = 512
 TOKENS = "tokens.json"
 MORE = 4
 """How many times `--eval-tokens` may be scored where a gate stays undecided."""
+CHAT_S, CHAT_BYTES = 5.0, 1_000_000_000
+"""What rendering a chat template may take."""
 CALIBRATION = 16
 """Windows of calibration text."""
 
@@ -39,11 +41,27 @@ def language_task(run: Run, model: Model) -> Task:
         datasets.refuse_overlap(run, evaluation, calibration)
     elif calibration is not None:
         run.note(f"Calibration text: {calibration.count} windows behind those that are scored, of the same file.")
+    told = {"begin": found.begin, "ends": ends_of(model), "pool": found.pool, "chat": chat_of(run, model)}
     return Task(
         evaluation=evaluation, calibration=calibration, metric="perplexity", output="nll", kind="language",
-        language=language.model_copy(update={"begin": found.begin, "ends": ends_of(model), "pool": found.pool}),
-        options=request.options,
+        language=language.model_copy(update=told), options=request.options,
     )  # fmt: skip
+
+
+def chat_of(run: Run, model: Model) -> Chat | None:
+    """The model's chat template, if it has one that renders in a sandbox with little time and memory."""
+    own = model.traits.get("tokenizer") == "own"
+    work, path = (work_of(run.backend(model.reader)), model.artifact.path) if own else (DATA_WORK, model.artifact.folder)
+    log, limits = run.folder.folder / "data.log", Limits(CHAT_S, CHAT_BYTES)
+    try:
+        with Child(work, log, limits) as child:
+            found = child.call("read_chat", path=str(Path(path).absolute()))
+        with Child(DATA_WORK, log, limits) as child:
+            usable = bool(found) and child.call("try_chat", **found)
+    except WorkerError as error:
+        run.note(f"The chat template is left out: {error.message.rstrip('.')}.")
+        return None
+    return Chat(**found) if usable else None
 
 
 def ends_of(model: Model) -> tuple[int, ...]:

@@ -197,6 +197,16 @@ class Vocabulary:
         count = run(self.vocab, given, len(ids), text, room, False, True)
         return text.raw[: max(0, count)].decode("utf-8", "replace")
 
+    def chat_template(self) -> str:
+        found = self.lib.function("llama_model_chat_template", c.c_char_p, POINTER, c.c_char_p)(self.model, None)
+        return found.decode("utf-8", "replace") if found else ""
+
+    def text(self, which: str) -> str:
+        """Text of the `bos` or `eos` token; empty where there is none."""
+        token = self.lib.function(f"llama_vocab_{which}", INT, POINTER)(self.vocab)
+        found = self.lib.function("llama_vocab_get_text", c.c_char_p, POINTER, INT)(self.vocab, token) if token >= 0 else None
+        return found.decode("utf-8", "replace") if found else ""
+
     def end(self) -> int:
         """The token that ends an answer; negative where there is none."""
         return int(self.lib.function("llama_vocab_eos", INT, POINTER)(self.vocab))

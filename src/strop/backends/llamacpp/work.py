@@ -74,6 +74,12 @@ def prepare_tokens(source: str, tokenizer: str, **arguments: Any) -> Any:
     return write_windows(source, runner.Vocabulary(tokenizer), **arguments)
 
 
+def read_chat(path: str) -> Any:
+    """The file's chat template and the texts of its first and last token."""
+    vocabulary = runner.Vocabulary(path)
+    return {"template": vocabulary.chat_template(), "begin": vocabulary.text("bos"), "end": vocabulary.text("eos")}
+
+
 def build(step: dict[str, Any], artifact: str, out_dir: str, data: dict[str, Any] | None = None) -> Any:
     """One step: reads `artifact`, writes into `out_dir`, returns the name of the file to go on with."""
     import steps

@@ -15,6 +15,25 @@ from transformers import AutoModelForCausalLM
 TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
+def loaded(folder: str, dtype: Any) -> Any:
+    """The folder's model.
+
+    Raises:
+        ValueError: its weights do not fit its configuration, or some are not there; names one.
+    """
+    try:
+        model, told = AutoModelForCausalLM.from_pretrained(
+            folder, dtype=dtype, local_files_only=True, use_safetensors=True, trust_remote_code=False, output_loading_info=True
+        )
+    except RuntimeError as error:
+        said = " ".join(str(error).split())
+        what = said.partition("size mismatch for ")[2] or said
+        raise ValueError(f"the weights do not fit config.json: {what[:200]}") from None
+    if told["missing_keys"]:  # transformers would make them up
+        raise ValueError(f"{len(told['missing_keys'])} weights are not there, such as {sorted(told['missing_keys'])[0]}")
+    return model.eval()
+
+
 class Session:
     """`reset()` forgets everything; `step(tokens, want)` takes token ids and goes on from what it holds."""
 
@@ -23,9 +42,7 @@ class Session:
             torch.set_num_threads(int(settings["threads"]))
         folder = path if os.path.isdir(path) else os.path.dirname(path)
         dtype = TYPES[str(settings.get("precision", "fp32"))]
-        self.model = AutoModelForCausalLM.from_pretrained(
-            folder, dtype=dtype, local_files_only=True, use_safetensors=True, trust_remote_code=False
-        ).eval()
+        self.model = loaded(folder, dtype)
         self.past: Any = None
         self.properties = {
             "precision": str(dtype).rpartition(".")[2],

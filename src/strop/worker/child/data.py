@@ -4,6 +4,7 @@ Runs in a child like a backend's work module; needs numpy. These are its verbs, 
 each: arrays, items, generated inputs, a division in two, what two sets share, the user's scorer.
 """
 
+from chat import read_chat, try_chat
 from division import overlap, split
 from generated import generate
 from items import prepare_items
@@ -11,4 +12,4 @@ from matched import prepare
 from scorer import score
 from texts import prepare_tokens
 
-__all__ = ["generate", "overlap", "prepare", "prepare_items", "prepare_tokens", "score", "split"]
+__all__ = ["generate", "overlap", "prepare", "prepare_items", "prepare_tokens", "read_chat", "score", "split", "try_chat"]
