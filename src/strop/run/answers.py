@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from strop.core.metrics import Accuracy, Array, mean_interval, score
+from strop.core.metrics import Accuracy, Array, mean_interval, perplexity_error, perplexity_interval, score
 from strop.core.task import Dataset, Task
-from strop.core.verdict import Interval
+from strop.core.verdict import EXACTLY_NONE, EXACTLY_ONE, Interval, exactly
 from strop.run.checking import SCORES, open_array, shards
 from strop.worker.child.preprocess import embeddings, normalized
 
@@ -47,9 +47,17 @@ def labels_of(data: Dataset) -> Array | None:
 
 
 def language_quality(mine: Path) -> dict[str, Interval]:
-    """Divergence from the baseline's distributions and share of like tops, of a check that has them."""
-    found = shards(mine)
-    return {name: mean_interval(open_array(found[name])) for name in ("kl", "same_top") if name in found}
+    """Perplexity and its standard error; how far the distributions are from the baseline's, and how often the tops are alike.
+
+    A check without divergences is the one that the others' are taken from.
+    """
+    found = {name: open_array(file) for name, file in shards(mine).items()}
+    error = perplexity_error(found["nll"])
+    quality = {"perplexity": perplexity_interval(found["nll"])} | ({"perplexity_se": exactly(error)} if error is not None else {})
+    if "kl" not in found:
+        return quality | {"kl": EXACTLY_NONE, "kl_p99": EXACTLY_NONE, "same_top": EXACTLY_ONE}
+    worst = exactly(float(np.percentile(found["kl"], 99)))
+    return quality | {"kl": mean_interval(found["kl"]), "kl_p99": worst, "same_top": mean_interval(found["same_top"])}
 
 
 def accuracy(mine: Path, theirs: Path, task: Task) -> Accuracy:

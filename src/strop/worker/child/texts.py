@@ -7,6 +7,8 @@ import numpy as np
 
 CHUNK = 1 << 16
 """Letters read at a time: any size of text goes through."""
+HALF = "\N{REPLACEMENT CHARACTER}"
+"""What the beginning of a letter is decoded to where the rest is missing."""
 
 
 class DataError(Exception):
@@ -59,6 +61,22 @@ def prepare_tokens(source: str, tokenizer: str, window: int, most: int, vocabula
     rows = used if begin is None else np.concatenate([np.full((count, 1), begin, np.int32), used], axis=1)
     np.save(os.path.join(out, "tokens.npy"), rows)
     return {"count": count, "begin": begin, "tokens": int(used.size)}
+
+
+def decode_tokens(tokenizer: str, sequences: list[dict[str, list[int]]]) -> list[dict[str, str]]:
+    """The texts of prompts and of what was written after them, by the model's own tokenizer.
+
+    Both are decoded in one piece, since a token alone may be half a letter, or hide the space before it.
+    """
+    from tokenizers import Tokenizer
+
+    found, texts = Tokenizer.from_file(tokenizer), []
+    for sequence in sequences:
+        prompt, whole = found.decode(sequence["prompt"]), found.decode([*sequence["prompt"], *sequence["made"]])
+        prompt = prompt.rstrip(HALF) if not whole.startswith(prompt) else prompt
+        made = whole[len(prompt) :] if whole.startswith(prompt) else found.decode(sequence["made"])
+        texts.append({"prompt": prompt, "made": made})
+    return texts
 
 
 def begin_of(tokenizer: Any) -> int | None:
