@@ -116,6 +116,92 @@
     charts.push(new Chart(canvas, { type: "scatterWithErrorBars", data: { datasets }, options }));
   };
 
+  // A language model's quality over size and over pace: a mark and a color a framework, a line along the frontier.
+  const LOOKS = [["rectRot", "--ink"], ["circle", "--accent"], ["triangle", "--good"], ["rect", "--open"], ["crossRot", "--bad"], ["star", "--soft"]];
+  const logarithmic = (title, low, high) => {
+    const [min, max] = [low / 2.5, high * 1.6];
+    const told = (v) => { const lead = Number(v.toExponential().split("e")[0]); return lead === 1 || (max / min < 200 && (lead === 2 || lead === 5)); };
+    const made = axis(title, { type: "logarithmic", min, max });
+    made.ticks = { color: ink("--soft"), autoSkip: true, maxRotation: 0, callback: (v) => (told(v) ? (v < 0.001 ? v.toExponential(0) : String(v)) : null) };
+    made.grid = { ...made.grid, display: true, drawTicks: false, color: (c) => (c.tick && told(c.tick.value) ? ink("--line") : "transparent") };
+    return made;
+  };
+  const names = {
+    id: "names",
+    afterDatasetsDraw: (chart) => {
+      const { ctx, chartArea: area } = chart;
+      const taken = [];
+      ctx.save();
+      ctx.font = `12px ${ink("--sans")}`;
+      ctx.fillStyle = ink("--ink");
+      ctx.strokeStyle = ink("--panel");
+      ctx.lineWidth = 5;
+      ctx.lineJoin = "round";
+      ctx.textBaseline = "middle";
+      chart.data.datasets.forEach((set, i) => set.data.forEach((raw, j) => {
+        if (!raw.point || !chart.isDatasetVisible(i)) return;
+        const at = chart.getDatasetMeta(i).data[j];
+        const wide = ctx.measureText(raw.point.name).width;
+        const x = at.x + 14 + wide > area.right ? at.x - 14 - wide : at.x + 14;
+        const y = [0, -15, 15, -30, 30].map((d) => at.y + d)
+          .find((one) => one > area.top + 6 && one < area.bottom - 6 && !taken.some((t) => Math.abs(t.y - one) < 14 && x < t.x + t.wide && t.x < x + wide));
+        if (y === undefined || x < area.left) return;
+        taken.push({ x, y, wide });
+        ctx.strokeText(raw.point.name, x, y);
+        ctx.fillText(raw.point.name, x, y);
+      }));
+      ctx.restore();
+    },
+  };
+  const quality = () => {
+    const found = data.language;
+    const y = document.getElementById("quality-axis")?.value;
+    if (!found || !y) return;
+    for (const canvas of document.querySelectorAll("canvas[data-quality]")) {
+      const x = document.getElementById(`${canvas.dataset.quality}-axis`)?.value ?? canvas.dataset.axis;
+      const points = found.points.filter((p) => p.axes[x] && p.axes[y]);
+      if (!points.length) continue;
+      const best = found.frontiers[`${x}/${y}`];
+      const lift = (name, v) => (found.floors[name] === null ? v : Math.max(v, found.floors[name]));
+      const place = (p) => Object.fromEntries([["x", x], ["y", y]].flatMap(([side, name]) => {
+        const [value, low, high] = p.axes[name].map((v) => lift(name, v));
+        return [[side, value], [`${side}Min`, low], [`${side}Max`, high]];
+      }));
+      const scale = (name) => {
+        const ends = points.flatMap((p) => p.axes[name].map((v) => lift(name, v)));
+        const [low, high] = [Math.min(...ends), Math.max(...ends)];
+        if (found.floors[name] !== null) return logarithmic(found.axes[name], low, high);
+        const room = 0.1 * (high - low) || 0.05 * Math.abs(high) || 1;
+        return axis(found.axes[name], { min: Math.max(low - room, low >= 0 ? 0 : -Infinity), max: high + room });
+      };
+      const sets = found.frameworks.map((framework, i) => {
+        const [pointStyle, color] = LOOKS[i % LOOKS.length];
+        const group = points.filter((p) => p.framework === framework);
+        return {
+          label: framework, pointStyle, radius: group.map((p) => (p.role === "chosen" ? 9 : 6)), hoverRadius: 10, borderWidth: 2,
+          backgroundColor: group.map((p) => (best.includes(p.name) ? ink(color) : ink("--panel"))), borderColor: ink(color),
+          errorBarColor: ink(color), errorBarLineWidth: 1, errorBarWhiskerColor: ink(color), errorBarWhiskerSize: 6, errorBarWhiskerLineWidth: 1,
+          data: group.map((p) => ({ ...place(p), point: p })),
+        };
+      }).filter((set) => set.data.length);
+      const line = best.map((name) => points.find((p) => p.name === name)).map((p) => ({ x: lift(x, p.axes[x][0]), y: lift(y, p.axes[y][0]) }));
+      sets.push({
+        type: "line", label: "best at each " + (canvas.dataset.quality === "size" ? "size" : "pace"), data: line, pointRadius: 0, pointHitRadius: 0,
+        borderColor: ink("--soft"), borderWidth: 1.5, borderDash: [5, 4], pointStyle: "line", order: 9,
+      });
+      const options = shared(true);
+      options.scales = { x: scale(x), y: scale(y) };
+      options.plugins.legend.labels.generateLabels = (chart) => Chart.defaults.plugins.legend.labels.generateLabels(chart)
+        .map((one) => ({ ...one, fillStyle: one.strokeStyle }));
+      options.plugins.tooltip = { filter: (item) => item.raw.point, callbacks: { label: (item) => {
+        const p = item.raw.point;
+        const said = [p.framework, p.role === "chosen" ? "chosen" : "", best.includes(p.name) ? "on the frontier" : ""].filter(Boolean).join(", ");
+        return [`${p.name} (${said})`, ...Object.keys(found.axes).map((a) => `${found.axes[a]}: ${text(p.axes[a])}`)];
+      } } };
+      charts.push(new Chart(canvas, { type: "scatterWithErrorBars", data: { datasets: sets }, options, plugins: [names] }));
+    }
+  };
+
   const curves = () => {
     for (const canvas of document.querySelectorAll("canvas[data-curve]")) {
       const curve = data.curves[Number(canvas.dataset.curve)];
@@ -156,10 +242,11 @@
     Chart.defaults.font.size = 13;
     if (still) Chart.defaults.transitions.active.animation.duration = 0;
     pareto();
+    quality();
     curves();
     memory();
   };
-  for (const id of ["x-axis", "y-axis"]) document.getElementById(id)?.addEventListener("change", draw);
+  for (const id of ["x-axis", "y-axis", "quality-axis", "pace-axis"]) document.getElementById(id)?.addEventListener("change", draw);
 
   // On paper: everything open, in light colors, plots at the paper's width.
   let before = null;
