@@ -19,7 +19,7 @@ AXES = {
     "latency": "median latency (p50), ms",
 }
 PERCENT = 100.0
-WIDE = 20.0
+WIDE = 5.0
 """An axis whose figures span more than this many times is drawn in logarithms."""
 
 
@@ -39,13 +39,13 @@ def chart_data(outcome: Outcome, evidence: Evidence) -> dict[str, Any]:
 def language_plots(outcome: Outcome, evidence: Evidence) -> dict[str, Any]:
     """Points with [value, low, high] on each axis; the frontiers by `x/y`; `floors`: where 0 is drawn on a logarithmic axis."""
     of = figures_of(outcome, evidence)
-    titles = SIZES | PACES | QUALITIES
+    titles, first = SIZES | PACES | QUALITIES, outcome.result(outcome.baseline).candidate.recipe.runtime
     results = {name: outcome.result(name) for name in of}
     return {
         "axes": titles,
         "floors": {axis: log_floor([figures[axis] for figures in of.values()]) for axis in titles},
         "frontiers": frontiers(of),
-        "frameworks": sorted({r.candidate.recipe.runtime for r in results.values()}),
+        "frameworks": sorted({r.candidate.recipe.runtime for r in results.values()}, key=lambda name: (name != first, name)),
         "points": [
             {
                 "name": name, "framework": results[name].candidate.recipe.runtime, "role": role(outcome, results[name]),

@@ -78,15 +78,15 @@ def _cells(row: LanguageRow, chosen: bool) -> tuple[Cell, ...]:
     error = "" if row.perplexity_se is None else f"± {row.perplexity_se:.2g}"
     perplexity = Cell(DASH) if row.perplexity is None else Cell(f"{row.perplexity.value:#.4g}", error, row.perplexity.value)
     return (
-        Cell(row.candidate, row.framework, look="chosen" if chosen else ""), number_cell(row.size_mb, ".2f"), perplexity,
+        Cell(row.candidate, row.framework, look="chosen" if chosen else ""), plain_cell(row.size_mb), perplexity,
         _near_one(row.perplexity_ratio), ratio_cell(row.kl), number_cell(row.kl_p99), percent_cell(row.same_top),
-        *(pace_cell(row.pace.get(name)) for name in PACE_HEADS),
+        *(plain_cell(row.pace.get(name)) for name in PACE_HEADS),
         number_cell(row.load_s), number_cell(row.memory_mb, ".4g"), what_ran(row.ran),
     )  # fmt: skip
 
 
-def pace_cell(value: float | None) -> Cell:
-    """Tokens a second, or milliseconds, without exponents."""
+def plain_cell(value: float | None) -> Cell:
+    """A figure from small to large, without exponents."""
     return number_cell(value, ",.0f" if value is not None and value >= 1000 else ".3g")
 
 
@@ -116,7 +116,7 @@ def frontier_table(outcome: Outcome, evidence: Evidence) -> Table:
         return Cell(", ".join(word for x, word in words.items() if name in found[f"{x}/{quality}"]) or DASH)
 
     rows = tuple(
-        (Cell(row.candidate, row.framework), number_cell(row.size_mb, ".2f"), pace_cell(row.pace.get(DECODE)),
+        (Cell(row.candidate, row.framework), plain_cell(row.size_mb), plain_cell(row.pace.get(DECODE)),
          ratio_cell(axes[row.candidate]["speed"], "×"), ratio_cell(row.kl), ratio_cell(row.perplexity),
          best(row.candidate, "kl"), best(row.candidate, "perplexity"))
         for row in language_rows(outcome, evidence)

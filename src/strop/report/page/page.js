@@ -117,7 +117,7 @@
   };
 
   // A language model's quality over size and over pace: a mark and a color a framework, a line along the frontier.
-  const LOOKS = [["rectRot", "--ink"], ["circle", "--accent"], ["triangle", "--good"], ["rect", "--open"], ["crossRot", "--bad"], ["star", "--soft"]];
+  const LOOKS = [["rectRot", "--ink"], ["circle", "--accent"], ["triangle", "--good"], ["rect", "--open"], ["rectRounded", "--bad"], ["circle", "--soft"]];
   const logarithmic = (title, low, high) => {
     const [min, max] = [low / 2.5, high * 1.6];
     const told = (v) => { const lead = Number(v.toExponential().split("e")[0]); return lead === 1 || (max / min < 200 && (lead === 2 || lead === 5)); };
@@ -126,31 +126,28 @@
     made.grid = { ...made.grid, display: true, drawTicks: false, color: (c) => (c.tick && told(c.tick.value) ? ink("--line") : "transparent") };
     return made;
   };
+  // Names beside their marks, the choice's first; but for the choice, one that finds no free place is left to the tooltip and the table.
   const names = {
     id: "names",
     afterDatasetsDraw: (chart) => {
       const { ctx, chartArea: area } = chart;
-      const taken = [];
-      ctx.save();
-      ctx.font = `12px ${ink("--sans")}`;
-      ctx.fillStyle = ink("--ink");
-      ctx.strokeStyle = ink("--panel");
-      ctx.lineWidth = 5;
-      ctx.lineJoin = "round";
-      ctx.textBaseline = "middle";
-      chart.data.datasets.forEach((set, i) => set.data.forEach((raw, j) => {
-        if (!raw.point || !chart.isDatasetVisible(i)) return;
-        const at = chart.getDatasetMeta(i).data[j];
+      const marks = chart.data.datasets.flatMap((set, i) => (chart.isDatasetVisible(i) ? set.data.map((raw, j) => ({ raw, at: chart.getDatasetMeta(i).data[j] })) : []))
+        .filter((mark) => mark.raw.point);
+      const taken = marks.map(({ at }) => ({ left: at.x - 6, right: at.x + 6, top: at.y - 6, bottom: at.y + 6 }));
+      const free = (box) => box.left > area.left && box.right < area.right && box.top > area.top && box.bottom < area.bottom
+        && !taken.some((t) => box.left < t.right && t.left < box.right && box.top < t.bottom && t.top < box.bottom);
+      const rank = ({ raw }) => ["chosen", "baseline"].indexOf(raw.point.role) + 1 || (raw.best ? 3 : 4);
+      Object.assign(ctx, { font: `12px ${ink("--sans")}`, fillStyle: ink("--ink"), strokeStyle: ink("--panel"), lineWidth: 3, lineJoin: "round", textBaseline: "middle", textAlign: "left" });
+      for (const { raw, at } of marks.sort((one, other) => rank(one) - rank(other))) {
         const wide = ctx.measureText(raw.point.name).width;
-        const x = at.x + 14 + wide > area.right ? at.x - 14 - wide : at.x + 14;
-        const y = [0, -15, 15, -30, 30].map((d) => at.y + d)
-          .find((one) => one > area.top + 6 && one < area.bottom - 6 && !taken.some((t) => Math.abs(t.y - one) < 14 && x < t.x + t.wide && t.x < x + wide));
-        if (y === undefined || x < area.left) return;
-        taken.push({ x, y, wide });
-        ctx.strokeText(raw.point.name, x, y);
-        ctx.fillText(raw.point.name, x, y);
-      }));
-      ctx.restore();
+        const places = [[13, 0], [-13 - wide, 0], [9, -13], [-9 - wide, -13], [9, 13], [-9 - wide, 13], [-wide / 2, -18], [-wide / 2, 18]];
+        const boxes = places.map(([x, y]) => ({ left: at.x + x, right: at.x + x + wide, top: at.y + y - 7, bottom: at.y + y + 7 }));
+        const box = boxes.find(free) ?? (raw.point.role === "chosen" ? boxes[at.x + 13 + wide < area.right ? 0 : 1] : null);
+        if (!box) continue;
+        taken.push(box);
+        ctx.strokeText(raw.point.name, box.left, box.top + 7);
+        ctx.fillText(raw.point.name, box.left, box.top + 7);
+      }
     },
   };
   const quality = () => {
@@ -181,7 +178,7 @@
           label: framework, pointStyle, radius: group.map((p) => (p.role === "chosen" ? 9 : 6)), hoverRadius: 10, borderWidth: 2,
           backgroundColor: group.map((p) => (best.includes(p.name) ? ink(color) : ink("--panel"))), borderColor: ink(color),
           errorBarColor: ink(color), errorBarLineWidth: 1, errorBarWhiskerColor: ink(color), errorBarWhiskerSize: 6, errorBarWhiskerLineWidth: 1,
-          data: group.map((p) => ({ ...place(p), point: p })),
+          data: group.map((p) => ({ ...place(p), point: p, best: best.includes(p.name) })),
         };
       }).filter((set) => set.data.length);
       const line = best.map((name) => points.find((p) => p.name === name)).map((p) => ({ x: lift(x, p.axes[x][0]), y: lift(y, p.axes[y][0]) }));
