@@ -119,7 +119,7 @@
   // A language model's quality over size and over pace: a mark and a color a framework, a line along the frontier.
   const LOOKS = [["rectRot", "--ink"], ["circle", "--accent"], ["triangle", "--good"], ["rect", "--open"], ["rectRounded", "--bad"], ["circle", "--soft"]];
   const logarithmic = (title, low, high) => {
-    const [min, max] = [low / 2.5, high * 1.6];
+    const [min, max] = [low / 2.5, high * 2.5];
     const told = (v) => { const lead = Number(v.toExponential().split("e")[0]); return lead === 1 || (max / min < 200 && (lead === 2 || lead === 5)); };
     const made = axis(title, { type: "logarithmic", min, max });
     made.ticks = { color: ink("--soft"), autoSkip: true, maxRotation: 0, callback: (v) => (told(v) ? (v < 0.001 ? v.toExponential(0) : String(v)) : null) };
