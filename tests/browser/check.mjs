@@ -70,7 +70,9 @@ async function use(tab, name, colorScheme) {
   const values = await tab.locator("#leaderboard tbody tr").evaluateAll((rows) => rows.map((r) => r.cells[2].dataset.sort));
   const known = values.filter((v) => v !== undefined).map(Number);
   if (known.some((v, i) => i > 0 && v > known[i - 1])) problems.push(`${name}: sorting does not sort`);
-  if (await tab.locator("#y-axis").count()) await tab.selectOption("#y-axis", "memory");
+  for (const [axis, figure] of [["#y-axis", "memory"], ["#quality-axis", "perplexity"], ["#pace-axis", "speed"]]) {
+    if (await tab.locator(axis).count()) await tab.selectOption(axis, figure);
+  }
 }
 
 /** Everything unfolded, held against axe's rules; only here is the page's own policy set aside, so that axe can be put in. */

@@ -45,6 +45,7 @@ def test_a_folder_through_llamacpp(tmp_path: Path, folder: Path, own_environment
     assert same["quality"]["same_top"]["value"] > 0.999
     assert of["gguf-q8-0"]["measurement"]["quality"]["kl"]["value"] > same["quality"]["kl"]["value"]
     assert same["pace"]["decode tok/s"] > 0
+    told_of_language(found, (tmp_path / "strop-out" / "report.md").read_text())
     told = of["gguf-q4-k-m"]["claims"]
     assert told.get("tensors in F16", 0) >= 5, "the 172-wide layers fit no block and stay in F16, read back from the file"
     bundle = tmp_path / "strop-out" / "bundle"
@@ -57,6 +58,29 @@ def test_a_folder_through_llamacpp(tmp_path: Path, folder: Path, own_environment
             capture_output=True, text=True, check=True, cwd=tmp_path,
         )  # fmt: skip
         assert len(written.stdout.split()) > 3
+
+
+def told_of_language(found: dict, text: str) -> None:
+    """The report's own section: errors, tails, what ran, and texts that begin alike and depart where precision was lost."""
+    told = found["language"]
+    rows = {row["candidate"]: row for row in told["candidates"]}
+    exact, rough = rows["gguf-f32"], rows["gguf-q4-k-m"]
+    assert exact["perplexity"]["low"] < exact["perplexity"]["value"] < exact["perplexity"]["high"]
+    assert exact["perplexity_se"] > 0
+    assert exact["perplexity_ratio"]["value"] == pytest.approx(1, abs=1e-3)
+    assert rough["kl_p99"] > rough["kl"]["value"] > exact["kl"]["value"]
+    assert (exact["ran"]["cache"], rough["ran"]["cache"]) == ("f32", "f16")
+    assert exact["ran"]["variant"]
+    assert {"transformers-fp32", "gguf-q4-k-m"} <= set(told["frontiers"]["size/kl"])
+    assert len(told["samples"]) == 3
+    first = told["samples"][0]["passages"][0]
+    assert first["candidates"][0] == "transformers-fp32"
+    assert "gguf-f32" in first["candidates"], "fp32 in both frameworks writes the same text"
+    assert first["tokens"] == 48
+    assert any(p["departs"] for sample in told["samples"] for p in sample["passages"])
+    assert "## What each candidate writes" in text
+    for flag in ("--eval-tokens 2048", "--prompt-tokens 32", "--output-tokens 8"):
+        assert flag in found["reproduce"]
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """What the page is made from: examples that differ, pictures, the step that each candidate adds, advice in sentences."""
 
+import json
 import struct
 import zlib
 
@@ -16,6 +17,9 @@ from strop.report.evidence import NO_EVIDENCE
 from strop.report.examples import SHOWN, candidate_to_compare, compare
 from strop.report.lineage import gains, way_to
 from strop.report.picture import as_picture, how_drawn, png
+from strop.run.evidence import command
+from strop.run.samples import SAMPLES, stored_samples
+from strop.store.store import RunFolder, write_json
 
 from .makers import interval
 from .test_report import BASELINE, outcome, result
@@ -174,3 +178,22 @@ def test_thresholds_are_those_of_the_gates_and_the_run():
     entries = {w.what: w for w in watch(outcome(made("fast", [step("prune")], 3.0), chosen="fast"), NO_EVIDENCE)}
     assert entries["accuracy"].alarm == f"below {0.95 * BASELINE.accuracy:.4g}"
     assert entries["typical latency (p50)"].here == "1.23 ms"
+
+
+def test_the_command_asks_the_same_lengths_of_a_language_model(tmp_path):
+    asked = {"model": "m", "eval_tokens": 4096, "prompt_tokens": 64, "output_tokens": 8, "context": 256}
+    (tmp_path / "run.json").write_text(json.dumps({"request": asked}))
+    assert command(tmp_path / "run.json") == (
+        "strop optimize m --context 256 --prompt-tokens 64 --output-tokens 8 --seed 0 --fresh"
+    )
+
+
+def test_texts_are_read_prompt_by_prompt(tmp_path):
+    run = RunFolder(tmp_path)
+    assert stored_samples(run) == ()
+    sample = {"prompt": [1], "made": [2, 3], "stopped": "end", "text": {"prompt": "p", "made": "ab"}}
+    write_json(tmp_path / SAMPLES, {"candidates": {"base": [sample, {**sample, "text": {"prompt": "q", "made": "c"}}]}})
+    found = stored_samples(run)
+    assert [(s.prompt, s.writings[0].text, s.writings[0].tokens, s.writings[0].stopped) for s in found] == [
+        ("p", "ab", (2, 3), "end"), ("q", "c", (2, 3), "end"),
+    ]  # fmt: skip

@@ -6,16 +6,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-from texts import DataError, prepare_tokens
-from token_lane import TokenLane
-from tokenizers import Tokenizer, models, pre_tokenizers, processors
+from texts import DataError, decode_tokens, prepare_tokens
+from token_lane import SAMPLES, TokenLane
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 
 from strop.backends.llamacpp import spec as llamacpp
 from strop.backends.openvino import spec as openvino
 from strop.core.gate import DEFAULT_GATES, for_language, parse_gate
 from strop.core.measurement import Check
-from strop.core.metrics import mean_interval, perplexity
+from strop.core.metrics import mean_interval, perplexity, perplexity_error, perplexity_interval
 from strop.core.model import Model
+from strop.core.statistics import t_quantile
 from strop.core.task import Language, Task
 from strop.run.answers import language_quality, looks
 from strop.run.checking import CHECK, windows_of
@@ -113,10 +114,10 @@ class Work:
         return self.session
 
 
-def lane(folder: Path, session: Bigrams, tokens: np.ndarray) -> TokenLane:
+def lane(folder: Path, session: Bigrams, tokens: np.ndarray, ends: tuple[int, ...] = ()) -> TokenLane:
     np.save(folder / "tokens.npy", tokens)
     (folder / "m.gguf").write_bytes(b"")
-    language = Language(prompt=2, output=1, chunk=2).model_dump()
+    language = Language(prompt=2, output=1, chunk=2, ends=ends).model_dump()
     return TokenLane(Work(session), str(folder / "m.gguf"), {}, {"tokens": str(folder / "tokens.npy")}, language=language)
 
 
@@ -175,6 +176,56 @@ def test_a_request_is_the_prompt_and_then_a_token_at_a_time(tmp_path: Path) -> N
     assert session.steps == [3]
     apart = timed.phases(2)
     assert (len(apart["prompt_ns"]), len(apart["token_ns"])) == (2, 2)
+
+
+@pytest.mark.parametrize(
+    ("ends", "late", "made", "stopped"),
+    [((), 5.0, [3, 4, 0, 1], "length"), ((0,), 5.0, [3, 4], "end"), ((), 0.0, [3], "time")],
+)
+def test_what_a_model_writes_by_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ends: tuple[int, ...], late: float, made: list[int], stopped: str
+) -> None:
+    """A model that counts: after a token comes the next one."""
+    monkeypatch.setattr("token_lane.WRITING_S", late)
+    tokens = np.full((4, 8), 2, np.int32)
+    (tmp_path / "check").mkdir()
+    lane(tmp_path, Bigrams(np.roll(np.eye(5), 1, axis=1)), tokens, ends).evaluate(str(tmp_path / "check"))
+    found = json.loads((tmp_path / "check" / SAMPLES).read_text())["samples"]
+    assert found == [{"prompt": [2, 2, 2, 2], "made": made, "stopped": stopped}] * 3
+
+
+def test_a_letter_that_two_tokens_make_is_read_whole(tmp_path: Path) -> None:
+    made = Tokenizer(models.BPE({"a": 0, "Ã": 1, "¤": 2, "Ġ": 3}, []))
+    made.decoder = decoders.ByteLevel()
+    made.save(str(tmp_path / "tokenizer.json"))
+    asked = [{"prompt": [0, 3, 0], "made": [3, 1, 2]}, {"prompt": [0, 1], "made": [2, 0]}, {"prompt": [0], "made": []}]
+    assert decode_tokens(str(tmp_path / "tokenizer.json"), asked) == [
+        {"prompt": "a a", "made": " ä"}, {"prompt": "a", "made": "äa"}, {"prompt": "a", "made": ""},
+    ]  # fmt: skip
+
+
+def test_the_error_of_a_perplexity_is_that_of_the_mean_loss_times_the_perplexity() -> None:
+    """Two windows of perplexity 2 and 8: mean loss ln 4, its standard error ln 4 / √2 / √2 = ln 2."""
+    losses = np.log([[2.0, 2.0], [8.0, 8.0]])
+    assert perplexity_error(losses) == pytest.approx(4 * np.log(2))
+    assert perplexity_error(losses[:1]) is None
+    found, wide = perplexity_interval(losses), np.exp(t_quantile(0.975, 1) * np.log(2))
+    assert (found.low, found.value, found.high) == pytest.approx((4 / wide, 4, 4 * wide))
+    alone = perplexity_interval(losses[:1])
+    assert (alone.low, alone.value, alone.high) == pytest.approx((2, 2, 2))
+
+
+def test_figures_of_a_check(tmp_path: Path) -> None:
+    """The 99th percentile is over all positions: of 0 to 100, which is 99."""
+    kl = np.arange(101.0).reshape(1, -1)
+    for name, values in (("nll", np.log([[2.0] * 101])), ("kl", kl), ("same_top", np.ones((1, 101)))):
+        np.save(tmp_path / f"{name}.npy", values)
+    save(tmp_path / "check.json", Check(shards={name: f"{name}.npy" for name in ("nll", "kl", "same_top")}))
+    found = {name: figure.value for name, figure in language_quality(tmp_path).items()}
+    assert found == {"perplexity": pytest.approx(2), "kl": 50, "kl_p99": pytest.approx(99), "same_top": 1}
+    save(tmp_path / "check.json", Check(shards={"nll": "nll.npy"}))
+    alone = {name: figure.value for name, figure in language_quality(tmp_path).items()}
+    assert alone == {"perplexity": pytest.approx(2), "kl": 0, "kl_p99": 0, "same_top": 1}
 
 
 def test_perplexity_is_paired_by_window() -> None:

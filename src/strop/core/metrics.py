@@ -4,6 +4,7 @@ Labels are whole numbers of shape [examples], or [examples, alternatives] where 
 (-1 fills the row); for `mae`, `spearman` and `pearson` they are numbers of the output's shape; for tokens [examples, length].
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -244,23 +245,47 @@ def perplexity(losses: Array, baseline: Array) -> Accuracy:
     """
     mine, theirs = (np.asarray(a, np.float64).mean(axis=1) for a in (losses, baseline))
     value = float(np.exp(mine.mean()))
-    differences = theirs - mine
-    middle = float(differences.mean())
-    if len(differences) < 2:
-        return Accuracy(value, None)
-    half = t_quantile(1 - (1 - LEVEL) / 2, len(differences) - 1) * float(differences.std(ddof=1)) / len(differences) ** 0.5
-    low, centre, high = (float(np.exp(x)) for x in (middle - half, middle, middle + half))
-    return Accuracy(value, Interval(value=centre, low=low, high=high, level=LEVEL))
+    return Accuracy(value, exponential(student(theirs - mine)) if len(mine) > 1 else None)
+
+
+def perplexity_interval(losses: Array) -> Interval:
+    """A perplexity alone, with its interval by windows; losses in nats, shape [windows, positions]."""
+    return exponential(mean_interval(losses))
+
+
+def perplexity_error(losses: Array) -> float | None:
+    """Standard error of the perplexity; None of one window, which says nothing of the spread.
+
+    By the delta method: exp has the slope exp, so the error of the mean loss counts as many times as the perplexity is.
+
+    Args:
+        losses: nats, shape [windows, positions].
+    """
+    each = np.asarray(losses, np.float64).mean(axis=1)
+    return math.exp(each.mean()) * standard_error(each) if len(each) > 1 else None
 
 
 def mean_interval(values: Array) -> Interval:
     """Mean over windows with Student's interval; shape [windows, positions]."""
-    each = np.asarray(values, np.float64).mean(axis=1)
-    middle = float(each.mean())
-    if len(each) < 2:
-        return Interval(value=middle, low=middle, high=middle)
-    half = t_quantile(1 - (1 - LEVEL) / 2, len(each) - 1) * float(each.std(ddof=1)) / len(each) ** 0.5
+    return student(np.asarray(values, np.float64).mean(axis=1))
+
+
+def standard_error(values: NDArray[np.float64]) -> float:
+    """Of the mean; shape [n], at least two."""
+    return float(values.std(ddof=1)) / math.sqrt(len(values))
+
+
+def student(values: NDArray[np.float64]) -> Interval:
+    """Mean with Student's interval, shape [n]; a single value has no width that could be known."""
+    middle = float(values.mean())
+    half = t_quantile(1 - (1 - LEVEL) / 2, len(values) - 1) * standard_error(values) if len(values) > 1 else 0.0
     return Interval(value=middle, low=middle - half, high=middle + half, level=LEVEL)
+
+
+def exponential(figure: Interval) -> Interval:
+    """The interval of exp(figure)."""
+    low, value, high = (math.exp(x) for x in (figure.low, figure.value, figure.high))
+    return Interval(value=value, low=low, high=high, level=figure.level)
 
 
 def better_than_chance(name: str, outputs: Array, labels: Array, k: int = 5, seed: int = 0) -> tuple[bool, float]:

@@ -20,11 +20,16 @@ class Interval(Noun):
     level: float = 0.95
 
 
-EXACTLY_ONE = Interval(value=1.0, low=1.0, high=1.0)
+def exactly(value: float) -> Interval:
+    """A figure that has no spread, or whose spread is not known."""
+    return Interval(value=value, low=value, high=value)
+
+
+EXACTLY_ONE = exactly(1.0)
 """What the baseline scores against itself, by definition."""
 
 
-EXACTLY_NONE = Interval(value=0.0, low=0.0, high=0.0)
+EXACTLY_NONE = exactly(0.0)
 """A difference from itself."""
 
 

@@ -232,7 +232,7 @@ def _watch_accuracy(outcome: Outcome, chosen: Result) -> list[Watch]:
         return [Watch(what="accuracy", here="not measured", alarm="measure it first, then set one", how=how)]
     gate = next((g for g in outcome.gates if g.metric == "accuracy_retained"), None)
     here = f"{outcome.task.metric} {chosen.accuracy:.4f} on {chosen.examples} examples"
-    if outcome.task.metric == "mae":
+    if outcome.task.metric in ("mae", "perplexity"):
         share = gate.bound if gate is not None and gate.bound else kept.low
         return [Watch(what="accuracy", here=here, alarm=f"above {before / max(share, 1e-9):.4g}", how=how)]
     least = before * (gate.bound if gate is not None else kept.low)

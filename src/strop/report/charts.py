@@ -1,5 +1,6 @@
 """What the page's plots are drawn from: plain values. Pure."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from strop.core.candidate import Result
@@ -7,6 +8,7 @@ from strop.core.outcome import Outcome
 from strop.core.profile import Profile
 from strop.core.verdict import Interval
 from strop.report.evidence import Evidence
+from strop.report.language import PACES, QUALITIES, SIZES, figures_of, frontiers
 from strop.report.profiling import profiles
 
 AXES = {
@@ -17,18 +19,47 @@ AXES = {
     "latency": "median latency (p50), ms",
 }
 PERCENT = 100.0
+WIDE = 5.0
+"""An axis whose figures span more than this many times is drawn in logarithms."""
 
 
 def chart_data(outcome: Outcome, evidence: Evidence) -> dict[str, Any]:
     """`points`: a candidate each, with [value, low, high] for every axis or None; `curves`: latency by percentile;
-    `memory`: resident MB over seconds."""
+    `memory`: resident MB over seconds; `language`: of a language model."""
     return {
         "axes": AXES,
         "points": [point(outcome, r) for r in outcome.results if r.speedup is not None],
         "curves": [curve.model_dump(mode="json") for curve in evidence.curves],
         "memory": [memory_curve(p) for p in profiles(evidence)],
         "baseline": outcome.baseline,
+        "language": language_plots(outcome, evidence) if outcome.task.language is not None else None,
     }
+
+
+def language_plots(outcome: Outcome, evidence: Evidence) -> dict[str, Any]:
+    """Points with [value, low, high] on each axis; the frontiers by `x/y`; `floors`: where 0 is drawn on a logarithmic axis."""
+    of = figures_of(outcome, evidence)
+    titles, first = SIZES | PACES | QUALITIES, outcome.result(outcome.baseline).candidate.recipe.runtime
+    results = {name: outcome.result(name) for name in of}
+    return {
+        "axes": titles,
+        "floors": {axis: log_floor([figures[axis] for figures in of.values()]) for axis in titles},
+        "frontiers": frontiers(of),
+        "frameworks": sorted({r.candidate.recipe.runtime for r in results.values()}, key=lambda name: (name != first, name)),
+        "points": [
+            {
+                "name": name, "framework": results[name].candidate.recipe.runtime, "role": role(outcome, results[name]),
+                "axes": {axis: triple(figure) for axis, figure in figures.items()},
+            }
+            for name, figures in of.items()
+        ],
+    }  # fmt: skip
+
+
+def log_floor(figures: Sequence[Interval | None]) -> float | None:
+    """A little below the least figure above 0, where 0 is drawn on a logarithmic axis; None where the axis is linear."""
+    values = [f.value for f in figures if f is not None and f.value > 0]
+    return min(values) / 3 if values and max(values) > WIDE * min(values) else None
 
 
 def memory_curve(profile: Profile) -> dict[str, Any]:

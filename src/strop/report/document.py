@@ -9,6 +9,7 @@ from strop.core.verdict import Interval
 from strop.plan.bottlenecks import find_bottlenecks
 from strop.report.advice import commands, deployment, python_lines, trade_offs, watch
 from strop.report.evidence import NO_EVIDENCE, Evidence
+from strop.report.language import language_document
 from strop.report.lineage import gains, over_each_framework
 
 
@@ -52,6 +53,7 @@ def report(outcome: Outcome, evidence: Evidence = NO_EVIDENCE) -> dict[str, Any]
         },
         "timing": outcome.timing,
         "notes": list(outcome.notes),
+        "language": language_document(outcome, evidence),
         "steps": [gain.model_dump(mode="json") for gain in gains(outcome)],
         "trade_offs": trade_offs(outcome),
         "deployment": {
@@ -66,8 +68,9 @@ def report(outcome: Outcome, evidence: Evidence = NO_EVIDENCE) -> dict[str, Any]
 
 
 def _evidence(evidence: Evidence) -> dict[str, Any]:
-    """What was read from the run's folder, without the pictures."""
-    kept = evidence.model_dump(mode="json", exclude={"examples": {"shown": {"__all__": {"picture"}}}, "command": True})
+    """What was read from the run's folder, without pictures and what stands elsewhere in the document."""
+    left: dict[str, Any] = {"examples": {"shown": {"__all__": {"picture"}}}, "command": True, "samples": True, "sessions": True}
+    kept = evidence.model_dump(mode="json", exclude=left)
     found = {p.candidate: find_bottlenecks(p.profile) for p in evidence.profiles if p.profile is not None}
     kept["bottlenecks"] = {name: [finding.model_dump(mode="json") for finding in each] for name, each in found.items()}
     return kept

@@ -1,6 +1,8 @@
 """`Evidence`: what a run's folder holds beside its outcome, in the size that a report can carry."""
 
-from strop.core.noun import Noun
+from typing import Literal
+
+from strop.core.noun import Noun, Scalar
 from strop.core.profile import Profiled
 
 
@@ -52,6 +54,22 @@ class Examples(Noun):
     """How the pictures were made from the model's inputs."""
 
 
+class Writing(Noun):
+    """What a language model wrote by itself after a prompt, and why it stopped: "length", "end" (its own) or "time"."""
+
+    candidate: str
+    tokens: tuple[int, ...]
+    text: str
+    stopped: Literal["length", "end", "time"]
+
+
+class Sample(Noun):
+    """One prompt and what each candidate wrote after it."""
+
+    prompt: str
+    writings: tuple[Writing, ...]
+
+
 class InputRange(Noun):
     """Values of one model input over the evaluation data, in the units that the model takes."""
 
@@ -71,6 +89,9 @@ class Evidence(Noun):
     inputs: tuple[InputRange, ...] = ()
     requirements: tuple[str, ...] = ()
     profiles: tuple[Profiled, ...] = ()
+    samples: tuple[Sample, ...] = ()
+    sessions: dict[str, dict[str, Scalar]] = {}
+    """Of a language model: what each candidate's session said of itself, such as the CPU variant that was loaded."""
     command: str = ""
     """The command that asks the run's question again."""
     missing: tuple[str, ...] = ()

@@ -17,7 +17,12 @@ NUMERIC = ("mae", "spearman", "pearson", "cosine", "scorer")
 
 
 def candidate_to_compare(outcome: Outcome) -> str | None:
-    """The choice where it was changed by a step, else the fastest measured candidate that was."""
+    """The choice where it was changed by a step, else the fastest measured candidate that was.
+
+    None for language models: what they write is set side by side instead.
+    """
+    if outcome.task.language is not None:
+        return None
     changed = [r.name for r in ordered(outcome) if r.status == "measured" and r.candidate.recipe.steps]
     return changed[0] if changed and outcome.task.metric != "unmeasured" else None
 

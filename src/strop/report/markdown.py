@@ -7,7 +7,17 @@ from strop.report import profiling
 from strop.report.advice import commands, compared_instead, deployment, percentage_points, python_lines, trade_offs, watch
 from strop.report.evidence import NO_EVIDENCE, Answer, Evidence
 from strop.report.frameworks import explain
+from strop.report.language import (
+    SAMPLED,
+    Passage,
+    frontier_table,
+    how_alike,
+    how_measured,
+    language_table,
+    side_by_side,
+)
 from strop.report.lineage import gains, over_each_framework
+from strop.report.parts import Cell
 from strop.report.verdict import is_judged, model_name, ordered, percent, ratio, status_of, target_name, three_lines
 
 
@@ -15,9 +25,10 @@ def markdown(outcome: Outcome, evidence: Evidence = NO_EVIDENCE) -> str:
     """The whole report."""
     sections = [
         _head(outcome), _table(outcome), _latencies(outcome), _profile(outcome, evidence),
-        _language(outcome), _frameworks(outcome), _imitated(outcome), _steps(outcome), _left_out(outcome), _gates(outcome),
-        _frontier(outcome), _baseline(outcome), _environment(outcome), _made(outcome), _examples(outcome, evidence),
-        _trade_offs(outcome), _deployment(outcome, evidence), _watch(outcome, evidence), _claims(outcome), _reproduce(evidence),
+        _language(outcome, evidence), _frameworks(outcome), _imitated(outcome), _steps(outcome), _left_out(outcome),
+        _gates(outcome), _frontier(outcome), _baseline(outcome), _environment(outcome), _made(outcome),
+        _examples(outcome, evidence), _trade_offs(outcome), _deployment(outcome, evidence), _watch(outcome, evidence),
+        _claims(outcome), _reproduce(evidence),
     ]  # fmt: skip
     return "\n\n".join(section for section in sections if section) + "\n"
 
@@ -118,23 +129,42 @@ def _frameworks(outcome: Outcome) -> str:
     return "## Which frameworks, and why\n\n```text\n" + "\n".join(explain(outcome.advice)) + "\n```"
 
 
-def _language(outcome: Outcome) -> str:
-    judged = [r for r in ordered(outcome) if r.pace or r.quality]
-    if outcome.task.language is None or not judged:
+def _language(outcome: Outcome, evidence: Evidence) -> str:
+    """Quality, size and pace; then what each candidate writes."""
+    if outcome.task.language is None:
         return ""
-    names = list(dict.fromkeys(name for r in judged for name in r.pace))
-    rows = [
-        [r.name, "–" if r.accuracy is None else f"{r.accuracy:.4f}", ratio(r.quality.get("kl")),
-         percent(r.quality.get("same_top")),
-         *(f"{r.pace[name]:.4g}" if name in r.pace else "–" for name in names)]
-        for r in judged
-    ]  # fmt: skip
-    of = outcome.task.language
-    text = (
-        f"Windows of {of.window} tokens, every position scored, tokens forced. Paces are of a prompt of {of.prompt} and an "
-        f"answer of {of.output} tokens, alone and unpaired: for orientation; the speed-up above is of whole requests, paired."
-    )
-    return f"## Language\n\n{text}\n\n" + table(["candidate", "perplexity", "KL, nats", "same top", *names], rows)
+    tables = (language_table(outcome, evidence), frontier_table(outcome, evidence))
+    shown = [table(list(t.head), [[_plain(cell) for cell in row] for row in t.rows]) for t in tables if t.rows]
+    parts = ["## Quality, size and pace", how_measured(outcome), *shown] if shown else []
+    samples = side_by_side(outcome, evidence)
+    parts += ["## What each candidate writes", f"{SAMPLED} The sign {DEPARTS} stands where it departs."] if samples else []
+    for number, of in enumerate(samples, 1):
+        rows = [[", ".join(p.candidates), how_alike(p, p is of.passages[0]), _written(p)] for p in of.passages]
+        parts += [f"### Prompt {number}\n\n> {escaped(of.prompt)}", table(["candidate", "how far", "text"], rows)]
+    return "\n\n".join(parts)
+
+
+def _plain(cell: Cell) -> str:
+    return f"{cell.text} ({cell.below})" if cell.below else cell.text
+
+
+DEPARTS = "▸"
+
+
+def _written(passage: Passage) -> str:
+    return escaped(passage.same) + (f"{DEPARTS}{escaped(passage.departs)}" if passage.departs else "")
+
+
+ESCAPES = str.maketrans(
+    {"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "&#124;", "\\": "&#92;", "\n": " ⏎ ", "\r": "", "\t": " "}
+    | {mark: f"\\{mark}" for mark in "`*_[]~$#:@!"}
+)
+"""Bars and backslashes by their numbers in HTML, since a table would read them before Markdown does."""
+
+
+def escaped(text: str) -> str:
+    """A model's text on one line, of which neither Markdown nor HTML takes anything for its own."""
+    return text.translate(ESCAPES).replace("www.", "www\\.")
 
 
 def _imitated(outcome: Outcome) -> str:

@@ -10,6 +10,17 @@ from strop.report import advice, profiling
 from strop.report.charts import AXES
 from strop.report.evidence import Answer, Curve, Evidence
 from strop.report.frameworks import tree_of
+from strop.report.language import (
+    PACES,
+    QUALITIES,
+    SAMPLED,
+    SIZES,
+    frontier_table,
+    how_alike,
+    how_measured,
+    language_table,
+    side_by_side,
+)
 from strop.report.lineage import Gain, gains, over_each_framework, way_to
 from strop.report.markdown import PERCENTILES
 from strop.report.parts import DASH, Cell, Section, Table, fill, number_cell, percent_cell, ratio_cell
@@ -210,6 +221,25 @@ def _scores(outcome: Outcome) -> Table:
     return Table("Scores of the finalists", ("finalist", "score", "interval"), tuple(rows), numbers=(1, 2))
 
 
+def language(outcome: Outcome, evidence: Evidence) -> Section | None:
+    if outcome.task.language is None:
+        return None
+    table, plotted = language_table(outcome, evidence), frontier_table(outcome, evidence)
+    if not table.rows:
+        return None
+    plots = [("size", "Quality against size", SIZES), ("pace", "Quality against pace", PACES)]
+    plots = [plot for plot in plots if outcome.place == "here" or plot[0] == "size"]
+    body = fill("language", table=table, plotted=plotted, plots=plots, qualities=QUALITIES, how=how_measured(outcome))
+    return Section("language", "Quality, size and pace", body)
+
+
+def samples(outcome: Outcome, evidence: Evidence) -> Section | None:
+    found = side_by_side(outcome, evidence)
+    if not found:
+        return None
+    return Section("samples", "What each candidate writes", fill("samples", found=found, sampled=SAMPLED, how=how_alike))
+
+
 def latency(outcome: Outcome, evidence: Evidence) -> Section | None:
     if not evidence.curves:
         return None
@@ -385,7 +415,6 @@ def reproduce(outcome: Outcome, evidence: Evidence) -> Section | None:
 
 
 SECTIONS: tuple[Callable[[Outcome, Evidence], Section | None], ...] = (
-    verdict, leaderboard, pareto, latency, profile, frameworks, steps, left_out, gates, environment, noise, examples,
-    trade_offs, deployment,
-    watch, claims, reproduce,
+    verdict, leaderboard, pareto, language, samples, latency, profile, frameworks, steps, left_out, gates, environment, noise,
+    examples, trade_offs, deployment, watch, claims, reproduce,
 )  # fmt: skip

@@ -7,13 +7,12 @@ from strop.core.verdict import GateResult, Interval
 SPEED = "×"
 
 
-def ratio(figure: Interval | None, unit: str = "") -> str:
+def ratio(figure: Interval | None, unit: str = "", digits: int = 3) -> str:
     """`2.06× [2.01, 2.11]`; a dash where unmeasured."""
     if figure is None:
         return "–"
-    if figure.low == figure.high:
-        return f"{figure.value:.3g}{unit}"
-    return f"{figure.value:.3g}{unit} [{figure.low:.3g}, {figure.high:.3g}]"
+    value, low, high = (f"{x:.{digits}g}" for x in (figure.value, figure.low, figure.high))
+    return f"{value}{unit}" if figure.low == figure.high else f"{value}{unit} [{low}, {high}]"
 
 
 def percent(figure: Interval | None) -> str:
@@ -25,8 +24,9 @@ def percent(figure: Interval | None) -> str:
 
 
 def model_name(outcome: Outcome) -> str:
-    """The given model's file name."""
-    return outcome.model.artifact.path.rpartition("/")[2]
+    """The given model's file name, or its folder's where the file is called alike in all of them."""
+    folder, _, name = outcome.model.artifact.path.rpartition("/")
+    return folder.rpartition("/")[2] if name == "config.json" and folder else name
 
 
 def ordered(outcome: Outcome) -> list[Result]:
@@ -61,9 +61,34 @@ def three_lines(outcome: Outcome) -> tuple[str, str, str]:
     over = f"{ratio(outcome.against_as_is, SPEED)} over the model as it runs today" if outcome.against_as_is else ""
     speed = f"{ratio(chosen.speedup, SPEED)} the speed of the tuned baseline" if not same else "It is the tuned baseline itself"
     accuracy = "accuracy unmeasured" if chosen.retained is None else f"{percent(chosen.retained)} of the accuracy kept"
+    accuracy = language_words(outcome, chosen) if outcome.task.language is not None else accuracy
     memory = f"{ratio(chosen.memory_ratio)} of the memory" if chosen.memory_ratio is not None else "memory unmeasured"
-    second = "; ".join(part for part in (speed, over, accuracy, memory) if part) + "."
+    second = "; ".join(part for part in (speed, over, memory, accuracy) if part) + "."
     return first, second, _mind(outcome, chosen)
+
+
+def language_words(outcome: Outcome, chosen: Result) -> str:
+    """What the choice keeps of a language model, and its pace."""
+    found, kept, pace, same = perplexity_ratio(chosen), chosen.quality, "decode tok/s", chosen.name == outcome.baseline
+    if same and chosen.accuracy is not None:
+        parts = [f"perplexity {chosen.accuracy:#.4g}"]
+    else:
+        parts = [f"{ratio(found, SPEED, digits=4)} the baseline's perplexity" if found is not None else "perplexity unmeasured"]
+    if "kl" in kept and "same_top" in kept and not same:
+        parts.append(f"KL {kept['kl'].value:.2g} nats, the same likeliest token at {kept['same_top'].value:.1%} of the positions")
+    if pace in chosen.pace and outcome.place == "here":
+        before = outcome.result(outcome.baseline).pace.get(pace)
+        beside = f" (baseline {before:.3g})" if before is not None and not same else ""
+        parts.append(f"writes {chosen.pace[pace]:.3g} tokens a second{beside}")
+    return "; ".join(parts)
+
+
+def perplexity_ratio(result: Result) -> Interval | None:
+    """A language model's perplexity over the baseline's: what is retained, upside down."""
+    kept = result.retained
+    if kept is None or kept.low <= 0:
+        return None
+    return Interval(value=1 / kept.value, low=1 / kept.high, high=1 / kept.low, level=kept.level)
 
 
 def target_name(outcome: Outcome) -> str:
@@ -89,6 +114,7 @@ def _elsewhere(outcome: Outcome, chosen: Result) -> tuple[str, str, str]:
     accuracy = (
         "accuracy unmeasured" if chosen.retained is None else f"{percent(chosen.retained)} of the accuracy kept, judged here"
     )
+    accuracy = f"{language_words(outcome, chosen)}, judged here" if outcome.task.language is not None else accuracy
     size = f"; {chosen.candidate.artifact.bytes / 1e6:.2f} MB on disk" if chosen.candidate.artifact is not None else ""
     held = chosen.imitated
     pace = f"; imitated speed {ratio(held.speedup, SPEED)} over {held.over}, which decides nothing" if held is not None else ""

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from strop.core.metrics import Accuracy, Array, mean_interval, score
+from strop.core.metrics import Accuracy, Array, mean_interval, perplexity_error, perplexity_interval, score
 from strop.core.task import Dataset, Task
-from strop.core.verdict import Interval
+from strop.core.verdict import EXACTLY_NONE, EXACTLY_ONE, Interval, exactly
 from strop.run.checking import SCORES, check_name, open_array, shards
 from strop.worker.child.preprocess import embeddings, normalized
 
@@ -54,8 +54,18 @@ def labels_of(data: Dataset) -> Array | None:
 
 
 def language_quality(mine: Path, longer: int = 0) -> dict[str, Interval]:
-    """Divergence from the baseline's distributions and share of like tops, of a check that has them."""
-    return {name: mean_interval(looks(mine, longer, name)) for name in ("kl", "same_top") if name in shards(mine)}
+    """Perplexity and its standard error; how far the distributions are from the baseline's, and how often the tops are alike.
+
+    A check without divergences is the one that the others' are taken from.
+    """
+    losses = looks(mine, longer, "nll")
+    error = perplexity_error(losses)
+    quality = {"perplexity": perplexity_interval(losses)} | ({"perplexity_se": exactly(error)} if error is not None else {})
+    if "kl" not in shards(mine):
+        return quality | {"kl": EXACTLY_NONE, "kl_p99": EXACTLY_NONE, "same_top": EXACTLY_ONE}
+    divergence, alike = looks(mine, longer, "kl"), looks(mine, longer, "same_top")
+    worst = exactly(float(np.percentile(divergence, 99)))
+    return quality | {"kl": mean_interval(divergence), "kl_p99": worst, "same_top": mean_interval(alike)}
 
 
 def accuracy(mine: Path, theirs: Path, task: Task, longer: int = 0) -> Accuracy:

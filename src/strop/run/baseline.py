@@ -12,9 +12,9 @@ from strop.core.model import Model
 from strop.core.recipe import Offer, Recipe
 from strop.core.statistics import Ratios, combine, product, ratio_interval
 from strop.core.task import Task
-from strop.core.verdict import EXACTLY_NONE, EXACTLY_ONE, Interval
+from strop.core.verdict import EXACTLY_ONE, Interval
 from strop.plan.space import by_role
-from strop.run.answers import labels_of, scored_array
+from strop.run.answers import labels_of, language_quality, scored_array
 from strop.run.building import build
 from strop.run.checking import check, footprint, open_array, shards, subject
 from strop.run.context import CONFIRM_SHARE, PACK_S, Run
@@ -103,7 +103,7 @@ def establish(run: Run, model: Model, task: Task, recipe: Recipe) -> Trial:
         trial.result.model_copy(update={
             "accuracy": found.value, "retained": found.retained, "examples": done.examples, "memory_ratio": EXACTLY_ONE,
             "memory": tuple(m for m in [first.memory] if m is not None), "pace": pace_of(first, task),
-            "quality": {"kl": EXACTLY_NONE, "same_top": EXACTLY_ONE} if task.language is not None else {},
+            "quality": language_quality(folder) if task.language is not None else {},
             "search": Timing(stage="search", speedup=EXACTLY_ONE),
         }),
         of._replace(reference=None if task.language is not None else shards(folder), memory_bytes=peak), done, folder, (first,),

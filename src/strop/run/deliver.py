@@ -19,6 +19,7 @@ from strop.run.context import Run
 from strop.run.evidence import gather
 from strop.run.open_run import OUTCOME
 from strop.run.profiling import profile_candidates
+from strop.run.samples import keep_samples
 from strop.run.timing import measure, timing_of
 from strop.store import files
 from strop.store.store import save
@@ -53,6 +54,7 @@ def deliver(run: Run, outcome: Outcome) -> Outcome:
         run.tell("packing")
         with run.spending("bundle"):
             outcome = packed(run, outcome)
+            keep_samples(run, outcome)
         outcome = outcome.model_copy(update={"timing": run.spent()})
     if run.request.profile and run.place.kind == "here":
         profile_candidates(run, outcome)

@@ -12,6 +12,7 @@ from strop.core.errors import StoreError
 from strop.core.gate import DEFAULT_GATES
 from strop.core.measurement import Check, Pair
 from strop.core.metrics import Array
+from strop.core.noun import Scalar
 from strop.core.outcome import Outcome
 from strop.core.statistics import Ratios, latencies, tail_percentile
 from strop.core.target import THIS
@@ -25,6 +26,8 @@ from strop.run.checking import CHECK, open_array
 from strop.run.confirm import SELF
 from strop.run.devices import is_path
 from strop.run.profiling import stored_profiles
+from strop.run.request import Request
+from strop.run.samples import ids_of, stored_samples
 from strop.store.store import RunFolder, load, read_json
 
 LOOKED_AT = 16 << 20
@@ -45,11 +48,23 @@ def gather(outcome: Outcome, run: RunFolder) -> Evidence:
     examples = examples_of(outcome, run)
     if examples is None and candidate_to_compare(outcome) is not None:
         missing.append("the answers to the evaluation data are not in the run's folder: no examples")
+    samples = stored_samples(run)
+    if not samples and any(ids_of(run, r.name).exists() for r in outcome.results):
+        missing.append("what the candidates write could not be turned into text; data.log in the run's folder says why")
     return Evidence(
         curves=tuple(curves(outcome, run)), examples=examples, inputs=tuple(input_ranges(outcome)),
         requirements=requirements(run.folder / "bundle"), profiles=tuple(stored_profiles(outcome, run)),
+        samples=samples, sessions=sessions(outcome, run),
         missing=tuple(missing), command=command(run.folder / COMMAND),
     )  # fmt: skip
+
+
+def sessions(outcome: Outcome, run: RunFolder) -> dict[str, dict[str, Scalar]]:
+    """What the sessions of a language model's candidates said of themselves when they were checked."""
+    if outcome.task.language is None:
+        return {}
+    checks = {r.name: load(run.candidate(r.name) / "check" / CHECK, Check) for r in outcome.results}
+    return {name: check.properties for name, check in checks.items() if check is not None and check.properties}
 
 
 def curves(outcome: Outcome, run: RunFolder) -> list[Curve]:
@@ -134,10 +149,10 @@ def with_pictures(examples: Examples, outcome: Outcome) -> Examples:
 
 
 def input_ranges(outcome: Outcome) -> list[InputRange]:
-    """Range, mean and spread of every numeric input over the evaluation data; none for generated data."""
+    """Range, mean and spread of every numeric input over the evaluation data; none for generated data, or for tokens."""
     dataset = outcome.task.evaluation
     found = []
-    for name, file in dataset.inputs.items():
+    for name, file in dataset.inputs.items() if outcome.task.language is None else ():
         path = Path(dataset.folder) / file
         if dataset.generated or not path.exists():
             continue
@@ -166,8 +181,12 @@ def command(path: Path) -> str:
     parts = ["strop", "optimize", str(asked.get("model", "MODEL"))]
     for flag, key in (("--data", "data"), ("--calibration", "calibration"), ("--labels", "labels"), ("--metric", "metric"),
                       ("--output", "output"), ("--task", "kind"), ("--classes", "classes"), ("--tokenizer", "tokenizer"),
-                      ("--config", "config"), ("--threads", "threads"), ("--memory-limit", "memory_limit_mb")):  # fmt: skip
+                      ("--config", "config"), ("--context", "context"), ("--threads", "threads"),
+                      ("--memory-limit", "memory_limit_mb")):  # fmt: skip
         parts += [flag, str(asked[key])] if asked.get(key) is not None else []
+    for key in ("eval_tokens", "prompt_tokens", "output_tokens"):
+        default = Request.model_fields[key].default
+        parts += [f"--{key.replace('_', '-')}", str(asked[key])] if asked.get(key, default) != default else []
     target, purpose = str(asked.get("target", THIS)), asked.get("purpose", "any")
     parts += ["--target", str(Path(target).absolute()) if is_path(target) else target] if target != THIS else []
     parts += ["--for", str(purpose)] if purpose != "any" else []

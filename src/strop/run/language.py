@@ -10,11 +10,11 @@ from strop.run import datasets
 from strop.run.context import Run
 from strop.store import files
 from strop.store.store import read_json, write_json
-from strop.worker.call import DATA_WORK, Child, Limits
+from strop.worker.call import DATA_WORK, Child, Limits, Work
 from strop.worker.interpreter import work_of
 
 WINDOW = 512
-TOKENS = "tokens.json"
+TOKENS, TOKENIZER = "tokens.json", "tokenizer.json"
 MORE = 4
 """How many times `--eval-tokens` may be scored where a gate stays undecided."""
 CHAT_S, CHAT_BYTES = 5.0, 1_000_000_000
@@ -48,14 +48,21 @@ def language_task(run: Run, model: Model) -> Task:
     )  # fmt: skip
 
 
+def tokenizer_of(run: Run, model: Model) -> tuple[Work, Path]:
+    """The worker that knows the model's tokenizer, and the file that it is in."""
+    if model.traits.get("tokenizer") == "own":
+        return work_of(run.backend(model.reader)), Path(model.artifact.path)
+    return DATA_WORK, Path(model.artifact.folder) / TOKENIZER
+
+
 def chat_of(run: Run, model: Model) -> Chat | None:
     """The model's chat template, if it has one that renders in a sandbox with little time and memory."""
-    own = model.traits.get("tokenizer") == "own"
-    work, path = (work_of(run.backend(model.reader)), model.artifact.path) if own else (DATA_WORK, model.artifact.folder)
+    work, tokenizer = tokenizer_of(run, model)
+    path = tokenizer.parent if work is DATA_WORK else tokenizer
     log, limits = run.folder.folder / "data.log", Limits(CHAT_S, CHAT_BYTES)
     try:
         with Child(work, log, limits) as child:
-            found = child.call("read_chat", path=str(Path(path).absolute()))
+            found = child.call("read_chat", path=str(path.absolute()))
         with Child(DATA_WORK, log, limits) as child:
             usable = bool(found) and child.call("try_chat", **found)
     except WorkerError as error:
@@ -107,17 +114,15 @@ def tokens(run: Run, model: Model, text: str, window: int, wanted: int, more: in
     source = Path(text)
     if not source.is_file():
         raise DataError(f"{source}: no such file", "language models take a plain text file")
-    own = model.traits.get("tokenizer") == "own"
-    tokenizer = Path(model.artifact.path) if own else Path(model.artifact.folder) / "tokenizer.json"
+    work, tokenizer = tokenizer_of(run, model)
     vocabulary = int(str(model.traits["vocabulary"]))
     arguments = {"window": window, "wanted": wanted, "more": more, "spare": spare, "vocabulary": vocabulary}
     key = files.digest_json({
         "text": files.digest_file(source), "version": 2, **arguments,
-        "tokenizer": model.artifact.digest if own else files.digest_file(tokenizer),
+        "tokenizer": files.digest_file(tokenizer),
     })  # fmt: skip
 
     def make(draft: Path) -> None:
-        work = work_of(run.backend(model.reader)) if own else DATA_WORK
         made = datasets.ask(
             run, "prepare_tokens", work, source=str(source.absolute()), tokenizer=str(tokenizer), out=str(draft), **arguments
         )

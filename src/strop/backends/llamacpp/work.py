@@ -74,6 +74,13 @@ def prepare_tokens(source: str, tokenizer: str, **arguments: Any) -> Any:
     return write_windows(source, runner.Vocabulary(tokenizer), **arguments)
 
 
+def decode_tokens(tokenizer: str, sequences: list[dict[str, list[int]]]) -> Any:
+    """Texts of token ids by the tokenizer in the file."""
+    from texts import decoded
+
+    return decoded(runner.Vocabulary(tokenizer), sequences)
+
+
 def read_chat(path: str) -> Any:
     """The file's chat template and the texts of its first and last token."""
     vocabulary = runner.Vocabulary(path)

@@ -116,6 +116,89 @@
     charts.push(new Chart(canvas, { type: "scatterWithErrorBars", data: { datasets }, options }));
   };
 
+  // A language model's quality over size and over pace: a mark and a color a framework, a line along the frontier.
+  const LOOKS = [["rectRot", "--ink"], ["circle", "--accent"], ["triangle", "--good"], ["rect", "--open"], ["rectRounded", "--bad"], ["circle", "--soft"]];
+  const logarithmic = (title, low, high) => {
+    const [min, max] = [low / 2.5, high * 2.5];
+    const told = (v) => { const lead = Number(v.toExponential().split("e")[0]); return lead === 1 || (max / min < 200 && (lead === 2 || lead === 5)); };
+    const made = axis(title, { type: "logarithmic", min, max });
+    made.ticks = { color: ink("--soft"), autoSkip: true, maxRotation: 0, callback: (v) => (told(v) ? (v < 0.001 ? v.toExponential(0) : String(v)) : null) };
+    made.grid = { ...made.grid, display: true, drawTicks: false, color: (c) => (c.tick && told(c.tick.value) ? ink("--line") : "transparent") };
+    return made;
+  };
+  // Names beside their marks, the choice's first; but for the choice, one that finds no free place is left to the tooltip and the table.
+  const names = {
+    id: "names",
+    afterDatasetsDraw: (chart) => {
+      const { ctx, chartArea: area } = chart;
+      const marks = chart.data.datasets.flatMap((set, i) => (chart.isDatasetVisible(i) ? set.data.map((raw, j) => ({ raw, at: chart.getDatasetMeta(i).data[j] })) : []))
+        .filter((mark) => mark.raw.point);
+      const taken = marks.map(({ at }) => ({ left: at.x - 6, right: at.x + 6, top: at.y - 6, bottom: at.y + 6 }));
+      const free = (box) => box.left > area.left && box.right < area.right && box.top > area.top && box.bottom < area.bottom
+        && !taken.some((t) => box.left < t.right && t.left < box.right && box.top < t.bottom && t.top < box.bottom);
+      const rank = ({ raw }) => ["chosen", "baseline"].indexOf(raw.point.role) + 1 || (raw.best ? 3 : 4);
+      Object.assign(ctx, { font: `12px ${ink("--sans")}`, fillStyle: ink("--ink"), strokeStyle: ink("--panel"), lineWidth: 3, lineJoin: "round", textBaseline: "middle", textAlign: "left" });
+      for (const { raw, at } of marks.sort((one, other) => rank(one) - rank(other))) {
+        const wide = ctx.measureText(raw.point.name).width;
+        const places = [[13, 0], [-13 - wide, 0], [9, -13], [-9 - wide, -13], [9, 13], [-9 - wide, 13], [-wide / 2, -18], [-wide / 2, 18]];
+        const boxes = places.map(([x, y]) => ({ left: at.x + x, right: at.x + x + wide, top: at.y + y - 7, bottom: at.y + y + 7 }));
+        const box = boxes.find(free) ?? (raw.point.role === "chosen" ? boxes[at.x + 13 + wide < area.right ? 0 : 1] : null);
+        if (!box) continue;
+        taken.push(box);
+        ctx.strokeText(raw.point.name, box.left, box.top + 7);
+        ctx.fillText(raw.point.name, box.left, box.top + 7);
+      }
+    },
+  };
+  const quality = () => {
+    const found = data.language;
+    const y = document.getElementById("quality-axis")?.value;
+    if (!found || !y) return;
+    for (const canvas of document.querySelectorAll("canvas[data-quality]")) {
+      const x = document.getElementById(`${canvas.dataset.quality}-axis`)?.value ?? canvas.dataset.axis;
+      const points = found.points.filter((p) => p.axes[x] && p.axes[y]);
+      if (!points.length) continue;
+      const best = found.frontiers[`${x}/${y}`];
+      const lift = (name, v) => (found.floors[name] === null ? v : Math.max(v, found.floors[name]));
+      const place = (p) => Object.fromEntries([["x", x], ["y", y]].flatMap(([side, name]) => {
+        const [value, low, high] = p.axes[name].map((v) => lift(name, v));
+        return [[side, value], [`${side}Min`, low], [`${side}Max`, high]];
+      }));
+      const scale = (name) => {
+        const ends = points.flatMap((p) => p.axes[name].map((v) => lift(name, v)));
+        const [low, high] = [Math.min(...ends), Math.max(...ends)];
+        if (found.floors[name] !== null) return logarithmic(found.axes[name], low, high);
+        const room = 0.1 * (high - low) || 0.05 * Math.abs(high) || 1;
+        return axis(found.axes[name], { min: Math.max(low - room, low >= 0 ? 0 : -Infinity), max: high + room });
+      };
+      const sets = found.frameworks.map((framework, i) => {
+        const [pointStyle, color] = LOOKS[i % LOOKS.length];
+        const group = points.filter((p) => p.framework === framework);
+        return {
+          label: framework, pointStyle, radius: group.map((p) => (p.role === "chosen" ? 9 : 6)), hoverRadius: 10, borderWidth: 2,
+          backgroundColor: group.map((p) => (best.includes(p.name) ? ink(color) : ink("--panel"))), borderColor: ink(color),
+          errorBarColor: ink(color), errorBarLineWidth: 1, errorBarWhiskerColor: ink(color), errorBarWhiskerSize: 6, errorBarWhiskerLineWidth: 1,
+          data: group.map((p) => ({ ...place(p), point: p, best: best.includes(p.name) })),
+        };
+      }).filter((set) => set.data.length);
+      const line = best.map((name) => points.find((p) => p.name === name)).map((p) => ({ x: lift(x, p.axes[x][0]), y: lift(y, p.axes[y][0]) }));
+      sets.push({
+        type: "line", label: "best at each " + (canvas.dataset.quality === "size" ? "size" : "pace"), data: line, pointRadius: 0, pointHitRadius: 0,
+        borderColor: ink("--soft"), borderWidth: 1.5, borderDash: [5, 4], pointStyle: "line", order: 9,
+      });
+      const options = shared(true);
+      options.scales = { x: scale(x), y: scale(y) };
+      options.plugins.legend.labels.generateLabels = (chart) => Chart.defaults.plugins.legend.labels.generateLabels(chart)
+        .map((one) => ({ ...one, fillStyle: one.strokeStyle }));
+      options.plugins.tooltip = { filter: (item) => item.raw.point, callbacks: { label: (item) => {
+        const p = item.raw.point;
+        const said = [p.framework, p.role === "chosen" ? "chosen" : "", best.includes(p.name) ? "on the frontier" : ""].filter(Boolean).join(", ");
+        return [`${p.name} (${said})`, ...Object.keys(found.axes).map((a) => `${found.axes[a]}: ${text(p.axes[a])}`)];
+      } } };
+      charts.push(new Chart(canvas, { type: "scatterWithErrorBars", data: { datasets: sets }, options, plugins: [names] }));
+    }
+  };
+
   const curves = () => {
     for (const canvas of document.querySelectorAll("canvas[data-curve]")) {
       const curve = data.curves[Number(canvas.dataset.curve)];
@@ -156,10 +239,11 @@
     Chart.defaults.font.size = 13;
     if (still) Chart.defaults.transitions.active.animation.duration = 0;
     pareto();
+    quality();
     curves();
     memory();
   };
-  for (const id of ["x-axis", "y-axis"]) document.getElementById(id)?.addEventListener("change", draw);
+  for (const id of ["x-axis", "y-axis", "quality-axis", "pace-axis"]) document.getElementById(id)?.addEventListener("change", draw);
 
   // On paper: everything open, in light colors, plots at the paper's width.
   let before = null;

@@ -7,6 +7,8 @@ import numpy as np
 
 CHUNK = 1 << 16
 """Letters read at a time: any size of text goes through."""
+HALF = "\N{REPLACEMENT CHARACTER}"
+"""What the beginning of a letter is decoded to where the rest is missing."""
 
 
 class DataError(Exception):
@@ -85,6 +87,24 @@ def ids_of(tokenizer: Any, source: str, most: int) -> list[int]:
         except UnicodeDecodeError as error:
             raise DataError(f"{source}: no text in UTF-8: {error.reason}", "give plain text") from None
     return ids
+
+
+def decode_tokens(tokenizer: str, sequences: list[dict[str, list[int]]]) -> list[dict[str, str]]:
+    """The texts of prompts and of what was written after them, by the tokenizer in this tokenizer.json."""
+    from tokenizers import Tokenizer
+
+    return decoded(Tokenizer.from_file(tokenizer), sequences)
+
+
+def decoded(found: Any, sequences: list[dict[str, list[int]]]) -> list[dict[str, str]]:
+    """Each prompt and what was made of it, decoded in one piece: a token alone may be half a letter, or hide its space."""
+    texts = []
+    for sequence in sequences:
+        prompt, whole = found.decode(sequence["prompt"]), found.decode([*sequence["prompt"], *sequence["made"]])
+        prompt = prompt.rstrip(HALF) if not whole.startswith(prompt) else prompt
+        made = whole[len(prompt) :] if whole.startswith(prompt) else found.decode(sequence["made"])
+        texts.append({"prompt": prompt, "made": made})
+    return texts
 
 
 def begin_of(tokenizer: Any) -> int | None:

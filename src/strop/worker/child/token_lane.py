@@ -4,6 +4,7 @@ It answers the verbs of `lane.Lane`. A timed call is one request: the prompt at 
 token given, so that all frameworks do the same work.
 """
 
+import json
 import os
 import time
 from collections.abc import Iterator
@@ -20,6 +21,11 @@ WHOLE_BYTES = 256 << 20
 """A baseline's distributions up to this size are kept in fp32, larger ones in fp16."""
 TOLERANCE = 1e-3
 TWICE = 2
+SAMPLES = "samples.json"
+PROMPTS, PROMPT, WRITTEN = 3, 32, 48
+"""Continuations that are kept to be read: how many, after how many tokens, of how many tokens at most."""
+WRITING_S = 5.0
+"""All of them together may take so long; what is there then is kept."""
 
 
 def windows(session: Any, rows: Any, chunk: int) -> Iterator[NDArray[np.float32]]:
@@ -54,6 +60,7 @@ class TokenLane:
         self.tokens: NDArray[Any] = np.load(inputs["tokens"], mmap_mode="r", allow_pickle=False)
         self.count = count or len(self.tokens)
         self.prompt, self.output, self.chunk = language["prompt"], language["output"], language["chunk"]
+        self.ends = frozenset(language["ends"])
         self.model_files = model_files(artifact)
         if hasattr(work, "warm_import"):
             work.warm_import(artifact)
@@ -141,12 +148,36 @@ class TokenLane:
                 found["same_top"][index] = theirs.argmax(axis=1) == log.argmax(axis=1)
         for name, values in found.items():
             np.save(os.path.join(out, f"{name}.npy"), values)
+        seconds = time.perf_counter() - begin
+        if not first:
+            with open(os.path.join(out, SAMPLES), "w", encoding="utf-8") as file:
+                json.dump({"samples": [self.continuation(row) for row in self.tokens[:PROMPTS]]}, file)
         return {
             "examples": count,
-            "seconds": time.perf_counter() - begin,
+            "seconds": seconds,
             "rough_latency_ns": sorted(durations)[len(durations) // 2],
             "shards": {name: f"{name}.npy" for name in found},
         }
+
+    def continuation(self, row: NDArray[Any]) -> dict[str, Any]:
+        """What the model itself writes after the first tokens of a window, the likeliest token each time.
+
+        `stopped` says why it is no longer: "length", "end" (the model's own), or "time".
+        """
+        prompt = row[: min(PROMPT, len(row) // 2)]
+        room, late = min(WRITTEN, len(row) - len(prompt)), time.perf_counter() + WRITING_S / PROMPTS
+        made, given, stopped = list[int](), prompt, "length"
+        self.session.reset()
+        while len(made) < room:
+            token = int(np.argmax(self.session.step(given, "last")[-1]))
+            if token in self.ends:
+                stopped = "end"
+                break
+            made, given = [*made, token], np.array([token], prompt.dtype)
+            if time.perf_counter() > late:
+                stopped = "time"
+                break
+        return {"prompt": prompt.tolist(), "made": made, "stopped": stopped}
 
     def window(self, index: int) -> NDArray[np.float32]:
         """Log-probabilities of every next token in a window, [positions, vocabulary]."""
