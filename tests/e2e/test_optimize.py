@@ -197,7 +197,7 @@ def test_backends_and_version(tmp_path: Path) -> None:
     probes = json.loads(run_strop(tmp_path, "backends", "--json").out)
     assert {p["name"] for p in probes if p["works"]} == {"null", "onnxruntime"}
     assert {p["name"] for p in probes if "strop backends install" in p["why_not"]} == {
-        "export", "llamacpp", "olive", "openvino", "transformers",
+        "export", "llamacpp", "olive", "onnxruntime-genai", "openvino", "transformers",
     }  # fmt: skip
     assert run_strop(tmp_path, "--version").out.startswith("strop ")
 

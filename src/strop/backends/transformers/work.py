@@ -71,6 +71,7 @@ def inspect(path: str) -> dict[str, Any]:
     if "tokenizer.json" not in files:
         raise ModelError(f"{path}: no tokenizer.json", "save the tokenizer with transformers' save_pretrained")
     vocabulary = int(config["vocab_size"])
+    hidden, heads = (int(config.get(name) or 0) for name in ("hidden_size", "num_attention_heads"))
     return {
         "main": "config.json",
         "files": files,
@@ -83,7 +84,8 @@ def inspect(path: str) -> dict[str, Any]:
             "context": int(config.get("max_position_embeddings") or 0),
             "architecture": str((config.get("architectures") or [""])[0]),
             "ends": [str(end) for end in (ends if isinstance(ends, list) else [ends]) if end is not None],
-            "hidden": int(config.get("hidden_size") or 0),
+            "hidden": hidden,
+            "head": int(config.get("head_dim") or 0) or hidden // max(heads, 1),
         },
     }
 

@@ -1,0 +1,1 @@
+"""ONNX Runtime GenAI: builds a language model as ONNX, quantizes it and runs it."""

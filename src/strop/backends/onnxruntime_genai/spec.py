@@ -1,0 +1,86 @@
+"""ONNX Runtime GenAI's parent side: which precisions and block sizes it offers, safest first, and why."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from strop.core.backend import Backend
+from strop.core.model import Model
+from strop.core.noun import Params, Scalar
+from strop.core.recipe import Offer, Recipe, Step
+from strop.core.target import Target
+from strop.core.task import Task
+
+HERE = Path(__file__).parent
+NAME, HF, GENAI = "onnxruntime-genai", "hf", "genai"
+HEAD = 16
+"""Head sizes that its attention operator computes are multiples of it; with others a model builds and dies when it runs."""
+INT4 = "4 bits in blocks of 32"
+RECIPES: dict[str, tuple[Params, int, int, str]] = {
+    "genai-fp32": ({"precision": "fp32"}, 1, 2, "converted to ONNX, in fp32: what ONNX Runtime itself changes"),
+    "genai-int8": (
+        {"precision": "int8", "block": 32, "algorithm": "default"}, 2, 1,
+        "8 bits in blocks of 32: nothing that can be seen is lost; the embedding stays in fp32",
+    ),
+    "genai-int4-k-quant-mixed": (
+        {"precision": "int4", "block": 32, "algorithm": "k_quant_mixed"}, 5, 1,
+        "4 bits, the head and the matrices that matter most in 8: loses least of 4 bits, slow to build",
+    ),
+    "genai-int4-rtn-last": (
+        {"precision": "int4", "block": 32, "algorithm": "rtn_last"}, 5, 2, f"{INT4}, rounded, the head in 8",
+    ),
+    "genai-int4-k-quant": (
+        {"precision": "int4", "block": 32, "algorithm": "k_quant"}, 6, 3, f"{INT4} with zero points, fitted; slow to build",
+    ),
+    "genai-int4": ({"precision": "int4", "block": 32, "algorithm": "default"}, 6, 2, f"{INT4}: the usual one"),
+    "genai-int4-block-128": (
+        {"precision": "int4", "block": 128, "algorithm": "default"}, 7, 4, "4 bits in blocks of 128: the smallest",
+    ),
+}  # fmt: skip
+"""Name → what is asked of the builder, safety, turn, and why."""
+
+
+def offer(model: Model, target: Target, task: Task) -> Sequence[Offer]:
+    """All recipes considered for this model, target and task; pure."""
+    return list(_all(model, target, task))
+
+
+def _all(model: Model, target: Target, task: Task) -> Iterator[Offer]:
+    head = int(str(model.traits.get("head") or 0))
+    if head % HEAD:
+        why = f"not offered: the model's head size is {head}, ONNX Runtime's attention takes multiples of {HEAD}"
+        yield from (Offer(name=name, reason=why) for name in RECIPES)
+        return
+    context = task.language.context if task.language is not None else 512
+    settings: dict[str, Scalar] = {"threads": target.threads, "context": context, "spinning": False}
+    for name, (params, safety, turn, reason) in RECIPES.items():
+        precision = str(params["precision"])
+        stage = "convert" if precision == "fp32" else "quantize"
+        step = Step(stage=stage, builder=NAME, name="convert", consumes=HF, produces=GENAI, params=params)
+        recipe = Recipe(name=name, runtime=NAME, steps=(step,), settings=settings, precision=precision, safety=safety, turn=turn)
+        yield Offer(name=name, reason=reason, recipe=recipe)
+
+
+def spins(settings: dict[str, Scalar]) -> bool:
+    """More than one thread, and told to wait awake."""
+    return settings.get("threads") != 1 and settings.get("spinning") is True
+
+
+def variants(settings: dict[str, Scalar], target: Target) -> Mapping[str, dict[str, Scalar]]:
+    """Threads that spin wake faster where the cores are free; ONNX Runtime's own default."""
+    return {} if settings.get("threads") == 1 else {"spinning": {**settings, "spinning": True}}
+
+
+BACKEND = Backend(
+    name=NAME,
+    work=HERE / "work.py",
+    runner=HERE / "runner.py",
+    runs=(GENAI,),
+    builds=(HF,),
+    offer=offer,
+    family="llm",
+    packages=("onnxruntime-genai", "onnxruntime", "onnx", "onnx-ir", "torch", "transformers", "numpy"),
+    runtime_packages=("onnxruntime-genai", "onnxruntime", "numpy"),
+    requirements=HERE / "requirements.txt",
+    spins=spins,
+    variants=variants,
+)

@@ -1,0 +1,59 @@
+"""ONNX Runtime GenAI's build step; child side. Nothing of the folder is executed, nothing is fetched."""
+
+import os
+import shutil
+import tempfile
+from typing import Any
+
+import matrices
+
+os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", TOKENIZERS_PARALLELISM="false")
+
+CONFIG, GRAPH = "genai_config.json", "model.onnx"
+TAKEN = (".json", ".safetensors", ".model", ".txt", ".jinja")
+"""No pickled weights, no code."""
+INT8_ACTIVATIONS = 4
+"""The builder's accuracy level on a CPU, said so that another default is noticed."""
+
+
+class NotAsAsked(Exception):
+    """The builder ended well and built something else."""
+
+
+def convert(folder: str, out_dir: str, precision: str, block: int = 0, algorithm: str = "") -> dict[str, Any]:
+    """The folder as ONNX by GenAI's model builder, in one go with its quantization.
+
+    The builder ignores options that it does not know, so what it built is read back from the graph.
+    """
+    from onnxruntime_genai.models import builder
+
+    options = ["hf_token=false", "hf_remote=false"]
+    if block:
+        options += [f"block_size={block}", f"algo_config={algorithm}", f"accuracy_level={INT8_ACTIVATIONS}"]
+    with tempfile.TemporaryDirectory() as scratch:
+        source = bare(folder, scratch)
+        checked = builder.parse_extra_options(None, source, out_dir, precision, "cpu", scratch, options)
+        builder.create_model(None, source, out_dir, precision, "cpu", scratch, **checked)
+    restore(folder, out_dir)
+    found = matrices.read(os.path.join(out_dir, GRAPH))
+    wrong = matrices.differs(found, precision, block, algorithm, INT8_ACTIVATIONS if block else 0)
+    if wrong:
+        raise NotAsAsked(f"the model builder did not do what was asked: {wrong}")
+    return {"file": CONFIG, "claims": matrices.claims(found)}
+
+
+def bare(folder: str, scratch: str) -> str:
+    """The folder by links, without anything that could be executed."""
+    source = os.path.join(scratch, "source")
+    os.mkdir(source)
+    for name in os.listdir(folder):
+        if name.endswith(TAKEN):
+            os.symlink(os.path.abspath(os.path.join(folder, name)), os.path.join(source, name))
+    return source
+
+
+def restore(folder: str, out_dir: str) -> None:
+    """The folder's own tokenizer: transformers 5 writes another one, which puts a space in front where the folder's does not."""
+    for name in os.listdir(out_dir):
+        if os.path.isfile(os.path.join(folder, name)):
+            shutil.copyfile(os.path.join(folder, name), os.path.join(out_dir, name))
