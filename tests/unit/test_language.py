@@ -10,6 +10,8 @@ from token_lane import TokenLane
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 from strop.backends.llamacpp import spec as llamacpp
+from strop.backends.mlx import spec as mlx
+from strop.core.backend import without_extra
 from strop.core.gate import DEFAULT_GATES, for_language, parse_gate
 from strop.core.metrics import mean_interval, perplexity
 from strop.core.model import Model
@@ -151,3 +153,25 @@ def test_gguf_types_are_offered_from_safe_to_bold() -> None:
     assert [r.safety for r in recipes] == sorted(r.safety for r in recipes)
     assert all(r.settings["context"] == 256 for r in recipes)
     assert {r.settings["cache"] for r in recipes} == {"f32", "f16"}
+
+
+def test_mlx_is_offered_from_safe_to_bold() -> None:
+    recipes = [o.recipe for o in mlx.offer(llm(), target(), language_task()) if o.recipe is not None]
+    assert [r.name for r in recipes] == [
+        "mlx-fp32", "mlx-fp16", "mlx-8bit-g64", "mlx-6bit-g64", "mlx-4bit-g32", "mlx-4bit-g64", "mlx-4bit-g128",
+    ]  # fmt: skip
+    assert [r.safety for r in recipes] == sorted(r.safety for r in recipes)
+    assert min(recipes, key=lambda r: r.turn).name == "mlx-4bit-g64"
+    assert all(r.settings == {"context": 256} for r in recipes), "MLX has no setting for threads"
+    assert recipes[0].turn == max(r.turn for r in recipes), "a check comes last"
+
+
+def test_mlx_says_that_its_speed_counts_on_apple_only() -> None:
+    for system, doubtful in (("Linux", True), ("Darwin", False), ("macOS", False)):
+        device = target().model_copy(update={"os": system})
+        recipes = [o.recipe for o in mlx.offer(llm(), device, language_task()) if o.recipe is not None]
+        assert {bool(r.unrepresentative) for r in recipes} == {doubtful}
+
+
+def test_a_requirement_with_an_extra_is_of_a_distribution() -> None:
+    assert [without_extra(p) for p in mlx.BACKEND.runtime_packages] == ["mlx", "mlx-lm", "transformers", "numpy"]

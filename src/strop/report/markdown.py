@@ -8,7 +8,18 @@ from strop.report.advice import commands, compared_instead, deployment, percenta
 from strop.report.evidence import NO_EVIDENCE, Answer, Evidence
 from strop.report.frameworks import explain
 from strop.report.lineage import gains, over_each_framework
-from strop.report.verdict import is_judged, model_name, ordered, percent, ratio, status_of, target_name, three_lines
+from strop.report.verdict import (
+    NOT_REPRESENTATIVE,
+    is_judged,
+    model_name,
+    ordered,
+    percent,
+    ratio,
+    speed,
+    status_of,
+    target_name,
+    three_lines,
+)
 
 
 def markdown(outcome: Outcome, evidence: Evidence = NO_EVIDENCE) -> str:
@@ -38,7 +49,7 @@ def cells(outcome: Outcome, result: Result) -> list[str]:
         p50 = f"{timing.latency_ms['p50']:.3g} ({timing.baseline_latency_ms['p50']:.3g})"
     accuracy = "–" if result.accuracy is None else f"{result.accuracy:.4f}"
     size = f"{result.candidate.artifact.bytes / 1e6:.2f}" if result.candidate.artifact else "–"
-    return [name, status_of(outcome, result), ratio(result.speedup, "×"), stage, p50, accuracy, percent(result.retained),
+    return [name, status_of(outcome, result), speed(result), stage, p50, accuracy, percent(result.retained),
             ratio(result.memory_ratio), size]  # fmt: skip
 
 
@@ -126,7 +137,7 @@ def _language(outcome: Outcome) -> str:
     rows = [
         [r.name, "–" if r.accuracy is None else f"{r.accuracy:.4f}", ratio(r.quality.get("kl")),
          percent(r.quality.get("same_top")),
-         *(f"{r.pace[name]:.4g}" if name in r.pace else "–" for name in names)]
+         *(f"{r.pace[name]:.4g}{_doubt(r)}" if name in r.pace else "–" for name in names)]
         for r in judged
     ]  # fmt: skip
     of = outcome.task.language
@@ -134,7 +145,14 @@ def _language(outcome: Outcome) -> str:
         f"Windows of {of.window} tokens, every position scored, tokens forced. Paces are of a prompt of {of.prompt} and an "
         f"answer of {of.output} tokens, alone and unpaired: for orientation; the speed-up above is of whole requests, paired."
     )
-    return f"## Language\n\n{text}\n\n" + table(["candidate", "perplexity", "KL, nats", "same top", *names], rows)
+    why = {r.candidate.recipe.unrepresentative for r in judged} - {""}
+    foot = f"\n\n†: {NOT_REPRESENTATIVE}: {'; '.join(sorted(why))}." if why else ""
+    return f"## Language\n\n{text}\n\n" + table(["candidate", "perplexity", "KL, nats", "same top", *names], rows) + foot
+
+
+def _doubt(result: Result) -> str:
+    """The mark of a pace that says nothing."""
+    return " †" if result.candidate.recipe.unrepresentative else ""
 
 
 def _imitated(outcome: Outcome) -> str:
@@ -300,7 +318,11 @@ def _watch(outcome: Outcome, evidence: Evidence) -> str:
 
 def _claims(outcome: Outcome) -> str:
     rows = [[r.name, key, f"{value:.6g}"] for r in outcome.results for key, value in r.candidate.claims.items()]
-    return "## Claimed, not measured by Strop\n\n" + table(["candidate", "figure", "claim"], rows) if rows else ""
+    notes = "".join(f"\n- {r.name}: {note}" for r in outcome.results for note in r.candidate.notes)
+    if not rows and not notes:
+        return ""
+    parts = [table(["candidate", "figure", "claim"], rows)] if rows else []
+    return "\n\n".join(["## Claimed, not measured by Strop", *parts, *([notes.strip()] if notes else [])])
 
 
 def _reproduce(evidence: Evidence) -> str:

@@ -5,6 +5,7 @@ from strop.core.outcome import Outcome
 from strop.core.verdict import GateResult, Interval
 
 SPEED = "×"
+NOT_REPRESENTATIVE = "not representative"
 
 
 def ratio(figure: Interval | None, unit: str = "") -> str:
@@ -14,6 +15,11 @@ def ratio(figure: Interval | None, unit: str = "") -> str:
     if figure.low == figure.high:
         return f"{figure.value:.3g}{unit}"
     return f"{figure.value:.3g}{unit} [{figure.low:.3g}, {figure.high:.3g}]"
+
+
+def speed(result: Result) -> str:
+    """A candidate's speed-up, or that one taken here would say nothing."""
+    return NOT_REPRESENTATIVE if result.candidate.recipe.unrepresentative else ratio(result.speedup, SPEED)
 
 
 def percent(figure: Interval | None) -> str:
