@@ -1,4 +1,4 @@
-"""A real language model through llama.cpp: figures that agree, fallbacks that are told, a bundle that writes."""
+"""A real language model through llama.cpp and MLX: figures that agree, fallbacks that are told, a bundle that writes."""
 
 import json
 import shutil
@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import strop
 from conftest import report, run_strop
 
 STORIES = Path(__file__).parent.parent / "data" / "stories260k"
@@ -81,6 +82,67 @@ def told_of_language(found: dict, text: str) -> None:
     assert "## What each candidate writes" in text
     for flag in ("--eval-tokens 2048", "--prompt-tokens 32", "--output-tokens 8"):
         assert flag in found["reproduce"]
+
+
+SHORT = ("--eval-tokens", 1024, "--prompt-tokens", 32, "--output-tokens", 8)
+
+
+@pytest.mark.slow
+def test_a_folder_through_mlx(tmp_path: Path, folder: Path, own_environments: Callable[..., None]) -> None:
+    """On Linux: the same answers in fp32, what a few bits cost, and no word of its speed."""
+    own_environments("transformers", "mlx")
+    recipes = ("mlx-fp32", "mlx-8bit-g64", "mlx-4bit-g64", "mlx-4bit-g128")
+    asked = [part for name in recipes for part in ("--recipe", name)]
+    done = run_strop(tmp_path, "optimize", folder, "--data", STORIES / "eval.txt", "--threads", 1, *SHORT, *asked, timeout=580)
+    assert done.code in (0, 10), done.err
+    found = report(tmp_path)
+    of = candidates(found)
+    same, eight, four = (of[name]["measurement"] for name in recipes[:3])
+    assert same["accuracy"] == pytest.approx(of["transformers-fp32"]["measurement"]["accuracy"], rel=1e-3)
+    assert same["quality"]["kl"]["value"] < 1e-5
+    assert same["quality"]["kl"]["value"] < eight["quality"]["kl"]["value"] < four["quality"]["kl"]["value"]
+    assert of["mlx-4bit-g64"]["claims"] == {"layers in 4 bits": 31, "layers left in fp16": 5, "group size": 64}
+    assert any("172, no multiple of 64" in note for note in of["mlx-4bit-g64"]["notes"])
+    assert of["mlx-4bit-g128"]["status"] == "failed"
+    assert "group size 128 divides the width of no layer (64, 172)" in of["mlx-4bit-g128"]["reason"]
+    assert ".weight has" in of["mlx-4bit-g128"]["reason"]
+    if sys.platform == "linux":
+        assert not four["representative"]
+        assert four["pace"]["decode tok/s"] > 0
+        assert four["speedup"] is None
+        assert found["chosen"]["backend"] == "transformers"
+        assert "not representative" in done.out
+
+
+@pytest.mark.slow
+def test_mlx_for_a_mac_that_is_elsewhere(tmp_path: Path, folder: Path, own_environments: Callable[..., None]) -> None:
+    """The bundle that it makes writes text with MLX's environment alone, here on the CPU."""
+    own_environments("transformers", "mlx")
+    done = run_strop(
+        tmp_path, "optimize", folder, "--data", STORIES / "eval.txt", "--target", "apple-m1", *SHORT, "--recipe", "mlx-8bit-g64",
+        timeout=580,
+    )  # fmt: skip
+    assert done.code == 10, done.err
+    assert report(tmp_path)["chosen"]["name"] == "mlx-8bit-g64"
+    bundle = tmp_path / "strop-out" / "bundle"
+    assert "mlx[cpu]==" in (bundle / "requirements.txt").read_text()
+    python = next(p.python for p in strop.list_backends() if p.name == "mlx")
+    written = subprocess.run(
+        [python, bundle / "infer.py", "--prompt", "Once upon a time", "--tokens", "16"],
+        capture_output=True, text=True, check=True, cwd=tmp_path,
+    )  # fmt: skip
+    assert len(written.stdout.split()) > 3
+
+
+@pytest.mark.slow
+def test_mlx_is_left_out_on_linux_unless_it_is_asked_for(
+    tmp_path: Path, folder: Path, own_environments: Callable[..., None]
+) -> None:
+    own_environments("transformers", "mlx")
+    for more, offered in (((), sys.platform == "darwin"), (("--backend", "mlx"), True)):
+        done = run_strop(tmp_path, "optimize", folder, "--data", STORIES / "eval.txt", *SHORT, "--dry-run", "--json", *more)
+        found = {o["name"]: o for o in json.loads(done.out)}
+        assert (found["mlx-4bit-g64"]["recipe"] is not None) == offered
 
 
 @pytest.mark.parametrize(

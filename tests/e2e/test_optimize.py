@@ -193,11 +193,28 @@ def test_bench(tmp_path: Path) -> None:
     assert [r["largest_difference"] for r in rows] == [0.0, 0.0]
 
 
+def test_what_is_not_representative_is_judged_and_never_chosen(tmp_path: Path) -> None:
+    """It would be the fastest by far, but its speed is another machine's matter."""
+    model = null_model(tmp_path, ["foreign"])
+    done = run_strop(tmp_path, "optimize", model, *DATA, "--must", "tail_ratio<=99", "--budget", "60s")
+    assert done.code == 10, done.err
+    assert "not representative" in done.out
+    document = report(tmp_path)
+    foreign = candidates(document)["foreign"]
+    assert foreign["status"] == "measured"
+    assert foreign["measurement"]["accuracy_retained"] is not None
+    assert foreign["measurement"]["speedup"] is None
+    assert not foreign["measurement"]["representative"]
+    assert document["chosen"]["name"] != "foreign"
+    assert "foreign" not in document["frontier"]
+    assert any("made for another machine" in note for note in document["notes"])
+
+
 def test_backends_and_version(tmp_path: Path) -> None:
     probes = json.loads(run_strop(tmp_path, "backends", "--json").out)
     assert {p["name"] for p in probes if p["works"]} == {"null", "onnxruntime"}
     assert {p["name"] for p in probes if "strop backends install" in p["why_not"]} == {
-        "export", "llamacpp", "olive", "onnxruntime-genai", "openvino", "transformers",
+        "export", "llamacpp", "mlx", "olive", "onnxruntime-genai", "openvino", "transformers",
     }  # fmt: skip
     assert run_strop(tmp_path, "--version").out.startswith("strop ")
 

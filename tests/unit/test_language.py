@@ -11,7 +11,9 @@ from token_lane import SAMPLES, TokenLane
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 
 from strop.backends.llamacpp import spec as llamacpp
+from strop.backends.mlx import spec as mlx
 from strop.backends.openvino import spec as openvino
+from strop.core.backend import without_extra
 from strop.core.gate import DEFAULT_GATES, for_language, parse_gate
 from strop.core.measurement import Check
 from strop.core.metrics import mean_interval, perplexity, perplexity_error, perplexity_interval
@@ -277,3 +279,25 @@ def test_what_needs_calibration_text_says_so(backend: Any, name: str) -> None:
     given = without.model_copy(update={"calibration": without.evaluation})
     made = {o.name: o.recipe for o in backend.offer(llm(), target(), given)}[name]
     assert any(step.calibration for step in made.steps)
+
+
+def test_mlx_is_offered_from_safe_to_bold() -> None:
+    recipes = [o.recipe for o in mlx.offer(llm(), target(), language_task()) if o.recipe is not None]
+    assert [r.name for r in recipes] == [
+        "mlx-fp32", "mlx-fp16", "mlx-8bit-g64", "mlx-6bit-g64", "mlx-4bit-g32", "mlx-4bit-g64", "mlx-4bit-g128",
+    ]  # fmt: skip
+    assert [r.safety for r in recipes] == sorted(r.safety for r in recipes)
+    assert min(recipes, key=lambda r: r.turn).name == "mlx-4bit-g64"
+    assert all(r.settings == {"context": 256} for r in recipes), "MLX has no setting for threads"
+    assert recipes[0].turn == max(r.turn for r in recipes), "a check comes last"
+
+
+def test_mlx_says_that_its_speed_counts_on_apple_only() -> None:
+    for system, doubtful in (("Linux", True), ("Darwin", False), ("macOS", False)):
+        device = target().model_copy(update={"os": system})
+        recipes = [o.recipe for o in mlx.offer(llm(), device, language_task()) if o.recipe is not None]
+        assert {bool(r.unrepresentative) for r in recipes} == {doubtful}
+
+
+def test_a_requirement_with_an_extra_is_of_a_distribution() -> None:
+    assert [without_extra(p) for p in mlx.BACKEND.runtime_packages] == ["mlx", "mlx-lm", "transformers", "numpy"]

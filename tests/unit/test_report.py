@@ -11,10 +11,13 @@ from strop.core.measurement import Environment
 from strop.core.noun import SCHEMA
 from strop.core.outcome import Noise, Outcome
 from strop.core.recipe import Offer
+from strop.core.task import Language
 from strop.core.verdict import EXACTLY_ONE
 from strop.report.document import report
+from strop.report.evidence import NO_EVIDENCE
 from strop.report.lineage import over_each_framework
 from strop.report.markdown import markdown, table
+from strop.report.page import page
 from strop.report.verdict import percent, ratio, three_lines
 
 from .makers import interval, model, recipe, target, task
@@ -160,3 +163,24 @@ def test_what_misses_a_must_is_no_rival():
 
 def test_without_a_choice_there_is_nothing_to_set_beside():
     assert over_each_framework(outcome(result("fast", 3.0))) == {}
+
+
+def test_what_says_nothing_of_speed_is_marked_wherever_a_speed_shows():
+    plain = result("mlx", 3.0)
+    doubtful = plain.candidate.recipe.model_copy(update={"unrepresentative": "made for another chip"})
+    odd = plain.model_copy(update={
+        "candidate": plain.candidate.model_copy(update={"recipe": doubtful, "notes": ("5 layers were left",)}),
+        "confirmation": None, "pace": {"decode tok/s": 48.0}, "quality": {"kl": interval(0.01)},
+    })  # fmt: skip
+    found = outcome(odd)
+    found = found.model_copy(update={"task": found.task.model_copy(update={"language": Language()})})
+    written = markdown(found)
+    assert "| mlx | measured | not representative |" in written
+    assert "48 †" in written
+    assert "† not representative: null: made for another chip." in written
+    assert "- mlx: 5 layers were left" in written
+    candidate = next(c for c in report(found)["candidates"] if c["name"] == "mlx")
+    assert (candidate["measurement"]["representative"], candidate["notes"]) == (False, ["5 layers were left"])
+    shown = page(found, NO_EVIDENCE)
+    assert "made for another chip" in shown
+    assert "mlx: 5 layers were left" in shown

@@ -8,11 +8,12 @@ import pytest
 from strop.core.backend import Backend
 from strop.core.errors import BackendError, ConfigError
 from strop.core.recipe import Offer
+from strop.plan.advise import advise
 from strop.plan.discover import backends
 from strop.plan.inspection import model_from
-from strop.plan.space import by_role, follow, next_in_turn, offers, retuned
+from strop.plan.space import by_role, follow, next_in_turn, offers, retuned, without_impossible
 
-from .makers import model, recipe, target, task
+from .makers import inspection, model, recipe, target, task
 
 OWN = (recipe("plain", "reference"), recipe("idle", "baseline-variant"), recipe("fast"), recipe("small"))
 
@@ -129,3 +130,17 @@ def test_what_mends_a_loss_of_accuracy_comes_first():
     assert next_in_turn([mender, usual], []).name == "usual"
     assert next_in_turn([mender, usual], ["bold"]).name == "mender"
     assert next_in_turn([recipe("first", turn=2), recipe("second", turn=2)], []).name == "first"
+
+
+def test_what_is_only_slow_here_is_tried_where_it_is_asked_for_by_name():
+    """MLX runs on Linux, if slowly; a tensor model it cannot run at all, whoever asks."""
+    found = [Offer(name="mlx-4bit-g64", reason="because", recipe=recipe("mlx-4bit-g64", runtime="mlx"))]
+    for model_, asked, offered in (
+        ({"family": "llm", "modality": "text", "format": "huggingface"}, (), False),
+        ({"family": "llm", "modality": "text", "format": "huggingface"}, ("mlx",), True),
+        ({}, ("mlx",), False),
+    ):
+        advice = advise(inspection(**model_), target())
+        left = without_impossible(found, advice, (), asked)
+        assert left[0].offered == offered
+    assert "--backend mlx" in without_impossible(found, advise(inspection(family="llm"), target()), ())[0].reason

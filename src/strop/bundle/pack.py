@@ -7,7 +7,7 @@ from typing import Any
 
 from strop import __version__
 from strop.bundle.card import model_card
-from strop.core.backend import Backend
+from strop.core.backend import Backend, without_extra
 from strop.core.candidate import Result
 from strop.core.manifest import Answer, Manifest
 from strop.core.noun import SCHEMA
@@ -52,7 +52,7 @@ def pack(outcome: Outcome, backend: Backend, target: Path) -> Manifest:
         shutil.copyfile(backend.runner, draft / "runner.py")
         ship_preprocessing(outcome.task, draft)
         prefix = f"{backend.name}/" if backend.requirements is not None else ""
-        versions = {p: outcome.environment.versions.get(prefix + p) for p in backend.runtime_packages}
+        versions = {p: outcome.environment.versions.get(prefix + without_extra(p)) for p in backend.runtime_packages}
         pins = [f"{package}=={number}" for package, number in versions.items() if number is not None]
         pins += [f"{package}=={number}" for package, number in sorted(outcome.task.packages.items())]
         pins += ["tokenizers>=0.22,<0.24"] if ships else []

@@ -7,6 +7,7 @@ import typer
 import strop
 from strop.cli import options as o
 from strop.cli.console import print_json, say, stderr, stdout, table
+from strop.run.probe import Probe
 
 app = typer.Typer(help="What works here; install and remove the backends' own environments.", rich_markup_mode=None)
 Name = Annotated[str, typer.Argument(help="A backend that has an environment of its own.")]
@@ -23,11 +24,15 @@ def list_(context: typer.Context, json: o.Json = False) -> None:
         print_json([probe.model_dump(mode="json") for probe in probes])
         return
     rows = [
-        [p.name, "works" if p.works else "does not work", ", ".join(f"{k} {v}" for k, v in p.versions.items()) or p.why_not,
+        [p.name, "works" if p.works else "does not work", _versions(p) or p.why_not, ", ".join(p.devices),
          ", ".join(p.reads), f"{p.bytes / 1e6:.0f} MB" if p.bytes else ""]
         for p in probes
     ]  # fmt: skip
-    stdout.print(table(["backend", "", "versions, or why not", "reads", "own environment"], rows, whole=(0, 1, 3)))
+    stdout.print(table(["backend", "", "versions, or why not", "on", "reads", "own environment"], rows, whole=(0, 1, 4)))
+
+
+def _versions(probe: Probe) -> str:
+    return ", ".join(f"{name} {number}" for name, number in probe.versions.items())
 
 
 @app.command()

@@ -16,7 +16,7 @@ from strop.core.candidate import Result
 from strop.core.errors import EXIT_CHOSEN, EXIT_INTERRUPTED, EXIT_NONE, EXIT_PROVISIONAL
 from strop.core.outcome import Outcome
 from strop.core.recipe import Offer
-from strop.report.verdict import ordered, ratio, target_name, three_lines
+from strop.report.verdict import NOT_REPRESENTATIVE, ordered, ratio, target_name, three_lines
 from strop.run.request import parse_budget
 
 HEAD = ["candidate", "speed-up ×", "kept", "memory", ""]
@@ -163,14 +163,16 @@ def steps(offer: Offer) -> str:
 
 def row(outcome: Outcome, result: Result) -> list[str]:
     """One candidate in eighty columns; report.md has the intervals of the rest and every reason."""
-    how = "confirmed" if result.confirmation else "search" if result.status == "measured" else result.status
+    doubtful = bool(result.candidate.recipe.unrepresentative)
+    measured = "judged" if doubtful else "search"
+    how = "confirmed" if result.confirmation else measured if result.status == "measured" else result.status
     mark = "baseline" if result.name == outcome.baseline else how
     chosen = outcome.chosen is not None and result.name == outcome.chosen.name
     if outcome.place != "here":
         return elsewhere_row(result, f"{'→ ' if chosen else '  '}{result.name}", mark.replace("search", "judged"))
     return [
         f"{'→ ' if chosen else '  '}{result.name}",
-        ratio(result.speedup),
+        NOT_REPRESENTATIVE if doubtful else ratio(result.speedup),
         "–" if result.retained is None else f"{result.retained.value:.1%}",
         "–" if result.memory_ratio is None else f"{result.memory_ratio.value:.2f}",
         mark,

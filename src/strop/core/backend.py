@@ -11,6 +11,11 @@ from strop.core.target import Target
 from strop.core.task import Task
 
 
+def without_extra(package: str) -> str:
+    """The distribution of a requirement: `mlx[cpu]` is installed as `mlx`."""
+    return package.partition("[")[0]
+
+
 def never_spins(_settings: dict[str, Scalar]) -> bool:
     """For a runtime whose idle threads sleep."""
     return False
@@ -38,7 +43,7 @@ class Backend:
     exports: the kind that `work.examine` and `work.export` make of what it reads; None: it runs what it reads.
     runs: artifact kinds that `work.open` runs.
     packages: distributions whose versions enter every build key.
-    runtime_packages: what a bundle needs to run, beside Python.
+    runtime_packages: what a bundle needs to run, beside Python; `name[extra]` where an extra brings it.
     runner: a file that needs only the runtime and numpy, with `open(path, settings)`; it is copied into the
         bundle, and `work.open` goes through the same file, so that what is measured is what is shipped. None for a
         backend that only builds.

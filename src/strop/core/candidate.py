@@ -32,7 +32,7 @@ class Failure(Noun):
 class Candidate(Noun):
     """A recipe and its artifact. `failure` where the build went wrong; `versions` are the builders' packages.
 
-    `claims` are figures that a builder gave for its own work: shown as such, never used.
+    `claims` are figures that a builder gave for its own work: shown as such, never used; `notes` are its remarks.
     """
 
     recipe: Recipe
@@ -40,6 +40,7 @@ class Candidate(Noun):
     failure: Failure | None = None
     versions: dict[str, str] = {}
     claims: dict[str, float] = {}
+    notes: tuple[str, ...] = ()
     build_s: float = 0.0
     built: tuple[str, ...] = ()
     """Keys of its steps in the build cache, in order."""

@@ -113,13 +113,14 @@ class Reason(Noun):
 
 
 class Ranked(Noun):
-    """A framework's place. `blocked` says why it cannot be used at all."""
+    """A framework's place. `blocked` says why it cannot be used at all, or, where that `yields`, not unless it is asked for."""
 
     framework: str
     title: str
     points: float
     reasons: tuple[Reason, ...]
     blocked: str = ""
+    yields: bool = False
 
 
 class Choicepoint(Noun):

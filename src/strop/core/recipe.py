@@ -28,7 +28,8 @@ class Recipe(Noun):
     is tried at once. `follows_baseline` means that thread
     settings are those found best for the baseline. `role` marks the recipes a baseline may come from.
     `device` is where it runs: `cpu`, or a kind of accelerator. `integers`: it
-    computes 8-bit products, not only with 8-bit weights.
+    computes 8-bit products, not only with 8-bit weights. `unrepresentative` says why its speed here says nothing of the devices
+    that it is made for: it is then judged by its answers, timed in no comparison, and never chosen.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Recipe(Noun):
     follows_baseline: bool = False
     device: str = "cpu"
     integers: bool = False
+    unrepresentative: str = ""
     role: Literal["reference", "baseline-variant", "as-is", "candidate"] = "candidate"
 
     @property

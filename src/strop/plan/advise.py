@@ -83,7 +83,7 @@ def advise(
         ]  # fmt: skip
         ranking.append(Ranked(
             framework=framework, title=known.titles[framework], points=sum(r.points for r in reasons), reasons=tuple(reasons),
-            blocked=blocked[framework],
+            blocked=blocked[framework], yields=_yields(known, framework, facts),
         ))  # fmt: skip
     ranking.sort(key=lambda r: (bool(r.blocked), -r.points))
     return Advice(
@@ -189,6 +189,12 @@ def _blocked(known: Rules, framework: str, facts: Mapping[str, Fact], inspection
     if fit and all(f.verdict == "does not fit" for f in fit):
         return f"the model does not fit the device at any precision: at {fit[-1].precision} it {fit[-1].reason}"
     return ""
+
+
+def _yields(known: Rules, framework: str, facts: Mapping[str, Fact]) -> bool:
+    """Whether all that blocks it gives way to somebody who asks for it."""
+    hard = [b for b in _blockers(known, framework, facts) if not b.soft]
+    return bool(hard) and all(b.yields for b in hard)
 
 
 def _words(blocker: Blocker, inspection: Inspection) -> str:

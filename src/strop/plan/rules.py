@@ -51,7 +51,10 @@ class Order(Noun):
 
 
 class Blocker(Noun):
-    """`soft` ones warn: the framework runs the model, but not as well as its name promises."""
+    """`soft` ones warn: the framework runs the model, but not as well as its name promises.
+
+    One that `yields` holds unless the framework, or a recipe of it, is asked for by name.
+    """
 
     name: str
     framework: str
@@ -59,6 +62,7 @@ class Blocker(Noun):
     what: str
     remedy: str
     soft: bool = False
+    yields: bool = False
 
 
 class Rules(Noun):

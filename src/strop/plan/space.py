@@ -108,9 +108,16 @@ def places_of(found: Sequence[Offer], advice: Advice | None) -> dict[str, int]:
     return {runtime: order.index(runtime) if runtime in order else len(order) for runtime in runtimes}
 
 
-def without_impossible(found: Sequence[Offer], advice: Advice | None, fits: Sequence[Fit]) -> list[Offer]:
-    """Candidates that the target cannot run, or has no memory for, become offers with the reason; the baseline's recipes stay."""
-    blocked = {r.framework: r.blocked for r in advice.ranking if r.blocked} if advice is not None else {}
+def without_impossible(
+    found: Sequence[Offer], advice: Advice | None, fits: Sequence[Fit], asked: Collection[str] = ()
+) -> list[Offer]:
+    """Candidates that the target cannot run, or has no memory for, become offers with the reason; the baseline's recipes stay.
+
+    Args:
+        asked: frameworks that were asked for by name; what blocks them may yield to that.
+    """
+    ranking = advice.ranking if advice is not None else ()
+    blocked = {r.framework: r.blocked for r in ranking if r.blocked and not (r.yields and r.framework in asked)}
     tight = {f.precision: f.reason for f in fits if f.verdict == "does not fit"}
 
     def judged(offer: Offer) -> Offer:

@@ -115,6 +115,7 @@ def _candidate(result: Result) -> dict[str, Any]:
         "failure": result.failure.model_dump(mode="json") if result.failure else None,
         "reproduce": result.reproduce,
         "claims": candidate.claims,
+        "notes": list(candidate.notes),
         "versions": candidate.versions,
         "measurement": {
             "speedup": figure(result.speedup),
@@ -130,6 +131,7 @@ def _candidate(result: Result) -> dict[str, Any]:
             "build_s": candidate.build_s,
             "quality": {name: figure(interval) for name, interval in result.quality.items()},
             "pace": result.pace,
+            "representative": not candidate.recipe.unrepresentative,
             "imitated": result.imitated.model_dump(mode="json") if result.imitated else None,
         },
         "gates": [

@@ -9,9 +9,9 @@ from strop.core.candidate import Result
 from strop.core.noun import Noun, Scalar
 from strop.core.outcome import Outcome
 from strop.core.verdict import Interval, exactly
-from strop.report.evidence import Evidence, Writing
+from strop.report.evidence import NO_EVIDENCE, Evidence, Writing
 from strop.report.parts import DASH, Cell, Table, number_cell, percent_cell, ratio_cell
-from strop.report.verdict import ordered, perplexity_ratio
+from strop.report.verdict import NOT_REPRESENTATIVE, ordered, perplexity_ratio
 
 SIZES = {"size": "model files, MB"}
 PACES = {"decode": "decode, tokens a second", "speed": "speed-up over the tuned baseline, ×"}
@@ -21,13 +21,17 @@ DECODE = "decode tok/s"
 PACE_HEADS = ("prefill tok/s", DECODE, "time to first token, ms", "time per token p50, ms", "time per token p95, ms")
 HEAD = ("candidate", "size, MB", "perplexity", "perplexity ratio", "KL, nats", "KL p99", "same top", *PACE_HEADS, "load, s",
         "memory, MB", "what ran")  # fmt: skip
+DOUBT = "†"
 STOPS = {"length": "", "end": "ends by itself", "time": "cut short by the time it took"}
 UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 """Control characters, and those that turn the direction of all that follows."""
 
 
 class LanguageRow(Noun):
-    """One candidate. `pace` is by the names of `PACE_HEADS`; `ran` is what its session said of itself; None is unmeasured."""
+    """One candidate. `pace` is by the names of `PACE_HEADS`; `ran` is what its session said of itself; None is unmeasured.
+
+    `doubt` says why its pace here says nothing of the devices that its framework is for; empty where it does.
+    """
 
     candidate: str
     framework: str
@@ -42,6 +46,7 @@ class LanguageRow(Noun):
     load_s: float | None
     memory_mb: float | None
     ran: dict[str, Scalar]
+    doubt: str
 
 
 def language_rows(outcome: Outcome, evidence: Evidence) -> list[LanguageRow]:
@@ -60,6 +65,7 @@ def _row(result: Result, ran: dict[str, Scalar], here: bool) -> LanguageRow:
         perplexity_ratio=perplexity_ratio(result), kl=quality.get("kl"), kl_p99=_value(quality.get("kl_p99")),
         same_top=quality.get("same_top"), pace=result.pace if here else {}, load_s=memory.load_s if memory else None,
         memory_mb=memory.peak / 1e6 if memory else None, ran=ran,
+        doubt=result.candidate.recipe.unrepresentative,
     )  # fmt: skip
 
 
@@ -80,9 +86,15 @@ def _cells(row: LanguageRow, chosen: bool) -> tuple[Cell, ...]:
     return (
         Cell(row.candidate, row.framework, look="chosen" if chosen else ""), plain_cell(row.size_mb), perplexity,
         _near_one(row.perplexity_ratio), ratio_cell(row.kl), number_cell(row.kl_p99), percent_cell(row.same_top),
-        *(plain_cell(row.pace.get(name)) for name in PACE_HEADS),
+        *(_pace_cell(row, name) for name in PACE_HEADS),
         number_cell(row.load_s), number_cell(row.memory_mb, ".4g"), what_ran(row.ran),
     )  # fmt: skip
+
+
+def _pace_cell(row: LanguageRow, name: str) -> Cell:
+    """A pace; one that says nothing has a mark."""
+    cell = plain_cell(row.pace.get(name))
+    return Cell(f"{cell.text} {DOUBT}") if row.doubt and name in row.pace else cell
 
 
 def plain_cell(value: float | None) -> Cell:
@@ -116,7 +128,7 @@ def frontier_table(outcome: Outcome, evidence: Evidence) -> Table:
         return Cell(", ".join(word for x, word in words.items() if name in found[f"{x}/{quality}"]) or DASH)
 
     rows = tuple(
-        (Cell(row.candidate, row.framework), plain_cell(row.size_mb), plain_cell(row.pace.get(DECODE)),
+        (Cell(row.candidate, row.framework), plain_cell(row.size_mb), _pace_cell(row, DECODE),
          ratio_cell(axes[row.candidate]["speed"], "×"), ratio_cell(row.kl), ratio_cell(row.perplexity),
          best(row.candidate, "kl"), best(row.candidate, "perplexity"))
         for row in language_rows(outcome, evidence)
@@ -133,7 +145,8 @@ def figures_of(outcome: Outcome, evidence: Evidence) -> dict[str, dict[str, Inte
 
     return {
         row.candidate: {
-            "size": alone(row.size_mb), "decode": alone(row.pace.get(DECODE)), "speed": outcome.result(row.candidate).speedup,
+            "size": alone(row.size_mb), "decode": None if row.doubt else alone(row.pace.get(DECODE)),
+            "speed": outcome.result(row.candidate).speedup,
             "kl": row.kl, "perplexity": row.perplexity,
         }
         for row in language_rows(outcome, evidence)
@@ -259,8 +272,11 @@ def how_measured(outcome: Outcome) -> str:
     """What the figures are of, in two sentences."""
     of = outcome.task.language
     assert of is not None
-    return (
+    why = {f"{row.framework}: {row.doubt}" for row in language_rows(outcome, NO_EVIDENCE) if row.doubt}
+    doubts = f" {DOUBT} {NOT_REPRESENTATIVE}: {'; '.join(sorted(why))}." if why else ""
+    text = (
         f"Windows of {of.window} tokens, every position scored, tokens forced. Paces are of a prompt of {of.prompt} and an "
         f"answer of {of.output} tokens, alone and unpaired: for orientation; the speed-up is of whole requests, paired. Memory "
         f"is the peak with a cache of {of.context} tokens."
     )
+    return text + doubts

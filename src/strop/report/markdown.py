@@ -18,7 +18,7 @@ from strop.report.language import (
 )
 from strop.report.lineage import gains, over_each_framework
 from strop.report.parts import Cell
-from strop.report.verdict import is_judged, model_name, ordered, percent, ratio, status_of, target_name, three_lines
+from strop.report.verdict import is_judged, model_name, ordered, percent, ratio, speed, status_of, target_name, three_lines
 
 
 def markdown(outcome: Outcome, evidence: Evidence = NO_EVIDENCE) -> str:
@@ -49,7 +49,7 @@ def cells(outcome: Outcome, result: Result) -> list[str]:
         p50 = f"{timing.latency_ms['p50']:.3g} ({timing.baseline_latency_ms['p50']:.3g})"
     accuracy = "–" if result.accuracy is None else f"{result.accuracy:.4f}"
     size = f"{result.candidate.artifact.bytes / 1e6:.2f}" if result.candidate.artifact else "–"
-    return [name, status_of(outcome, result), ratio(result.speedup, "×"), stage, p50, accuracy, percent(result.retained),
+    return [name, status_of(outcome, result), speed(result), stage, p50, accuracy, percent(result.retained),
             ratio(result.memory_ratio), size]  # fmt: skip
 
 
@@ -330,7 +330,11 @@ def _watch(outcome: Outcome, evidence: Evidence) -> str:
 
 def _claims(outcome: Outcome) -> str:
     rows = [[r.name, key, f"{value:.6g}"] for r in outcome.results for key, value in r.candidate.claims.items()]
-    return "## Claimed, not measured by Strop\n\n" + table(["candidate", "figure", "claim"], rows) if rows else ""
+    notes = "".join(f"\n- {r.name}: {note}" for r in outcome.results for note in r.candidate.notes)
+    if not rows and not notes:
+        return ""
+    parts = [table(["candidate", "figure", "claim"], rows)] if rows else []
+    return "\n\n".join(["## Claimed, not measured by Strop", *parts, *([notes.strip()] if notes else [])])
 
 
 def _reproduce(evidence: Evidence) -> str:

@@ -24,7 +24,17 @@ from strop.report.language import (
 from strop.report.lineage import Gain, gains, over_each_framework, way_to
 from strop.report.markdown import PERCENTILES
 from strop.report.parts import DASH, Cell, Section, Table, fill, number_cell, percent_cell, ratio_cell
-from strop.report.verdict import is_judged, model_name, ordered, ratio, settings, status_of, target_name, three_lines
+from strop.report.verdict import (
+    NOT_REPRESENTATIVE,
+    is_judged,
+    model_name,
+    ordered,
+    ratio,
+    settings,
+    status_of,
+    target_name,
+    three_lines,
+)
 
 MARKS = {"PASS": "✓ passed", "FAIL": "✗ missed", "INCONCLUSIVE": "? open", "UNMEASURED": "? unmeasured"}
 STATUSES = {
@@ -157,12 +167,18 @@ def _candidate_row(outcome: Outcome, result: Result) -> tuple[Cell, ...]:
     return (
         Cell(result.name, ", ".join(tags(outcome, result)), look="chosen" if result is outcome.chosen else ""),
         Cell(STATUSES.get(status_of(outcome, result), "judged"), stage),
-        imitated_cell(result) if outcome.place == "imitated" else ratio_cell(result.speedup, "×"),
+        imitated_cell(result) if outcome.place == "imitated" else speed_cell(result),
         percent_cell(result.retained), number_cell(result.accuracy, ".4f"),
         ratio_cell(result.memory_ratio, "×"), number_cell(artifact.bytes / 1e6 if artifact else None, ".2f"),
         *(number_cell(latency.get(p)) for p in PERCENTILES),
         number_cell(1000 * memory.first_inference_s if memory else None), number_cell(1000 * memory.load_s if memory else None),
     )  # fmt: skip
+
+
+def speed_cell(result: Result) -> Cell:
+    """Speed-up, or why one taken here would say nothing."""
+    doubt = result.candidate.recipe.unrepresentative
+    return Cell(NOT_REPRESENTATIVE, doubt) if doubt else ratio_cell(result.speedup, "×")
 
 
 def imitated_cell(result: Result) -> Cell:
@@ -401,10 +417,11 @@ def _cells(rows: list[list[str]]) -> tuple[tuple[Cell, ...], ...]:
 
 def claims(outcome: Outcome, evidence: Evidence) -> Section | None:
     rows = tuple((Cell(r.name), Cell(k), Cell(f"{v:.6g}")) for r in outcome.results for k, v in r.candidate.claims.items())
-    if not rows:
+    notes = [(r.name, note) for r in outcome.results for note in r.candidate.notes]
+    if not rows and not notes:
         return None
     table = Table("Claimed by the builders", ("candidate", "figure", "claim"), rows, numbers=(2,))
-    return Section("claims", "Claimed, not measured by Strop", fill("claims", table=table))
+    return Section("claims", "Claimed, not measured by Strop", fill("claims", table=table, notes=notes))
 
 
 def reproduce(outcome: Outcome, evidence: Evidence) -> Section | None:

@@ -5,6 +5,7 @@ from strop.core.outcome import Outcome
 from strop.core.verdict import GateResult, Interval
 
 SPEED = "×"
+NOT_REPRESENTATIVE = "not representative"
 
 
 def ratio(figure: Interval | None, unit: str = "", digits: int = 3) -> str:
@@ -13,6 +14,11 @@ def ratio(figure: Interval | None, unit: str = "", digits: int = 3) -> str:
         return "–"
     value, low, high = (f"{x:.{digits}g}" for x in (figure.value, figure.low, figure.high))
     return f"{value}{unit}" if figure.low == figure.high else f"{value}{unit} [{low}, {high}]"
+
+
+def speed(result: Result) -> str:
+    """A candidate's speed-up, or that one taken here would say nothing."""
+    return NOT_REPRESENTATIVE if result.candidate.recipe.unrepresentative else ratio(result.speedup, SPEED)
 
 
 def percent(figure: Interval | None) -> str:

@@ -31,4 +31,6 @@ def advised(run: Run, task: Task, found: Sequence[Offer]) -> list[Offer]:
     run.advice = advice_for(inspection, run.target, run.request.purpose, run.store, context)
     for note in run.advice.notes:
         run.note(note)
-    return without_impossible(found, run.advice, fits(footprints(inspection, context), run.target))
+    named = {o.recipe.runtime for o in found if o.recipe is not None and o.name in run.request.recipes}
+    asked = {*run.request.backends, *named}
+    return without_impossible(found, run.advice, fits(footprints(inspection, context), run.target), asked)

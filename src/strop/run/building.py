@@ -30,19 +30,20 @@ def build(run: Run, recipe: Recipe, model: Model, task: Task) -> Candidate:
         return known
     run.emit("build-started", candidate=recipe.name)
     begin, built, artifact = time.monotonic(), [], model.artifact
-    failure, claims = None, dict[str, float]()
+    failure, claims, notes = None, dict[str, float](), list[str]()
     versions = package_versions([run.backend(s.builder) for s in recipe.steps])
     for step in recipe.steps:
         try:
-            artifact, key, said = build_step(run, recipe, step, artifact, task, versions)
+            artifact, key, said, remarks = build_step(run, recipe, step, artifact, task, versions)
             built.append(key)
             claims |= said
+            notes += remarks
         except WorkerError as error:
             failure = failure_of("build", error)
             break
     candidate = Candidate(
         recipe=recipe, artifact=None if failure else artifact, failure=failure, versions=versions, claims=claims,
-        build_s=round(time.monotonic() - begin, 3), built=tuple(built),
+        notes=tuple(notes), build_s=round(time.monotonic() - begin, 3), built=tuple(built),
     )  # fmt: skip
     save(record, candidate)
     if failure is not None:
@@ -78,11 +79,12 @@ def step_key(run: Run, step: Step, artifact: Artifact, task: Task, versions: dic
 
 
 class Built(NamedTuple):
-    """What a step made, its key in the build cache, and what its builder claims of it."""
+    """What a step made, its key in the build cache, what its builder claims of it, and remarks."""
 
     artifact: Artifact
     key: str
     claims: dict[str, float]
+    notes: list[str]
 
 
 def build_step(run: Run, recipe: Recipe, step: Step, artifact: Artifact, task: Task, versions: dict[str, str]) -> Built:
@@ -115,7 +117,7 @@ def build_step(run: Run, recipe: Recipe, step: Step, artifact: Artifact, task: T
         write_json(
             draft / RESULT,
             {"file": name, "files": made, "kind": step.produces, "digest": files.digest_files(draft, made),
-             "claims": told.get("claims", {}), "content": told.get("content", "")},
+             "claims": told.get("claims", {}), "notes": told.get("notes", []), "content": told.get("content", "")},
         )  # fmt: skip
 
     folder = once_or_again(run, key, make)
@@ -125,7 +127,7 @@ def build_step(run: Run, recipe: Recipe, step: Step, artifact: Artifact, task: T
         kind=result["kind"], path=str((folder / result["file"]).absolute()), digest=result["digest"],
         files=tuple(result["files"]), bytes=size, content=result.get("content", ""),
     )  # fmt: skip
-    return Built(made, key, result.get("claims", {}))
+    return Built(made, key, result.get("claims", {}), result.get("notes", []))
 
 
 def once_or_again(run: Run, key: str, make: Callable[[Path], None]) -> Path:

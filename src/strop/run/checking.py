@@ -74,31 +74,35 @@ def shards(folder: Path) -> dict[str, str]:
     return {name: str(folder / file) for name, file in check.shards.items()}
 
 
-def footprint(run: Run, of: Subject, repeat: int) -> Footprint:
-    """Load, first inference, memory and some calls in a process of its own, no sibling alive."""
+def footprint(run: Run, of: Subject, repeat: int, brief: bool = False) -> Footprint:
+    """Load, first inference, memory and some calls in a process of its own, no sibling alive.
+
+    Args:
+        brief: one request only, of a language model whose speed nothing is decided by.
+    """
     path = run.folder.candidate(of.name) / f"memory-{repeat}.json"
     known = load(path, Footprint)
     if known is not None and (known.failure is None or known.failure.kind != MISSING):
         return known
     try:
-        found = _twice(lambda: _alone(run, of))
+        found = _twice(lambda: _alone(run, of, brief))
     except WorkerError as error:
         found = Footprint(failure=failure_of("memory", error))
     save(path, found)
     return found
 
 
-def _alone(run: Run, of: Subject) -> Footprint:
+def _alone(run: Run, of: Subject, brief: bool) -> Footprint:
     with run_child(run, of) as child:
-        return footprint_in(child, of)
+        return footprint_in(child, of, brief)
 
 
-def footprint_in(child: Child, of: Subject) -> Footprint:
+def footprint_in(child: Child, of: Subject, brief: bool = False) -> Footprint:
     """The footprint of the subject in a fresh child of its own child side."""
     opened = child.ask("open", **open_request(of._replace(reference=None)))
-    block = child.ask("block", runs=MEMORY_RUNS if of.language is None else LANGUAGE_RUNS)
+    block = child.ask("block", runs=MEMORY_RUNS if of.language is None else 1 if brief else LANGUAGE_RUNS)
     sample = child.ask("memory")
-    apart = child.ask("phases", requests=PHASES) if of.language is not None else {}
+    apart = child.ask("phases", requests=1 if brief else PHASES) if of.language is not None else {}
     memory = None
     if sample["private"] is not None:
         empty = opened["empty"]
@@ -127,7 +131,8 @@ def check(
 
     Args:
         expected: folder of the baseline's check; None for the baseline itself.
-        baseline_seconds: what its evaluation took; bounds this one's.
+        baseline_seconds: what its evaluation took; bounds this one's. Infinite where its own speed says nothing:
+            the time limit and the budget bound it then.
         task: whose scorer, where it has one, sees the outputs.
         longer: which further look it is: of a language model's windows, as many again as were scored before.
     Returns:

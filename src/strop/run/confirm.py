@@ -259,7 +259,9 @@ def name_tail(result: GateResult, timing: Timing | None) -> GateResult:
 
 def why_no_timing(trial: Trial) -> str:
     """Why a candidate has no confirmed figure, naming what it would take."""
-    timing = trial.result.confirmation
+    timing, doubt = trial.result.confirmation, trial.candidate.recipe.unrepresentative
+    if doubt:
+        return f"not timed: a speed here is not representative ({doubt})"
     if timing is None:
         return "not confirmed: not among the finalists"
     if timing.speedup is None:

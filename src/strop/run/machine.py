@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from strop import __version__
-from strop.core.backend import Backend
+from strop.core.backend import Backend, without_extra
 from strop.core.errors import UsageError
 from strop.core.measurement import Environment
 from strop.core.target import THIS, Power, Target, instruction_sets
@@ -53,7 +53,7 @@ def package_versions(backends: list[Backend]) -> dict[str, str]:
     """Installed versions of the packages that the backends name; `backend/package` where a backend has its own environment."""
     found = {}
     for backend in backends:
-        names = sorted({*backend.packages, *backend.runtime_packages})
+        names = sorted({without_extra(p) for p in (*backend.packages, *backend.runtime_packages)})
         prefix = f"{backend.name}/" if backend.requirements is not None else ""
         found.update({prefix + package: number for package, number in versions_of(backend, names).items()})
     return dict(sorted(found.items()))

@@ -1,5 +1,6 @@
 """Screening one candidate: build, look, check, time; dropped as soon as it is surely beaten, by interval."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -99,7 +100,7 @@ def _look(run: Run, model: Model, _task: Task, trial: Trial, baseline: Trial, ot
     """Memory and a first look at the latency, alone."""
     assert trial.subject is not None
     with run.spending("memory"):
-        first = footprint(run, trial.subject, 0)
+        first = footprint(run, trial.subject, 0, brief=bool(trial.candidate.recipe.unrepresentative))
     if first.failure is not None:
         return _fail(run, model, trial, first.failure)
     ran_on = str(first.properties.get("device") or first.properties.get("provider") or "")
@@ -112,15 +113,22 @@ def _look(run: Run, model: Model, _task: Task, trial: Trial, baseline: Trial, ot
     trial = trial.with_result(
         pace=pace_of(first, _task), memory=tuple(m for m in [first.memory] if m is not None), memory_ratio=ratio
     )
+    if trial.candidate.recipe.unrepresentative:
+        return trial
     slowest_baseline = baseline.rough_ns[1]
     fastest = trial.rough_ns[0]
     if fastest and slowest_baseline / fastest < SLOWER and ratio is not None:
-        rival = next((o for o in others if o.alive and _no_heavier(o, trial) and _keeps_accuracy(o)), None)
+        rival = next((o for o in others if _is_rival(o) and _no_heavier(o, trial) and _keeps_accuracy(o)), None)
         if rival is not None:
             times = fastest / slowest_baseline
             text = f"at least {times:.1f}× slower than the baseline at a first look, and no lighter than {rival.name}"
             return trial.dropped(text)
     return trial
+
+
+def _is_rival(trial: Trial) -> bool:
+    """What was measured here and may be chosen."""
+    return trial.alive and not trial.candidate.recipe.unrepresentative
 
 
 def _no_heavier(one: Trial, other: Trial) -> bool:
@@ -138,7 +146,9 @@ def _check(run: Run, model: Model, task: Task, trial: Trial, baseline: Trial, _o
     """Validity and accuracy over the whole evaluation data."""
     assert trial.subject is not None and baseline.check is not None
     with run.spending("check"):
-        found, folder = check(run, trial.subject, baseline.check_folder, baseline.check.seconds, task)
+        slow = trial.candidate.recipe.unrepresentative or run.place.kind != "here"
+        usual = math.inf if slow else baseline.check.seconds
+        found, folder = check(run, trial.subject, baseline.check_folder, usual, task)
     if found.failure is not None:
         failure = Failure(stage="check", kind=found.failure_kind or "invalid", message=found.failure, log_tail=found.log_tail)
         return _fail(run, model, trial, failure)
@@ -164,6 +174,10 @@ def _surely_misses(gate: Gate, retained: Interval | None) -> bool:
 def _time(run: Run, model: Model, task: Task, trial: Trial, baseline: Trial, others: Sequence[Trial]) -> Trial:
     """Up to three pairs against the baseline; ends early where another is surely better in everything."""
     assert trial.subject is not None and baseline.subject is not None
+    doubt = trial.candidate.recipe.unrepresentative
+    if doubt:
+        run.note(f"{trial.candidate.recipe.runtime}: its speed here is not representative: {doubt}. It is judged by its answers.")
+        return trial.with_result(status="measured", reason="not timed: its speed here is not representative")
     planned = SEARCH_PAIRS if task.language is None else LANGUAGE_PAIRS
 
     def hopeless(pairs: Sequence[Pair]) -> bool:

@@ -11,7 +11,7 @@ from strop.core.task import Task
 
 HERE = Path(__file__).parent
 NAME = "null"
-FACTORS = {"fast": 0.4, "faster": 0.3, "same": 1.0}
+FACTORS = {"fast": 0.4, "faster": 0.3, "same": 1.0, "foreign": 0.2}
 LIES_AFTER = 300
 """`lying` answers honestly this often: it passes an accuracy run of 200 examples, and is caught while it is timed."""
 
@@ -34,7 +34,8 @@ def offer(model: Model, _target: Target, _task: Task) -> Sequence[Offer]:
                 "after": LIES_AFTER if mode == "lying" else 0,
             },
         )  # fmt: skip
-        recipe = Recipe(name=mode, runtime=NAME, steps=(step,), safety=1, follows_baseline=True)
+        doubt = "it is made for another machine" if mode == "foreign" else ""
+        recipe = Recipe(name=mode, runtime=NAME, steps=(step,), safety=1, follows_baseline=True, unrepresentative=doubt)
         offers.append(_offer(mode, f"mode {mode}", recipe))
     return offers
 
