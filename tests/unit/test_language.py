@@ -158,7 +158,9 @@ def test_a_further_look_goes_on_where_the_first_ended(tmp_path: Path) -> None:
         parts[name] = looks(tmp_path / name / "check", 2, "nll")
     for name in whole:
         np.testing.assert_array_equal(whole[name], parts[name])
-    mine = [language_quality(tmp_path / "mine" / place, more) for place, more in (("all", 0), ("check", 2))]
+    mine = [
+        language_quality(tmp_path / "mine" / place, tmp_path, language_task(), more) for place, more in (("all", 0), ("check", 2))
+    ]
     assert mine[0]["kl"].value == pytest.approx(mine[1]["kl"].value, rel=1e-6)
 
 
@@ -223,10 +225,10 @@ def test_figures_of_a_check(tmp_path: Path) -> None:
     for name, values in (("nll", np.log([[2.0] * 101])), ("kl", kl), ("same_top", np.ones((1, 101)))):
         np.save(tmp_path / f"{name}.npy", values)
     save(tmp_path / "check.json", Check(shards={name: f"{name}.npy" for name in ("nll", "kl", "same_top")}))
-    found = {name: figure.value for name, figure in language_quality(tmp_path).items()}
+    found = {name: figure.value for name, figure in language_quality(tmp_path, tmp_path, language_task()).items()}
     assert found == {"perplexity": pytest.approx(2), "kl": 50, "kl_p99": pytest.approx(99), "same_top": 1}
     save(tmp_path / "check.json", Check(shards={"nll": "nll.npy"}))
-    alone = {name: figure.value for name, figure in language_quality(tmp_path).items()}
+    alone = {name: figure.value for name, figure in language_quality(tmp_path, tmp_path, language_task()).items()}
     assert alone == {"perplexity": pytest.approx(2), "kl": 0, "kl_p99": 0, "same_top": 1}
 
 

@@ -76,7 +76,8 @@ def test_the_table_shows_it():
     table = language_table(run(), SEEN)
     shown = dict(zip(table.head, next(row for row in table.rows if row[0].text == "small"), strict=True))
     assert {name: f"{cell.text} {cell.below}".strip() for name, cell in shown.items()} == {
-        "candidate": "small null", "size, MB": "2", "perplexity": "4.000 ± 2", "perplexity ratio": "1.2500× 1.0000 to 2.0000",
+        "candidate": "small null", "cold start, s": "0.35",
+        "size, MB": "2", "perplexity": "4.000 ± 2", "perplexity ratio": "1.2500× 1.0000 to 2.0000",
         "KL, nats": "0.01 0.005 to 0.02", "KL p99": "0.09", "same top": "97.0% 96.0% to 98.0%", "prefill tok/s": "12,346",
         "decode tok/s": "400", "time to first token, ms": "2.5", "time per token p50, ms": "2.4",
         "time per token p95, ms": "3.1", "load, s": "0.25", "memory, MB": "7", "what ran": "zen4 cache f16",

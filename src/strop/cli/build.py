@@ -16,6 +16,7 @@ def command(
     config: o.Config = None,
     data: o.Data = None,
     calibration: o.Calibration = None,
+    questions: o.Questions = None,
     labels: o.Labels = None,
     column: o.Column = None,
     classes: o.Classes = None,
@@ -41,7 +42,8 @@ def command(
     json: o.Json = False,
 ) -> None:
     """Build one recipe of MODEL, without comparing it to others."""
-    names = ("config", "data", "calibration", "labels", "column", "classes", "preset", "tokenizer", "task", "map", "metric", "k",
+    names = ("config", "data", "calibration", "questions",
+             "labels", "column", "classes", "preset", "tokenizer", "task", "map", "metric", "k",
              "output", "size", "eval_tokens", "prompt_tokens", "output_tokens", "context", "olive_config", "threads",
              "time_limit_s", "memory_limit_mb", "out", "store", "seed")  # fmt: skip
     flags = o.given(locals(), names)

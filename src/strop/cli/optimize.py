@@ -31,6 +31,7 @@ def command(
     config: o.Config = None,
     data: o.Data = None,
     calibration: o.Calibration = None,
+    questions: o.Questions = None,
     labels: o.Labels = None,
     column: o.Column = None,
     classes: o.Classes = None,
@@ -77,7 +78,7 @@ def command(
     Exit: 0 chosen (every gate passed), 10 provisional (musts passed, a goal missed or open), 11 none; of several
     targets the worst. Errors have codes of their own.
     """
-    names = ("config", "data", "calibration", "labels", "column", "classes", "preset",
+    names = ("config", "data", "calibration", "questions", "labels", "column", "classes", "preset",
              "tokenizer", "task", "map", "metric", "k", "output", "batches", "size", "purpose", "eval_tokens", "prompt_tokens",
              "output_tokens", "context", "threads",
              "memory_limit_mb", "time_limit_s", "must", "goal", "strict", "prefer", "backends", "recipes", "olive_config",

@@ -8,6 +8,9 @@ import typer
 Config = Annotated[str | None, typer.Option("--config", help="strop.toml; by default one here or beside the model.")]
 Data = Annotated[str | None, typer.Option("--data", help="Evaluation data: arrays, a table of texts, or a folder of pictures.")]
 Calibration = Annotated[str | None, typer.Option("--calibration", help="Calibration data, apart from the evaluation data.")]
+Questions = Annotated[
+    str | None, typer.Option("--questions", help="Language models: JSONL of prompts with choices or exact answers.")
+]
 Labels = Annotated[str | None, typer.Option("--labels", help="Array or column that holds the labels [labels].")]
 Column = Annotated[list[str] | None, typer.Option("--column", help="file|text|text_pair|label=NAME of a table's column.")]
 Classes = Annotated[str | None, typer.Option("--classes", help="File of class names, one a line.")]

@@ -9,7 +9,8 @@ from strop.core.verdict import Direction, Gate, GateResult, Interval, Kind, Verd
 METRICS: dict[str, str] = {
     "valid": "runs, right shapes and types, finite, deterministic enough",
     "accuracy_retained": "share of the baseline's metric that is kept",
-    "tail_ratio": "p99/p50 over the baseline's (p95 or p90 where there are too few calls for a p99, and said so)",
+    "tail_ratio": "p99/p50 over the baseline's (p95 or p90 where there are too few calls for a p99, and said so); "
+    "of a language model's steps",
     "speedup": "against the tuned baseline, same budget of cores",
     "memory_ratio": "peak memory over the baseline's",
     "accuracy": "the metric itself",
@@ -17,6 +18,12 @@ METRICS: dict[str, str] = {
     "memory_mb": "peak memory above an empty runtime, MB",
     "kl": "language models: mean Kullback-Leibler divergence of the next token's distribution from the baseline's, nats",
     "same_top": "language models: share of positions where the likeliest next token is the baseline's",
+    "perplexity": "language models: exp of the mean loss a token, nats",
+    "perplexity_ratio": "language models: perplexity over the baseline's, paired by window; accuracy_retained is its inverse",
+    "task_accuracy": "language models: share of the questions answered rightly",
+    "task_retained": "language models: share of the baseline's task accuracy that is kept",
+    "decode_tok_s": "language models: tokens of an answer a second",
+    "first_token_ms": "language models: time to first token, milliseconds",
     "size_mb": "size of the model files, MB",
 }
 
@@ -71,10 +78,18 @@ def assemble(custom: Sequence[Gate], strict: bool = False) -> tuple[Gate, ...]:
     return tuple(g.model_copy(update={"kind": "must"}) if strict else g for g in gates)
 
 
-def for_language(gates: Sequence[Gate]) -> tuple[Gate, ...]:
-    """With the gates that language models have besides, where the user set none of that metric."""
+def for_language(gates: Sequence[Gate], questions: bool = False) -> tuple[Gate, ...]:
+    """With the gates that language models have besides, where the user set none of that metric.
+
+    What holds for the accuracy retained, of the perplexity, holds for the questions too, if there are any. A gate on the
+    perplexity ratio takes the place of the default one on its inverse.
+    """
     named = {gate.metric for gate in gates}
-    return (*gates, *(gate for gate in LANGUAGE_GATES if gate.metric not in named))
+    kept = [g for g in gates if not ("perplexity_ratio" in named and g in DEFAULT_GATES and g.metric == "accuracy_retained")]
+    more = [g for g in LANGUAGE_GATES if g.metric not in named]
+    if questions and "task_retained" not in named:
+        more += [g.model_copy(update={"metric": "task_retained"}) for g in gates if g.metric == "accuracy_retained"]
+    return (*kept, *more)
 
 
 def _refuse_contradictions(gates: Sequence[Gate]) -> None:
@@ -113,6 +128,9 @@ def judge_one(gate: Gate, figure: Interval | None, missing: str = "not measured"
 NEEDS = {
     "accuracy_retained": "needs more evaluation examples",
     "accuracy": "needs more evaluation examples",
+    "task_accuracy": "needs more questions",
+    "task_retained": "needs more questions",
+    **dict.fromkeys(("kl", "same_top", "perplexity", "perplexity_ratio"), "needs more text"),
     "speedup": "needs a quieter machine or more time",
     "tail_ratio": "needs a quieter machine or more time",
     "latency_ms": "needs a quieter machine or more time",

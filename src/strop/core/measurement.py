@@ -13,7 +13,8 @@ class Block(Noun):
 
     latencies_ns: one wall-clock duration per call, nanoseconds; the first call after waking is not among them.
     wall_ns, cpu_ns: of the whole block. `steal_ms` and `pressure_us` are the machine's, over the block; None where
-    the platform has no such counter. `energy_uj` is the package's, None where no counter can be read.
+    the platform has no such counter. `energy_uj` is the package's, None where no counter can be read. steps_ns: of a language
+    model, whose calls are requests: one duration per token of an answer, nanoseconds.
     """
 
     side: Side
@@ -25,6 +26,7 @@ class Block(Noun):
     steal_ms: float | None = None
     pressure_us: int | None = None
     energy_uj: int | None = None
+    steps_ns: tuple[int, ...] = ()
 
 
 class Quad(Noun):

@@ -217,9 +217,8 @@ def score(name: str, outputs: Array, baseline: Array, labels: Array | None, k: i
         return Accuracy(float(near.mean()), bootstrap_ratio(lambda rows: (float(near[rows].mean()), 1.0), len(near)))
     if name == "agreement":
         same = agreement(outputs, baseline)
-        low, high = wilson(float(same.sum()), len(same), 1.959964)
-        mean = float(same.mean())
-        return Accuracy(mean, Interval(value=mean, low=min(low, mean), high=max(high, mean), level=LEVEL))
+        found = share(np.asarray(same))
+        return Accuracy(found.value, found)
     if labels is None:
         raise DataError(f"metric {name!r} needs labels", "name the array that holds them, or use --metric agreement")
     chosen = metric(name, k)
@@ -263,6 +262,37 @@ def perplexity_error(losses: Array) -> float | None:
     """
     each = np.asarray(losses, np.float64).mean(axis=1)
     return math.exp(each.mean()) * standard_error(each) if len(each) > 1 else None
+
+
+def answered(likelihood: Array, greedy: Array, rows: Array) -> NDArray[np.bool_]:
+    """Whether each question is answered rightly: its likeliest choice, or an exact answer whose tokens are all the likeliest.
+
+    Args:
+        likelihood: log-likelihood of every continuation, nats. greedy: whether each of its tokens was the likeliest.
+        rows: shape [continuations, 5]; the last two columns are the question and whether it is the right one.
+    """
+    question, right = np.asarray(rows)[:, 3], np.asarray(rows)[:, 4] == 1
+    count = int(question.max()) + 1
+    best = np.full(count, -np.inf)
+    np.maximum.at(best, question, likelihood)
+    alone = np.bincount(question, minlength=count)[question] == 1
+    hit = np.where(alone, np.asarray(greedy) > 0, np.asarray(likelihood) >= best[question])
+    beaten = np.bincount(question[hit & ~right], minlength=count) > 0  # a tie with a wrong one is no answer
+    found = np.bincount(question[hit & right], minlength=count) > 0
+    return np.asarray(found & ~beaten)
+
+
+def chance_of(rows: Array) -> float:
+    """The share of questions that guessing answers; rows as in `answered`. An exact answer is not guessed."""
+    choices = np.bincount(np.asarray(rows)[:, 3])
+    return float(np.where(choices > 1, 1 / choices, 0.0).mean())
+
+
+def share(right: NDArray[np.bool_]) -> Interval:
+    """The share that is right, with Wilson's interval."""
+    value = float(right.mean())
+    low, high = wilson(float(right.sum()), len(right), 1.959964)
+    return Interval(value=value, low=min(low, value), high=max(high, value), level=LEVEL)
 
 
 def mean_interval(values: Array) -> Interval:

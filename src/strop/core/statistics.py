@@ -69,6 +69,14 @@ def median_error(values: Sequence[float]) -> float:
     return (ordered[count - reach] - ordered[reach - 1]) / (2 * 1.96)
 
 
+def median_interval(values: Sequence[float]) -> Interval:
+    """A median with the order statistics around it, which no distribution is assumed for; the extremes of a few values."""
+    count, ordered = len(values), sorted(values)
+    reach = max(1, math.floor((count + 1) / 2 - 1.96 * math.sqrt(count / 4)))
+    low, high = float(ordered[reach - 1]), float(ordered[count - reach])
+    return Interval(value=float(np.median(ordered)), low=low, high=high, level=LEVEL)
+
+
 def block_latency(block: Block) -> float:
     """The block's typical latency, nanoseconds."""
     return float(np.median(block.latencies_ns))
@@ -202,6 +210,16 @@ def tail_percentile(samples: int) -> int | None:
     """The highest percentile that this many samples carry, or None below 64."""
     fit = [p for p, need in PERCENTILE_SAMPLES.items() if samples >= need and p > 50]
     return max(fit, default=None)
+
+
+def by_step(kept: Sequence[Sequence[Quad]]) -> list[list[Quad]]:
+    """The same quads with the steps of a language model's answers as their calls; others as they are."""
+
+    def stepped(quad: Quad) -> Quad:
+        blocks = tuple(b.model_copy(update={"latencies_ns": b.steps_ns or b.latencies_ns}) for b in quad.blocks)
+        return quad.model_copy(update={"blocks": blocks})
+
+    return [[stepped(quad) for quad in pair] for pair in kept]
 
 
 BINS = 2048

@@ -53,7 +53,7 @@ class Language(Noun):
     `window` tokens are scored at once, the first of them being `begin` where the model has such a token; `chunk` is how many
     are fed at a time where the cache is not f32, so that what its precision loses is seen. `ends` are tokens that end an answer.
     `chat` is how it reads a conversation, where it was made for that. The evaluation data hold `pool` windows; more than the
-    first are scored only where a gate stays undecided.
+    first are scored only where a gate stays undecided. `questions` is how many of those were given.
     """
 
     prompt: int = 128
@@ -64,6 +64,7 @@ class Language(Noun):
     begin: int | None = None
     ends: tuple[int, ...] = ()
     pool: int = 0
+    questions: int = 0
     chat: Chat | None = None
 
 

@@ -25,6 +25,11 @@ def exactly(value: float) -> Interval:
     return Interval(value=value, low=value, high=value)
 
 
+def inverse(figure: Interval, numerator: float = 1.0) -> Interval:
+    """The interval of numerator / figure; a figure above 0."""
+    return Interval(value=numerator / figure.value, low=numerator / figure.high, high=numerator / figure.low, level=figure.level)
+
+
 EXACTLY_ONE = exactly(1.0)
 """What the baseline scores against itself, by definition."""
 

@@ -18,9 +18,15 @@ NAMES = {
     "memory_mb": "peak memory, MB",
     "kl": "divergence from the baseline's next token, nats",
     "same_top": "positions with the baseline's likeliest next token",
+    "perplexity": "perplexity",
+    "perplexity_ratio": "perplexity over the baseline's",
+    "task_accuracy": "questions answered rightly",
+    "task_retained": "right answers kept",
+    "decode_tok_s": "tokens of an answer a second",
+    "first_token_ms": "time to first token, ms",
     "size_mb": "model files, MB",
 }
-SHARES = ("accuracy_retained",)
+SHARES = ("accuracy_retained", "task_accuracy", "task_retained")
 OUTCOMES = {
     "chosen": "Every gate passed: what must hold and every goal.",
     "provisional": "Every must that could be measured holds, but a goal was missed or something could not be measured. "

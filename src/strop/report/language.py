@@ -19,8 +19,9 @@ QUALITIES = {"kl": "KL divergence, nats", "perplexity": "perplexity"}
 HIGHER_IS_BETTER = tuple(PACES)
 DECODE = "decode tok/s"
 PACE_HEADS = ("prefill tok/s", DECODE, "time to first token, ms", "time per token p50, ms", "time per token p95, ms")
-HEAD = ("candidate", "size, MB", "perplexity", "perplexity ratio", "KL, nats", "KL p99", "same top", *PACE_HEADS, "load, s",
-        "memory, MB", "what ran")  # fmt: skip
+HEAD = ("candidate", "size, MB", "perplexity", "perplexity ratio", "KL, nats", "KL p99", "same top")
+TASK_HEAD = ("questions right", "of the baseline's")
+TAIL_HEAD = (*PACE_HEADS, "load, s", "cold start, s", "memory, MB", "what ran")
 DOUBT = "†"
 STOPS = {"length": "", "end": "ends by itself", "time": "cut short by the time it took"}
 UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
@@ -29,6 +30,7 @@ UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066
 
 class LanguageRow(Noun):
     """One candidate. `pace` is by the names of `PACE_HEADS`; `ran` is what its session said of itself; None is unmeasured.
+    `cold_s` is from nothing to the first token: loading and the first prompt, the runtime imported.
 
     `doubt` says why its pace here says nothing of the devices that its framework is for; empty where it does.
     """
@@ -42,8 +44,11 @@ class LanguageRow(Noun):
     kl: Interval | None
     kl_p99: float | None
     same_top: Interval | None
+    task_accuracy: Interval | None
+    task_retained: Interval | None
     pace: dict[str, float]
     load_s: float | None
+    cold_s: float | None
     memory_mb: float | None
     ran: dict[str, Scalar]
     doubt: str
@@ -63,7 +68,9 @@ def _row(result: Result, ran: dict[str, Scalar], here: bool) -> LanguageRow:
         candidate=result.name, framework=result.candidate.recipe.runtime, size_mb=artifact.bytes / 1e6 if artifact else None,
         perplexity=quality.get("perplexity", known), perplexity_se=_value(quality.get("perplexity_se")),
         perplexity_ratio=perplexity_ratio(result), kl=quality.get("kl"), kl_p99=_value(quality.get("kl_p99")),
-        same_top=quality.get("same_top"), pace=result.pace if here else {}, load_s=memory.load_s if memory else None,
+        same_top=quality.get("same_top"), task_accuracy=quality.get("task_accuracy"), task_retained=quality.get("task_retained"),
+        pace=result.pace if here else {}, load_s=memory.load_s if memory else None,
+        cold_s=memory.load_s + memory.first_inference_s if memory else None,
         memory_mb=memory.peak / 1e6 if memory else None, ran=ran,
         doubt=result.candidate.recipe.unrepresentative,
     )  # fmt: skip
@@ -76,18 +83,21 @@ def _value(figure: Interval | None) -> float | None:
 def language_table(outcome: Outcome, evidence: Evidence) -> Table:
     """The rows as cells; a figure's interval, or its standard error, is the small print."""
     chosen = outcome.chosen.name if outcome.chosen is not None else ""
-    rows = tuple(_cells(row, row.candidate == chosen) for row in language_rows(outcome, evidence))
-    return Table("Quality, size and pace of each candidate", HEAD, rows, numbers=tuple(range(1, len(HEAD) - 1)), sortable=True)
+    asked = outcome.task.language is not None and outcome.task.language.questions > 0
+    rows = tuple(_cells(row, row.candidate == chosen, asked) for row in language_rows(outcome, evidence))
+    head = (*HEAD, *(TASK_HEAD if asked else ()), *TAIL_HEAD)
+    return Table("Quality, size and pace of each candidate", head, rows, numbers=tuple(range(1, len(head) - 1)), sortable=True)
 
 
-def _cells(row: LanguageRow, chosen: bool) -> tuple[Cell, ...]:
+def _cells(row: LanguageRow, chosen: bool, asked: bool) -> tuple[Cell, ...]:
     error = "" if row.perplexity_se is None else f"± {row.perplexity_se:.2g}"
     perplexity = Cell(DASH) if row.perplexity is None else Cell(f"{row.perplexity.value:#.4g}", error, row.perplexity.value)
     return (
         Cell(row.candidate, row.framework, look="chosen" if chosen else ""), plain_cell(row.size_mb), perplexity,
         _near_one(row.perplexity_ratio), ratio_cell(row.kl), number_cell(row.kl_p99), percent_cell(row.same_top),
+        *((percent_cell(row.task_accuracy), percent_cell(row.task_retained)) if asked else ()),
         *(_pace_cell(row, name) for name in PACE_HEADS),
-        number_cell(row.load_s), number_cell(row.memory_mb, ".4g"), what_ran(row.ran),
+        number_cell(row.load_s), number_cell(row.cold_s), number_cell(row.memory_mb, ".4g"), what_ran(row.ran),
     )  # fmt: skip
 
 
@@ -279,4 +289,5 @@ def how_measured(outcome: Outcome) -> str:
         f"answer of {of.output} tokens, alone and unpaired: for orientation; the speed-up is of whole requests, paired. Memory "
         f"is the peak with a cache of {of.context} tokens."
     )
-    return text + doubts
+    asked = f" {of.questions} questions, answered by likelihood." if of.questions else ""
+    return text + asked + doubts

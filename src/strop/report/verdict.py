@@ -2,7 +2,7 @@
 
 from strop.core.candidate import Result
 from strop.core.outcome import Outcome
-from strop.core.verdict import GateResult, Interval
+from strop.core.verdict import GateResult, Interval, inverse
 
 SPEED = "×"
 NOT_REPRESENTATIVE = "not representative"
@@ -92,9 +92,7 @@ def language_words(outcome: Outcome, chosen: Result) -> str:
 def perplexity_ratio(result: Result) -> Interval | None:
     """A language model's perplexity over the baseline's: what is retained, upside down."""
     kept = result.retained
-    if kept is None or kept.low <= 0:
-        return None
-    return Interval(value=1 / kept.value, low=1 / kept.high, high=1 / kept.low, level=kept.level)
+    return None if kept is None or kept.low <= 0 else inverse(kept)
 
 
 def target_name(outcome: Outcome) -> str:

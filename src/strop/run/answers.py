@@ -3,8 +3,10 @@
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from strop.core.metrics import Accuracy, Array, mean_interval, perplexity_error, perplexity_interval, score
+from strop.core.metrics import Accuracy, Array, answered, mean_interval, perplexity_error, perplexity_interval, score, share
+from strop.core.statistics import paired_proportion_ratio
 from strop.core.task import Dataset, Task
 from strop.core.verdict import EXACTLY_NONE, EXACTLY_ONE, Interval, exactly
 from strop.run.checking import SCORES, check_name, open_array, shards
@@ -53,19 +55,41 @@ def labels_of(data: Dataset) -> Array | None:
     return None if data.labels is None else np.load(Path(data.folder) / data.labels, allow_pickle=False)
 
 
-def language_quality(mine: Path, longer: int = 0) -> dict[str, Interval]:
+def language_quality(mine: Path, theirs: Path, task: Task, longer: int = 0) -> dict[str, Interval]:
     """Perplexity and its standard error; how far the distributions are from the baseline's, and how often the tops are alike.
 
-    A check without divergences is the one that the others' are taken from.
+    Args:
+        mine, theirs: folders of checks; the baseline's own is both. longer: further looks that count too.
     """
     losses = looks(mine, longer, "nll")
     error = perplexity_error(losses)
     quality = {"perplexity": perplexity_interval(losses)} | ({"perplexity_se": exactly(error)} if error is not None else {})
+    quality |= task_quality(mine, theirs, task)
     if "kl" not in shards(mine):
         return quality | {"kl": EXACTLY_NONE, "kl_p99": EXACTLY_NONE, "same_top": EXACTLY_ONE}
     divergence, alike = looks(mine, longer, "kl"), looks(mine, longer, "same_top")
     worst = exactly(float(np.percentile(divergence, 99)))
     return quality | {"kl": mean_interval(divergence), "kl_p99": worst, "same_top": mean_interval(alike)}
+
+
+def task_quality(mine: Path, theirs: Path, task: Task) -> dict[str, Interval]:
+    """Share of the questions answered rightly, and how much of the baseline's it is; empty where none were asked."""
+    if task.language is None or not task.language.questions:
+        return {}
+    right = right_answers(mine, task)
+    retained = EXACTLY_ONE if mine == theirs else paired_proportion_ratio(right, right_answers(theirs, task))
+    return {"task_accuracy": share(right), "task_retained": retained}
+
+
+def right_answers(folder: Path, task: Task) -> NDArray[np.bool_]:
+    """Whether each question is answered rightly in this check."""
+    found = shards(folder)
+    return answered(open_array(found["likelihood"]), open_array(found["greedy"]), question_rows(task))
+
+
+def question_rows(task: Task) -> Array:
+    """What may follow each question, as `answered` takes it."""
+    return open_array(Path(task.evaluation.folder) / task.evaluation.inputs["question_rows"])
 
 
 def accuracy(mine: Path, theirs: Path, task: Task, longer: int = 0) -> Accuracy:

@@ -1,24 +1,24 @@
 """The tuned baseline: the given model, unquantized, in its own runtime, under the best settings inside the budget."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from strop.core.candidate import Result, Timing
 from strop.core.errors import BaselineError, BudgetError
-from strop.core.metrics import UNLABELED, better_than_chance
+from strop.core.metrics import UNLABELED, better_than_chance, chance_of
 from strop.core.model import Model
 from strop.core.recipe import Offer, Recipe
 from strop.core.statistics import Ratios, combine, product, ratio_interval
 from strop.core.task import Task
 from strop.core.verdict import EXACTLY_ONE, Interval
 from strop.plan.space import by_role
-from strop.run.answers import labels_of, language_quality, scored_array
+from strop.run.answers import labels_of, language_quality, question_rows, scored_array
 from strop.run.building import build
 from strop.run.checking import check, footprint, open_array, shards, subject
 from strop.run.context import CONFIRM_SHARE, PACK_S, Run
-from strop.run.pairing import quad_seconds
+from strop.run.pairing import LANGUAGE_START_S, least_runs, quad_seconds
 from strop.run.screen import admit, retime
 from strop.run.timing import SEARCH_QUADS
 from strop.run.trial import Trial, accuracy_of, memory_ratio, pace_of
@@ -37,6 +37,8 @@ def tune(run: Run, model: Model, task: Task, found: Sequence[Offer]) -> tuple[Tr
     """
     reference = establish(run, model, task, by_role(found, "reference")[0])
     require_budget(run, reference)
+    if task.language is not None:
+        run.budget.keep(language_confirmation(reference))
     trials, champion = [reference], reference
     over_reference = {reference.name: EXACTLY_ONE}
     for recipe in variants_within(run, found):
@@ -97,17 +99,30 @@ def establish(run: Run, model: Model, task: Task, recipe: Recipe) -> Trial:
         raise BaselineError("the given model answers NaN or infinity on the evaluation data", "check the preprocessing")
     if task.evaluation.labels is not None and task.metric not in (*UNLABELED, "unmeasured", "scorer", "perplexity"):
         require_better_than_chance(trial, task)
+    quality = language_quality(folder, folder, task) if task.language is not None else {}
+    note_chance(run, quality, task)
     found = accuracy_of(trial, trial, task)
     peak = first.memory.peak if first.memory is not None else 0
     return Trial(
         trial.result.model_copy(update={
             "accuracy": found.value, "retained": found.retained, "examples": done.examples, "memory_ratio": EXACTLY_ONE,
             "memory": tuple(m for m in [first.memory] if m is not None), "pace": pace_of(first, task),
-            "quality": language_quality(folder) if task.language is not None else {},
+            "quality": quality,
             "search": Timing(stage="search", speedup=EXACTLY_ONE),
         }),
         of._replace(reference=None if task.language is not None else shards(folder), memory_bytes=peak), done, folder, (first,),
     )  # fmt: skip
+
+
+def note_chance(run: Run, quality: Mapping[str, Interval], task: Task) -> None:
+    """What a model keeps of guessing says nothing; told, since perplexity and divergence still hold."""
+    right = quality.get("task_accuracy")
+    chance = chance_of(question_rows(task)) if right is not None else 0.0
+    if right is not None and right.low <= chance:
+        run.note(
+            f"The given model answers {right.value:.1%} [{right.low:.1%}, {right.high:.1%}] of the questions, guessing would "
+            f"answer {chance:.1%}: what is retained of that says nothing. Give easier questions, or more."
+        )
 
 
 def require_better_than_chance(trial: Trial, task: Task) -> None:
@@ -128,11 +143,18 @@ def minimum_budget(run: Run, reference: Trial) -> float:
     """Seconds below which no honest answer is possible: what is spent, one candidate, a small confirmation, packing."""
     assert reference.check is not None
     slow = reference.rough_ns[1]
-    quad = quad_seconds((slow, slow))
+    quad = quad_seconds((slow, slow), least_runs(reference.subject))
     pair = START_S + LEAST_QUADS * quad
     one = reference.check.seconds + 3 * START_S + SEARCH_QUADS * quad
     confirmation = 2 * LEAST_PAIRS * pair
     return run.budget.spent + PACK_S + max(one + confirmation, confirmation / CONFIRM_SHARE / 2)
+
+
+def language_confirmation(reference: Trial) -> float:
+    """Seconds that three finalists and the baseline against itself take, as fast as the baseline at worst."""
+    quad = quad_seconds((reference.rough_ns[0], reference.rough_ns[0]), least_runs(reference.subject))
+    loading = reference.footprints[0].memory.load_s if reference.footprints[0].memory is not None else 0.0
+    return 4 * LEAST_PAIRS * (LANGUAGE_START_S + loading + 2 * LEAST_QUADS * quad)
 
 
 def require_budget(run: Run, reference: Trial) -> None:

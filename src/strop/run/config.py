@@ -33,6 +33,7 @@ class TaskSection(_Section):
 class DataSection(_Section):
     evaluation: str | None = None
     calibration: str | None = None
+    questions: str | None = None
     labels: str | None = None
     classes: str | None = None
     loader: str | None = Field(None, pattern=CODE)

@@ -16,10 +16,10 @@ from strop.core.verdict import EXACTLY_ONE, Gate, GateResult, Interval, Verdict
 from strop.run.building import failure_of, write_reproduce
 from strop.run.checking import footprint
 from strop.run.context import Run
-from strop.run.pairing import Subject, plan_quads, quad_seconds
+from strop.run.pairing import LANGUAGE_START_S, Subject, least_runs, plan_quads, quad_seconds
 from strop.run.screen import refuse_baseline_failure
 from strop.run.timing import LANGUAGE_QUADS, measure, timing_of
-from strop.run.trial import Trial, memory_ratio
+from strop.run.trial import Trial, memory_ratio, pace_figures, quality_figures
 
 MOST_FINALISTS = 3
 PAIRS = 5
@@ -45,7 +45,9 @@ class Plan(NamedTuple):
     second_look: bool
 
 
-def plan_confirmation(left_s: float, finalists: int, quads: int, pair_s: float, quad_s: float) -> Plan:
+def plan_confirmation(
+    left_s: float, finalists: int, quads: int, pair_s: float, quad_s: float, most_pairs: int = PAIRS
+) -> Plan:  # fmt: skip
     """The largest plan that fits the time left: fewer quads first, then fewer pairs, then fewer finalists.
 
     Each finalist takes one comparison, and so does the A/A run. A second look doubles a finalist's share.
@@ -54,7 +56,7 @@ def plan_confirmation(left_s: float, finalists: int, quads: int, pair_s: float, 
         pair_s: seconds to start and warm one pair. quad_s: seconds of one quad.
     """
     for count in range(finalists, 0, -1):
-        for pairs in range(PAIRS, LEAST_PAIRS - 1, -1):
+        for pairs in range(most_pairs, LEAST_PAIRS - 1, -1):
             for size in sorted({quads, 24, QUADS[0], 8, 6, 4}, reverse=True):
                 comparison = pairs * (pair_s + size * quad_s)
                 if size <= quads and (count + 1) * comparison <= left_s:
@@ -98,12 +100,15 @@ def confirm(run: Run, model: Model, baseline: Trial, finalists: Sequence[Trial])
     latency = (typical(baseline), max([typical(t) for t in finalists], default=typical(baseline)))
     fastest = min([typical(t) for t in finalists], default=typical(baseline))
     quads = plan_quads((typical(baseline), fastest), PAIRS, PAIR_S, *QUADS)
-    if baseline.subject is not None and baseline.subject.language is not None:
+    language = baseline.subject is not None and baseline.subject.language is not None
+    if language:
         quads = min(quads, LANGUAGE_QUADS["confirmation"])
     loading = sum(f.memory.load_s for t in (baseline, *finalists[:1]) for f in t.footprints[:1] if f.memory is not None)
-    plan = plan_confirmation(run.budget.left(), len(finalists), quads, START_S + loading, quad_seconds(latency))
-    if baseline.subject is not None and baseline.subject.language is not None:
-        plan = plan._replace(pairs=LEAST_PAIRS, second_look=False)  # a request is long: a second look would take minutes
+    quad_s = quad_seconds(latency, least_runs(baseline.subject))
+    most = LEAST_PAIRS if language else PAIRS
+    start_s = (LANGUAGE_START_S if language else START_S) + loading
+    plan = plan_confirmation(run.budget.left(), len(finalists), quads, start_s, quad_s, most)
+    plan = plan._replace(second_look=plan.second_look and not language)  # a request is long: it would take minutes
     run.emit("confirmation-planned", **plan._asdict())
     trials = [_more_memory(run, trial, baseline) for trial in finalists[: plan.finalists]]
     first, second = range(plan.pairs), range(plan.pairs, LOOKS * plan.pairs)
@@ -228,8 +233,10 @@ def verdict_of(
     else:
         figures |= figures_of_timing(result.confirmation)
     missing |= dict.fromkeys(TIMED, why_no_timing(trial) if timed else TOO_BUSY)
+    figures |= quality_figures(trial)
+    if not result.candidate.recipe.unrepresentative:
+        figures |= pace_figures(trial)
     if result.retained is not None:
-        figures["accuracy_retained"] = result.retained
         if result.accuracy is not None:
             scale = result.accuracy / result.retained.value if result.retained.value else 0.0
             ends = (result.retained.low * scale, result.retained.high * scale)
@@ -237,7 +244,6 @@ def verdict_of(
     else:
         text = f"unmeasured: {unmeasured}" if unmeasured else "not measured"
         missing |= {"accuracy_retained": text, "accuracy": text}
-    figures |= result.quality
     if result.memory_ratio is not None:
         figures["memory_ratio"] = result.memory_ratio
         peaks = [m.peak / 1e6 for m in result.memory]

@@ -23,7 +23,7 @@ from strop.worker.interpreter import work_of
 Observer = Callable[[str, dict[str, Any]], None]
 MEMORY_SHARE = 0.8
 """Of the memory that is free when a child starts, this much may be its own."""
-CONFIRM_SHARE = 0.25
+CONFIRM_SHARE, MOST_CONFIRM_SHARE = 0.25, 0.5
 PACK_S = 5.0
 """Kept for judging, packing and writing the report."""
 
@@ -33,11 +33,12 @@ def nobody(_event: str, _details: dict[str, Any]) -> None:
 
 
 class Budget:
-    """Seconds for the whole run, or none. A quarter is kept for the confirmation."""
+    """Seconds for the whole run, or none. A quarter is kept for the confirmation, or more where it is known to need it."""
 
     def __init__(self, total: float | None) -> None:
         self.total = total
         self.start = time.monotonic()
+        self.kept = CONFIRM_SHARE * (total or 0.0)
 
     @property
     def spent(self) -> float:
@@ -47,8 +48,12 @@ class Budget:
         """Until the end, less what packing takes."""
         return float("inf") if self.total is None else max(0.0, self.total - PACK_S - self.spent)
 
+    def keep(self, seconds: float) -> None:
+        """So many seconds for the confirmation, at most half of what there is."""
+        self.kept = max(self.kept, min(seconds, MOST_CONFIRM_SHARE * (self.total or 0.0)))
+
     def left_for_search(self) -> float:
-        return float("inf") if self.total is None else max(0.0, self.left() - CONFIRM_SHARE * self.total)
+        return float("inf") if self.total is None else max(0.0, self.left() - self.kept)
 
 
 class Run:

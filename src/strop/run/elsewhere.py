@@ -20,7 +20,7 @@ from strop.run.screen import assess, not_reached
 from strop.run.timing import SEARCH_PAIRS, SEARCH_QUADS, measure, search_interval
 from strop.run.trial import Trial
 
-OF_THE_TARGET = ("speedup", "tail_ratio", "latency_ms", "memory_ratio", "memory_mb")
+OF_THE_TARGET = ("speedup", "tail_ratio", "latency_ms", "memory_ratio", "memory_mb", "decode_tok_s", "first_token_ms")
 """Metrics that only the target itself can tell."""
 
 

@@ -179,7 +179,8 @@ def command(path: Path) -> str:
         return ""
     asked = read_json(path).get("request", {})
     parts = ["strop", "optimize", str(asked.get("model", "MODEL"))]
-    for flag, key in (("--data", "data"), ("--calibration", "calibration"), ("--labels", "labels"), ("--metric", "metric"),
+    for flag, key in (("--data", "data"), ("--calibration", "calibration"), ("--questions", "questions"),
+                      ("--labels", "labels"), ("--metric", "metric"),
                       ("--output", "output"), ("--task", "kind"), ("--classes", "classes"), ("--tokenizer", "tokenizer"),
                       ("--config", "config"), ("--context", "context"), ("--threads", "threads"),
                       ("--memory-limit", "memory_limit_mb")):  # fmt: skip

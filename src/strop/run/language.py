@@ -14,7 +14,7 @@ from strop.worker.call import DATA_WORK, Child, Limits, Work
 from strop.worker.interpreter import work_of
 
 WINDOW = 512
-TOKENS, TOKENIZER = "tokens.json", "tokenizer.json"
+TOKENS, QUESTIONS, TOKENIZER = "tokens.json", "questions.json", "tokenizer.json"
 MORE = 4
 """How many times `--eval-tokens` may be scored where a gate stays undecided."""
 CHAT_S, CHAT_BYTES = 5.0, 1_000_000_000
@@ -41,7 +41,15 @@ def language_task(run: Run, model: Model) -> Task:
         datasets.refuse_overlap(run, evaluation, calibration)
     elif calibration is not None:
         run.note(f"Calibration text: {calibration.count} windows behind those that are scored, of the same file.")
-    told = {"begin": found.begin, "ends": ends_of(model), "pool": found.pool, "chat": chat_of(run, model)}
+    asked = questions(run, model, language.window) if request.questions is not None else None
+    if asked is not None:
+        evaluation = evaluation.model_copy(update={
+            "digest": f"{evaluation.digest}-{asked.digest}", "inputs": {**evaluation.inputs, **asked.inputs},
+        })  # fmt: skip
+    told = {
+        "begin": found.begin, "ends": ends_of(model), "pool": found.pool, "chat": chat_of(run, model),
+        "questions": asked.count if asked is not None else 0,
+    }  # fmt: skip
     return Task(
         evaluation=evaluation, calibration=calibration, metric="perplexity", output="nll", kind="language",
         language=language.model_copy(update=told), options=request.options,
@@ -94,6 +102,32 @@ def workload(run: Run, model: Model) -> Language:
             "give a shorter --prompt-tokens or --output-tokens, or a longer --context",
         )
     return Language(prompt=request.prompt_tokens, output=request.output_tokens, context=context, window=window)
+
+
+def questions(run: Run, model: Model, room: int) -> Dataset:
+    """Token ids of the user's questions, made once; `count` is how many there are.
+
+    Raises:
+        DataError: no such file, or a line that is no question.
+    """
+    source = Path(str(run.request.questions))
+    if not source.is_file():
+        raise DataError(f"{source}: no such file", "--questions takes a JSONL file")
+    work, tokenizer = tokenizer_of(run, model)
+    arguments = {"room": room, "vocabulary": int(str(model.traits["vocabulary"]))}
+    key = files.digest_json({
+        "questions": files.digest_file(source), "version": 1, "tokenizer": files.digest_file(tokenizer), **arguments
+    })  # fmt: skip
+
+    def make(draft: Path) -> None:
+        made = datasets.ask(
+            run, "prepare_questions", work, source=str(source.absolute()), tokenizer=str(tokenizer), out=str(draft), **arguments
+        )
+        write_json(draft / QUESTIONS, made)
+
+    folder = run.store.once("data", key, make)
+    inputs = {name: f"../{folder.name}/{name}.npy" for name in ("question_rows", "question_tokens")}
+    return Dataset(digest=key, folder=str(folder), count=read_json(folder / QUESTIONS)["questions"], inputs=inputs)
 
 
 class Tokens(NamedTuple):

@@ -8,11 +8,11 @@ from strop.core.verdict import Interval
 from strop.run.answers import language_quality
 from strop.run.checking import check, windows_of
 from strop.run.context import Run
-from strop.run.trial import Trial, accuracy_of
+from strop.run.trial import Trial, accuracy_of, quality_figures
 
 LOOKS = 2
 """Further looks at most; each doubles the text."""
-QUALITY = ("accuracy_retained", "kl", "same_top")
+QUALITY = ("accuracy_retained", "perplexity", "perplexity_ratio", "kl", "same_top")
 
 
 def look_longer(run: Run, task: Task, baseline: Trial, finalists: Sequence[Trial]) -> list[Trial]:
@@ -24,17 +24,17 @@ def _decided(run: Run, task: Task, baseline: Trial, trial: Trial) -> Trial:
     for look in range(1, LOOKS + 1):
         if not open_gates(run, trial) or not _more(run, task, baseline, trial, look):
             break
-        assert trial.check_folder is not None
+        assert trial.check_folder is not None and baseline.check_folder is not None
         scored = accuracy_of(trial, baseline, task, look)
         examples = trial.result.examples + windows_of_trial(trial, look)
-        quality = language_quality(trial.check_folder, look)
+        quality = language_quality(trial.check_folder, baseline.check_folder, task, look)
         trial = trial.with_result(accuracy=scored.value, retained=scored.retained, quality=quality, examples=examples)
     return trial
 
 
 def open_gates(run: Run, trial: Trial) -> list[str]:
     """Metrics of quality whose figure straddles its gate."""
-    figures: Mapping[str, Interval | None] = {"accuracy_retained": trial.result.retained, **trial.result.quality}
+    figures: Mapping[str, Interval | None] = quality_figures(trial)
     gates = [g for g in run.gates if g.metric in QUALITY]
     return [g.metric for g in gates if judge_one(g, figures.get(g.metric)).result == "INCONCLUSIVE"]
 

@@ -53,7 +53,7 @@ def opened(request: Request, observer: Observer, keep: bool = True) -> Iterator[
         stack.enter_context(folder.hold())
         run = Run(request, store, folder, found, place_for(machine, target, found), observer)
         if model.family == "llm":
-            run.gates = for_language(request.gates)
+            run.gates = for_language(request.gates, request.questions is not None)
         if not (folder.folder / "run.json").exists():
             write_json(
                 folder.folder / "run.json",

@@ -19,6 +19,8 @@ T = TypeVar("T")
 BLOCK_S = 0.010
 """Short: a neighbour's disturbance lasts some 30 ms, so that a short quad is whole inside or outside of it."""
 MIN_RUNS = 3
+LANGUAGE_START_S = 10.0
+"""Seconds to start and warm a pair of language models, for planning: a baseline in PyTorch takes seconds to import."""
 MOST_RUNS = 4000
 ROTATE = 32
 """Inputs that a session rotates through."""
@@ -99,8 +101,7 @@ class Seat:
             self.child = None
 
     def runs(self) -> int:
-        least = MIN_RUNS if self.subject.language is None else 1  # a request is many steps
-        return min(MOST_RUNS, max(least, round(BLOCK_S * 1e9 / self.median_ns)))
+        return min(MOST_RUNS, max(least_runs(self.subject), round(BLOCK_S * 1e9 / self.median_ns)))
 
     def block(self, side: Side) -> Block:
         child = self.child or self.open()
@@ -188,9 +189,14 @@ def pair_from(folder: Path, a: Subject, b: Subject, index: int, quads: int, seed
     return pair
 
 
-def quad_seconds(latency_ns: tuple[float, float]) -> float:
-    """Estimated time of one quad: two blocks of each side, and the untimed call that each begins with."""
-    return sum(2 * (max(BLOCK_S, MIN_RUNS * ns / 1e9) + ns / 1e9) for ns in latency_ns)
+def least_runs(subject: Subject | None) -> int:
+    """Calls of a block at least; a language model's request is many steps."""
+    return MIN_RUNS if subject is None or subject.language is None else 1
+
+
+def quad_seconds(latency_ns: tuple[float, float], least: int = MIN_RUNS) -> float:
+    """Estimated time of one quad: two blocks a side, each of `least` calls or more, and the untimed call that it begins with."""
+    return sum(2 * (max(BLOCK_S, least * ns / 1e9) + ns / 1e9) for ns in latency_ns)
 
 
 def plan_quads(latency_ns: tuple[float, float], pairs: int, seconds: float, least: int, most: int) -> int:

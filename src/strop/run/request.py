@@ -45,6 +45,7 @@ class Request(Noun):
     model: str
     data: str | None = None
     calibration: str | None = None
+    questions: str | None = None
     labels: str | None = None
     mapping: dict[str, str] = {}
     columns: dict[str, str] = {}
@@ -235,6 +236,7 @@ def make_request(model: str, config_path: str | None = None, **flags: Any) -> Re
     }
     return Request(
         model=model, data=path("data", config.data.evaluation), calibration=path("calibration", config.data.calibration),
+        questions=path("questions", config.data.questions),
         labels=pick("labels", config.data.labels),
         mapping={**config.data.map, **parse_pairs(flags.get("map") or (), "--map")},
         columns=parse_columns(config, flags.get("column") or ()), classes=path("classes", config.data.classes),

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from strop.core.candidate import Candidate, Failure, Result, Timing
 from strop.core.errors import BaselineError, WorkerError
+from strop.core.gate import judge_one
 from strop.core.measurement import Pair
 from strop.core.model import Artifact, Model
 from strop.core.recipe import Recipe
@@ -16,7 +17,7 @@ from strop.run.building import build, failure_of, write_reproduce
 from strop.run.checking import check, footprint, shards, subject
 from strop.run.context import Run
 from strop.run.timing import LANGUAGE_PAIRS, SEARCH_PAIRS, SEARCH_QUADS, measure, timing_of
-from strop.run.trial import Trial, accuracy_of, memory_ratio, pace_of
+from strop.run.trial import Trial, accuracy_of, memory_ratio, pace_of, quality_figures
 
 Stage = Callable[[Run, Model, Task, Trial, Trial, Sequence[Trial]], Trial]
 SLOWER = 0.5
@@ -159,16 +160,21 @@ def _check(run: Run, model: Model, task: Task, trial: Trial, baseline: Trial, _o
         subject=trial.subject._replace(reference=None if task.language is not None else shards(folder)),
     )
     scored = accuracy_of(trial, baseline, task)
-    quality = language_quality(folder) if task.language is not None else {}
+    quality = {}
+    if task.language is not None and baseline.check_folder is not None:
+        quality = language_quality(folder, baseline.check_folder, task)
     trial = trial.with_result(accuracy=scored.value, retained=scored.retained, examples=found.examples, quality=quality)
-    lost = next((g for g in run.gates if _surely_misses(g, scored.retained)), None)
-    if lost is not None and scored.retained is not None:
-        return trial.dropped(f"surely misses {lost}: at most {scored.retained.high:.4g}; not timed")
-    return trial
+    missed = next((m for gate in run.gates if (m := _surely_misses(gate, trial))), None)
+    return trial.dropped(f"{missed}; not timed") if missed is not None else trial
 
 
-def _surely_misses(gate: Gate, retained: Interval | None) -> bool:
-    return gate.metric == "accuracy_retained" and gate.kind == "must" and retained is not None and retained.high < gate.bound
+def _surely_misses(gate: Gate, trial: Trial) -> str | None:
+    """The figure of its answers that misses a must by its whole interval, in words."""
+    figure = quality_figures(trial).get(gate.metric)
+    if gate.kind != "must" or figure is None or judge_one(gate, figure).result != "FAIL":
+        return None
+    best = f"at most {figure.high:.4g}" if gate.direction == "at_least" else f"at least {figure.low:.4g}"
+    return f"surely misses {gate}: {best}"
 
 
 def _time(run: Run, model: Model, task: Task, trial: Trial, baseline: Trial, others: Sequence[Trial]) -> Trial:

@@ -12,6 +12,7 @@ from strop.core.measurement import Pair
 from strop.core.statistics import (
     LOOKS,
     Ratios,
+    by_step,
     latencies,
     latency_interval,
     median_error,
@@ -30,8 +31,7 @@ SEARCH_QUADS = 12
 LANGUAGE_PAIRS = 1
 """A language model takes seconds to start and to load: the search, which decides nothing, takes one pair of processes."""
 LANGUAGE_QUADS = {"search": 6, "confirmation": 12}
-"""Quads a pair of a language model at most: each call is a whole request of many steps. Three pairs of the latter give the
-calls that a p90 needs."""
+"""Quads a pair of a language model at most: each call is a whole request, whose steps make the tail."""
 PROCESS_BIAS = 0.02
 """How far one process may lie off by layout alone: four times what was seen, for decisions from a single pair."""
 
@@ -72,11 +72,13 @@ def timing_of(pairs: Sequence[Pair], stage: Literal["search", "confirmation"], p
     speedup = ratios.speedup(looks) if stage == "confirmation" else search_interval(ratios)
     quads = [quad for pair in ratios.kept for quad in pair]
     candidate, baseline = latencies(quads, "B"), latencies(quads, "A")
-    tail = tail_percentile(min(len(candidate), len(baseline))) if stage == "confirmation" else None
+    steps = by_step(ratios.kept)
+    calls = min(sum(len(latencies(pair, side)) for pair in steps) for side in ("A", "B"))
+    tail = tail_percentile(calls) if stage == "confirmation" else None
     return Timing(
         stage=stage, speedup=speedup, tail_percentile=tail,
         latency=latency_interval(ratios.kept, "B", looks) if stage == "confirmation" and speedup is not None else None,
-        tail_ratio=tail_ratio(ratios.kept, tail, looks) if tail is not None and speedup is not None else None,
+        tail_ratio=tail_ratio(steps, tail, looks) if tail is not None and speedup is not None else None,
         latency_ms=_milliseconds(percentiles(candidate)), baseline_latency_ms=_milliseconds(percentiles(baseline)),
         pairs=len(pairs), quads=len(quads), excluded=round(ratios.excluded, 4), excluded_why=ratios.reasons,
         mode=pairs[0].mode if pairs else "side by side", samples=str(place), energy_ratio=energy_ratio(pairs),

@@ -10,9 +10,9 @@ import numpy as np
 from strop.core.candidate import Candidate, Failure, Result
 from strop.core.measurement import Check, Pair
 from strop.core.metrics import Accuracy
-from strop.core.statistics import range_ratio
+from strop.core.statistics import median_interval, range_ratio
 from strop.core.task import Task
-from strop.core.verdict import EXACTLY_ONE, Interval
+from strop.core.verdict import EXACTLY_ONE, Interval, inverse
 from strop.run.answers import accuracy
 from strop.run.checking import Footprint
 from strop.run.pairing import Subject
@@ -112,6 +112,27 @@ def accuracy_of(trial: Trial, baseline: Trial, task: Task, longer: int = 0) -> A
     if trial.name == baseline.name and found.retained is not None:
         return Accuracy(found.value, EXACTLY_ONE)
     return found
+
+
+def quality_figures(trial: Trial) -> dict[str, Interval]:
+    """Gate metrics that come from a candidate's answers."""
+    result = trial.result
+    figures = dict(result.quality)
+    if result.retained is not None:
+        figures["accuracy_retained"] = result.retained
+    if result.retained is not None and result.retained.low > 0 and "perplexity" in result.quality:
+        figures["perplexity_ratio"] = inverse(result.retained)
+    return figures
+
+
+def pace_figures(trial: Trial) -> dict[str, Interval]:
+    """Gate metrics that come from a language model's calls alone: medians, with their order statistics' interval."""
+    tokens = [x for f in trial.footprints for x in f.token_ns]
+    prompts = [x for f in trial.footprints for x in f.prompt_ns]
+    if not tokens or not prompts:
+        return {}
+    first = median_interval([x / 1e6 for x in prompts])
+    return {"decode_tok_s": inverse(median_interval([float(x) for x in tokens]), 1e9), "first_token_ms": first}
 
 
 def find(trials: Sequence[Trial], name: str) -> Trial:

@@ -30,6 +30,8 @@ WITH_MATRIX = {
 }  # fmt: skip
 """The same for mixes whose errors are weighed by an importance matrix from the calibration text."""
 PRECISION = {"Q8_0": "int8", "Q6_K": "int8"}
+BLOCK = 32
+"""Numbers in a block of Q8_0."""
 SENSITIVE = "ffn_down|attn_v"
 """Tensors whose errors cost most."""
 NO_TEXT = "not offered: an importance matrix needs calibration text; give --calibration, or a longer --data"
@@ -47,6 +49,8 @@ def _all(model: Model, target: Target, task: Task) -> Iterator[Offer]:
     given = model.artifact.kind == GGUF
     first = () if given else (convert,)
 
+    odd = head_that_fits_no_block(model)
+
     def recipe(name: str, reason: str, steps: tuple[Step, ...], safety: int, turn: int, precision: str, **more: Scalar) -> Offer:
         made = Recipe(
             name=name, runtime=NAME, steps=steps, settings={**fair, **more}, precision=precision, safety=safety, turn=turn
@@ -58,7 +62,8 @@ def _all(model: Model, target: Target, task: Task) -> Iterator[Offer]:
         reference = Recipe(name="gguf", runtime=NAME, settings=fair, role="reference", precision=model.precision)
         yield Offer(name="gguf", reason=as_given, recipe=reference)
         if model.precision not in ("fp32", "fp16"):
-            yield recipe("gguf-kv8", "the given file, the cache in 8 bits: for long contexts", (), 3, 4, "int4", cache="q8_0")
+            made = recipe("gguf-kv8", "the given file, the cache in 8 bits: for long contexts", (), 3, 4, "int4", cache="q8_0")
+            yield made if not odd else Offer(name=made.name, reason=odd)
             yield Offer(name="gguf-q8-0", reason="not offered: the file is quantized already, and would lose twice")
             return
     else:
@@ -66,7 +71,8 @@ def _all(model: Model, target: Target, task: Task) -> Iterator[Offer]:
     for kind, (safety, turn, reason) in TYPES.items():
         yield recipe(named(kind), reason, (*first, quantized(kind)), safety, turn, PRECISION.get(kind, "int4"))
     reason = "as Q8_0, the cache in 8 bits too: for long contexts"
-    yield recipe("gguf-q8-0-kv8", reason, (*first, quantized("Q8_0")), 3, 4, "int8", cache="q8_0")
+    made = recipe("gguf-q8-0-kv8", reason, (*first, quantized("Q8_0")), 3, 4, "int8", cache="q8_0")
+    yield made if not odd else Offer(name=made.name, reason=odd)
     reason = "as Q4_0, what costs most in 8 bits"
     yield recipe("gguf-q4-0-kept", reason, (*first, quantized("Q4_0", keep=SENSITIVE)), 5, 3, "int4")
     watch = Step(stage="quantize", builder=NAME, name="importance", consumes=GGUF, produces=GGUF, calibration=True)
@@ -84,6 +90,12 @@ def _converted(recipe: Callable[..., Offer], convert: Step) -> Iterator[Offer]:
     yield recipe("gguf-f32", reason, (convert,), 1, 2, "fp32", cache="f32")
     half = convert.model_copy(update={"params": {"kind": "f16"}})
     yield recipe("gguf-f16", "converted, weights in fp16", (half,), 1, 2, "fp16")
+
+
+def head_that_fits_no_block(model: Model) -> str:
+    """Why this model's cache cannot be kept in 8 bits; empty where it can."""
+    head = int(str(model.traits.get("head") or 0))
+    return f"not offered: the model's head size is {head}, an 8-bit cache takes multiples of {BLOCK}" if head % BLOCK else ""
 
 
 def named(kind: str) -> str:

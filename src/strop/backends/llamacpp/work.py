@@ -74,6 +74,13 @@ def prepare_tokens(source: str, tokenizer: str, **arguments: Any) -> Any:
     return write_windows(source, runner.Vocabulary(tokenizer), **arguments)
 
 
+def prepare_questions(source: str, tokenizer: str, **arguments: Any) -> Any:
+    """Token ids of questions by the tokenizer in the file."""
+    from questions import write_questions
+
+    return write_questions(source, runner.Vocabulary(tokenizer), **arguments)
+
+
 def decode_tokens(tokenizer: str, sequences: list[dict[str, list[int]]]) -> Any:
     """Texts of token ids by the tokenizer in the file."""
     from texts import decoded

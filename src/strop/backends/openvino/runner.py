@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import openvino as ov
+from openvino import opset13 as ops
 
 WEIGHTED = ("Convolution", "FullyConnected", "MatMul", "Deconvolution")
 UNHELD = 0.1
@@ -17,6 +18,12 @@ READ_BACK = {
     "hint": "PERFORMANCE_HINT", "device": "EXECUTION_DEVICES",
 }  # fmt: skip
 CACHE = "KV_CACHE_PRECISION"
+FIRST = "first_wanted"
+"""An input that is added: the first position whose logits are wanted."""
+BEHIND_HEAD = ("Convert", "Multiply", "Divide", "Tanh")
+"""What may stand between a head's product and the logits."""
+LAYOUT = 3
+"""Dimensions of the hidden states: batch, position, width."""
 
 
 def name_of(port: Any, kind: str, index: int) -> str:
@@ -111,12 +118,30 @@ class Session:
         return dict(zip(self.outputs, got.values(), strict=True))
 
 
+def read_language_model(core: Any, path: str) -> Any:
+    """A language model whose head computes the positions from `FIRST` on only, where its head is found."""
+    model = core.read_model(path)
+    node = model.output("logits").get_node().input_value(0).get_node()
+    while node.get_type_name() in BEHIND_HEAD:
+        node = node.input_value(0).get_node()
+    hidden = node.input_value(0) if node.get_type_name() == "MatMul" else None
+    if hidden is None or hidden.get_partial_shape().rank.get_length() != LAYOUT:
+        return model
+    first = ops.parameter([1], np.int64, name=FIRST)
+    ends, ones = ops.constant(np.array([np.iinfo(np.int64).max])), ops.constant(np.array([1]))
+    node.input(0).replace_source_output(ops.slice(hidden, first, ends, ones, ones).output(0))
+    first.output(0).set_names({FIRST})
+    model.add_parameters([first])
+    model.validate_nodes_and_infer_types()
+    return model
+
+
 class LanguageSession:
     """`reset()` forgets everything; `step(tokens, want)` takes token ids and goes on from what it holds."""
 
     def __init__(self, path: str, settings: dict[str, Any]) -> None:
         core = ov.Core()
-        self.compiled = core.compile_model(core.read_model(str(path)), "CPU", configuration(settings))
+        self.compiled = core.compile_model(read_language_model(core, str(path)), "CPU", configuration(settings))
         self.request = self.compiled.create_infer_request()
         self.takes = {port.get_any_name() for port in self.compiled.inputs}
         self.past, self.limit = 0, int(settings["context"])
@@ -129,7 +154,7 @@ class LanguageSession:
     def step(self, tokens: Any, want: str = "last") -> Any:
         """Logits after these tokens: float32 [1, vocabulary] for "last", [tokens, vocabulary] for "all", None for "none".
 
-        They are a view that the next step overwrites. The model computes them for all tokens, whatever is wanted.
+        They are a view that the next step overwrites.
         """
         count = len(tokens)
         feed = {
@@ -137,6 +162,7 @@ class LanguageSession:
             "attention_mask": np.ones((1, self.past + count), np.int64),
             "position_ids": np.arange(self.past, self.past + count, dtype=np.int64)[None],
             "beam_idx": np.zeros(1, np.int32),
+            FIRST: np.array([0 if want == "all" else count - 1]),
         }
         self.request.infer({name: value for name, value in feed.items() if name in self.takes}, share_inputs=True)
         self.past += count

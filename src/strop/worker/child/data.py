@@ -1,7 +1,8 @@
 """The data worker: reads what the user has once, checks it, and writes memory-mapped `.npy` shards.
 
 Runs in a child like a backend's work module; needs numpy. These are its verbs, a module
-each: arrays, items, generated inputs, a division in two, what two sets share, the user's scorer, token ids and their texts.
+each: arrays, items, generated inputs, a division in two, what two sets share, the user's scorer, questions, chat templates, token
+ids and their texts.
 """
 
 from chat import read_chat, try_chat
@@ -9,10 +10,11 @@ from division import overlap, split
 from generated import generate
 from items import prepare_items
 from matched import prepare
+from questions import prepare_questions
 from scorer import score
 from texts import decode_tokens, prepare_tokens
 
 __all__ = [
-    "decode_tokens", "generate", "overlap", "prepare", "prepare_items", "prepare_tokens", "read_chat", "score", "split",
-    "try_chat",
+    "decode_tokens", "generate", "overlap", "prepare", "prepare_items", "prepare_questions", "prepare_tokens", "read_chat",
+    "score", "split", "try_chat",
 ]  # fmt: skip

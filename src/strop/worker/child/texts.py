@@ -33,15 +33,23 @@ def prepare_tokens(
     Raises:
         DataError: no text, too little of it, or a tokenizer of another vocabulary.
     """
+    return write_windows(source, opened(tokenizer), window, wanted, vocabulary, out, more, spare)
+
+
+def opened(tokenizer: str) -> Any:
+    """The tokenizer in this tokenizer.json.
+
+    Raises:
+        DataError: it is none.
+    """
     from tokenizers import Tokenizer
 
     try:
-        found = Tokenizer.from_file(tokenizer)
+        return Tokenizer.from_file(tokenizer)
     except Exception as error:
         raise DataError(
             f"{tokenizer}: not a tokenizer: {str(error).splitlines()[0][:200]}", "give the model's own tokenizer.json"
         ) from None
-    return write_windows(source, found, window, wanted, vocabulary, out, more, spare)
 
 
 def write_windows(
@@ -91,9 +99,7 @@ def ids_of(tokenizer: Any, source: str, most: int) -> list[int]:
 
 def decode_tokens(tokenizer: str, sequences: list[dict[str, list[int]]]) -> list[dict[str, str]]:
     """The texts of prompts and of what was written after them, by the tokenizer in this tokenizer.json."""
-    from tokenizers import Tokenizer
-
-    return decoded(Tokenizer.from_file(tokenizer), sequences)
+    return decoded(opened(tokenizer), sequences)
 
 
 def decoded(found: Any, sequences: list[dict[str, list[int]]]) -> list[dict[str, str]]:

@@ -15,6 +15,7 @@ import memory
 import numpy as np
 from lane import InvalidOutput, model_files
 from numpy.typing import NDArray
+from questions import answer_questions
 
 DISTRIBUTION = "distribution.npy"
 WHOLE_BYTES = 256 << 20
@@ -22,6 +23,7 @@ WHOLE_BYTES = 256 << 20
 TOLERANCE = 1e-3
 TWICE = 2
 SAMPLES = "samples.json"
+QUESTIONS = ("question_rows", "question_tokens")
 PROMPTS, PROMPT, WRITTEN = 3, 32, 48
 """Continuations that are kept to be read: how many, after how many tokens, of how many tokens at most."""
 WRITING_S = 5.0
@@ -59,6 +61,7 @@ class TokenLane:
     ) -> None:
         self.tokens: NDArray[Any] = np.load(inputs["tokens"], mmap_mode="r", allow_pickle=False)
         self.count = count or len(self.tokens)
+        self.questions = [np.load(inputs[name], allow_pickle=False) for name in QUESTIONS if name in inputs]
         self.prompt, self.output, self.chunk = language["prompt"], language["output"], language["chunk"]
         self.ends = frozenset(language["ends"])
         self.model_files = model_files(artifact)
@@ -74,6 +77,7 @@ class TokenLane:
         first = self.session.step(self.tokens[0][: self.prompt], "last")
         first_s = time.perf_counter() - start
         self.cursor = 0
+        self.steps_ns: list[int] = []
         self.opened = {
             "load_s": load_s,
             "first_inference_s": first_s,
@@ -84,12 +88,14 @@ class TokenLane:
         }
 
     def call(self, index: int) -> Any:
-        """One request."""
-        row, session = self.tokens[index % self.count], self.session
+        """One request; the answer's steps are timed beside."""
+        row, session, now = self.tokens[index % self.count], self.session, time.perf_counter_ns
         session.reset()
         answer = session.step(row[: self.prompt], "last")
         for place in range(self.prompt, self.prompt + self.output):
+            start = now()
             answer = session.step(row[place : place + 1], "last")
+            self.steps_ns.append(now() - start)
         return answer
 
     def warm(self) -> dict[str, int]:
@@ -98,11 +104,12 @@ class TokenLane:
         return {"runs": runs, "median_ns": median}
 
     def block(self, runs: int) -> Any:
+        self.steps_ns.clear()
         record, output, last = clock.block(self.call, self.cursor, runs)
         self.cursor = last + 1
         if not np.isfinite(np.asarray(output)).all():
             raise InvalidOutput("a timed answer holds NaN or infinity")
-        return record
+        return {**record, "steps_ns": self.steps_ns[-runs * self.output :]}
 
     def phases(self, requests: int) -> dict[str, list[int]]:
         """Nanoseconds of each prompt and of each answered token, over some requests."""
@@ -146,6 +153,8 @@ class TokenLane:
                 theirs = np.asarray(kept[index], np.float32)
                 found["kl"][index] = np.maximum((np.exp(theirs) * (theirs - log)).sum(axis=1), 0)
                 found["same_top"][index] = theirs.argmax(axis=1) == log.argmax(axis=1)
+        if self.questions and not first:
+            found |= answer_questions(lambda ids: next(windows(self.session, ids[None], self.chunk)), *self.questions)
         for name, values in found.items():
             np.save(os.path.join(out, f"{name}.npy"), values)
         seconds = time.perf_counter() - begin

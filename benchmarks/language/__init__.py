@@ -1,0 +1,1 @@
+"""Language models: folders of random weights in well-known shapes, and how they fare."""
