@@ -16,8 +16,10 @@ KNOWN = (".onnx", ".xml", ".gguf", "")
 """Suffixes of models that the inspector reads and some backend here too."""
 
 
-def advised(run: Run, task: Task, found: Sequence[Offer]) -> list[Offer]:
+def advised(run: Run, task: Task, found: Sequence[Offer], recipes: Sequence[str] = ()) -> list[Offer]:
     """The offers without what is impossible on the target; the advice itself is kept with the run.
+
+    What only holds unless it is asked for yields to the backends of the request, and to these recipes.
 
     A model of a format that the inspector does not know, such as an outsider's backend reads, gets no advice.
     """
@@ -31,6 +33,6 @@ def advised(run: Run, task: Task, found: Sequence[Offer]) -> list[Offer]:
     run.advice = advice_for(inspection, run.target, run.request.purpose, run.store, context)
     for note in run.advice.notes:
         run.note(note)
-    named = {o.recipe.runtime for o in found if o.recipe is not None and o.name in run.request.recipes}
+    named = {o.recipe.runtime for o in found if o.recipe is not None and o.name in recipes}
     asked = {*run.request.backends, *named}
     return without_impossible(found, run.advice, fits(footprints(inspection, context), run.target), asked)

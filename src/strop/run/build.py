@@ -47,7 +47,7 @@ def build(
     require_writable(Path(request.out))
     with opened(request, observer, keep=False) as (run, given):
         task = read_task(run, given)
-        found = plan_recipes(run, given, task)
+        found = plan_recipes(run, given, task, [recipe.partition("+")[0]])
         reference = by_role(found, "reference")[0]
         variants = [reference, *by_role(found, "baseline-variant")]
         wanted = pick(run, found, variants, recipe)

@@ -94,11 +94,11 @@ def pursue(run: Run, model: Model) -> Outcome:
     return conclude(run, model, task, found, trials, baseline.name, noise, choice)
 
 
-def plan_recipes(run: Run, model: Model, task: Task) -> list[Offer]:
-    """Everything that is offered for this model, target and task."""
+def plan_recipes(run: Run, model: Model, task: Task, asked: Sequence[str] = ()) -> list[Offer]:
+    """Everything that is offered for this model, target and task; `asked` are recipes named beside the request's."""
     missing = {name: why_missing(backend) for name, backend in run.backends.items()}
     found = offers(run.backends, model, run.target, task, run.request.backends, run.request.recipes, missing)
-    found = advised(run, task, found)
+    found = advised(run, task, found, (*run.request.recipes, *asked))
     run.emit("planned", offered=[o.name for o in found if o.offered], refused=[o.name for o in found if not o.offered])
     return found
 

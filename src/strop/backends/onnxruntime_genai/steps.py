@@ -1,8 +1,10 @@
 """ONNX Runtime GenAI's build step; child side. Nothing of the folder is executed, nothing is fetched."""
 
+import contextlib
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 from typing import Any
 
 import matrices
@@ -12,6 +14,8 @@ os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", TOKENIZERS_PARAL
 CONFIG, GRAPH = "genai_config.json", "model.onnx"
 TAKEN = (".json", ".safetensors", ".model", ".txt", ".jinja")
 """No pickled weights, no code."""
+LARGE = 1 << 16
+"""Bytes of a tensor from which on it is kept in a file."""
 INT8_ACTIVATIONS = 4
 """The builder's accuracy level on a CPU, said so that another default is noticed."""
 
@@ -33,13 +37,58 @@ def convert(folder: str, out_dir: str, precision: str, block: int = 0, algorithm
     with tempfile.TemporaryDirectory() as scratch:
         source = bare(folder, scratch)
         checked = builder.parse_extra_options(None, source, out_dir, precision, "cpu", scratch, options)
-        builder.create_model(None, source, out_dir, precision, "cpu", scratch, **checked)
+        with streaming(out_dir):
+            builder.create_model(None, source, out_dir, precision, "cpu", scratch, **checked)
     restore(folder, out_dir)
     found = matrices.read(os.path.join(out_dir, GRAPH))
     wrong = matrices.differs(found, precision, block, algorithm, INT8_ACTIVATIONS if block else 0)
     if wrong:
         raise NotAsAsked(f"the model builder did not do what was asked: {wrong}")
     return {"file": CONFIG, "claims": matrices.claims(found)}
+
+
+@contextlib.contextmanager
+def streaming(out_dir: str) -> Iterator[None]:
+    """The quantizer reads the matrices from a file, one after another.
+
+    It takes the model as a message that holds them all in fp32, which is four bytes a parameter more than need be.
+    """
+    import onnx
+    import onnx_ir as ir
+
+    plain = (ir.to_proto, ir.from_proto, onnx.numpy_helper.to_array)
+    with tempfile.TemporaryDirectory(dir=out_dir) as place:
+
+        def to_proto(whole: Any) -> Any:
+            if not isinstance(whole, ir.Model):
+                return plain[0](whole)
+            path = os.path.join(place, "whole.onnx")
+            ir.save(whole, path, external_data="whole.data", size_threshold_bytes=LARGE)
+            return onnx.load(path, load_external_data=False)
+
+        def from_proto(message: Any) -> Any:
+            if isinstance(message, onnx.ModelProto):
+                onnx.load_external_data_for_model(message, place)
+            return array(message) if outside(message) else plain[1](message)
+
+        def to_array(tensor: Any, base_dir: str = "") -> Any:
+            return array(tensor).numpy() if outside(tensor) else plain[2](tensor, base_dir)
+
+        def outside(message: Any) -> bool:
+            return isinstance(message, onnx.TensorProto) and message.data_location == onnx.TensorProto.EXTERNAL
+
+        def array(tensor: Any) -> Any:
+            told = {entry.key: entry.value for entry in tensor.external_data}
+            return ir.ExternalTensor(
+                told["location"], int(told["offset"]), int(told["length"]), ir.DataType(tensor.data_type), name=tensor.name,
+                shape=ir.Shape(tensor.dims), base_dir=place,
+            )  # fmt: skip
+
+        ir.to_proto, ir.from_proto, onnx.numpy_helper.to_array = to_proto, from_proto, to_array
+        try:
+            yield
+        finally:
+            ir.to_proto, ir.from_proto, onnx.numpy_helper.to_array = plain
 
 
 def bare(folder: str, scratch: str) -> str:
