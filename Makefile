@@ -2,6 +2,7 @@
 VENV := .venv
 PY := $(VENV)/bin/python
 STROP := $(VENV)/bin/strop
+DEMO_RECIPES := gguf-q8-0 gguf-q4-k-m gguf-q4-0-im openvino-int8 openvino-int4-sym genai-int8 genai-int4 mlx-4bit-g64
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -19,6 +20,11 @@ install: $(VENV)/.installed ## .venv, and the frameworks' own environments: ever
 
 demo: install ## optimize a real keyword-spotting model across frameworks on real data, under three minutes
 	@$(STROP) optimize src/strop/demo/kws.onnx --config src/strop/demo/strop.toml --budget 160s --allow-provisional
+
+demo-llm: install ## the same for a small language model, across four runtimes, under six minutes
+	@$(STROP) backends install transformers llamacpp onnxruntime-genai mlx
+	@$(STROP) optimize src/strop/demo/stories --config src/strop/demo/stories/strop.toml --budget 300s --allow-provisional \
+		$(foreach name,llamacpp openvino onnxruntime-genai mlx,--backend $(name)) $(foreach name,$(DEMO_RECIPES),--recipe $(name))
 
 test: install ## unit, contract, docs and the shorter end-to-end tests, under five minutes
 	$(PY) -m pytest -m "not slow"
@@ -42,4 +48,4 @@ browser: install ## open strop-out/report.html in Chromium; needs node, npm and 
 docs: install ## generate docs/reference from the real command line
 	$(PY) docs/generate.py
 
-.PHONY: help install demo test test-all lint bench browser docs
+.PHONY: help install demo demo-llm test test-all lint bench browser docs

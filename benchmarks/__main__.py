@@ -6,6 +6,7 @@ from pathlib import Path
 
 import strop
 from benchmarks import aa, coverage, imitation, memory_order, overhead, power, report, versus_defaults
+from benchmarks.language import loops, sizes
 from benchmarks.options import Given, Options
 from benchmarks.peers import run as peers
 from benchmarks.peers.metrics import METRICS
@@ -20,6 +21,8 @@ BENCHMARKS = {
     "overhead": overhead.run,
     "versus_defaults": versus_defaults.run,
     "peers": peers.run,
+    "loops": loops.run,
+    "sizes": sizes.run,
     "report": report.run,
 }
 DEMO = Path(strop.__file__).parent / "demo"

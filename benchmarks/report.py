@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from benchmarks import aa, coverage, imitation, memory_order, overhead, power, results, versus_defaults
+from benchmarks.language import loops, sizes
 from benchmarks.options import Options
 from benchmarks.peers import chart, table
 
@@ -24,6 +25,8 @@ SECTIONS = {
     "overhead": Section("What does Strop itself cost?", overhead.render),
     "versus_defaults": Section("Strop's pick and ONNX Runtime's defaults", versus_defaults.render),
     "peers": Section("Strop's pick and its peers", table.render),
+    "loops": Section("What does a session cost beside a language framework's own loop?", loops.render),
+    "sizes": Section("How do language models of realistic sizes fare?", sizes.render),
 }
 HEAD = """# Benchmarks
 

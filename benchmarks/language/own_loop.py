@@ -50,8 +50,8 @@ def by_session(session: Any) -> Writer:
 def llamacpp(runner: Any, session: Any, _model: str, _settings: dict[str, Any]) -> Writer:
     """As llama.cpp's own simple example: llama_batch_get_one, llama_decode, a greedy sampler."""
     lib = runner.library()
-    context = lib.function("llama_init_from_model", runner.POINTER, runner.POINTER, runner.ContextParams)
-    params = lib.function("llama_context_default_params", runner.ContextParams)()
+    context = lib.function("llama_init_from_model", runner.POINTER, runner.POINTER, lib.context_params)
+    params = lib.function("llama_context_default_params", lib.context_params)()
     held = session.properties
     params.n_ctx = params.n_batch = params.n_ubatch = held["context"]
     params.threads = params.threads_batch = held["threads"]

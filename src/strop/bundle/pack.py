@@ -1,6 +1,7 @@
 """From the chosen candidate to a folder that runs without Strop."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -68,7 +69,8 @@ def pack(outcome: Outcome, backend: Backend, target: Path) -> Manifest:
 def ship_libraries(backend: Backend, draft: Path) -> None:
     """The libraries that pip does not bring, beside the runner, which looks for them there."""
     if backend.libraries:
-        place = Path(work_of(backend).python).parent.parent / backend.libraries
+        own = os.environ.get(backend.libraries_variable) if backend.libraries_variable else None
+        place = Path(own) if own else Path(work_of(backend).python).parent.parent / backend.libraries
         shutil.copytree(place, draft / backend.libraries)
 
 

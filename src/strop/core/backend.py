@@ -54,7 +54,8 @@ class Backend:
     requirements: pinned packages of an environment of its own, made by `strop backends install`; None: it lives in
         Strop's own. Paragraphs are installed one after another.
     family: what it reads: tensor models, or language models. `environment` names the backend whose environment it shares.
-    libraries: a folder of its environment that a bundle takes along; empty where pip brings all.
+    libraries: a folder of its environment that a bundle takes along; empty where pip brings all. `libraries_variable` names an
+        environment variable by which a user has another folder taken in its place.
     fetch: a script that the environment's Python runs once it is made, for what pip does not carry.
     adopt: pure; another backend's candidate as this runtime would run it, or None.
     variants: pure; the same artifact under other settings worth a try, by a short name.
@@ -79,6 +80,7 @@ class Backend:
     environment: str = ""
     fetch: Path | None = None
     libraries: str = ""
+    libraries_variable: str = ""
     adopt: Callable[[Recipe, Model, Target], Offer | None] = adopts_nothing
     variants: Callable[[dict[str, Scalar], Target], Mapping[str, dict[str, Scalar]]] = no_variants
     imitate: Callable[[Target], dict[str, str] | None] = cannot_imitate

@@ -20,6 +20,22 @@ class Step(Noun):
     """Whether the step reads calibration data; its digest then enters the build key."""
 
 
+class Held(Noun):
+    """What a language model's numbers take in memory while it runs, in bits: a weight of its linear layers, of its embedding,
+    of its head, and a number in its cache.
+
+    `shared`: where the model ties its head to its embedding, the runtime keeps one table for both, of the head's bits. `copies`:
+    how often the weights lie in memory at the peak; a runtime that packs them anew holds the file's pages beside that.
+    """
+
+    linear: float
+    embedding: float
+    head: float
+    cache: float
+    shared: bool = True
+    copies: float = 1.0
+
+
 class Recipe(Noun):
     """How a candidate is made and run.
 
@@ -29,7 +45,8 @@ class Recipe(Noun):
     settings are those found best for the baseline. `role` marks the recipes a baseline may come from.
     `device` is where it runs: `cpu`, or a kind of accelerator. `integers`: it
     computes 8-bit products, not only with 8-bit weights. `unrepresentative` says why its speed here says nothing of the devices
-    that it is made for: it is then judged by its answers, timed in no comparison, and never chosen.
+    that it is made for: it is then judged by its answers, timed in no comparison, and never chosen. `held`: of a language model,
+    what its memory is reckoned from before anything is built.
     """
 
     name: str
@@ -44,6 +61,7 @@ class Recipe(Noun):
     device: str = "cpu"
     integers: bool = False
     unrepresentative: str = ""
+    held: Held | None = None
     role: Literal["reference", "baseline-variant", "as-is", "candidate"] = "candidate"
 
     @property

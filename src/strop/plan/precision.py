@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from strop.core.inspection import PRECISIONS, Fit, Footprint, Inspection, Layer, Quantizable
 from strop.core.quantity import show_bytes
+from strop.core.recipe import Held
 from strop.core.target import Target
 
 BITS = {"fp32": 32.0, "fp16": 16.0, "int8": 8.5, "int4": 4.5}
@@ -65,6 +66,22 @@ def footprints(inspection: Inspection, context: int | None = None) -> tuple[Foot
     else:
         sizes = {precision: weights_bytes(inspection, precision) for precision in PRECISIONS}
     return tuple(Footprint(precision=p, weights=size, memory=size + more) for p, size in sizes.items())
+
+
+def language_footprint(held: Held, precision: str, inspection: Inspection, context: int) -> Footprint:
+    """Weights and peak memory of a language model under one recipe, with a cache of so many tokens.
+
+    Weights that are in no layer, such as those of norms, count as FP32.
+    """
+    language = inspection.language
+    layers = {role: sum(x.parameters for x in inspection.layers if x.role == role) for role in ("linear", "embedding", "head")}
+    bits = layers["linear"] * held.linear + layers["head"] * held.head
+    tied = not layers["head"]
+    bits += layers["embedding"] * (held.head if tied and held.shared else held.embedding + (held.head if tied else 0))
+    bits += (inspection.parameters - sum(layers.values())) * BITS["fp32"]
+    values = language.kv_values_per_token or 0 if language is not None else 0
+    memory = held.copies * bits / 8 + values * context * held.cache / 8 + (inspection.activation_bytes or 0)
+    return Footprint(precision=precision, weights=round(bits / 8), memory=round(memory))
 
 
 def cached(inspection: Inspection) -> int:

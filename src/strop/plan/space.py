@@ -1,6 +1,6 @@
 """The space of recipes: what every backend offers for this model, target and task, safest first."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from strop.core.backend import Backend
 from strop.core.errors import BackendError, ConfigError
@@ -109,12 +109,14 @@ def places_of(found: Sequence[Offer], advice: Advice | None) -> dict[str, int]:
 
 
 def without_impossible(
-    found: Sequence[Offer], advice: Advice | None, fits: Sequence[Fit], asked: Collection[str] = ()
-) -> list[Offer]:
+    found: Sequence[Offer], advice: Advice | None, fits: Sequence[Fit], asked: Collection[str] = (),
+    own_fit: Callable[[Recipe], Fit | None] = lambda _: None,
+) -> list[Offer]:  # fmt: skip
     """Candidates that the target cannot run, or has no memory for, become offers with the reason; the baseline's recipes stay.
 
     Args:
-        asked: frameworks that were asked for by name; what blocks them may yield to that.
+        fits: each precision's. asked: frameworks that were asked for by name; what blocks them may yield to that.
+        own_fit: a recipe's own, where more is known of it than its precision.
     """
     ranking = advice.ranking if advice is not None else ()
     blocked = {r.framework: r.blocked for r in ranking if r.blocked and not (r.yields and r.framework in asked)}
@@ -125,7 +127,9 @@ def without_impossible(
         if recipe is None or recipe.role != "candidate":
             return offer
         makers = (recipe.runtime, *(s.builder for s in recipe.steps))
-        why = next((f"{name}: {blocked[name]}" for name in makers if name in blocked), tight.get(recipe.precision))
+        own = own_fit(recipe)
+        lacks = tight.get(recipe.precision) if own is None else own.reason if own.verdict == "does not fit" else None
+        why = next((f"{name}: {blocked[name]}" for name in makers if name in blocked), lacks)
         return Offer(name=offer.name, reason=f"not offered: {why}") if why else offer
 
     return [judged(offer) for offer in found]

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from strop.core.errors import ModelError
-from strop.core.recipe import Offer
+from strop.core.inspection import Fit
+from strop.core.recipe import Offer, Recipe
 from strop.core.task import Task
-from strop.plan.precision import fits, footprints
+from strop.plan.precision import fits, footprints, language_footprint
 from strop.plan.space import without_impossible
 from strop.run.context import Run
 from strop.run.inspect import advice_for
@@ -35,4 +36,10 @@ def advised(run: Run, task: Task, found: Sequence[Offer], recipes: Sequence[str]
         run.note(note)
     named = {o.recipe.runtime for o in found if o.recipe is not None and o.name in recipes}
     asked = {*run.request.backends, *named}
-    return without_impossible(found, run.advice, fits(footprints(inspection, context), run.target), asked)
+
+    def own_fit(recipe: Recipe) -> Fit | None:
+        if recipe.held is None or context is None:
+            return None
+        return fits([language_footprint(recipe.held, recipe.precision, inspection, context)], run.target)[0]
+
+    return without_impossible(found, run.advice, fits(footprints(inspection, context), run.target), asked, own_fit)

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from strop.core.errors import DataError, WorkerError
+from strop.core.errors import DataError, UsageError, WorkerError
 from strop.core.model import Model
 from strop.core.task import Chat, Dataset, Language, Task
 from strop.run import datasets
@@ -89,9 +89,12 @@ def workload(run: Run, model: Model) -> Language:
     """Lengths of a request and of a window, inside of the context.
 
     Raises:
-        DataError: they do not fit.
+        DataError: they do not fit. UsageError: a batch is asked for.
     """
-    request, most = run.request, int(str(model.traits.get("context") or 0)) or 1 << 20
+    request = run.request
+    if request.batches != (1,):
+        raise UsageError(f"--batch {request.batches[0]}: a language model answers one request at a time here", "leave it out")
+    most = int(str(model.traits.get("context") or 0)) or 1 << 20
     context = request.context or min(most, max(WINDOW, request.prompt_tokens + request.output_tokens))
     if context > most:
         raise DataError(f"--context {context}: the model was made for {most} tokens", f"give at most {most}")

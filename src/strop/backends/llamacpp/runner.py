@@ -1,12 +1,14 @@
 """Runs a GGUF language model with llama.cpp's libraries by ctypes. Needs numpy and the libraries only.
 
-The same file is measured by Strop and shipped in the bundle. The structures are those of llama.cpp 0.5; that is checked.
+The same file is measured by Strop and shipped in the bundle. The structures are those of llama.cpp 0.5 and 0.6; that is checked.
 """
 
+import builtins
 import ctypes as c
 import functools
 import glob
 import os
+import re
 import sys
 from typing import Any
 
@@ -28,14 +30,30 @@ ModelParams = structure(
     ("tensor_split callback callback_data overrides", POINTER),
     ("vocab_only check extra_buffers no_host no_alloc load_mtp", BOOL),
 )  # fmt: skip
-ContextParams = structure(
+
+
+def context_params(*more: tuple[str, Any]) -> Any:
+    """The structure of 0.5; `more` are the fields that a later version has before those of the abort callback."""
+    return structure(*CONTEXT_HEAD, *more, *CONTEXT_TAIL)
+
+
+CONTEXT_HEAD: tuple[tuple[str, Any], ...] = (
     ("n_ctx n_batch n_ubatch n_seq_max n_rs n_out n_out_seq", UNSIGNED),
     ("threads threads_batch context_type rope pooling attention flash", INT),
     ("f0 f1 f2 f3 f4 f5", FLOAT), ("yarn", UNSIGNED), ("defrag", FLOAT), ("callback callback_data", POINTER),
-    ("type_k type_v", INT), ("abort abort_data", POINTER),
+    ("type_k type_v", INT),
+)  # fmt: skip
+CONTEXT_TAIL: tuple[tuple[str, Any], ...] = (
+    ("abort abort_data", POINTER),
     ("embeddings offload no_perf op_offload swa_full kv_unified", BOOL), ("samplers", POINTER), ("n_samplers", SIZE),
     ("other", POINTER),
 )  # fmt: skip
+LAYOUTS = {"0.5.": context_params(), "0.6.": context_params(("moe", SIZE))}
+"""Versions that the structures here are those of → the one that differs."""
+SOURCE = "SOURCE"
+"""A file beside the libraries that says where they are from."""
+WHOLE = "xllamacpp.abi3.so"
+"""A wheel's library: all of llama.cpp in one file, for AVX2, without the quantizer."""
 Batch = structure(
     ("n", INT), ("token", c.POINTER(INT)), ("embd", POINTER), ("pos n_seq", c.POINTER(INT)),
     ("seq", c.POINTER(c.POINTER(INT))), ("logits", c.POINTER(c.c_int8)),
@@ -51,20 +69,26 @@ class Library:
     """The libraries of one folder, loaded in their order, with the CPU variant that llama.cpp chose."""
 
     def __init__(self, folder: str) -> None:
-        self.folder, self.lines = folder, list[str]()
-        self.base = c.CDLL(self._file("libggml-base*.so"), c.RTLD_GLOBAL)
-        self.ggml = c.CDLL(self._file("libggml.v*.so"), c.RTLD_GLOBAL)
-        self.llama = c.CDLL(self._file("libllama.v*.so"))
+        self.folder, self.lines, self.source = folder, list[str](), self._source(folder)
+        whole = os.path.join(folder, WHOLE)
+        if os.path.exists(whole):
+            self.base = self.ggml = self.llama = c.CDLL(whole)
+        else:
+            self.base = c.CDLL(self._file("libggml-base*.so*"), c.RTLD_GLOBAL)
+            self.ggml = c.CDLL(self._file("libggml.*so*"), c.RTLD_GLOBAL)
+            self.llama = c.CDLL(self._file("libllama.*so*"))
         self._log = LOG(lambda _level, text, _data: self.lines.append(text.decode("utf-8", "replace")))
         self.llama.llama_log_set(self._log, None)
         self.base.ggml_log_set(self._log, None)
         self.ggml.ggml_backend_load_all_from_path(c.c_char_p(folder.encode() + b"/"))
         version = self.function("llama_version", c.c_char_p)().decode()
-        if not version.startswith("0.5."):
-            raise LlamaError(f"llama.cpp {version}: the structures here are those of 0.5")
-        params = self.function("llama_context_default_params", ContextParams)()
+        layout = next((found for known, found in LAYOUTS.items() if version.startswith(known)), None)
+        if layout is None:
+            raise LlamaError(f"llama.cpp {version}: the structures here are those of {' and '.join(k + 'x' for k in LAYOUTS)}")
+        self.context_params = layout
+        params = self.function("llama_context_default_params", layout)()
         if (params.n_ctx, params.n_batch, params.threads, params.type_k, params.type_v) != (512, 2048, 4, 1, 1):
-            raise LlamaError("llama.cpp's structures are not those of 0.5")
+            raise LlamaError(f"llama.cpp {version}: its structures are not those that are known here")
         self.version, self.variant = version, self._variant()
 
     def _file(self, pattern: str) -> str:
@@ -74,16 +98,29 @@ class Library:
         return found[0]
 
     def function(self, name: str, result: Any, *arguments: Any) -> Any:
-        found = getattr(self.llama, name)
+        try:
+            found = getattr(self.llama, name)
+        except AttributeError:
+            raise LlamaError(f"this build of llama.cpp ({self.source}) has no {name}") from None
         found.restype, found.argtypes = result, arguments
         return found
 
     def _variant(self) -> str:
-        """The CPU variant that was loaded, by its file's name."""
+        """The CPU variant that was loaded, by its file's name; of a build without variants, what it was made for."""
         said = [line for line in self.lines if "loaded CPU backend" in line]
-        return (
-            os.path.basename(said[-1].rsplit(" ", 1)[-1].strip()).removeprefix("libggml-cpu-").removesuffix(".so") if said else ""
-        )
+        if said:
+            return os.path.basename(said[-1].rsplit(" ", 1)[-1].strip()).removeprefix("libggml-cpu-").removesuffix(".so")
+        told = self.function("llama_print_system_info", c.c_char_p)().decode("utf-8", "replace")
+        return f"made for {', '.join(re.findall(r'([A-Z0-9_]+) = 1', told)) or 'any CPU'}"
+
+    @staticmethod
+    def _source(folder: str) -> str:
+        """Which build it is: what `strop backends install` wrote down, or the user's own."""
+        path = os.path.join(folder, SOURCE)
+        if not os.path.exists(path):
+            return f"named in ${FOLDER}" if folder == os.environ.get(FOLDER) else "unknown"
+        with builtins.open(path, encoding="utf-8") as file:
+            return file.read().strip()
 
     def why(self) -> str:
         """The last thing it said, for an error."""
@@ -91,12 +128,16 @@ class Library:
         return said[-1][:300] if said else "it did not say why"
 
 
+def _libraries_in(folder: str) -> bool:
+    return os.path.exists(os.path.join(folder, WHOLE)) or bool(glob.glob(os.path.join(folder, "libllama*")))
+
+
 @functools.cache
 def library() -> Library:
     """The libraries, loaded once: of the folder in $LLAMA_CPP, beside this file, or in the environment that runs it."""
     places = [os.environ.get(FOLDER, ""), os.path.join(os.path.dirname(os.path.abspath(__file__)), "llama.cpp")]
     places.append(os.path.join(sys.prefix, "llama.cpp"))
-    found = next((p for p in places if p and glob.glob(os.path.join(p, "libllama*"))), None)
+    found = next((p for p in places if p and _libraries_in(p)), None)
     if found is None:
         raise LlamaError(f"no llama.cpp libraries; name their folder in ${FOLDER}")
     return Library(found)
@@ -113,13 +154,13 @@ class Session:
         self.model = load(path.encode(), model)
         if not self.model:
             raise LlamaError(f"{path}: {lib.why()}")
-        context = lib.function("llama_context_default_params", ContextParams)()
+        context = lib.function("llama_context_default_params", lib.context_params)()
         context.n_ctx = context.n_batch = context.n_ubatch = int(settings.get("context", 512))
         context.threads = context.threads_batch = int(settings.get("threads", 1))
         context.type_k = context.type_v = CACHE[str(settings.get("cache", "f16"))]
         if watch is not None:
             context.callback = c.cast(watch, POINTER)
-        self.context = lib.function("llama_init_from_model", POINTER, POINTER, ContextParams)(self.model, context)
+        self.context = lib.function("llama_init_from_model", POINTER, POINTER, lib.context_params)(self.model, context)
         if not self.context:
             raise LlamaError(f"{path}: {lib.why()}")
         vocabulary = lib.function("llama_model_get_vocab", POINTER, POINTER)(self.model)
@@ -131,7 +172,7 @@ class Session:
         self.clear = lib.function("llama_memory_clear", None, POINTER, BOOL)
         self.past = 0
         self.properties = {
-            "llama.cpp": lib.version, "variant": lib.variant, "threads": context.threads,
+            "llama.cpp": lib.version, "build": lib.source, "variant": lib.variant, "threads": context.threads,
             "cache": next(name for name, number in CACHE.items() if number == context.type_k), "context": context.n_ctx,
         }  # fmt: skip
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from strop.core.backend import Backend
 from strop.core.model import Model
 from strop.core.noun import Scalar
-from strop.core.recipe import Offer, Recipe, Step
+from strop.core.recipe import Held, Offer, Recipe, Step
 from strop.core.target import Target
 from strop.core.task import Task
 
@@ -29,6 +29,14 @@ WITH_MATRIX = {
     "Q2_K": (9, 6, "2 bits, some tensors in 3 and 4"), "IQ2_XS": (10, 7, "2.3 bits, which cannot do without"),
 }  # fmt: skip
 """The same for mixes whose errors are weighed by an importance matrix from the calibration text."""
+BITS = {
+    "F32": 32.0, "F16": 16.0, "Q8_0": 8.5, "Q6_K": 6.5625, "Q5_K_M": 5.68, "Q4_K_M": 4.82, "Q4_0": 4.5, "IQ4_XS": 4.34,
+    "Q3_K_M": 3.9, "Q2_K": 3.0, "IQ2_XS": 2.5,
+}  # fmt: skip
+"""Bits a weight of the linear layers takes; of mixes, as a Llama of a billion weights came out. Rows that do not fill blocks of
+256 take more."""
+NUMBER = {"f32": 32.0, "f16": 16.0, "q8_0": 8.5}
+"""Bits a number in the cache takes."""
 PRECISION = {"Q8_0": "int8", "Q6_K": "int8"}
 BLOCK = 32
 """Numbers in a block of Q8_0."""
@@ -52,9 +60,11 @@ def _all(model: Model, target: Target, task: Task) -> Iterator[Offer]:
     odd = head_that_fits_no_block(model)
 
     def recipe(name: str, reason: str, steps: tuple[Step, ...], safety: int, turn: int, precision: str, **more: Scalar) -> Offer:
+        settings = {**fair, **more}
         made = Recipe(
-            name=name, runtime=NAME, steps=steps, settings={**fair, **more}, precision=precision, safety=safety, turn=turn
-        )
+            name=name, runtime=NAME, steps=steps, settings=settings, precision=precision, safety=safety, turn=turn,
+            held=held_by(steps, str(settings["cache"])),
+        )  # fmt: skip
         return Offer(name=name, reason=reason, recipe=made)
 
     if given:
@@ -98,6 +108,15 @@ def head_that_fits_no_block(model: Model) -> str:
     return f"not offered: the model's head size is {head}, an 8-bit cache takes multiples of {BLOCK}" if head % BLOCK else ""
 
 
+def held_by(steps: Sequence[Step], cache: str) -> Held | None:
+    """What the file of the last step takes; None of a file that is given."""
+    if not steps:
+        return None
+    kind = str(steps[-1].params.get("type") or steps[-1].params["kind"]).upper()
+    most = BITS[kind] if kind in ("F32", "F16", "Q8_0") else BITS["Q6_K"]
+    return Held(linear=BITS[kind], embedding=BITS[kind], head=most, cache=NUMBER[cache])
+
+
 def named(kind: str) -> str:
     return f"gguf-{kind.lower().replace('_', '-')}"
 
@@ -121,4 +140,5 @@ BACKEND = Backend(
     requirements=HERE / "requirements.txt",
     fetch=HERE / "fetch.py",
     libraries="llama.cpp",
+    libraries_variable="LLAMA_CPP",
 )

@@ -28,7 +28,7 @@ def probe() -> dict[str, Any]:
     return {
         "works": True,
         "why_not": "",
-        "versions": {"llama.cpp": found.version, "gguf": version("gguf")},
+        "versions": {"llama.cpp": f"{found.version} ({found.source})", "gguf": version("gguf")},
         "devices": [f"CPU ({found.variant})"],
         "python": sys.version.split()[0],
     }

@@ -6,7 +6,7 @@ from pathlib import Path
 from strop.core.backend import Backend
 from strop.core.model import Model
 from strop.core.noun import Scalar
-from strop.core.recipe import Offer, Recipe, Step
+from strop.core.recipe import Held, Offer, Recipe, Step
 from strop.core.target import Target
 from strop.core.task import Task
 
@@ -36,7 +36,7 @@ def _all(target: Target, task: Task) -> Iterator[Offer]:
     def recipe(name: str, reason: str, step: Step, safety: int, turn: int, precision: str) -> Offer:
         made = Recipe(
             name=f"mlx-{name}", runtime=NAME, steps=(step,), settings=settings, precision=precision, safety=safety, turn=turn,
-            unrepresentative=doubt,
+            unrepresentative=doubt, held=held_by(step, not doubt),
         )  # fmt: skip
         return Offer(name=made.name, reason=reason, recipe=made)
 
@@ -48,6 +48,16 @@ def _all(target: Target, task: Task) -> Iterator[Offer]:
         params = {"bits": bits, "group": group}
         step = Step(stage="quantize", builder=NAME, name="quantize", consumes=HF, produces=KIND, params=params)
         yield recipe(f"{bits}bit-g{group}", reason, step, safety, turn, "int4" if bits == 4 else "int8")
+
+
+def held_by(step: Step, apple: bool) -> Held:
+    """A 16-bit scale and offset a group; on a CPU these, and the cache, are widened to 32 bits where weights are quantized."""
+    if "bits" not in step.params:
+        bits = {"float32": 32.0, "float16": 16.0}[str(step.params["kind"])]
+        return Held(linear=bits, embedding=bits, head=bits, cache=bits)
+    number = 16 if apple else 32
+    bits = float(str(step.params["bits"])) + 2 * number / float(str(step.params["group"]))
+    return Held(linear=bits, embedding=bits, head=bits, cache=number)
 
 
 BACKEND = Backend(

@@ -6,7 +6,7 @@ from pathlib import Path
 from strop.core.backend import Backend
 from strop.core.model import Model
 from strop.core.noun import Params, Scalar
-from strop.core.recipe import Offer, Recipe, Step
+from strop.core.recipe import Held, Offer, Recipe, Step
 from strop.core.target import Target
 from strop.core.task import Task
 
@@ -56,8 +56,25 @@ def _all(model: Model, target: Target, task: Task) -> Iterator[Offer]:
         precision = str(params["precision"])
         stage = "convert" if precision == "fp32" else "quantize"
         step = Step(stage=stage, builder=NAME, name="convert", consumes=HF, produces=GENAI, params=params)
-        recipe = Recipe(name=name, runtime=NAME, steps=(step,), settings=settings, precision=precision, safety=safety, turn=turn)
+        recipe = Recipe(
+            name=name, runtime=NAME, steps=(step,), settings=settings, precision=precision, safety=safety, turn=turn,
+            held=held_by(params),
+        )  # fmt: skip
         yield Offer(name=name, reason=reason, recipe=recipe)
+
+
+def held_by(params: Params) -> Held:
+    """A 32-bit scale a block; int8 keeps an embedding in fp32 of which only the rows that are looked up come into memory.
+
+    The kernels pack the numbers anew at load; how much of the file's pages stay beside that was seen at a billion weights.
+    """
+    if not params.get("block"):
+        return Held(linear=32, embedding=0, head=32, cache=32, copies=1.0)
+    scale = 32 / float(str(params["block"]))
+    if params["precision"] == "int8":
+        return Held(linear=8 + scale, embedding=0, head=8 + scale, cache=32, shared=False, copies=1.4)
+    head = 8 if "last" in str(params["algorithm"]) or "mixed" in str(params["algorithm"]) else 4
+    return Held(linear=4 + scale, embedding=4 + scale, head=head + scale, cache=32, copies=1.7)
 
 
 def spins(settings: dict[str, Scalar]) -> bool:

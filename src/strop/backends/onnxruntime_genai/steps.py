@@ -84,7 +84,7 @@ def streaming(out_dir: str) -> Iterator[None]:
                 shape=ir.Shape(tensor.dims), base_dir=place,
             )  # fmt: skip
 
-        ir.to_proto, ir.from_proto, onnx.numpy_helper.to_array = to_proto, from_proto, to_array
+        ir.to_proto, ir.from_proto, onnx.numpy_helper.to_array = to_proto, from_proto, to_array  # type: ignore[assignment]
         try:
             yield
         finally:

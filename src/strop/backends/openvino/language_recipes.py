@@ -3,11 +3,29 @@
 from collections.abc import Iterator
 
 from strop.core.noun import Params, Scalar
-from strop.core.recipe import Offer, Recipe, Step
+from strop.core.recipe import Held, Offer, Recipe, Step
 from strop.core.target import Target
 from strop.core.task import Task
 
+COPIES = 2.0
+NUMBER = {"f32": 32.0, "f16": 16.0, "u8": 8.5}
+"""Bits a number in the cache takes."""
 NAME, HF, IR = "openvino", "hf", "openvino-lm"
+
+
+def held_by(params: Params | None, cache: str) -> Held:
+    """Eight bits of embedding and head, of the rest what is asked for; a 16-bit scale a group, and its offset where there is one.
+
+    Weights are packed anew at load, beside the file that is mapped.
+    """
+    if params is None:
+        return Held(linear=32, embedding=32, head=32, cache=NUMBER[cache], copies=COPIES)
+    linear = 8.0
+    if str(params["mode"]).startswith("INT4"):
+        apart = 16 if params["mode"] == "INT4_SYM" else 20
+        share = float(str(params.get("ratio", 1.0)))
+        linear = share * (4 + apart / float(str(params["group"]))) + (1 - share) * 8
+    return Held(linear=linear, embedding=8, head=8, cache=NUMBER[cache], copies=COPIES)
 
 
 def language_offers(target: Target, task: Task, bf16: bool) -> Iterator[Offer]:
@@ -34,7 +52,7 @@ def language_offers(target: Target, task: Task, bf16: bool) -> Iterator[Offer]:
         )  # fmt: skip
         made = Recipe(
             name=name, runtime=NAME, steps=(convert, compress) if params else (convert,), precision=kind, safety=safety,
-            turn=turn, settings={**shared, "cache": "f16", **settings},
+            turn=turn, settings={**shared, "cache": "f16", **settings}, held=held_by(params, str(settings.get("cache", "f16"))),
         )  # fmt: skip
         return Offer(name=name, reason=reason, recipe=made)
 
