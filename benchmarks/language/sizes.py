@@ -37,7 +37,7 @@ RECIPES = (
     "genai-int4", "mlx-4bit-g64",
 )  # fmt: skip
 LIMIT_MB = 8000
-PROMPT, ANSWER, CONTEXT = 64, 16, 1024
+PROMPT, ANSWER, CONTEXT = 64, 16, 4096
 
 
 class Peak:
@@ -123,10 +123,10 @@ def render(found: Figures) -> list[str]:
     lines = [
         f"Random weights, two threads, a limit of {found['limit_mb']} MB. A prompt of {found['prompt']} tokens, an answer of",
         f"{found['answer']}, a cache of {found['context']}.",
-        "*Build peak*: private memory of all processes together. *Reckoned*: the estimate that a recipe is dropped by where it",
+        "*At most*: private memory of all processes while it was built. *Foretold*: the estimate that a recipe is dropped by where it",
         "does not fit the target. †: not representative.",
         "",
-        "| shape | recipe | build, s | build peak, MB | size, MB | load, s | prefill tok/s | decode tok/s | memory, MB | reckoned |",
+        "| shape | recipe | build, s | at most, MB | size, MB | load, s | prefill tok/s | decode tok/s | memory, MB | foretold |",
         "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for row in found["rows"]:

@@ -113,7 +113,10 @@ class Reason(Noun):
 
 
 class Ranked(Noun):
-    """A framework's place. `blocked` says why it cannot be used at all, or, where that `yields`, not unless it is asked for."""
+    """A framework's place. `blocked` says why it cannot be used at all, or, where that `yields`, not unless it is asked for.
+
+    `too_large`: what blocks it is the memory that usual precisions take; a recipe that is reckoned by itself may fit.
+    """
 
     framework: str
     title: str
@@ -121,6 +124,7 @@ class Ranked(Noun):
     reasons: tuple[Reason, ...]
     blocked: str = ""
     yields: bool = False
+    too_large: bool = False
 
 
 class Choicepoint(Noun):

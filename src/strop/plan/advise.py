@@ -84,6 +84,7 @@ def advise(
         ranking.append(Ranked(
             framework=framework, title=known.titles[framework], points=sum(r.points for r in reasons), reasons=tuple(reasons),
             blocked=blocked[framework], yields=_yields(known, framework, facts),
+            too_large=bool(blocked[framework]) and all(b.soft for b in _blockers(known, framework, facts)),
         ))  # fmt: skip
     ranking.sort(key=lambda r: (bool(r.blocked), -r.points))
     return Advice(

@@ -120,6 +120,7 @@ def without_impossible(
     """
     ranking = advice.ranking if advice is not None else ()
     blocked = {r.framework: r.blocked for r in ranking if r.blocked and not (r.yields and r.framework in asked)}
+    large = {r.framework for r in ranking if r.too_large}
     tight = {f.precision: f.reason for f in fits if f.verdict == "does not fit"}
 
     def judged(offer: Offer) -> Offer:
@@ -129,7 +130,8 @@ def without_impossible(
         makers = (recipe.runtime, *(s.builder for s in recipe.steps))
         own = own_fit(recipe)
         lacks = tight.get(recipe.precision) if own is None else own.reason if own.verdict == "does not fit" else None
-        why = next((f"{name}: {blocked[name]}" for name in makers if name in blocked), lacks)
+        stands = [name for name in makers if name in blocked and not (own is not None and name in large)]
+        why = f"{stands[0]}: {blocked[stands[0]]}" if stands else lacks
         return Offer(name=offer.name, reason=f"not offered: {why}") if why else offer
 
     return [judged(offer) for offer in found]

@@ -17,6 +17,8 @@ import numpy as np
 FOLDER = "LLAMA_CPP"
 CACHE = {"f32": 0, "f16": 1, "q4_0": 2, "q8_0": 8}
 """Types of the KV cache, by llama.cpp's numbers."""
+MICRO = 512
+"""Tokens that are computed at once: llama.cpp's default; it reserves room for the logits of all of them."""
 POINTER, INT, UNSIGNED, FLOAT, BOOL, SIZE = c.c_void_p, c.c_int32, c.c_uint32, c.c_float, c.c_bool, c.c_size_t
 
 
@@ -155,7 +157,8 @@ class Session:
         if not self.model:
             raise LlamaError(f"{path}: {lib.why()}")
         context = lib.function("llama_context_default_params", lib.context_params)()
-        context.n_ctx = context.n_batch = context.n_ubatch = int(settings.get("context", 512))
+        context.n_ctx = context.n_batch = int(settings.get("context", 512))
+        context.n_ubatch = min(context.n_ctx, MICRO)
         context.threads = context.threads_batch = int(settings.get("threads", 1))
         context.type_k = context.type_v = CACHE[str(settings.get("cache", "f16"))]
         if watch is not None:

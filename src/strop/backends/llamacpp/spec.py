@@ -31,7 +31,7 @@ WITH_MATRIX = {
 """The same for mixes whose errors are weighed by an importance matrix from the calibration text."""
 BITS = {
     "F32": 32.0, "F16": 16.0, "Q8_0": 8.5, "Q6_K": 6.5625, "Q5_K_M": 5.68, "Q4_K_M": 4.82, "Q4_0": 4.5, "IQ4_XS": 4.34,
-    "Q3_K_M": 3.9, "Q2_K": 3.0, "IQ2_XS": 2.5,
+    "Q3_K_M": 3.9, "Q2_K": 2.97, "IQ2_XS": 2.5,
 }  # fmt: skip
 """Bits a weight of the linear layers takes; of mixes, as a Llama of a billion weights came out. Rows that do not fill blocks of
 256 take more."""
@@ -40,8 +40,8 @@ NUMBER = {"f32": 32.0, "f16": 16.0, "q8_0": 8.5}
 PRECISION = {"Q8_0": "int8", "Q6_K": "int8"}
 BLOCK = 32
 """Numbers in a block of Q8_0."""
-SENSITIVE = "ffn_down|attn_v"
-"""Tensors whose errors cost most."""
+SENSITIVE, KEPT = "ffn_down|attn_v", 0.29
+"""Tensors whose errors cost most, and their share of a Llama's linear weights."""
 NO_TEXT = "not offered: an importance matrix needs calibration text; give --calibration, or a longer --data"
 
 
@@ -114,7 +114,8 @@ def held_by(steps: Sequence[Step], cache: str) -> Held | None:
         return None
     kind = str(steps[-1].params.get("type") or steps[-1].params["kind"]).upper()
     most = BITS[kind] if kind in ("F32", "F16", "Q8_0") else BITS["Q6_K"]
-    return Held(linear=BITS[kind], embedding=BITS[kind], head=most, cache=NUMBER[cache])
+    kept = KEPT if steps[-1].params.get("keep") else 0.0
+    return Held(linear=(1 - kept) * BITS[kind] + kept * BITS["Q8_0"], embedding=BITS[kind], head=most, cache=NUMBER[cache])
 
 
 def named(kind: str) -> str:
