@@ -98,8 +98,10 @@ def build(step: dict[str, Any], artifact: str, out_dir: str, data: dict[str, Any
 
 def to_openvino(folder: str, out_dir: str) -> str:
     """An IR in fp32 whose key-value cache is a state of the request; tokenizers stay what they are."""
+    from optimum.exporters.openvino import __main__ as exporter
     from optimum.exporters.openvino import main_export
 
+    exporter.FORCE_ATTN_MODEL_CLASSES["gemma2"] = "eager"  # its own choice leaves the soft cap of the attention out
     main_export(
         folder, out_dir, task="text-generation-with-past", framework="pt", local_files_only=True, convert_tokenizer=False,
         trust_remote_code=False, stateful=True, ov_config=None,
