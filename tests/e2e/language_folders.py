@@ -15,7 +15,7 @@ import transformers
 HIDDEN, HEADS, PAIRS, HEAD, WINDOW = 128, 4, 2, 32, 64
 """WINDOW: of architectures whose attention slides; shorter than what is scored at once."""
 SHARED = {
-    "vocab_size": 512, "hidden_size": HIDDEN, "intermediate_size": 256, "num_hidden_layers": 2, "num_attention_heads": HEADS,
+    "vocab_size": 512, "hidden_size": HIDDEN, "intermediate_size": 192, "num_hidden_layers": 2, "num_attention_heads": HEADS,
     "num_key_value_heads": PAIRS, "max_position_embeddings": 512, "bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0,
     "dtype": "float32",
 }  # fmt: skip
@@ -31,16 +31,16 @@ KINDS = {
     "mistral-sliding": ("Mistral", {"sliding_window": WINDOW}),
     "qwen2": ("Qwen2", {"tie_word_embeddings": True}),
     "qwen3": ("Qwen3", {"head_dim": 2 * HEAD, "tie_word_embeddings": True}),
-    "phi3": ("Phi3", {"sliding_window": None}),
-    "phi3-sliding": ("Phi3", {"sliding_window": WINDOW}),
+    "phi3": ("Phi3", {"sliding_window": None, "original_max_position_embeddings": 512}),
+    "phi3-sliding": ("Phi3", {"sliding_window": WINDOW, "original_max_position_embeddings": 512}),
+    "qwen2-sliding": ("Qwen2", {"use_sliding_window": True, "sliding_window": WINDOW, "max_window_layers": 1}),
     "gemma": ("Gemma", {"head_dim": 2 * HEAD, "num_key_value_heads": 1}),
     "gemma2": ("Gemma2", {
         "head_dim": HEAD, "query_pre_attn_scalar": HEAD, "sliding_window": WINDOW, "attn_logit_softcapping": 5.0,
         "final_logit_softcapping": 5.0,
     }),
     "gemma3": ("Gemma3", {
-        "head_dim": 2 * HEAD, "query_pre_attn_scalar": 2 * HEAD, "sliding_window": WINDOW, "num_hidden_layers": 3,
-        "layer_types": ["sliding_attention", "sliding_attention", "full_attention"],
+        "head_dim": 2 * HEAD, "query_pre_attn_scalar": 2 * HEAD, "sliding_window": WINDOW, "num_hidden_layers": 6,
     }),
 }  # fmt: skip
 """Name → the library's prefix of its classes, and what its configuration says beside SHARED."""

@@ -86,3 +86,7 @@ class Model(Noun):
         """The batch the model insists on, or None where any batch goes."""
         sizes = [spec.fixed_batch for spec in self.inputs if spec.shape]
         return next((size for size in sizes if size is not None), None)
+
+    def forgets(self, context: int) -> bool:
+        """Whether attention slides over a window that is shorter than this many tokens."""
+        return 0 < int(str(self.traits.get("window") or 0)) < context

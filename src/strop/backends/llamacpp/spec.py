@@ -34,11 +34,16 @@ BLOCK = 32
 """Numbers in a block of Q8_0."""
 SENSITIVE = "ffn_down|attn_v"
 """Tensors whose errors cost most."""
+UNSLID = ("MistralForCausalLM", "Phi3ForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM")
+"""Architectures whose sliding window llama.cpp has not."""
 NO_TEXT = "not offered: an importance matrix needs calibration text; give --calibration, or a longer --data"
 
 
 def offer(model: Model, target: Target, task: Task) -> Sequence[Offer]:
     """All recipes considered for this model, target and task; pure."""
+    why = not_slid(model, task.language.context if task.language is not None else 512)
+    if why:
+        return [Offer(name=o.name, reason=why) for o in _all(model, target, task)]
     return sorted(_all(model, target, task), key=lambda o: o.recipe.safety if o.recipe is not None else len(TYPES) + 2)
 
 
@@ -90,6 +95,18 @@ def _converted(recipe: Callable[..., Offer], convert: Step) -> Iterator[Offer]:
     yield recipe("gguf-f32", reason, (convert,), 1, 2, "fp32", cache="f32")
     half = convert.model_copy(update={"params": {"kind": "f16"}})
     yield recipe("gguf-f16", "converted, weights in fp16", (half,), 1, 2, "fp16")
+
+
+def not_slid(model: Model, context: int) -> str:
+    """Why this model's answers would be wrong; empty where they are not."""
+    name = str(model.traits.get("architecture") or "")
+    if name not in UNSLID or not model.forgets(context):
+        return ""
+    window = model.traits["window"]
+    return (
+        f"not offered: llama.cpp computes {name} without its sliding window of {window} tokens, which a context of {context} passes; "
+        f"--context {window} does without"
+    )
 
 
 def head_that_fits_no_block(model: Model) -> str:

@@ -10,6 +10,8 @@ import matrices
 os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", TOKENIZERS_PARALLELISM="false")
 
 CONFIG, GRAPH = "genai_config.json", "model.onnx"
+ALL_SLIDE = ("mistral", "phi3")
+"""Model types that slide in every layer and do not say so of each; the builder takes such layers for full attention."""
 TAKEN = (".json", ".safetensors", ".model", ".txt", ".jinja")
 """No pickled weights, no code."""
 INT8_ACTIVATIONS = 4
@@ -27,12 +29,13 @@ def convert(folder: str, out_dir: str, precision: str, block: int = 0, algorithm
     """
     from onnxruntime_genai.models import builder
 
-    options = ["hf_token=false", "hf_remote=false"]
+    options = ["hf_token=false", "hf_remote=false", "windowed_kv_cache=false"]  # a cache of a window cannot be rewound
     if block:
         options += [f"block_size={block}", f"algo_config={algorithm}", f"accuracy_level={INT8_ACTIVATIONS}"]
     with tempfile.TemporaryDirectory() as scratch:
         source = bare(folder, scratch)
         checked = builder.parse_extra_options(None, source, out_dir, precision, "cpu", scratch, options)
+        tell_layers(checked["hf_details"]["hf_config"])
         builder.create_model(None, source, out_dir, precision, "cpu", scratch, **checked)
     restore(folder, out_dir)
     found = matrices.read(os.path.join(out_dir, GRAPH))
@@ -50,6 +53,16 @@ def bare(folder: str, scratch: str) -> str:
         if name.endswith(TAKEN):
             os.symlink(os.path.abspath(os.path.join(folder, name)), os.path.join(source, name))
     return source
+
+
+def tell_layers(config: Any) -> None:
+    """Says as the builder reads it which layers slide, and Gemma 3's two rotations: one in full layers, one in those that slide."""
+    if config.model_type in ALL_SLIDE and config.sliding_window:
+        config.layer_types = ["sliding_attention"] * config.num_hidden_layers
+    both = getattr(config, "rope_parameters", None) or {}
+    if config.model_type == "gemma3_text" and "full_attention" in both:
+        config.rope_local_base_freq = both["sliding_attention"]["rope_theta"]
+        config.rope_parameters = both["full_attention"]
 
 
 def restore(folder: str, out_dir: str) -> None:

@@ -86,8 +86,14 @@ def inspect(path: str) -> dict[str, Any]:
             "ends": [str(end) for end in (ends if isinstance(ends, list) else [ends]) if end is not None],
             "hidden": hidden,
             "head": int(config.get("head_dim") or 0) or hidden // max(heads, 1),
+            "window": window_of(config),
         },
     }
+
+
+def window_of(config: dict[str, Any]) -> int:
+    """Tokens that layers with a sliding window look back on; 0 where no layer has one."""
+    return int(config.get("sliding_window") or 0) if config.get("use_sliding_window", True) else 0
 
 
 def build(step: dict[str, Any], artifact: str, out_dir: str, data: dict[str, Any] | None = None) -> Any:
