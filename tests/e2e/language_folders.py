@@ -1,7 +1,7 @@
 """Makes tiny language models of random weights, one an architecture, and saves them as their library does.
 
-Run by path with a Python that has torch and transformers: `language_folders.py OUT TOKENIZER KIND …`. Each kind becomes a folder in
-OUT with configuration, weights and the tokenizer files of the folder TOKENIZER.
+Run by path with a Python that has torch and transformers: `language_folders.py OUT TOKENIZER KIND …`. Each kind becomes a folder
+in OUT with configuration, weights and the tokenizer files of the folder TOKENIZER.
 """
 
 import math
@@ -30,10 +30,13 @@ KINDS = {
     "mistral": ("Mistral", {"sliding_window": None}),
     "mistral-sliding": ("Mistral", {"sliding_window": WINDOW}),
     "qwen2": ("Qwen2", {"tie_word_embeddings": True}),
+    "qwen2-sliding": ("Qwen2", {"use_sliding_window": True, "sliding_window": WINDOW, "max_window_layers": 1}),
     "qwen3": ("Qwen3", {"head_dim": 2 * HEAD, "tie_word_embeddings": True}),
+    "qwen3-sliding": ("Qwen3", {
+        "head_dim": 2 * HEAD, "use_sliding_window": True, "sliding_window": WINDOW, "max_window_layers": 1,
+    }),
     "phi3": ("Phi3", {"sliding_window": None, "original_max_position_embeddings": 512}),
     "phi3-sliding": ("Phi3", {"sliding_window": WINDOW, "original_max_position_embeddings": 512}),
-    "qwen2-sliding": ("Qwen2", {"use_sliding_window": True, "sliding_window": WINDOW, "max_window_layers": 1}),
     "gemma": ("Gemma", {"head_dim": 2 * HEAD, "num_key_value_heads": 1}),
     "gemma2": ("Gemma2", {
         "head_dim": HEAD, "query_pre_attn_scalar": HEAD, "sliding_window": WINDOW, "attn_logit_softcapping": 5.0,

@@ -41,7 +41,7 @@ NO_TEXT = "not offered: an importance matrix needs calibration text; give --cali
 
 def offer(model: Model, target: Target, task: Task) -> Sequence[Offer]:
     """All recipes considered for this model, target and task; pure."""
-    why = not_slid(model, task.language.context if task.language is not None else 512)
+    why = model.slides_not("llama.cpp", UNSLID, task.language.context if task.language is not None else 512)
     if why:
         return [Offer(name=o.name, reason=why) for o in _all(model, target, task)]
     return sorted(_all(model, target, task), key=lambda o: o.recipe.safety if o.recipe is not None else len(TYPES) + 2)
@@ -95,18 +95,6 @@ def _converted(recipe: Callable[..., Offer], convert: Step) -> Iterator[Offer]:
     yield recipe("gguf-f32", reason, (convert,), 1, 2, "fp32", cache="f32")
     half = convert.model_copy(update={"params": {"kind": "f16"}})
     yield recipe("gguf-f16", "converted, weights in fp16", (half,), 1, 2, "fp16")
-
-
-def not_slid(model: Model, context: int) -> str:
-    """Why this model's answers would be wrong; empty where they are not."""
-    name = str(model.traits.get("architecture") or "")
-    if name not in UNSLID or not model.forgets(context):
-        return ""
-    window = model.traits["window"]
-    return (
-        f"not offered: llama.cpp computes {name} without its sliding window of {window} tokens, which a context of {context} passes; "
-        f"--context {window} does without"
-    )
 
 
 def head_that_fits_no_block(model: Model) -> str:

@@ -28,7 +28,7 @@ WIDTHS = {
 
 def offer(model: Model, target: Target, task: Task) -> Sequence[Offer]:
     """All recipes considered for this model, target and task; pure."""
-    why = not_slid(model, task.language.context if task.language is not None else 512)
+    why = model.slides_not("MLX", UNSLID, task.language.context if task.language is not None else 512)
     return [Offer(name=o.name, reason=why) for o in _all(target, task)] if why else list(_all(target, task))
 
 
@@ -51,18 +51,6 @@ def _all(target: Target, task: Task) -> Iterator[Offer]:
         params = {"bits": bits, "group": group}
         step = Step(stage="quantize", builder=NAME, name="quantize", consumes=HF, produces=KIND, params=params)
         yield recipe(f"{bits}bit-g{group}", reason, step, safety, turn, "int4" if bits == 4 else "int8")
-
-
-def not_slid(model: Model, context: int) -> str:
-    """Why this model's answers would be wrong; empty where they are not."""
-    name = str(model.traits.get("architecture") or "")
-    if name not in UNSLID or not model.forgets(context):
-        return ""
-    window = model.traits["window"]
-    return (
-        f"not offered: MLX computes {name} without its sliding window of {window} tokens, which a context of {context} passes; "
-        f"--context {window} does without"
-    )
 
 
 BACKEND = Backend(

@@ -14,6 +14,8 @@ HERE = Path(__file__).parent
 NAME, HF, GENAI = "onnxruntime-genai", "hf", "genai"
 HEAD = 16
 """Head sizes that its attention operator computes are multiples of it; with others a model builds and dies when it runs."""
+UNBUILT = {"SmolLM3ForCausalLM": "the model builder of ONNX Runtime GenAI 0.18 fails at SmolLM3's layers without rotation"}
+"""Architecture → why the builder cannot build it."""
 INT4 = "4 bits in blocks of 32"
 RECIPES: dict[str, tuple[Params, int, int, str]] = {
     "genai-fp32": ({"precision": "fp32"}, 1, 2, "converted to ONNX, in fp32: what ONNX Runtime itself changes"),
@@ -45,10 +47,9 @@ def offer(model: Model, target: Target, task: Task) -> Sequence[Offer]:
 
 
 def _all(model: Model, target: Target, task: Task) -> Iterator[Offer]:
-    head = int(str(model.traits.get("head") or 0))
-    if head % HEAD:
-        why = f"not offered: the model's head size is {head}, ONNX Runtime's attention takes multiples of {HEAD}"
-        yield from (Offer(name=name, reason=why) for name in RECIPES)
+    why = not_built(model)
+    if why:
+        yield from (Offer(name=name, reason=f"not offered: {why}") for name in RECIPES)
         return
     context = task.language.context if task.language is not None else 512
     settings: dict[str, Scalar] = {"threads": target.threads, "context": context, "spinning": False}
@@ -58,6 +59,14 @@ def _all(model: Model, target: Target, task: Task) -> Iterator[Offer]:
         step = Step(stage=stage, builder=NAME, name="convert", consumes=HF, produces=GENAI, params=params)
         recipe = Recipe(name=name, runtime=NAME, steps=(step,), settings=settings, precision=precision, safety=safety, turn=turn)
         yield Offer(name=name, reason=reason, recipe=recipe)
+
+
+def not_built(model: Model) -> str:
+    """Why no recipe works for this model; empty where they do."""
+    head, architecture = int(str(model.traits.get("head") or 0)), str(model.traits.get("architecture") or "")
+    if head % HEAD:
+        return f"the model's head size is {head}, ONNX Runtime's attention takes multiples of {HEAD}"
+    return UNBUILT.get(architecture, "")
 
 
 def spins(settings: dict[str, Scalar]) -> bool:

@@ -56,7 +56,7 @@ def bare(folder: str, scratch: str) -> str:
 
 
 def tell_layers(config: Any) -> None:
-    """Says as the builder reads it which layers slide, and Gemma 3's two rotations: one in full layers, one in those that slide."""
+    """Says as the builder reads it which layers slide, and how Gemma 3 rotates in full layers and in those that slide."""
     if config.model_type in ALL_SLIDE and config.sliding_window:
         config.layer_types = ["sliding_attention"] * config.num_hidden_layers
     both = getattr(config, "rope_parameters", None) or {}
