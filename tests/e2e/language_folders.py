@@ -37,6 +37,13 @@ KINDS = {
     }),
     "phi3": ("Phi3", {"sliding_window": None, "original_max_position_embeddings": 512}),
     "phi3-sliding": ("Phi3", {"sliding_window": WINDOW, "original_max_position_embeddings": 512}),
+    "phi3-long": ("Phi3", {
+        "sliding_window": None, "original_max_position_embeddings": 512, "max_position_embeddings": 2048,
+        "rope_scaling": {
+            "type": "longrope", "short_factor": [1 + 0.05 * i for i in range(HEAD // 2)],
+            "long_factor": [1 + 0.5 * i for i in range(HEAD // 2)],
+        },
+    }),
     "gemma": ("Gemma", {"head_dim": 2 * HEAD, "num_key_value_heads": 1}),
     "gemma2": ("Gemma2", {
         "head_dim": HEAD, "query_pre_attn_scalar": HEAD, "sliding_window": WINDOW, "attn_logit_softcapping": 5.0,

@@ -1,4 +1,4 @@
-"""Language models of every architecture that the frameworks share: unquantized they agree, in 4 bits they differ, or are refused."""
+"""Language models of every architecture that the frameworks share: unquantized they agree, in 4 bits they differ, or no offer."""
 
 import subprocess
 from collections.abc import Callable, Sequence
@@ -30,12 +30,13 @@ REFUSED = {
     "phi3-sliding": dict.fromkeys(("llamacpp", "mlx"), "without its sliding window of 64 tokens"),
     "qwen2-sliding": dict.fromkeys(("llamacpp", "mlx"), "without its sliding window of 64 tokens"),
     "qwen3-sliding": dict.fromkeys(("llamacpp", "mlx"), "without its sliding window of 64 tokens"),
+    "phi3-long": {"mlx": "LongRoPE with its factors for long texts only"},
     "gemma2": {"mlx": "without its sliding window of 64 tokens"},
 }
 """Architecture → frameworks that cannot compute it, and what is said."""
 KINDS = (
     "llama3", "smollm", "smollm3", "mistral", "mistral-sliding", "qwen2", "qwen2-sliding", "qwen3", "qwen3-sliding", "phi3",
-    "phi3-sliding", "gemma", "gemma2", "gemma3",
+    "phi3-sliding", "phi3-long", "gemma", "gemma2", "gemma3",
 )  # fmt: skip
 
 

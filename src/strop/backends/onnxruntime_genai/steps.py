@@ -14,8 +14,14 @@ ALL_SLIDE = ("mistral", "phi3")
 """Model types that slide in every layer and do not say so of each; the builder takes such layers for full attention."""
 TAKEN = (".json", ".safetensors", ".model", ".txt", ".jinja")
 """No pickled weights, no code."""
+SAID = 300
+"""Characters of an error."""
 INT8_ACTIVATIONS = 4
 """The builder's accuracy level on a CPU, said so that another default is noticed."""
+
+
+class NotBuilt(Exception):
+    """The builder fails at this model."""
 
 
 class NotAsAsked(Exception):
@@ -27,22 +33,30 @@ def convert(folder: str, out_dir: str, precision: str, block: int = 0, algorithm
 
     The builder ignores options that it does not know, so what it built is read back from the graph.
     """
-    from onnxruntime_genai.models import builder
-
     options = ["hf_token=false", "hf_remote=false", "windowed_kv_cache=false"]  # a cache of a window cannot be rewound
     if block:
         options += [f"block_size={block}", f"algo_config={algorithm}", f"accuracy_level={INT8_ACTIVATIONS}"]
     with tempfile.TemporaryDirectory() as scratch:
-        source = bare(folder, scratch)
-        checked = builder.parse_extra_options(None, source, out_dir, precision, "cpu", scratch, options)
-        tell_layers(checked["hf_details"]["hf_config"])
-        builder.create_model(None, source, out_dir, precision, "cpu", scratch, **checked)
+        try:
+            create(bare(folder, scratch), out_dir, precision, scratch, options)
+        except Exception as error:
+            why = f"{type(error).__name__}: {error}"
+            raise NotBuilt(f"ONNX Runtime GenAI's model builder fails at this model: {why}"[:SAID]) from error
     restore(folder, out_dir)
     found = matrices.read(os.path.join(out_dir, GRAPH))
     wrong = matrices.differs(found, precision, block, algorithm, INT8_ACTIVATIONS if block else 0)
     if wrong:
         raise NotAsAsked(f"the model builder did not do what was asked: {wrong}")
     return {"file": CONFIG, "claims": matrices.claims(found)}
+
+
+def create(source: str, out_dir: str, precision: str, scratch: str, options: list[str]) -> None:
+    """Runs the builder."""
+    from onnxruntime_genai.models import builder
+
+    checked = builder.parse_extra_options(None, source, out_dir, precision, "cpu", scratch, options)
+    tell_layers(checked["hf_details"]["hf_config"])
+    builder.create_model(None, source, out_dir, precision, "cpu", scratch, **checked)
 
 
 def bare(folder: str, scratch: str) -> str:

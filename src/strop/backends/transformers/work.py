@@ -87,6 +87,7 @@ def inspect(path: str) -> dict[str, Any]:
             "hidden": hidden,
             "head": int(config.get("head_dim") or 0) or hidden // max(heads, 1),
             "window": window_of(config),
+            "rotation": rotation_of(config),
         },
     }
 
@@ -94,6 +95,12 @@ def inspect(path: str) -> dict[str, Any]:
 def window_of(config: dict[str, Any]) -> int:
     """Tokens that layers with a sliding window look back on; 0 where no layer has one."""
     return int(config.get("sliding_window") or 0) if config.get("use_sliding_window", True) else 0
+
+
+def rotation_of(config: dict[str, Any]) -> str:
+    """How positions beyond those of the first training are rotated, by transformers' name of it; empty where none are."""
+    told = config.get("rope_scaling") or {}
+    return str(told.get("rope_type") or told.get("type") or "")
 
 
 def build(step: dict[str, Any], artifact: str, out_dir: str, data: dict[str, Any] | None = None) -> Any:
