@@ -123,8 +123,8 @@ def render(found: Figures) -> list[str]:
     lines = [
         f"Random weights, two threads, a limit of {found['limit_mb']} MB. A prompt of {found['prompt']} tokens, an answer of",
         f"{found['answer']}, a cache of {found['context']}.",
-        "*At most*: private memory of all processes while it was built. *Foretold*: the estimate that a recipe is dropped by where it",
-        "does not fit the target. †: not representative.",
+        "*At most*: private memory of all processes while it was built. *Foretold*: the estimate by which a recipe that does not",
+        "fit the target is dropped. †: not representative.",
         "",
         "| shape | recipe | build, s | at most, MB | size, MB | load, s | prefill tok/s | decode tok/s | memory, MB | foretold |",
         "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|",

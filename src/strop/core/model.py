@@ -1,5 +1,7 @@
 """`Model`: where the given model is, and what it is."""
 
+from collections.abc import Collection
+
 from strop.core.noun import Noun
 
 Dimension = int | str | None
@@ -86,3 +88,16 @@ class Model(Noun):
         """The batch the model insists on, or None where any batch goes."""
         sizes = [spec.fixed_batch for spec in self.inputs if spec.shape]
         return next((size for size in sizes if size is not None), None)
+
+    def slides_not(self, framework: str, architectures: Collection[str], context: int) -> str:
+        """Why a framework without a sliding window for these architectures answers wrongly; empty where it does not.
+
+        Within its window a model needs none.
+        """
+        name, window = str(self.traits.get("architecture") or ""), int(str(self.traits.get("window") or 0))
+        if name not in architectures or not 0 < window < context:
+            return ""
+        return (
+            f"not offered: {framework} computes {name} without its sliding window of {window} tokens, and the context is of "
+            f"{context}; --context {window} needs none"
+        )

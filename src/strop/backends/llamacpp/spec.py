@@ -42,11 +42,16 @@ BLOCK = 32
 """Numbers in a block of Q8_0."""
 SENSITIVE, KEPT = "ffn_down|attn_v", 0.29
 """Tensors whose errors cost most, and their share of a Llama's linear weights."""
+UNSLID = ("MistralForCausalLM", "Phi3ForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM")
+"""Architectures whose sliding window llama.cpp has not."""
 NO_TEXT = "not offered: an importance matrix needs calibration text; give --calibration, or a longer --data"
 
 
 def offer(model: Model, target: Target, task: Task) -> Sequence[Offer]:
     """All recipes considered for this model, target and task; pure."""
+    why = model.slides_not("llama.cpp", UNSLID, task.language.context if task.language is not None else 512)
+    if why:
+        return [Offer(name=o.name, reason=why) for o in _all(model, target, task)]
     return sorted(_all(model, target, task), key=lambda o: o.recipe.safety if o.recipe is not None else len(TYPES) + 2)
 
 

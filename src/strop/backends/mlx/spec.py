@@ -14,6 +14,10 @@ HERE = Path(__file__).parent
 NAME, HF, KIND = "mlx", "hf", "mlx"
 APPLE = ("Darwin", "macOS", "iOS")
 NOT_APPLE = "MLX is made for Apple's GPUs; on this CPU it uses one thread and plain kernels"
+UNSLID = ("Gemma2ForCausalLM", "MistralForCausalLM", "Phi3ForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM")
+"""Architectures whose sliding window MLX has not."""
+LONG = ("longrope", "su")
+"""transformers' names of LongRoPE, newer and older."""
 WIDTHS = {
     (8, 64): (2, 1, "8 bits in groups of 64: nothing that can be seen is lost"),
     (6, 64): (3, 3, "6 bits in groups of 64"),
@@ -26,7 +30,15 @@ WIDTHS = {
 
 def offer(model: Model, target: Target, task: Task) -> Sequence[Offer]:
     """All recipes considered for this model, target and task; pure."""
-    return list(_all(target, task))
+    why = not_computed(model, task.language.context if task.language is not None else 512)
+    return [Offer(name=o.name, reason=why) for o in _all(target, task)] if why else list(_all(target, task))
+
+
+def not_computed(model: Model, context: int) -> str:
+    """Why MLX's answers would be wrong; empty where they are not."""
+    if model.traits.get("rotation") in LONG:
+        return "not offered: MLX computes LongRoPE with its factors for long texts only, also where a text is short"
+    return model.slides_not("MLX", UNSLID, context)
 
 
 def _all(target: Target, task: Task) -> Iterator[Offer]:

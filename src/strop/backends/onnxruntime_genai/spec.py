@@ -14,6 +14,8 @@ HERE = Path(__file__).parent
 NAME, HF, GENAI = "onnxruntime-genai", "hf", "genai"
 HEAD = 16
 """Head sizes that its attention operator computes are multiples of it; with others a model builds and dies when it runs."""
+UNBUILT = {"SmolLM3ForCausalLM": "the model builder of ONNX Runtime GenAI 0.18 fails at SmolLM3's layers without rotation"}
+"""Architecture → why the builder cannot build it."""
 INT4 = "4 bits in blocks of 32"
 RECIPES: dict[str, tuple[Params, int, int, str]] = {
     "genai-fp32": ({"precision": "fp32"}, 1, 2, "converted to ONNX, in fp32: what ONNX Runtime itself changes"),
@@ -45,10 +47,9 @@ def offer(model: Model, target: Target, task: Task) -> Sequence[Offer]:
 
 
 def _all(model: Model, target: Target, task: Task) -> Iterator[Offer]:
-    head = int(str(model.traits.get("head") or 0))
-    if head % HEAD:
-        why = f"not offered: the model's head size is {head}, ONNX Runtime's attention takes multiples of {HEAD}"
-        yield from (Offer(name=name, reason=why) for name in RECIPES)
+    why = not_built(model)
+    if why:
+        yield from (Offer(name=name, reason=f"not offered: {why}") for name in RECIPES)
         return
     context = task.language.context if task.language is not None else 512
     settings: dict[str, Scalar] = {"threads": target.threads, "context": context, "spinning": False}
@@ -75,6 +76,14 @@ def held_by(params: Params) -> Held:
         return Held(linear=8 + scale, embedding=0, head=8 + scale, cache=32, shared=False, copies=1.4)
     head = 8 if "last" in str(params["algorithm"]) or "mixed" in str(params["algorithm"]) else 4
     return Held(linear=4 + scale, embedding=4 + scale, head=head + scale, cache=32, copies=1.7)
+
+
+def not_built(model: Model) -> str:
+    """Why no recipe works for this model; empty where they do."""
+    head, architecture = int(str(model.traits.get("head") or 0)), str(model.traits.get("architecture") or "")
+    if head % HEAD:
+        return f"the model's head size is {head}, ONNX Runtime's attention takes multiples of {HEAD}"
+    return UNBUILT.get(architecture, "")
 
 
 def spins(settings: dict[str, Scalar]) -> bool:

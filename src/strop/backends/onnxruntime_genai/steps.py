@@ -12,12 +12,20 @@ import matrices
 os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", TOKENIZERS_PARALLELISM="false")
 
 CONFIG, GRAPH = "genai_config.json", "model.onnx"
+ALL_SLIDE = ("mistral", "phi3")
+"""Model types that slide in every layer and do not say so of each; the builder takes such layers for full attention."""
 TAKEN = (".json", ".safetensors", ".model", ".txt", ".jinja")
 """No pickled weights, no code."""
 LARGE = 1 << 16
 """Bytes of a tensor from which on it is kept in a file."""
+SAID = 300
+"""Characters of an error."""
 INT8_ACTIVATIONS = 4
 """The builder's accuracy level on a CPU, said so that another default is noticed."""
+
+
+class NotBuilt(Exception):
+    """The builder fails at this model."""
 
 
 class NotAsAsked(Exception):
@@ -29,16 +37,15 @@ def convert(folder: str, out_dir: str, precision: str, block: int = 0, algorithm
 
     The builder ignores options that it does not know, so what it built is read back from the graph.
     """
-    from onnxruntime_genai.models import builder
-
-    options = ["hf_token=false", "hf_remote=false"]
+    options = ["hf_token=false", "hf_remote=false", "windowed_kv_cache=false"]  # a cache of a window cannot be rewound
     if block:
         options += [f"block_size={block}", f"algo_config={algorithm}", f"accuracy_level={INT8_ACTIVATIONS}"]
     with tempfile.TemporaryDirectory() as scratch:
-        source = bare(folder, scratch)
-        checked = builder.parse_extra_options(None, source, out_dir, precision, "cpu", scratch, options)
-        with streaming(out_dir):
-            builder.create_model(None, source, out_dir, precision, "cpu", scratch, **checked)
+        try:
+            create(bare(folder, scratch), out_dir, precision, scratch, options)
+        except Exception as error:
+            why = f"{type(error).__name__}: {error}"
+            raise NotBuilt(f"ONNX Runtime GenAI's model builder fails at this model: {why}"[:SAID]) from error
     restore(folder, out_dir)
     found = matrices.read(os.path.join(out_dir, GRAPH))
     wrong = matrices.differs(found, precision, block, algorithm, INT8_ACTIVATIONS if block else 0)
@@ -91,6 +98,16 @@ def streaming(out_dir: str) -> Iterator[None]:
             ir.to_proto, ir.from_proto, onnx.numpy_helper.to_array = plain
 
 
+def create(source: str, out_dir: str, precision: str, scratch: str, options: list[str]) -> None:
+    """Runs the builder."""
+    from onnxruntime_genai.models import builder
+
+    checked = builder.parse_extra_options(None, source, out_dir, precision, "cpu", scratch, options)
+    tell_layers(checked["hf_details"]["hf_config"])
+    with streaming(out_dir):
+        builder.create_model(None, source, out_dir, precision, "cpu", scratch, **checked)
+
+
 def bare(folder: str, scratch: str) -> str:
     """The folder by links, without anything that could be executed."""
     source = os.path.join(scratch, "source")
@@ -99,6 +116,16 @@ def bare(folder: str, scratch: str) -> str:
         if name.endswith(TAKEN):
             os.symlink(os.path.abspath(os.path.join(folder, name)), os.path.join(source, name))
     return source
+
+
+def tell_layers(config: Any) -> None:
+    """Says as the builder reads it which layers slide, and how Gemma 3 rotates in full layers and in those that slide."""
+    if config.model_type in ALL_SLIDE and config.sliding_window:
+        config.layer_types = ["sliding_attention"] * config.num_hidden_layers
+    both = getattr(config, "rope_parameters", None) or {}
+    if config.model_type == "gemma3_text" and "full_attention" in both:
+        config.rope_local_base_freq = both["sliding_attention"]["rope_theta"]
+        config.rope_parameters = both["full_attention"]
 
 
 def restore(folder: str, out_dir: str) -> None:

@@ -145,7 +145,9 @@ class LanguageSession:
         self.request = self.compiled.create_infer_request()
         self.takes = {port.get_any_name() for port in self.compiled.inputs}
         self.past, self.limit = 0, int(settings["context"])
-        self.properties = read_back(self.compiled, {**READ_BACK, "cache": CACHE}) | {"context": self.limit}
+        self.properties = read_back(self.compiled, {**READ_BACK, "cache": CACHE}) | {
+            "context": self.limit, "head": "of wanted positions" if FIRST in self.takes else "of every position",
+        }  # fmt: skip
 
     def reset(self) -> None:
         self.request.reset_state()

@@ -10,9 +10,18 @@ os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", TOKENIZERS_PARAL
 
 import numpy as np
 import torch
-from transformers import AutoModelForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM
 
 TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def attention(folder: str) -> str | None:
+    """Which of PyTorch's attentions computes this model; None leaves it to transformers.
+
+    The fused one that transformers prefers has no soft cap, and it leaves Gemma 2's out without a word.
+    """
+    config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    return "eager" if getattr(config, "attn_logit_softcapping", None) else None
 
 
 def loaded(folder: str, dtype: Any) -> Any:
@@ -23,8 +32,9 @@ def loaded(folder: str, dtype: Any) -> Any:
     """
     try:
         model, told = AutoModelForCausalLM.from_pretrained(
-            folder, dtype=dtype, local_files_only=True, use_safetensors=True, trust_remote_code=False, output_loading_info=True
-        )
+            folder, dtype=dtype, local_files_only=True, use_safetensors=True, trust_remote_code=False, output_loading_info=True,
+            attn_implementation=attention(folder),
+        )  # fmt: skip
     except RuntimeError as error:
         said = " ".join(str(error).split())
         what = said.partition("size mismatch for ")[2] or said

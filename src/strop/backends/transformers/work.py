@@ -86,8 +86,21 @@ def inspect(path: str) -> dict[str, Any]:
             "ends": [str(end) for end in (ends if isinstance(ends, list) else [ends]) if end is not None],
             "hidden": hidden,
             "head": int(config.get("head_dim") or 0) or hidden // max(heads, 1),
+            "window": window_of(config),
+            "rotation": rotation_of(config),
         },
     }
+
+
+def window_of(config: dict[str, Any]) -> int:
+    """Tokens that layers with a sliding window look back on; 0 where no layer has one."""
+    return int(config.get("sliding_window") or 0) if config.get("use_sliding_window", True) else 0
+
+
+def rotation_of(config: dict[str, Any]) -> str:
+    """How positions beyond those of the first training are rotated, by transformers' name of it; empty where none are."""
+    told = config.get("rope_scaling") or {}
+    return str(told.get("rope_type") or told.get("type") or "")
 
 
 def build(step: dict[str, Any], artifact: str, out_dir: str, data: dict[str, Any] | None = None) -> Any:
@@ -98,8 +111,10 @@ def build(step: dict[str, Any], artifact: str, out_dir: str, data: dict[str, Any
 
 def to_openvino(folder: str, out_dir: str) -> str:
     """An IR in fp32 whose key-value cache is a state of the request; tokenizers stay what they are."""
+    from optimum.exporters.openvino import __main__ as exporter
     from optimum.exporters.openvino import main_export
 
+    exporter.FORCE_ATTN_MODEL_CLASSES["gemma2"] = "eager"  # its own choice leaves the soft cap of the attention out
     main_export(
         folder, out_dir, task="text-generation-with-past", framework="pt", local_files_only=True, convert_tokenizer=False,
         trust_remote_code=False, stateful=True, ov_config=None,
