@@ -11,6 +11,7 @@ import importlib.util
 import json
 import os
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-PROMPT, WRITTEN = 64, 64
+PROMPT, WRITTEN, END = 64, 64, 2
 Writer = Callable[[list[int]], list[int]]
 
 
@@ -83,8 +84,12 @@ def openvino(_runner: Any, _session: Any, model: str, settings: dict[str, Any]) 
 
     told: dict[str, Any] = {"INFERENCE_PRECISION_HINT": settings["precision"], "INFERENCE_NUM_THREADS": settings["threads"],
                             "NUM_STREAMS": 1, "KV_CACHE_PRECISION": settings["cache"], "ATTENTION_BACKEND": "SDPA"}  # fmt: skip
-    pipe = genai.LLMPipeline(str(Path(model).parent), "CPU", **told)
+    place = tempfile.mkdtemp()  # under the names that the pipeline wants
+    for suffix in (".xml", ".bin"):
+        Path(place, f"openvino_model{suffix}").symlink_to(Path(model).with_suffix(suffix))
+    pipe = genai.LLMPipeline(place, "CPU", **told)
     greedy = genai.GenerationConfig(max_new_tokens=WRITTEN, min_new_tokens=WRITTEN, do_sample=False, ignore_eos=True)
+    greedy.set_eos_token_id(END)
 
     def write(prompt: list[int]) -> list[int]:
         ids = np.array([prompt], np.int64)

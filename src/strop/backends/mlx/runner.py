@@ -63,12 +63,18 @@ class Session:
     def step(self, tokens: Any, want: str = "last") -> Any:
         """Logits after these tokens: float32 [1, vocabulary] for "last", [tokens, vocabulary] for "all", None for "none".
 
-        MLX computes nothing until it is asked to: logits and cache are, so that no step pays for another.
+        MLX computes nothing until it is asked to: logits or cache are, so that no step pays for another.
         """
-        logits = self.model(mx.array(np.asarray(tokens, np.int32))[None], cache=self.cache)[0]
-        logits = (logits if want == "all" else logits[-1:]).astype(mx.float32)
-        mx.eval(logits, [layer.state for layer in self.cache])
-        return None if want == "none" else np.array(logits)
+        ids = mx.array(np.asarray(tokens, np.int32))[None]
+        before = {"all": 0, "last": len(tokens) - 1, "none": len(tokens)}[want]
+        if before:  # the head is not computed for what nobody looks at
+            self.model(ids[:, :before], cache=self.cache)
+            mx.eval([layer.state for layer in self.cache])
+        if want == "none":
+            return None
+        logits = self.model(ids[:, before:], cache=self.cache)[0].astype(mx.float32)
+        mx.eval(logits)  # which needs what every layer's cache was given
+        return np.array(logits)
 
     def _cache_kind(self) -> str:
         """The type of what the cache holds, read from its arrays."""
