@@ -29,6 +29,13 @@ demo-llm: install ## the same for a small language model, across four runtimes, 
 test: install ## unit, contract, docs and the shorter end-to-end tests, under five minutes
 	$(PY) -m pytest -m "not slow"
 
+test-llm: install ## language models in four runtimes, for real; some minutes
+	@$(STROP) backends install transformers llamacpp onnxruntime-genai mlx
+	$(PY) -m pytest $(foreach kind,smollm qwen3,"tests/e2e/test_architectures.py::test_an_architecture_through_all_frameworks[$(kind)]") \
+		tests/e2e/test_genai.py::test_what_a_bundle_holds_is_enough_to_write \
+		tests/e2e/test_language_models.py::test_mlx_for_a_mac_that_is_elsewhere \
+		tests/e2e/test_language_inputs.py
+
 test-all: install ## everything, also what takes minutes
 	$(PY) -m pytest
 
@@ -48,4 +55,4 @@ browser: install ## open strop-out/report.html in Chromium; needs node, npm and 
 docs: install ## generate docs/reference from the real command line
 	$(PY) docs/generate.py
 
-.PHONY: help install demo demo-llm test test-all lint bench browser docs
+.PHONY: help install demo demo-llm test test-llm test-all lint bench browser docs

@@ -3,8 +3,9 @@
 import pytest
 
 from strop.core.inspection import Language, Layer
+from strop.core.recipe import Held
 from strop.core.target import Accelerator, Target
-from strop.plan.precision import fits, footprints, odd_widths, quantizable
+from strop.plan.precision import fits, footprints, language_footprint, odd_widths, quantizable
 
 from .makers import inspection
 
@@ -34,6 +35,29 @@ def test_a_language_model_keeps_its_cache_too() -> None:
     long = inspection(language=language.model_copy(update={"context": 131_072}), family="llm")
     assert [a.memory - a.weights for a in footprints(long)] == [2 * 256 * 4096] * 4  # unless somebody asks for more
     assert [a.memory - a.weights for a in short] == [2 * 256 * 10] * 4
+
+
+HEAD = Layer(role="head", operator="Linear", example="h", shape=(100, 100), count=1, parameters=10_000)
+LLM = Language(layers=2, hidden=64, context=1000, kv_values_per_token=256)
+
+
+@pytest.mark.parametrize(
+    ("layers", "held", "weights"),
+    [
+        ((LINEAR, TABLE, HEAD, NORM), Held(linear=4.5, embedding=4.5, head=6.5, cache=16), 800_000 * 4.5 + 10_000 * 11),
+        ((LINEAR, TABLE, NORM), Held(linear=4.5, embedding=4.5, head=6.5, cache=16), 800_000 * 4.5 + 10_000 * 6.5),
+        ((LINEAR, TABLE, NORM), Held(linear=9, embedding=0, head=9, cache=16, shared=False), 800_000 * 9 + 10_000 * 9),
+    ],
+)
+def test_a_recipes_own_memory(layers: tuple[Layer, ...], held: Held, weights: float) -> None:
+    """A head of its own, one tied to the embedding in a table for both, and one in a table beside it; norms in fp32."""
+    parameters = sum(x.parameters for x in layers)
+    model = inspection(layers=layers, parameters=parameters, language=LLM, family="llm", activation_bytes=7)
+    found = language_footprint(held, "int4", model, context=300)
+    assert found.weights == round((weights + 100 * 32) / 8)
+    assert found.memory == found.weights + 300 * 256 * 2 + 7
+    twice = language_footprint(held.model_copy(update={"copies": 2.0, "cache": 32}), "int4", model, context=300)
+    assert twice.memory == pytest.approx(2 * found.weights + 300 * 256 * 4 + 7, abs=1)
 
 
 def test_what_can_be_quantised_how() -> None:

@@ -7,10 +7,12 @@ import pytest
 
 from strop.core.backend import Backend
 from strop.core.errors import BackendError, ConfigError
-from strop.core.recipe import Offer
+from strop.core.inspection import Fit
+from strop.core.recipe import Held, Offer, Recipe
 from strop.plan.advise import advise
 from strop.plan.discover import backends
 from strop.plan.inspection import model_from
+from strop.plan.precision import fits, footprints
 from strop.plan.space import by_role, follow, next_in_turn, offers, retuned, without_impossible
 
 from .makers import inspection, model, recipe, target, task
@@ -144,3 +146,26 @@ def test_what_is_only_slow_here_is_tried_where_it_is_asked_for_by_name():
         left = without_impossible(found, advice, (), asked)
         assert left[0].offered == offered
     assert "--backend mlx" in without_impossible(found, advise(inspection(family="llm"), target()), ())[0].reason
+
+
+def test_a_recipe_that_is_reckoned_by_itself_may_fit_where_usual_precisions_do_not():
+    """A gigabyte of weights at 4 bits, and a device of half of that."""
+    fields = {"family": "llm", "modality": "text", "format": "huggingface", "parameters": 2_000_000_000}
+    model_, small = inspection(**fields), target().model_copy(update={"memory_bytes": 500_000_000})
+    common = fits(footprints(model_), small)
+    assert {f.verdict for f in common} == {"does not fit"}
+    held = Held(linear=2, embedding=2, head=2, cache=16)
+    tight, bold = (recipe(name, runtime="llamacpp").model_copy(update={"held": held}) for name in ("tight", "bold"))
+    found = [Offer(name=r.name, reason="because", recipe=r) for r in (tight, bold, recipe("plain", runtime="llamacpp"))]
+    advice = advise(model_, small, fit=common)
+
+    def own(one: Recipe) -> Fit | None:
+        if one.held is None:
+            return None
+        verdict = "fits" if one.name == "bold" else "does not fit"
+        return Fit(precision="int4", verdict=verdict, reason="needs 700 MB")
+
+    left = {o.name: o for o in without_impossible(found, advice, common, (), own)}
+    assert [name for name, o in left.items() if o.offered] == ["bold"]
+    assert left["tight"].reason == "not offered: needs 700 MB"
+    assert "does not fit the device at any precision" in left["plain"].reason

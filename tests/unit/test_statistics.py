@@ -139,6 +139,20 @@ def noisy_quads(seed: int, tail: float = 1.0):
     return [found[:4], found[4:8], found[8:]]
 
 
+def test_the_tail_of_a_language_model_is_of_its_steps():
+    """Requests are alike; one step in ten of the candidate's is three times slower."""
+    step = [10_000] * 100
+    slow = [30_000 if i % 10 == 0 else 10_000 for i in range(100)]
+    quads = []
+    for _ in range(12):
+        blocks = [b.model_copy(update={"steps_ns": tuple(slow if b.side == "B" else step)}) for b in quad().blocks]
+        quads.append(quad().model_copy(update={"blocks": tuple(blocks)}))
+    kept = [quads[:4], quads[4:8], quads[8:]]
+    assert s.tail_ratio(kept, 99).value == 1.0
+    assert s.tail_ratio(s.by_step(kept), 99).value == pytest.approx(3, rel=0.01)
+    assert s.by_step([[quad()]]) == [[quad()]], "a model without steps has calls"
+
+
 def test_tail_ratio_of_alike_sides_is_about_one():
     figure = s.tail_ratio(noisy_quads(1), 99)
     assert figure.value == pytest.approx(1.0, abs=0.05)
