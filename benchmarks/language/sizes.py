@@ -37,7 +37,7 @@ RECIPES = (
     "genai-int4", "mlx-4bit-g64",
 )  # fmt: skip
 LIMIT_MB = 8000
-PROMPT, ANSWER, CONTEXT = 64, 16, 4096
+PROMPT, ANSWER, CONTEXT = 64, 16, 2048
 
 
 class Peak:
@@ -105,7 +105,7 @@ def row(run: Run, given: Model, task: Task, recipe: Recipe, shape: str) -> dict[
     told: dict[str, Any] = {"shape": shape, "recipe": recipe.name, "failure": "", "doubt": bool(recipe.unrepresentative), **built}
     if candidate.failure is not None or candidate.artifact is None:
         return told | {"failure": str(candidate.failure)}
-    first = footprint(run, subject(run, candidate, task), 0)
+    first = footprint(run, subject(run, candidate, task), 0, brief=bool(recipe.unrepresentative))
     if first.failure is not None or first.memory is None:
         return told | {"failure": str(first.failure)}
     held = recipe.held

@@ -143,6 +143,13 @@ def test_losses_and_divergences_by_hand(tmp_path: Path) -> None:
     np.testing.assert_array_equal(np.load(folders[1] / "same_top.npy"), (logs[0].argmax(1) == logs[1].argmax(1))[given])
 
 
+def test_memory_is_taken_with_a_full_cache(tmp_path: Path) -> None:
+    session = Bigrams(np.zeros((5, 5)))
+    tokens = np.zeros((3, 100), np.int32)
+    assert lane(tmp_path, session, tokens).fill() == {"tokens": 511}, "one is left, so that no runtime refuses"
+    assert session.steps[-1] == 511
+
+
 def test_a_further_look_goes_on_where_the_first_ended(tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
     tables, tokens = rng.standard_normal((2, 5, 5)), rng.integers(0, 5, (8, 6)).astype(np.int32)

@@ -101,6 +101,8 @@ def footprint_in(child: Child, of: Subject, brief: bool = False) -> Footprint:
     """The footprint of the subject in a fresh child of its own child side."""
     opened = child.ask("open", **open_request(of._replace(reference=None)))
     block = child.ask("block", runs=MEMORY_RUNS if of.language is None else 1 if brief else LANGUAGE_RUNS)
+    if of.language is not None and not brief:
+        child.ask("fill")
     sample = child.ask("memory")
     apart = child.ask("phases", requests=1 if brief else PHASES) if of.language is not None else {}
     memory = None

@@ -33,13 +33,14 @@ BITS = {
     "F32": 32.0, "F16": 16.0, "Q8_0": 8.5, "Q6_K": 6.5625, "Q5_K_M": 5.68, "Q4_K_M": 4.82, "Q4_0": 4.5, "IQ4_XS": 4.34,
     "Q3_K_M": 3.9, "Q2_K": 2.97, "IQ2_XS": 2.5,
 }  # fmt: skip
-"""Bits a weight of the linear layers takes; of mixes, as a Llama of a billion weights came out. Rows that do not fill blocks of
-256 take more."""
+"""Bits a weight of the linear layers takes; of mixes, as a Llama of a billion weights came out."""
+ODD = {"Q6_K": 8.5, "Q5_K_M": 6.6, "Q4_K_M": 5.64, "IQ4_XS": 4.6, "Q3_K_M": 4.7, "Q2_K": 4.5, "IQ2_XS": 4.5}
+"""The same where rows fill no blocks of 256 and llama.cpp takes types of blocks of 32, as a model of 576 columns came out."""
 NUMBER = {"f32": 32.0, "f16": 16.0, "q8_0": 8.5}
 """Bits a number in the cache takes."""
 PRECISION = {"Q8_0": "int8", "Q6_K": "int8"}
-BLOCK = 32
-"""Numbers in a block of Q8_0."""
+BLOCK, WIDE = 32, 256
+"""Numbers in a block of Q8_0, and in one of the K types."""
 SENSITIVE, KEPT = "ffn_down|attn_v", 0.29
 """Tensors whose errors cost most, and their share of a Llama's linear weights."""
 UNSLID = ("MistralForCausalLM", "Phi3ForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM")
@@ -68,7 +69,7 @@ def _all(model: Model, target: Target, task: Task) -> Iterator[Offer]:
         settings = {**fair, **more}
         made = Recipe(
             name=name, runtime=NAME, steps=steps, settings=settings, precision=precision, safety=safety, turn=turn,
-            held=held_by(steps, str(settings["cache"])),
+            held=held_by(steps, str(settings["cache"]), int(str(model.traits.get("hidden") or 0))),
         )  # fmt: skip
         return Offer(name=name, reason=reason, recipe=made)
 
@@ -113,14 +114,20 @@ def head_that_fits_no_block(model: Model) -> str:
     return f"not offered: the model's head size is {head}, an 8-bit cache takes multiples of {BLOCK}" if head % BLOCK else ""
 
 
-def held_by(steps: Sequence[Step], cache: str) -> Held | None:
-    """What the file of the last step takes; None of a file that is given."""
+def held_by(steps: Sequence[Step], cache: str, hidden: int) -> Held | None:
+    """What the file of the last step takes; None of a file that is given.
+
+    Args:
+        hidden: columns of most matrices; 0 where it is not known.
+    """
     if not steps:
         return None
     kind = str(steps[-1].params.get("type") or steps[-1].params["kind"]).upper()
-    most = BITS[kind] if kind in ("F32", "F16", "Q8_0") else BITS["Q6_K"]
+    odd = hidden % WIDE != 0
+    bits = {**BITS, **ODD}[kind] if odd else BITS[kind]
+    most = bits if kind in ("F32", "F16", "Q8_0") else BITS["Q8_0" if odd else "Q6_K"]
     kept = KEPT if steps[-1].params.get("keep") else 0.0
-    return Held(linear=(1 - kept) * BITS[kind] + kept * BITS["Q8_0"], embedding=BITS[kind], head=most, cache=NUMBER[cache])
+    return Held(linear=(1 - kept) * bits + kept * BITS["Q8_0"], embedding=bits, head=most, cache=NUMBER[cache])
 
 
 def named(kind: str) -> str:

@@ -13,6 +13,7 @@ log, so that whatever a framework prints cannot be mistaken for an answer.
     -> {"op": "evaluate", "out": folder, "expected": folder or null}     every example, outputs as shards;
         of a language model "first" and "count" say which windows
     -> {"op": "phases", "requests": n}                                  of a language model: prompts and tokens apart
+    -> {"op": "fill"}                                                   of a language model: its cache, to the last token
     -> {"op": "memory"}                                                 a sample of this process
     -> {"op": "count"}                                                  hardware events count from here; before open
     -> {"op": "watch", "length_s": s, "most": n}                         calls in a row, with memory and events between
@@ -87,6 +88,9 @@ class Child:
 
     def phases(self, requests: int) -> Any:
         return self.session.phases(requests)
+
+    def fill(self) -> Any:
+        return self.session.fill()
 
     def memory(self) -> Any:
         import memory

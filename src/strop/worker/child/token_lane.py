@@ -63,6 +63,7 @@ class TokenLane:
         self.count = count or len(self.tokens)
         self.questions = [np.load(inputs[name], allow_pickle=False) for name in QUESTIONS if name in inputs]
         self.prompt, self.output, self.chunk = language["prompt"], language["output"], language["chunk"]
+        self.context = language["context"]
         self.ends = frozenset(language["ends"])
         self.model_files = model_files(artifact)
         if hasattr(work, "warm_import"):
@@ -110,6 +111,16 @@ class TokenLane:
         if not np.isfinite(np.asarray(output)).all():
             raise InvalidOutput("a timed answer holds NaN or infinity")
         return {**record, "steps_ns": self.steps_ns[-runs * self.output :]}
+
+    def fill(self) -> dict[str, int]:
+        """Tokens until the context is full but for one, so that a cache that grows as it is needed is whole in memory."""
+        row, held = self.tokens[0], 0
+        self.session.reset()
+        while held < self.context - 1:
+            part = row[: min(len(row), self.context - 1 - held)]
+            self.session.step(part, "none")
+            held += len(part)
+        return {"tokens": held}
 
     def phases(self, requests: int) -> dict[str, list[int]]:
         """Nanoseconds of each prompt and of each answered token, over some requests."""
