@@ -6,16 +6,21 @@ step's overhead shows, and on one of 135 M parameters; both of random weights, w
 """
 
 import json
+import math
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 import strop
 from benchmarks.language.folders import make
 from benchmarks.options import Options
 from benchmarks.results import SCRATCH, Figures
-from strop.core.statistics import median_interval
+from strop.core.statistics import LEVEL
+from strop.core.verdict import Interval
 from strop.plan.discover import backends
 from strop.worker.interpreter import work_of
 
@@ -59,13 +64,21 @@ def row(model: str, backend: str, options: Options) -> dict[str, Any]:
     found = json.loads(done.stdout.splitlines()[-1])
     added = [mine - theirs for mine, theirs in zip(found["session"], found["own"], strict=True)]
     own, extra = median_interval(found["own"]), median_interval(added)
-    within = extra.low <= max(MOST_SHARE * own.value, MOST_NS)
+    within = extra.value <= max(MOST_SHARE * own.value, MOST_NS)
     print(f"loops: {model} {backend}: own {own.value / 1e3:.1f} µs, session adds {extra.value / 1e3:.1f} µs", flush=True)
     return {
         "model": model, "backend": backend, "recipe": RECIPES[backend], "rounds": len(added), "own_us": own.value / 1e3,
         "added_us": {"value": extra.value / 1e3, "low": extra.low / 1e3, "high": extra.high / 1e3},
         "share": extra.value / own.value, "same_text": found["same"], "within": within,
     }  # fmt: skip
+
+
+def median_interval(values: Sequence[float]) -> Interval:
+    """A median with the order statistics around it, which no distribution is assumed for; the extremes of a few values."""
+    count, ordered = len(values), sorted(values)
+    reach = max(1, math.floor((count + 1) / 2 - 1.96 * math.sqrt(count / 4)))
+    low, high = float(ordered[reach - 1]), float(ordered[count - reach])
+    return Interval(value=float(np.median(ordered)), low=low, high=high, level=LEVEL)
 
 
 def python(backend: str) -> str:

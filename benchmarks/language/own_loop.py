@@ -1,4 +1,4 @@
-"""A framework's own greedy loop beside Strop's session, in one process: `python own_loop.py BACKEND MODEL SETTINGS`.
+"""A framework's own greedy loop beside Strop's session, in one process: `python own_loop.py '{"backend": …, "model": …, …}'`.
 
 Run by the framework's own interpreter, by path; shares nothing with Strop but the runner it judges. Both write the same number
 of tokens after the same prompt; rounds of the one and the other alternate. CPU time of the whole process, since wall time is

@@ -105,14 +105,15 @@ def row(run: Run, given: Model, task: Task, recipe: Recipe, shape: str) -> dict[
     told: dict[str, Any] = {"shape": shape, "recipe": recipe.name, "failure": "", "doubt": bool(recipe.unrepresentative), **built}
     if candidate.failure is not None or candidate.artifact is None:
         return told | {"failure": str(candidate.failure)}
-    first = footprint(run, subject(run, candidate, task), 0, brief=bool(recipe.unrepresentative))
+    of = subject(run, candidate, task)
+    first = footprint(run, of, 0, brief=bool(recipe.unrepresentative))
     if first.failure is not None or first.memory is None:
         return told | {"failure": str(first.failure)}
     held = recipe.held
     reckoned = language_footprint(held, recipe.precision, read_inspection(Path(run.request.model)), CONTEXT) if held else None
     told |= {
         "size_mb": candidate.artifact.bytes / 1e6, "load_s": first.memory.load_s, "memory_mb": first.memory.peak / 1e6,
-        "reckoned_mb": reckoned.memory / 1e6 if reckoned is not None else None, **pace_of(first, task),
+        "reckoned_mb": reckoned.memory / 1e6 if reckoned is not None else None, **pace_of([first], of),
     }  # fmt: skip
     print(f"sizes: {shape} {recipe.name}: {told['build_s']:.0f} s, {told['memory_mb']:.0f} MB", flush=True)
     return told

@@ -130,6 +130,24 @@ def test_a_gguf_file_goes_the_whole_way(tmp_path: Path, folder: Path, own_enviro
 
 
 @pytest.mark.slow
+@npm
+def test_no_code_of_a_folder_is_run_by_a_converter(
+    tmp_path: Path, folder: Path, own_environments: Callable[..., None]
+) -> None:  # fmt: skip
+    """llama.cpp's converter trusts a tokenizer's own class where its name is one that it knows."""
+    own_environments("export", "transformers", "llamacpp", "openvino", "onnxruntime-genai")
+    mark = tmp_path / "ran"
+    (folder / "evil.py").write_text(f"open({str(mark)!r}, 'w').close()\nclass T:\n    pass\n")
+    told = {"tokenizer_class": "HybridDNATokenizer", "auto_map": {"AutoTokenizer": ["evil.T", None]}, "add_prefix_space": False}
+    edit(folder / "tokenizer_config.json", lambda c: c.update(told))
+    run_strop(
+        tmp_path, "optimize", folder, *SHORT, "--recipe", "gguf-f32", "--recipe", "openvino-f32", "--target",
+        "intel-core-ultra-7-258v", timeout=300,
+    )  # fmt: skip
+    assert not mark.exists()
+
+
+@pytest.mark.slow
 def test_a_hostile_chat_template_is_left_out(tmp_path: Path, folder: Path, own_environments: Callable[..., None]) -> None:
     own_environments("transformers")
     loops = (

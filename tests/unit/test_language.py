@@ -220,7 +220,7 @@ def test_the_error_of_a_perplexity_is_that_of_the_mean_loss_times_the_perplexity
     losses = np.log([[2.0, 2.0], [8.0, 8.0]])
     assert perplexity_error(losses) == pytest.approx(4 * np.log(2))
     assert perplexity_error(losses[:1]) is None
-    found, wide = perplexity_interval(losses), np.exp(t_quantile(0.975, 1) * np.log(2))
+    found, wide = perplexity_interval(losses), np.exp(t_quantile(1 - 0.05 / 6, 1) * np.log(2))  # of three looks
     assert (found.low, found.value, found.high) == pytest.approx((4 / wide, 4, 4 * wide))
     alone = perplexity_interval(losses[:1])
     assert (alone.low, alone.value, alone.high) == pytest.approx((2, 2, 2))
@@ -228,15 +228,23 @@ def test_the_error_of_a_perplexity_is_that_of_the_mean_loss_times_the_perplexity
 
 def test_figures_of_a_check(tmp_path: Path) -> None:
     """The 99th percentile is over all positions: of 0 to 100, which is 99."""
-    kl = np.arange(101.0).reshape(1, -1)
-    for name, values in (("nll", np.log([[2.0] * 101])), ("kl", kl), ("same_top", np.ones((1, 101)))):
+    kl = np.tile(np.arange(101.0), (2, 1))
+    for name, values in (("nll", np.log([[2.0] * 101] * 2)), ("kl", kl), ("same_top", np.ones((2, 101)))):
         np.save(tmp_path / f"{name}.npy", values)
     save(tmp_path / "check.json", Check(shards={name: f"{name}.npy" for name in ("nll", "kl", "same_top")}))
     found = {name: figure.value for name, figure in language_quality(tmp_path, tmp_path, language_task()).items()}
-    assert found == {"perplexity": pytest.approx(2), "kl": 50, "kl_p99": pytest.approx(99), "same_top": 1}
+    assert found == {
+        "perplexity": pytest.approx(2),
+        "kl": 50,
+        "kl_p99": pytest.approx(99),
+        "same_top": 1,
+        "perplexity_se": pytest.approx(0),
+    }
     save(tmp_path / "check.json", Check(shards={"nll": "nll.npy"}))
     alone = {name: figure.value for name, figure in language_quality(tmp_path, tmp_path, language_task()).items()}
-    assert alone == {"perplexity": pytest.approx(2), "kl": 0, "kl_p99": 0, "same_top": 1}
+    assert alone == {"perplexity": pytest.approx(2), "perplexity_se": pytest.approx(0), "kl": 0, "kl_p99": 0, "same_top": 1}
+    np.save(tmp_path / "nll.npy", np.log([[2.0] * 101]))
+    assert language_quality(tmp_path, tmp_path, language_task()) == {}, "one window says nothing of the spread"
 
 
 def test_perplexity_is_paired_by_window() -> None:

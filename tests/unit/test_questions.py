@@ -92,6 +92,11 @@ def test_the_likelihood_is_of_the_continuation_alone(tmp_path: Path, tokenizer: 
     assert chance_of(rows) == pytest.approx(0.5 / 3)
 
 
+def test_a_space_more_makes_no_other_choice(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    with pytest.raises(DataError, match="one twice"):
+        asked(tmp_path, tokenizer, {"prompt": "the", "choices": ["cat", " cat"], "answer": 0})
+
+
 def test_a_tie_with_a_wrong_choice_is_no_answer() -> None:
     rows = np.array([[0, 1, 1, 0, 1], [0, 1, 1, 0, 0]])
     assert answered(np.array([-1.0, -1.0]), np.zeros(2), rows).tolist() == [False]

@@ -82,13 +82,13 @@ class Bundle:
         if len(ids) >= self.context:
             raise ValueError(f"the prompt has {len(ids)} tokens, the context {self.context}")
         self.session.reset()
-        given, made, shown = ids, list[int](), ""
+        given, made, shown = ids, list[int](), self.tokenizer.decode(ids)
         for _ in range(min(tokens, self.context - len(ids))):
             token = int(np.argmax(self.session.step(given, "last")[-1]))
             if token in self.manifest["language"]["ends"]:
                 return
             made, given = [*made, token], [token]
-            text = self.tokenizer.decode(made)
+            text = self.tokenizer.decode([*ids, *made])  # in one piece: alone, a token may hide the space before it
             if not text.endswith("�"):  # half a letter waits for its other half
                 yield text[len(shown) :]
                 shown = text

@@ -23,6 +23,8 @@ CHANCE_SHUFFLES = 200
 CHANCE_P = 0.05
 IGNORED = -100
 """The label of a token that is not scored."""
+TEXT_LOOKS = 3
+"""A language model's text is scored, and up to twice more where a gate stays undecided."""
 TINY = 1e-12
 """An error of nothing is counted as this, so that what is retained stays a number."""
 
@@ -306,9 +308,12 @@ def standard_error(values: NDArray[np.float64]) -> float:
 
 
 def student(values: NDArray[np.float64]) -> Interval:
-    """Mean with Student's interval, shape [n]; a single value has no width that could be known."""
+    """Mean with Student's interval, shape [n]; a single value has no width that could be known.
+
+    The error is shared among the looks that may be taken at a text.
+    """
     middle = float(values.mean())
-    half = t_quantile(1 - (1 - LEVEL) / 2, len(values) - 1) * standard_error(values) if len(values) > 1 else 0.0
+    half = t_quantile(1 - (1 - LEVEL) / (2 * TEXT_LOOKS), len(values) - 1) * standard_error(values) if len(values) > 1 else 0.0
     return Interval(value=middle, low=middle - half, high=middle + half, level=LEVEL)
 
 

@@ -69,12 +69,12 @@ def median_error(values: Sequence[float]) -> float:
     return (ordered[count - reach] - ordered[reach - 1]) / (2 * 1.96)
 
 
-def median_interval(values: Sequence[float]) -> Interval:
-    """A median with the order statistics around it, which no distribution is assumed for; the extremes of a few values."""
-    count, ordered = len(values), sorted(values)
-    reach = max(1, math.floor((count + 1) / 2 - 1.96 * math.sqrt(count / 4)))
-    low, high = float(ordered[reach - 1]), float(ordered[count - reach])
-    return Interval(value=float(np.median(ordered)), low=low, high=high, level=LEVEL)
+def geometric_interval(values: Sequence[float]) -> Interval:
+    """Geometric mean of at least two figures, with Student's interval of their logarithms."""
+    logs = np.log(np.asarray(values, dtype=float))
+    half = t_quantile(1 - (1 - LEVEL) / 2, len(logs) - 1) * float(logs.std(ddof=1)) / math.sqrt(len(logs))
+    low, value, high = (math.exp(x) for x in (logs.mean() - half, logs.mean(), logs.mean() + half))
+    return Interval(value=value, low=low, high=high, level=LEVEL)
 
 
 def block_latency(block: Block) -> float:

@@ -81,7 +81,7 @@ def language_footprint(held: Held, precision: str, inspection: Inspection, conte
     bits += (inspection.parameters - sum(layers.values())) * BITS["fp32"]
     values = language.kv_values_per_token or 0 if language is not None else 0
     memory = held.copies * bits / 8 + values * context * held.cache / 8 + (inspection.activation_bytes or 0)
-    return Footprint(precision=precision, weights=round(bits / 8), memory=round(memory))
+    return Footprint(precision=precision, weights=round((bits + layers["embedding"] * held.looked_up) / 8), memory=round(memory))
 
 
 def cached(inspection: Inspection) -> int:

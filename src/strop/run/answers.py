@@ -61,10 +61,11 @@ def language_quality(mine: Path, theirs: Path, task: Task, longer: int = 0) -> d
     Args:
         mine, theirs: folders of checks; the baseline's own is both. longer: further looks that count too.
     """
-    losses = looks(mine, longer, "nll")
+    losses, quality = looks(mine, longer, "nll"), task_quality(mine, theirs, task)
     error = perplexity_error(losses)
-    quality = {"perplexity": perplexity_interval(losses)} | ({"perplexity_se": exactly(error)} if error is not None else {})
-    quality |= task_quality(mine, theirs, task)
+    if error is None:
+        return quality  # a single window says nothing of the spread: no gate may pass or fail by it
+    quality |= {"perplexity": perplexity_interval(losses), "perplexity_se": exactly(error)}
     if "kl" not in shards(mine):
         return quality | {"kl": EXACTLY_NONE, "kl_p99": EXACTLY_NONE, "same_top": EXACTLY_ONE}
     divergence, alike = looks(mine, longer, "kl"), looks(mine, longer, "same_top")
@@ -73,11 +74,13 @@ def language_quality(mine: Path, theirs: Path, task: Task, longer: int = 0) -> d
 
 
 def task_quality(mine: Path, theirs: Path, task: Task) -> dict[str, Interval]:
-    """Share of the questions answered rightly, and how much of the baseline's it is; empty where none were asked."""
+    """Share of the questions answered rightly, and of the baseline's, if that answers any; empty where none were asked."""
     if task.language is None or not task.language.questions:
         return {}
-    right = right_answers(mine, task)
-    retained = EXACTLY_ONE if mine == theirs else paired_proportion_ratio(right, right_answers(theirs, task))
+    right, before = right_answers(mine, task), right_answers(theirs, task)
+    if not before.any():
+        return {"task_accuracy": share(right)}
+    retained = EXACTLY_ONE if mine == theirs else paired_proportion_ratio(right, before)
     return {"task_accuracy": share(right), "task_retained": retained}
 
 

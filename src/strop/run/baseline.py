@@ -106,7 +106,7 @@ def establish(run: Run, model: Model, task: Task, recipe: Recipe) -> Trial:
     return Trial(
         trial.result.model_copy(update={
             "accuracy": found.value, "retained": found.retained, "examples": done.examples, "memory_ratio": EXACTLY_ONE,
-            "memory": tuple(m for m in [first.memory] if m is not None), "pace": pace_of(first, task),
+            "memory": tuple(m for m in [first.memory] if m is not None), "pace": pace_of([first], of),
             "quality": quality,
             "search": Timing(stage="search", speedup=EXACTLY_ONE),
         }),

@@ -19,7 +19,7 @@ from strop.run.context import Run
 from strop.run.pairing import LANGUAGE_START_S, Subject, least_runs, plan_quads, quad_seconds
 from strop.run.screen import refuse_baseline_failure
 from strop.run.timing import LANGUAGE_QUADS, measure, timing_of
-from strop.run.trial import Trial, memory_ratio, pace_figures, quality_figures
+from strop.run.trial import Trial, memory_ratio, pace_figures, pace_of, quality_figures
 
 MOST_FINALISTS = 3
 PAIRS = 5
@@ -186,7 +186,8 @@ def _more_memory(run: Run, trial: Trial, baseline: Trial) -> Trial:
         more = [f for i in range(1, REPEATS) if (f := footprint(run, trial.subject, i)).failure is None]
     trial = replace(trial, footprints=(trial.footprints[0], *more))
     memory = tuple(f.memory for f in trial.footprints if f.memory is not None)
-    return trial.with_result(memory=memory, memory_ratio=memory_ratio(trial, baseline))
+    pace = pace_of(trial.footprints, trial.subject)
+    return trial.with_result(memory=memory, memory_ratio=memory_ratio(trial, baseline), pace=pace)
 
 
 def more_baseline_memory(run: Run, baseline: Trial) -> Trial:

@@ -98,7 +98,7 @@ def workload(run: Run, model: Model) -> Language:
     context = request.context or min(most, max(WINDOW, request.prompt_tokens + request.output_tokens))
     if context > most:
         raise DataError(f"--context {context}: the model was made for {most} tokens", f"give at most {most}")
-    window = min(WINDOW, context)
+    window = min(context, max(WINDOW, request.prompt_tokens + request.output_tokens))
     if request.prompt_tokens + request.output_tokens > window:
         raise DataError(
             f"a prompt of {request.prompt_tokens} and an answer of {request.output_tokens} tokens do not fit {window}",

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from strop.core.gate import judge_one
+from strop.core.metrics import TEXT_LOOKS
 from strop.core.task import Task
 from strop.core.verdict import Interval
 from strop.run.answers import language_quality
@@ -10,9 +11,11 @@ from strop.run.checking import check, windows_of
 from strop.run.context import Run
 from strop.run.trial import Trial, accuracy_of, quality_figures
 
-LOOKS = 2
+LOOKS = TEXT_LOOKS - 1
 """Further looks at most; each doubles the text."""
-QUALITY = ("accuracy_retained", "perplexity", "perplexity_ratio", "kl", "same_top")
+QUALITY = ("accuracy_retained", "perplexity_ratio", "kl", "same_top")
+OF_A_TEXT = ("perplexity", "perplexity_se")
+"""Figures that compare on one text only: those of the text that all candidates were scored on are kept."""
 
 
 def look_longer(run: Run, task: Task, baseline: Trial, finalists: Sequence[Trial]) -> list[Trial]:
@@ -25,10 +28,11 @@ def _decided(run: Run, task: Task, baseline: Trial, trial: Trial) -> Trial:
         if not open_gates(run, trial) or not _more(run, task, baseline, trial, look):
             break
         assert trial.check_folder is not None and baseline.check_folder is not None
-        scored = accuracy_of(trial, baseline, task, look)
+        retained = accuracy_of(trial, baseline, task, look).retained
         examples = trial.result.examples + windows_of_trial(trial, look)
         quality = language_quality(trial.check_folder, baseline.check_folder, task, look)
-        trial = trial.with_result(accuracy=scored.value, retained=scored.retained, quality=quality, examples=examples)
+        same_text = {name: figure for name, figure in trial.result.quality.items() if name in OF_A_TEXT}
+        trial = trial.with_result(retained=retained, quality=quality | same_text, examples=examples)
     return trial
 
 

@@ -112,7 +112,7 @@ def _look(run: Run, model: Model, _task: Task, trial: Trial, baseline: Trial, ot
     trial = replace(trial, footprints=(first,), subject=trial.subject._replace(memory_bytes=peak))
     ratio = memory_ratio(trial, baseline)
     trial = trial.with_result(
-        pace=pace_of(first, _task), memory=tuple(m for m in [first.memory] if m is not None), memory_ratio=ratio
+        pace=pace_of([first], trial.subject), memory=tuple(m for m in [first.memory] if m is not None), memory_ratio=ratio
     )
     if trial.candidate.recipe.unrepresentative:
         return trial

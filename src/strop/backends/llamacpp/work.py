@@ -3,11 +3,13 @@
 import os
 import re
 import sys
+from collections import Counter
 from typing import Any
 
 import runner
 from runner import open
 
+EIGHT = ("Q8_0", "Q6_K")
 PLAIN = ("F32", "F16", "BF16")
 _ = open  # `work.open` is the runner's: what is measured is what is shipped
 
@@ -39,7 +41,10 @@ def inspect(path: str) -> dict[str, Any]:
     from steps import told_of
 
     vocabulary = runner.Vocabulary(path)
-    types = {name.removeprefix("tensors in "): count for name, count in told_of(path, whole=False)["claims"].items()}
+    types = Counter[str]()
+    for part in parts(path):
+        told = told_of(os.path.join(os.path.dirname(path), part), whole=False)["claims"]
+        types.update({name.removeprefix("tensors in "): int(count) for name, count in told.items()})
     low = [name for name in types if name not in PLAIN]
     return {
         "files": parts(path),
@@ -47,11 +52,11 @@ def inspect(path: str) -> dict[str, Any]:
         "inputs": [{"name": "tokens", "dtype": "int32", "shape": [None]}],
         "outputs": [{"name": "logits", "dtype": "float32", "shape": [None, vocabulary.size]}],
         "parameters": 0,
-        "precision": "int4" if low else "fp32" if set(types) == {"F32"} else "fp16",
+        "precision": "int8" if low and set(low) <= set(EIGHT) else "int4" if low else "fp32" if set(types) == {"F32"} else "fp16",
         "traits": {
             "vocabulary": vocabulary.size,
             "context": vocabulary.trained_context(),
-            "ends": [str(vocabulary.end())] if vocabulary.end() >= 0 else [],
+            "ends": [str(token) for token in vocabulary.ends()],
             "types": [f"{count} {name}" for name, count in sorted(types.items())],
             "tokenizer": "own",
         },

@@ -70,10 +70,10 @@ def held_by(params: Params) -> Held:
     The kernels pack the numbers anew at load; how much of the file's pages stay beside that was seen at a billion weights.
     """
     if not params.get("block"):
-        return Held(linear=32, embedding=0, head=32, cache=32, copies=1.0)
+        return Held(linear=32, embedding=0, head=32, cache=32, shared=False, looked_up=32)
     scale = 32 / float(str(params["block"]))
     if params["precision"] == "int8":
-        return Held(linear=8 + scale, embedding=0, head=8 + scale, cache=32, shared=False, copies=1.4)
+        return Held(linear=8 + scale, embedding=0, head=8 + scale, cache=32, shared=False, looked_up=32, copies=1.4)
     head = 8 if "last" in str(params["algorithm"]) or "mixed" in str(params["algorithm"]) else 4
     return Held(linear=4 + scale, embedding=4 + scale, head=head + scale, cache=32, copies=1.7)
 

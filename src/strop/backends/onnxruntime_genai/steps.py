@@ -14,6 +14,11 @@ os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", TOKENIZERS_PARAL
 CONFIG, GRAPH = "genai_config.json", "model.onnx"
 ALL_SLIDE = ("mistral", "phi3")
 """Model types that slide in every layer and do not say so of each; the builder takes such layers for full attention."""
+TOKENIZER = (
+    "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "tokenizer.model", "vocab.json",
+    "merges.txt", "chat_template.jinja",
+)  # fmt: skip
+"""The folder's own; nothing else of it may take the place of what was built."""
 TAKEN = (".json", ".safetensors", ".model", ".txt", ".jinja")
 """No pickled weights, no code."""
 LARGE = 1 << 16
@@ -130,6 +135,6 @@ def tell_layers(config: Any) -> None:
 
 def restore(folder: str, out_dir: str) -> None:
     """The folder's own tokenizer: transformers 5 writes another one, which puts a space in front where the folder's does not."""
-    for name in os.listdir(out_dir):
-        if os.path.isfile(os.path.join(folder, name)):
+    for name in TOKENIZER:
+        if os.path.isfile(os.path.join(folder, name)) and os.path.exists(os.path.join(out_dir, name)):
             shutil.copyfile(os.path.join(folder, name), os.path.join(out_dir, name))

@@ -14,6 +14,8 @@ from typing import Any
 os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", CI="1", TOKENIZERS_PARALLELISM="false")
 
 GGUF, IR = "model.gguf", "openvino_model.xml"
+TAKEN = (".json", ".safetensors", ".model", ".txt", ".jinja")
+"""What a converter is given of a folder: no pickled weights, no code."""
 
 
 class ModelError(Exception):
@@ -135,10 +137,9 @@ def to_gguf(folder: str, out_dir: str, kind: str) -> str:
     source = mended(folder, out_dir)
     command = [sys.executable, place.converter(), source, "--outtype", kind, "--outfile", os.path.join(out_dir, GGUF)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if source != folder:
-        for name in os.listdir(source):
-            os.unlink(os.path.join(source, name))
-        os.rmdir(source)
+    for name in os.listdir(source):
+        os.unlink(os.path.join(source, name))
+    os.rmdir(source)
     if done.returncode:
         last = [line for line in done.stderr.strip().splitlines() if line.strip()] or ["no reason given"]
         raise ModelError(f"llama.cpp's converter failed: {last[-1][:300]}", "it may not know this architecture")
@@ -146,23 +147,24 @@ def to_gguf(folder: str, out_dir: str, kind: str) -> str:
 
 
 def mended(folder: str, out_dir: str) -> str:
-    """The folder, or a copy by links whose tokenizer configuration says whether a space is put in front of a text."""
+    """A copy by links, without anything that could be executed, whose tokenizer configuration says whether a space is put in
+    front of a text.
+
+    The converter trusts a folder's code: what names any of it is left out.
+    """
     from tokenizers import Tokenizer
 
-    told = (
-        json.loads(Path(folder, "tokenizer_config.json").read_text(encoding="utf-8"))
-        if Path(folder, "tokenizer_config.json").is_file()
-        else {}
-    )
-    if told.get("add_prefix_space") is not None:
-        return folder
-    tokenizer = Tokenizer.from_file(os.path.join(folder, "tokenizer.json"))
-    bare, spaced = (tokenizer.encode(text, add_special_tokens=False).ids for text in ("word", " word"))
+    config = "tokenizer_config.json"
+    told = json.loads(Path(folder, config).read_text(encoding="utf-8")) if Path(folder, config).is_file() else {}
+    told.pop("auto_map", None)
+    if told.get("add_prefix_space") is None:
+        tokenizer = Tokenizer.from_file(os.path.join(folder, "tokenizer.json"))
+        bare, spaced = (tokenizer.encode(text, add_special_tokens=False).ids for text in ("word", " word"))
+        told["add_prefix_space"] = bare == spaced
     copy = os.path.join(out_dir, "source")
     os.mkdir(copy)
     for name in os.listdir(folder):
-        if name != "tokenizer_config.json" and os.path.isfile(os.path.join(folder, name)):
+        if name != config and name.endswith(TAKEN) and os.path.isfile(os.path.join(folder, name)):
             os.symlink(os.path.abspath(os.path.join(folder, name)), os.path.join(copy, name))
-    told["add_prefix_space"] = bare == spaced
-    Path(copy, "tokenizer_config.json").write_text(json.dumps(told), encoding="utf-8")
+    Path(copy, config).write_text(json.dumps(told), encoding="utf-8")
     return copy

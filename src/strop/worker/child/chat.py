@@ -39,7 +39,7 @@ def render(template: str, messages: Sequence[dict[str, str]], begin: str = "", e
     try:
         made = room.from_string(template)
         return made.render(messages=list(messages), add_generation_prompt=True, bos_token=begin, eos_token=end, tools=None)
-    except (TemplateError, OverflowError, TypeError, ValueError, RecursionError) as error:
+    except (TemplateError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:
         raise ChatError(f"the chat template cannot be rendered: {str(error).splitlines()[0][:200]}") from None
 
 

@@ -114,7 +114,7 @@ def question(told: Any, where: str) -> tuple[str, list[str], int]:
         return prompt, [answer], 0
     must(isinstance(choices, list) and len(choices) > 1, "`choices` are not at least two texts")
     must(all(isinstance(c, str) and c.strip() for c in choices), "`choices` are not all texts")
-    must(len(set(choices)) == len(choices), "`choices` has one twice")
+    must(len({joined(prompt, c) for c in choices}) == len(choices), "`choices` has one twice")
     if isinstance(answer, str):
         must(answer in choices, "`answer` is none of the `choices`")
         return prompt, choices, choices.index(answer)

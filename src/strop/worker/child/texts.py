@@ -90,7 +90,7 @@ def ids_of(tokenizer: Any, source: str, most: int) -> list[int]:
                 text = file.read(CHUNK)
                 if not text:
                     break
-                text += file.readline()  # whole lines, so that a word is not cut
+                text += file.readline(CHUNK)  # whole lines, so that a word is not cut
                 ids += tokenizer.encode(text, add_special_tokens=False).ids
         except UnicodeDecodeError as error:
             raise DataError(f"{source}: no text in UTF-8: {error.reason}", "give plain text") from None

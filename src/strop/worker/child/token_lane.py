@@ -17,7 +17,8 @@ from lane import InvalidOutput, model_files
 from numpy.typing import NDArray
 from questions import answer_questions
 
-DISTRIBUTION = "distribution.npy"
+DISTRIBUTION, TOPS = "distribution.npy", "tops.npy"
+"""Of a baseline: log-probabilities, and its likeliest tokens, which rounding to fp16 would make ties of."""
 WHOLE_BYTES = 256 << 20
 """A baseline's distributions up to this size are kept in fp32, larger ones in fp16."""
 TOLERANCE = 1e-3
@@ -150,22 +151,25 @@ class TokenLane:
         found = {
             name: np.empty((count, positions), np.float32) for name in ("nll", *(() if kept is None else ("kl", "same_top")))
         }
+        tops = np.empty((count, positions), np.int32) if kept is None else np.load(os.path.join(str(expected), TOPS))
         for index in range(count):
             start = time.perf_counter_ns()
             log = self.window(first + index)
             durations.append(time.perf_counter_ns() - start)
             if expected is None:
                 kept = self.kept(out, count, log) if kept is None else kept
-                kept[index] = log
+                kept[index], tops[index] = log, log.argmax(axis=1)
             found["nll"][index] = -log[np.arange(positions), self.tokens[first + index][1:]]
             if index < TWICE and np.max(np.abs(self.window(first + index) - log)) > TOLERANCE * np.ptp(log):
                 raise InvalidOutput("not deterministic: the same window twice gave two answers")
             if expected is not None:
                 theirs = np.asarray(kept[index], np.float32)
                 found["kl"][index] = np.maximum((np.exp(theirs) * (theirs - log)).sum(axis=1), 0)
-                found["same_top"][index] = theirs.argmax(axis=1) == log.argmax(axis=1)
+                found["same_top"][index] = tops[index] == log.argmax(axis=1)
         if self.questions and not first:
             found |= answer_questions(lambda ids: next(windows(self.session, ids[None], self.chunk)), *self.questions)
+        if expected is None:
+            np.save(os.path.join(out, TOPS), tops)
         for name, values in found.items():
             np.save(os.path.join(out, f"{name}.npy"), values)
         seconds = time.perf_counter() - begin
