@@ -14,6 +14,8 @@ LOWER = {"int8": ("int8",), "int4": ("int4", "int8")}
 CACHE_BYTES = 2
 """A cached number in FP16, the runtimes' default."""
 USUAL_CONTEXT = 4096
+AT_ONCE = 512
+"""Tokens of a long prompt that are computed at once."""
 AS_IT_IS = "as it is"
 TIGHT, FULL = 0.6, 0.9
 """Shares of a device's memory: the system and the application need the rest."""
@@ -71,7 +73,7 @@ def footprints(inspection: Inspection, context: int | None = None) -> tuple[Foot
 def language_footprint(held: Held, precision: str, inspection: Inspection, context: int) -> Footprint:
     """Weights and peak memory of a language model under one recipe, with a cache of so many tokens.
 
-    Weights that are in no layer, such as those of norms, count as FP32.
+    Weights that are in no layer, such as those of norms, count as FP32, and so do the activations of a part of a long prompt.
     """
     language = inspection.language
     layers = {role: sum(x.parameters for x in inspection.layers if x.role == role) for role in ("linear", "embedding", "head")}
@@ -80,7 +82,8 @@ def language_footprint(held: Held, precision: str, inspection: Inspection, conte
     bits += layers["embedding"] * (held.head if tied and held.shared else held.embedding + (held.head if tied else 0))
     bits += (inspection.parameters - sum(layers.values())) * BITS["fp32"]
     values = language.kv_values_per_token or 0 if language is not None else 0
-    memory = held.copies * bits / 8 + values * context * held.cache / 8 + (inspection.activation_bytes or 0)
+    wide = 2 * (language.intermediate or 0) + 4 * (language.hidden or 0) if language is not None else 0
+    memory = held.copies * bits / 8 + values * context * held.cache / 8 + AT_ONCE * wide * 4
     return Footprint(precision=precision, weights=round((bits + layers["embedding"] * held.looked_up) / 8), memory=round(memory))
 
 
