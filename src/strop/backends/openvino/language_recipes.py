@@ -19,13 +19,13 @@ def held_by(params: Params | None, cache: str) -> Held:
     Weights are packed anew at load, beside the file that is mapped.
     """
     if params is None:
-        return Held(linear=32, embedding=32, head=32, cache=NUMBER[cache], copies=COPIES)
+        return Held(linear=32, embedding=32, head=32, cache=NUMBER[cache], scores=True, copies=COPIES)
     linear = 8.0
     if str(params["mode"]).startswith("INT4"):
         apart = 16 if params["mode"] == "INT4_SYM" else 20
         share = float(str(params.get("ratio", 1.0)))
         linear = share * (4 + apart / float(str(params["group"]))) + (1 - share) * 8
-    return Held(linear=linear, embedding=8, head=8, cache=NUMBER[cache], copies=COPIES)
+    return Held(linear=linear, embedding=8, head=8, cache=NUMBER[cache], scores=True, copies=COPIES)
 
 
 def language_offers(target: Target, task: Task, bf16: bool) -> Iterator[Offer]:
