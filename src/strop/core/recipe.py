@@ -26,7 +26,7 @@ class Held(Noun):
 
     `shared`: where the model ties its head to its embedding, the runtime keeps one table for both, of the head's bits. `copies`:
     how often the weights lie in memory at the peak; a runtime that packs them anew holds the file's pages beside that.
-    `scores`: whether the scores of a part of a long prompt lie in memory, a number for each head, token, and token of the context.
+    `scores`: whether the scores of a part of a long prompt lie in memory, one for each head, token, and token of the context.
     `looked_up`: bits of an embedding that is in the files, and of which memory holds no more than the rows in use.
     """
 
