@@ -19,7 +19,7 @@ from strop.run.context import Run
 from strop.run.pairing import LANGUAGE_START_S, Subject, least_runs, plan_quads, quad_seconds
 from strop.run.screen import refuse_baseline_failure
 from strop.run.timing import LANGUAGE_QUADS, measure, timing_of
-from strop.run.trial import Trial, memory_ratio, pace_figures, pace_of, quality_figures
+from strop.run.trial import Trial, memory_ratio, must_left_open, pace_figures, pace_of, quality_figures
 
 MOST_FINALISTS = 3
 PAIRS = 5
@@ -64,8 +64,13 @@ def plan_confirmation(
     return Plan(min(finalists, 1), LEAST_PAIRS, 4, False)
 
 
-def select(trials: Sequence[Trial], baseline: Trial, weights: dict[str, float], most: int = MOST_FINALISTS) -> list[Trial]:
-    """By search data: at most three whose score may exceed the baseline's, best first. Selects, decides nothing."""
+def select(
+    trials: Sequence[Trial], baseline: Trial, weights: dict[str, float], gates: Sequence[Gate] = (), most: int = MOST_FINALISTS
+) -> list[Trial]:  # fmt: skip
+    """By search data: at most three whose score may exceed the baseline's, best first. Selects, decides nothing.
+
+    Those whose answers and size pass the musts come before those that leave some open, however fast.
+    """
     scored = []
     for trial in trials:
         if not trial.alive or trial.name == baseline.name or trial.candidate.recipe.role == "as-is":
@@ -75,8 +80,8 @@ def select(trials: Sequence[Trial], baseline: Trial, weights: dict[str, float], 
             continue
         figure = score(contender, weights)
         if figure.high > 0:
-            scored.append((figure.value, trial))
-    return [trial for _, trial in sorted(scored, key=lambda entry: -entry[0])[:most]]
+            scored.append((must_left_open(trial, gates), -figure.value, trial))
+    return [trial for *_, trial in sorted(scored, key=lambda entry: entry[:2])[:most]]
 
 
 def contender_of(trial: Trial, rank: int) -> Contender | None:

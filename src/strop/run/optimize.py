@@ -86,7 +86,7 @@ def pursue(run: Run, model: Model) -> Outcome:
     baseline, trials = tune(run, model, task, found)
     trials = search(run, model, task, found, baseline, trials)
     baseline = more_baseline_memory(run, baseline)
-    finalists = look_longer(run, task, baseline, select(trials, baseline, run.request.weights))
+    finalists = look_longer(run, task, baseline, select(trials, baseline, run.request.weights, run.gates))
     confirmed, noise = confirm(run, model, baseline, finalists)
     final = {t.name: t for t in [*trials, *confirmed, baseline]}
     trials = judge_all(run, task, list(final.values()), baseline, timed=noise.speedup is not None)
@@ -130,7 +130,7 @@ def search(run: Run, model: Model, task: Task, found: Sequence[Offer], baseline:
         recipe = next_in_turn(waiting, [t.name for t in trials if t.lost_accuracy], places_of(found, run.advice))
         waiting.remove(recipe)
         trials = [*trials, _next(run, model, task, follow(recipe, baseline.candidate.recipe), baseline, trials)]
-    best = select([t for t in trials if t.candidate.recipe.steps], baseline, run.request.weights, most=1)
+    best = select([t for t in trials if t.candidate.recipe.steps], baseline, run.request.weights, run.gates, most=1)
     variants = [*by_role(found, "reference"), *by_role(found, "baseline-variant")]
     for recipe in other_settings(run, given[best[0].name], variants) if best else []:
         if recipe.settings != best[0].candidate.recipe.settings:

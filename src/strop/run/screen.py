@@ -17,7 +17,7 @@ from strop.run.building import build, failure_of, write_reproduce
 from strop.run.checking import check, footprint, shards, subject
 from strop.run.context import Run
 from strop.run.timing import LANGUAGE_PAIRS, SEARCH_PAIRS, SEARCH_QUADS, measure, timing_of
-from strop.run.trial import Trial, accuracy_of, memory_ratio, pace_of, quality_figures
+from strop.run.trial import Trial, accuracy_of, known_figures, memory_ratio, pace_of
 
 Stage = Callable[[Run, Model, Task, Trial, Trial, Sequence[Trial]], Trial]
 SLOWER = 0.5
@@ -169,8 +169,8 @@ def _check(run: Run, model: Model, task: Task, trial: Trial, baseline: Trial, _o
 
 
 def _surely_misses(gate: Gate, trial: Trial) -> str | None:
-    """The figure of its answers that misses a must by its whole interval, in words."""
-    figure = quality_figures(trial).get(gate.metric)
+    """The figure of its answers or its files that misses a must by its whole interval, in words."""
+    figure = known_figures(trial).get(gate.metric)
     if gate.kind != "must" or figure is None or judge_one(gate, figure).result != "FAIL":
         return None
     best = f"at most {figure.high:.4g}" if gate.direction == "at_least" else f"at least {figure.low:.4g}"

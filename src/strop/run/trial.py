@@ -8,11 +8,12 @@ from typing import Any, Self
 import numpy as np
 
 from strop.core.candidate import Candidate, Failure, Result
+from strop.core.gate import judge_one
 from strop.core.measurement import Check, Pair
 from strop.core.metrics import Accuracy
 from strop.core.statistics import geometric_interval, range_ratio
 from strop.core.task import Task
-from strop.core.verdict import EXACTLY_ONE, Interval, inverse
+from strop.core.verdict import EXACTLY_ONE, Gate, Interval, exactly, inverse
 from strop.run.answers import accuracy
 from strop.run.checking import Footprint
 from strop.run.pairing import Subject
@@ -125,6 +126,19 @@ def quality_figures(trial: Trial) -> dict[str, Interval]:
     if result.retained is not None and result.retained.low > 0 and "perplexity" in result.quality:
         figures["perplexity_ratio"] = inverse(result.retained)
     return figures
+
+
+def known_figures(trial: Trial) -> dict[str, Interval]:
+    """Gate metrics that are known before anything is timed: of the answers, and the size of the files."""
+    artifact = trial.candidate.artifact
+    return quality_figures(trial) | ({"size_mb": exactly(artifact.bytes / 1e6)} if artifact is not None else {})
+
+
+def must_left_open(trial: Trial, gates: Sequence[Gate]) -> int:
+    """How many musts its known figures do not pass."""
+    known = known_figures(trial)
+    musts = [g for g in gates if g.kind == "must" and g.metric in known]
+    return sum(judge_one(g, known[g.metric]).result != "PASS" for g in musts)
 
 
 def pace_figures(trial: Trial) -> dict[str, Interval]:
