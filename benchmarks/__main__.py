@@ -6,7 +6,7 @@ from pathlib import Path
 
 import strop
 from benchmarks import aa, coverage, imitation, memory_order, overhead, power, report, versus_defaults
-from benchmarks.language import loops, sizes
+from benchmarks.llm import loops, sizes
 from benchmarks.options import Given, Options
 from benchmarks.peers import run as peers
 from benchmarks.peers.metrics import METRICS

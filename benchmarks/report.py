@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from benchmarks import aa, coverage, imitation, memory_order, overhead, power, results, versus_defaults
-from benchmarks.language import loops, sizes
+from benchmarks.llm import loops, sizes
 from benchmarks.options import Options
 from benchmarks.peers import chart, table
 

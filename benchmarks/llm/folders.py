@@ -1,4 +1,4 @@
-"""Folders of random weights in the shapes of well-known language models: `python -m benchmarks.language.folders 1b build/1b`.
+"""Folders of random weights in the shapes of well-known language models: `python -m benchmarks.llm.folders 1b build/1b`.
 
 Speed, memory and conversion time do not depend on the values; quality cannot be told by them. They are written tensor by
 tensor, so that the largest tensor is all that memory has to hold. The tokenizer is the one of Strop's test model, which has

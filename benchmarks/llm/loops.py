@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 import strop
-from benchmarks.language.folders import make
+from benchmarks.llm.folders import make
 from benchmarks.options import Options
 from benchmarks.results import SCRATCH, Figures
 from strop.core.statistics import LEVEL

@@ -13,7 +13,7 @@ from typing import Any
 
 import psutil
 
-from benchmarks.language.folders import make
+from benchmarks.llm.folders import make
 from benchmarks.options import Options
 from benchmarks.results import SCRATCH, Figures
 from strop.core.model import Model
