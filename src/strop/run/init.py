@@ -51,6 +51,7 @@ def text(model: Model) -> str:
 # (.csv, .tsv, .jsonl, .parquet); paths are relative to this file.
 # evaluation = "eval.npz"
 # calibration = "calibration.npz"   # never part of the evaluation data; without it the evaluation data are split
+# questions = "questions.jsonl"     # language models: prompts with choices or exact answers, a line each
 # labels = "y"                      # the array or column that holds the labels; "labels" needs no mention
 # classes = "classes.txt"           # names of the classes, one a line
 # loader = "mydata:load"            # load(path) yields (item, label); mydata.py stands beside this file
