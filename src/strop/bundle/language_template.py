@@ -14,6 +14,7 @@ With --chat the prompt is a user's message, in the words of the model's own temp
 
 import argparse
 import json
+import os
 import sys
 import types
 from collections.abc import Iterator
@@ -32,6 +33,12 @@ def _module(folder: Path, name: str) -> Any:
     return module
 
 
+def _fitting(settings: dict[str, Any]) -> dict[str, Any]:
+    """The settings it was made for, with no more threads than this process has cores: they would wait for one another."""
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return {**settings, "threads": min(int(settings["threads"]), usable)} if "threads" in settings else settings
+
+
 class Bundle:
     """`generate(prompt)` gives pieces of text. `manifest` says how the model was measured."""
 
@@ -39,7 +46,7 @@ class Bundle:
         self.folder = Path(folder)
         self.manifest = json.loads((self.folder / "manifest.json").read_text(encoding="utf-8"))
         self.runner = runner = _module(self.folder, "runner")
-        self.session = runner.open(str(self.folder / self.manifest["model"]), self.manifest["settings"])
+        self.session = runner.open(str(self.folder / self.manifest["model"]), _fitting(self.manifest["settings"]))
         self.context = int(self.manifest["language"]["context"])
         self.begin = self.manifest["language"]["begin"]
         self.tokenizer: Any = None
@@ -105,12 +112,17 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--tokens", type=int, default=64)
     parser.add_argument("--chat", action="store_true", help="the prompt is a user's message")
     given = parser.parse_args(arguments)
+    if given.tokens < 1:
+        parser.error(f"--tokens {given.tokens} is not above 0")
     try:
         model = load(Path(__file__).resolve().parent)
         prompt = model.conversation([{"role": "user", "content": given.prompt}]) if given.chat else given.prompt
         for piece in model.generate(prompt, given.tokens):
             print(piece, end="", flush=True)
         print()
+    except ImportError as error:
+        print(f"{error.name} is not installed: pip install -r requirements.txt", file=sys.stderr)
+        return 1
     except ValueError as error:
         print(error, file=sys.stderr)
         return 1

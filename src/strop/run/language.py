@@ -1,7 +1,7 @@
 """What a language model is for: a text as windows of token ids, the request that is timed, the context it is given."""
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from strop.core.errors import DataError, UsageError, WorkerError
 from strop.core.model import Model
@@ -14,7 +14,7 @@ from strop.worker.call import DATA_WORK, Child, Limits, Work
 from strop.worker.interpreter import work_of
 
 WINDOW = 512
-TOKENS, QUESTIONS, TOKENIZER = "tokens.json", "questions.json", "tokenizer.json"
+TOKENS, TOKENIZER = "tokens.json", "tokenizer.json"
 MORE = 4
 """How many times `--eval-tokens` may be scored where a gate stays undecided."""
 CHAT_S, CHAT_BYTES = 5.0, 1_000_000_000
@@ -116,21 +116,25 @@ def questions(run: Run, model: Model, room: int) -> Dataset:
     source = Path(str(run.request.questions))
     if not source.is_file():
         raise DataError(f"{source}: no such file", "--questions takes a JSONL file")
+    folder, told = tokenized(run, model, source, "prepare_questions", room=room)
+    inputs = {name: f"../{folder.name}/{name}.npy" for name in ("question_rows", "question_tokens")}
+    return Dataset(digest=folder.name, folder=str(folder), count=told["questions"], inputs=inputs)
+
+
+def tokenized(run: Run, model: Model, source: Path, verb: str, **arguments: int) -> tuple[Path, dict[str, Any]]:
+    """What the worker that knows the tokenizer makes of a file, kept by what it was made from: the folder, and what it told."""
     work, tokenizer = tokenizer_of(run, model)
-    arguments = {"room": room, "vocabulary": int(str(model.traits["vocabulary"]))}
+    arguments["vocabulary"] = int(str(model.traits["vocabulary"]))
     key = files.digest_json({
-        "questions": files.digest_file(source), "version": 1, "tokenizer": files.digest_file(tokenizer), **arguments
+        "source": files.digest_file(source), "verb": verb, "version": 3, "tokenizer": files.digest_file(tokenizer), **arguments
     })  # fmt: skip
 
     def make(draft: Path) -> None:
-        made = datasets.ask(
-            run, "prepare_questions", work, source=str(source.absolute()), tokenizer=str(tokenizer), out=str(draft), **arguments
-        )
-        write_json(draft / QUESTIONS, made)
+        made = datasets.ask(run, verb, work, source=str(source.absolute()), tokenizer=str(tokenizer), out=str(draft), **arguments)
+        write_json(draft / TOKENS, made)
 
     folder = run.store.once("data", key, make)
-    inputs = {name: f"../{folder.name}/{name}.npy" for name in ("question_rows", "question_tokens")}
-    return Dataset(digest=key, folder=str(folder), count=read_json(folder / QUESTIONS)["questions"], inputs=inputs)
+    return folder, read_json(folder / TOKENS)
 
 
 class Tokens(NamedTuple):
@@ -151,25 +155,10 @@ def tokens(run: Run, model: Model, text: str, window: int, wanted: int, more: in
     source = Path(text)
     if not source.is_file():
         raise DataError(f"{source}: no such file", "language models take a plain text file")
-    work, tokenizer = tokenizer_of(run, model)
-    vocabulary = int(str(model.traits["vocabulary"]))
-    arguments = {"window": window, "wanted": wanted, "more": more, "spare": spare, "vocabulary": vocabulary}
-    key = files.digest_json({
-        "text": files.digest_file(source), "version": 2, **arguments,
-        "tokenizer": files.digest_file(tokenizer),
-    })  # fmt: skip
-
-    def make(draft: Path) -> None:
-        made = datasets.ask(
-            run, "prepare_tokens", work, source=str(source.absolute()), tokenizer=str(tokenizer), out=str(draft), **arguments
-        )
-        write_json(draft / TOKENS, made)
-
-    folder = run.store.once("data", key, make)
-    told = read_json(folder / TOKENS)
+    folder, told = tokenized(run, model, source, "prepare_tokens", window=window, wanted=wanted, more=more, spare=spare)
 
     def data(file: str, count: int) -> Dataset:
-        return Dataset(digest=f"{key}-{file}", folder=str(folder), count=count, inputs={"tokens": file})
+        return Dataset(digest=f"{folder.name}-{file}", folder=str(folder), count=count, inputs={"tokens": file})
 
     apart = data("spare.npy", told["spared"]) if told["spared"] else None
     return Tokens(data("tokens.npy", told["count"]), told["pool"], apart, told["begin"])
