@@ -27,7 +27,7 @@ EXITS = {"chosen": EXIT_CHOSEN, "provisional": EXIT_PROVISIONAL, "none": EXIT_NO
 
 
 def command(
-    model: Annotated[str, typer.Argument(help="The model: an .onnx file.")],
+    model: Annotated[str, typer.Argument(help="The model: a file (ONNX, GGUF, OpenVINO IR) or a Hugging Face folder.")],
     config: o.Config = None,
     data: o.Data = None,
     calibration: o.Calibration = None,

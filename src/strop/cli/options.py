@@ -6,7 +6,12 @@ from typing import Annotated, Any
 import typer
 
 Config = Annotated[str | None, typer.Option("--config", help="strop.toml; by default one here or beside the model.")]
-Data = Annotated[str | None, typer.Option("--data", help="Evaluation data: arrays, a table of texts, or a folder of pictures.")]
+Data = Annotated[
+    str | None,
+    typer.Option(
+        "--data", help="Evaluation data: arrays, a table of texts, a folder of pictures; plain text for a language model."
+    ),
+]
 Calibration = Annotated[str | None, typer.Option("--calibration", help="Calibration data, apart from the evaluation data.")]
 Questions = Annotated[
     str | None, typer.Option("--questions", help="Language models: JSONL of prompts with choices or exact answers.")

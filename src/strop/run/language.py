@@ -36,6 +36,10 @@ def language_task(run: Run, model: Model) -> Task:
     spare = CALIBRATION if request.calibration is None else 0
     found = tokens(run, model, request.data, language.window, request.eval_tokens, MORE, spare)
     evaluation, calibration = found.data, found.spare
+    if evaluation.count == 1:
+        run.note(
+            "One window of text is scored, which tells no spread, so gates on quality stay open: raise --eval-tokens or give more."
+        )
     if request.calibration is not None:
         calibration = tokens(run, model, request.calibration, language.window, CALIBRATION * language.window, 1, 0).data
         datasets.refuse_overlap(run, evaluation, calibration)
