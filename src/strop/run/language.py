@@ -38,7 +38,7 @@ def language_task(run: Run, model: Model) -> Task:
     evaluation, calibration = found.data, found.spare
     if evaluation.count == 1:
         run.note(
-            "One window of text is scored, which tells no spread, so gates on quality stay open: raise --eval-tokens or give more."
+            "One window of text is scored, which tells no spread; gates on quality stay open: raise --eval-tokens or give more."
         )
     if request.calibration is not None:
         calibration = tokens(run, model, request.calibration, language.window, CALIBRATION * language.window, 1, 0).data
