@@ -92,6 +92,9 @@ def test_a_range_is_no_contradiction():
         (["speedup>=2", "speedup>=3"], []),
         ([], ["speedup>=2", "speedup>=3"]),
         (["accuracy_retained<=0.9"], []),
+        (["perplexity_ratio>=1.02"], []),
+        ([], ["kl>=0.1"]),
+        ([], ["same_top<=0.9"]),
     ],
 )
 def test_contradictory_gates_are_refused(must, goal):

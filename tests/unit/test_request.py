@@ -82,6 +82,15 @@ def test_a_strop_toml_beside_the_model_is_found(toml, tmp_path):
     assert make_request(str(tmp_path / "m.onnx")).metric == "f1"
 
 
+def test_a_folder_has_its_own_and_not_its_neighbour_s(toml, tmp_path):
+    toml()
+    folder = tmp_path / "hf"
+    folder.mkdir()
+    assert make_request(str(folder)).metric is None
+    (folder / "strop.toml").write_text('[data]\nevaluation = "eval.txt"\n')
+    assert make_request(str(folder)).data == str(folder / "eval.txt")
+
+
 @pytest.mark.parametrize(
     ("content", "key", "found"),
     [

@@ -147,6 +147,16 @@ def test_prune_frees_builds_and_data_and_keeps_runs(tmp_path):
     assert [run.name for run in store.list_runs()] == ["one"]
 
 
+def test_what_stopped_a_run_is_told_until_it_goes_on(tmp_path):
+    run = Store(tmp_path).run("one")
+    assert run.refused() is None
+    run.folder.mkdir(parents=True)
+    run.event("stopped", why="no text")
+    assert run.refused() == "no text"
+    run.event("run-opened")
+    assert run.refused() is None
+
+
 def test_a_run_is_found_by_how_it_begins(tmp_path):
     store = Store(tmp_path)
     for name in ("kws-12", "kws-123", "bert-9"):

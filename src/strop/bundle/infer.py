@@ -2,12 +2,14 @@
 
 import json
 import shutil
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
 from strop.bundle.verify import verify_bundle
-from strop.core.errors import BundleError, DataError, OutputError, WorkerError, WorkerFailure
+from strop.core.errors import BundleError, DataError, OutputError, UsageError, WorkerError, WorkerFailure
 from strop.core.manifest import Manifest
 from strop.plan.discover import backends
 from strop.store import files
@@ -32,7 +34,7 @@ def infer_bundle(folder: str, inputs: str, output: str) -> None:
     Example:
         >>> strop.infer_bundle("strop-out/bundle", "inputs.npz", "outputs.npz")
     """
-    manifest = verify_bundle(folder)
+    manifest = _not_of_language(folder, verify_bundle(folder))
     if not Path(inputs).is_file():
         raise DataError(f"{inputs}: no such file", f"an .npz with {', '.join(i.name for i in manifest.inputs)}")
     target = Path(output).absolute()
@@ -64,7 +66,7 @@ def predict_bundle(folder: str, items: list[Any], most: int = 5, output: str | N
         BundleError: the bundle is changed or does not run.
         DataError: an item cannot be used, or the bundle takes arrays only.
     """
-    manifest = verify_bundle(folder)
+    manifest = _not_of_language(folder, verify_bundle(folder))
     if manifest.preprocess is not None and manifest.preprocess.kind == "image":
         items = [str(Path(item).absolute()) for item in items]
     about = {"folder": str(Path(folder).absolute()), "items": items}
@@ -79,6 +81,33 @@ def predict_bundle(folder: str, items: list[Any], most: int = 5, output: str | N
             embeddings=target,
         )  # fmt: skip
     return found
+
+
+def _not_of_language(folder: str, manifest: Manifest) -> Manifest:
+    if manifest.language is not None:
+        raise UsageError(f"{folder} holds a language model", f"strop bundle infer {folder} --prompt TEXT")
+    return manifest
+
+
+def write_text(folder: str, prompt: str, tokens: int, chat: bool) -> None:
+    """A verified bundle's language model goes on with a prompt, on stdout as it comes, by its own `infer.py`.
+
+    Raises:
+        BundleError: the bundle is changed, or it refuses the prompt or does not run: what it said.
+        UsageError: it holds no language model.
+    """
+    manifest = verify_bundle(folder)
+    if manifest.language is None:
+        raise UsageError(f"{folder} holds no language model", "strop bundle infer FOLDER with an .npz, a picture or --text")
+    runtime = backends().get(manifest.recipe.runtime)
+    python = work_of(runtime).python if runtime is not None else sys.executable
+    command = [python, "-B", str(Path(folder) / "infer.py"), "--prompt", prompt, "--tokens", str(tokens)]
+    done = subprocess.run([*command, *(["--chat"] if chat else [])], stderr=subprocess.PIPE, check=False)
+    said = done.stderr.decode("utf-8", "replace").strip()
+    if done.returncode:
+        raise BundleError(f"{folder}: {said.splitlines()[-1] if said else 'its infer.py ended without a word'}", said)
+    if said:
+        print(said, file=sys.stderr)
 
 
 def _run_arrays(folder: str, manifest: Manifest, inputs: str, output: str, log: Path) -> None:

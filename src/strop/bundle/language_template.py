@@ -88,6 +88,8 @@ class Bundle:
             raise ValueError("the prompt is empty")
         if len(ids) >= self.context:
             raise ValueError(f"the prompt has {len(ids)} tokens, the context {self.context}")
+        if tokens > self.context - len(ids):
+            print(f"room for {self.context - len(ids)} tokens behind a prompt of {len(ids)}", file=sys.stderr)
         self.session.reset()
         given, made, shown = ids, list[int](), self.tokenizer.decode(ids)
         for _ in range(min(tokens, self.context - len(ids))):
@@ -108,12 +110,16 @@ def load(folder: str | Path = ".") -> Bundle:
 
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--prompt", required=True)
-    parser.add_argument("--tokens", type=int, default=64)
+    parser.add_argument("--prompt", required=True, help="the text that goes on")
+    parser.add_argument("--tokens", type=int, default=64, help="how many at most [64]")
     parser.add_argument("--chat", action="store_true", help="the prompt is a user's message")
     given = parser.parse_args(arguments)
     if given.tokens < 1:
         parser.error(f"--tokens {given.tokens} is not above 0")
+    try:
+        given.prompt.encode()
+    except UnicodeEncodeError:
+        parser.error("--prompt is no text in UTF-8")
     try:
         model = load(Path(__file__).resolve().parent)
         prompt = model.conversation([{"role": "user", "content": given.prompt}]) if given.chat else given.prompt

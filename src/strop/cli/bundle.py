@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 import strop
-from strop.bundle.infer import predict_bundle
+from strop.bundle.infer import predict_bundle, write_text
 from strop.cli import options as o
 from strop.cli.console import print_json, say
 from strop.core.errors import UsageError
@@ -31,9 +31,15 @@ def infer(
     output: Annotated[str | None, typer.Argument(help=".npz to write: outputs, or embeddings.")] = None,
     text: Annotated[list[str] | None, typer.Option("--text", help="A text; repeat for more.")] = None,
     pair: Annotated[list[str] | None, typer.Option("--pair", help="The second text of each --text, for models of pairs.")] = None,
+    prompt: Annotated[str | None, typer.Option("--prompt", help="Language models: the text that goes on.")] = None,
+    tokens: Annotated[int, typer.Option("--tokens", min=1, help="Language models: how many at most.")] = 64,
+    chat: Annotated[bool, typer.Option("--chat", help="Language models: the prompt is a user's message.")] = False,
     json: o.Json = False,
 ) -> None:
-    """Run a bundle on arrays, a picture or texts, in a process of its own."""
+    """Run a bundle on arrays, a picture, texts or a prompt, in a process of its own."""
+    if prompt is not None:
+        write_text(folder, prompt, tokens, chat)
+        return
     if inputs is not None and inputs.endswith(".npz"):
         if output is None:
             raise UsageError("no place for the outputs", "strop bundle infer FOLDER INPUTS.npz OUTPUTS.npz")
@@ -61,7 +67,7 @@ def items_of(picture: str | None, texts: list[str], pairs: list[str]) -> list[An
         raise UsageError(f"{len(texts)} --text for {len(pairs)} --pair", "give both for each pair")
     items: list[Any] = [*([picture] if picture is not None else []), *(zip(texts, pairs, strict=True) if pairs else texts)]
     if not items:
-        raise UsageError("nothing to run it on", "give an .npz, a picture, or --text")
+        raise UsageError("nothing to run it on", "give an .npz, a picture, --text or --prompt")
     return items
 
 

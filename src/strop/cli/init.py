@@ -10,7 +10,9 @@ from strop.cli.console import say
 
 def command(
     model: Annotated[str, typer.Argument(help="The model.")],
-    path: Annotated[str | None, typer.Option("--path", help="Where to write [strop.toml beside the model].")] = None,
+    path: Annotated[
+        str | None, typer.Option("--path", help="Where to write [strop.toml beside the model, or in its folder].")
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite it.")] = False,
 ) -> None:
     """Write a commented strop.toml for MODEL."""

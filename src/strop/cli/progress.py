@@ -86,12 +86,14 @@ class Progress:
     def _on_candidate_started(self, candidate: str) -> None:
         self.doing = f"trying {candidate}"
 
-    def _on_candidate_done(self, candidate: str, status: str, reason: str, speedup: float | None, accuracy: float | None) -> None:
+    def _on_candidate_done(
+        self, candidate: str, status: str, reason: str, speedup: float | None, accuracy: float | None, metric: str
+    ) -> None:
         self.finished += 1
         self.expected = max(self.expected, self.finished)
         facts = [
             f"{speedup:.2f}×" if speedup is not None else "",
-            f"accuracy {accuracy:.4f}" if accuracy is not None else "",
+            f"{metric if metric == 'perplexity' else 'accuracy'} {accuracy:.4f}" if accuracy is not None else "",
             reason,
         ]
         self._say(

@@ -29,7 +29,8 @@ def list_(store: o.Store = None, json: o.Json = False) -> None:
         report = run.finished()
         began = time.strftime("%Y-%m-%d %H:%M", time.localtime((run.folder / "run.json").stat().st_mtime))
         chosen = (report.get("chosen") or {}).get("name", "–") if report else "–"
-        rows.append([run.name, began, report["outcome"] if report else "not finished", chosen])
+        unfinished = "stopped by an error" if run.refused() else "not finished"
+        rows.append([run.name, began, report["outcome"] if report else unfinished, chosen])
     if json:
         print_json([dict(zip(("run", "began", "outcome", "chosen"), row, strict=True)) for row in rows])
         return
@@ -42,7 +43,8 @@ def show(name: Name, store: o.Store = None, json: o.Json = False) -> None:
     run = _store(store).find_run(name)
     report = run.finished()
     if report is None:
-        say(f"{run.name}: not finished; the same command goes on. So far:")
+        refused = run.refused()
+        say(f"{run.name}: {f'stopped: {refused}.' if refused else 'not finished; the same command goes on.'} So far:")
         print((run.folder / "events.jsonl").read_text(encoding="utf-8"), end="")
     elif json:
         print_json(report)

@@ -42,6 +42,11 @@ LANGUAGE_GATES: tuple[Gate, ...] = (
 )
 """Added for language models, where the perplexity alone hides how often the answer changes."""
 MOST_RETAINED = 2.0
+KEPT: dict[str, Direction] = {
+    "accuracy_retained": "at_least", "task_retained": "at_least", "same_top": "at_least", "kl": "at_most",
+    "perplexity": "at_most", "perplexity_ratio": "at_most",
+}  # fmt: skip
+"""Metrics of what a candidate keeps, and the one direction in which a gate on them has a meaning."""
 
 
 def parse_gate(text: str, kind: Kind) -> Gate:
@@ -106,8 +111,9 @@ def _refuse_contradictions(gates: Sequence[Gate]) -> None:
             if one.direction != other.direction or one.kind != other.kind:
                 continue
             raise ConfigError(f"gates contradict: {one} and {other} are both a {one.kind}", "give one bound a metric")
-        if one.metric == "accuracy_retained" and one.direction == "at_most":
-            raise ConfigError(f"gate {one} asks for lost accuracy", "write accuracy_retained>=NUMBER")
+        if one.direction != KEPT.get(one.metric, one.direction):
+            sign = ">=" if one.direction == "at_most" else "<="
+            raise ConfigError(f"gate {one} asks for what is lost", f"write {one.metric}{sign}NUMBER")
 
 
 def judge_one(gate: Gate, figure: Interval | None, missing: str = "not measured", unmeasured: bool = False) -> GateResult:

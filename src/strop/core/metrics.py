@@ -297,9 +297,10 @@ def share(right: NDArray[np.bool_]) -> Interval:
     return Interval(value=value, low=min(low, value), high=max(high, value), level=LEVEL)
 
 
-def mean_interval(values: Array) -> Interval:
-    """Mean over windows with Student's interval; shape [windows, positions]."""
-    return student(np.asarray(values, np.float64).mean(axis=1))
+def mean_interval(values: Array, most: float = math.inf) -> Interval:
+    """Mean over windows with Student's interval, within what the mean can be; shape [windows, positions], from 0 to `most`."""
+    found = student(np.asarray(values, np.float64).mean(axis=1))
+    return found.model_copy(update={"low": max(found.low, 0.0), "high": min(found.high, most)})
 
 
 def standard_error(values: NDArray[np.float64]) -> float:

@@ -70,8 +70,8 @@ def footprints(inspection: Inspection, context: int | None = None) -> tuple[Foot
     return tuple(Footprint(precision=p, weights=size, memory=size + more) for p, size in sizes.items())
 
 
-def language_footprint(held: Held, precision: str, inspection: Inspection, context: int) -> Footprint:
-    """Weights and peak memory of a language model under one recipe, with a cache of so many tokens.
+def language_footprint(held: Held, precision: str, inspection: Inspection, context: int, texts: int = 1) -> Footprint:
+    """Weights and peak memory of a language model under one recipe, with a cache of so many tokens for each of so many texts.
 
     Weights that are in no layer, such as those of norms, count as FP32, and so do the activations of a part of a long prompt.
     """
@@ -84,7 +84,7 @@ def language_footprint(held: Held, precision: str, inspection: Inspection, conte
     values = language.kv_values_per_token or 0 if language is not None else 0
     wide = 2 * (language.intermediate or 0) + 4 * (language.hidden or 0) if language is not None else 0
     scores = (language.heads or 0) * context if held.scores and language is not None else 0
-    memory = held.copies * bits / 8 + values * context * held.cache / 8 + AT_ONCE * (wide + scores) * 4
+    memory = held.copies * bits / 8 + texts * (values * context * held.cache / 8 + AT_ONCE * (wide + scores) * 4)
     return Footprint(precision=precision, weights=round((bits + layers["embedding"] * held.looked_up) / 8), memory=round(memory))
 
 

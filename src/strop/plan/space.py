@@ -1,6 +1,7 @@
 """The space of recipes: what every backend offers for this model, target and task, safest first."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from difflib import get_close_matches
 
 from strop.core.backend import Backend
 from strop.core.errors import BackendError, ConfigError
@@ -9,6 +10,9 @@ from strop.core.model import Model
 from strop.core.recipe import Offer, Recipe
 from strop.core.target import Target
 from strop.core.task import Task
+
+SHOWN = 8
+"""So many recipes are named where another was asked for."""
 
 
 def offers(
@@ -67,8 +71,12 @@ def offers(
 def not_offered(name: str, found: Sequence[Offer]) -> ConfigError:
     """The error for a recipe that cannot be had, with the reason where there is one."""
     reason = next((o.reason.removeprefix("not offered: ") for o in found if o.name == name and o.recipe is None), None)
-    offered = f"offered: {', '.join(o.name for o in found if o.recipe is not None)}"
-    return ConfigError(f"recipe {name!r} is not offered: {reason or 'no backend knows it'}", offered)
+    names = [o.name for o in found if o.recipe is not None]
+    shown = get_close_matches(name, names, SHOWN, 0.3) if len(names) > SHOWN else names
+    rest = f", and {len(names) - len(shown)} more: `--dry-run` lists them" if len(names) > len(shown) else ""
+    return ConfigError(
+        f"recipe {name!r} is not offered: {reason or 'no backend of this run knows it'}", f"offered: {', '.join(shown)}{rest}"
+    )
 
 
 def adopted(backends: Sequence[Backend], found: Sequence[Offer], model: Model, target: Target) -> list[Offer]:

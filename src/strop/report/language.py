@@ -57,7 +57,7 @@ class LanguageRow(Noun):
 def language_rows(outcome: Outcome, evidence: Evidence) -> list[LanguageRow]:
     """Every candidate whose answers were judged, the choice first; paces only where they are of the target."""
     here = outcome.place == "here"
-    return [_row(r, evidence.sessions.get(r.name, {}), here) for r in ordered(outcome) if r.quality]
+    return [_row(r, evidence.sessions.get(r.name, {}), here) for r in ordered(outcome) if r.quality or r.accuracy is not None]
 
 
 def _row(result: Result, ran: dict[str, Scalar], here: bool) -> LanguageRow:
@@ -272,6 +272,7 @@ def language_document(outcome: Outcome, evidence: Evidence) -> dict[str, Any] | 
         return None
     return {
         "window": of.window, "prompt": of.prompt, "output": of.output, "context": of.context,
+        "batch": outcome.task.workload.batch,
         "candidates": [row.model_dump(mode="json") for row in language_rows(outcome, evidence)],
         "frontiers": frontiers(figures_of(outcome, evidence)),
         "samples": [passages.model_dump(mode="json") for passages in side_by_side(outcome, evidence)],
@@ -280,14 +281,15 @@ def language_document(outcome: Outcome, evidence: Evidence) -> dict[str, Any] | 
 
 def how_measured(outcome: Outcome) -> str:
     """What the figures are of, in two sentences."""
-    of = outcome.task.language
+    of, texts = outcome.task.language, outcome.task.workload.batch
     assert of is not None
     why = {f"{row.framework}: {row.doubt}" for row in language_rows(outcome, NO_EVIDENCE) if row.doubt}
     doubts = f" {DOUBT} {NOT_REPRESENTATIVE}: {'; '.join(sorted(why))}." if why else ""
     text = (
         f"Windows of {of.window} tokens, every position scored, tokens forced. Paces are of a prompt of {of.prompt} and an "
-        f"answer of {of.output} tokens, alone and unpaired: for orientation; the speed-up is of whole requests, paired. Memory "
-        f"is the peak with a cache of {of.context} tokens."
+        f"answer of {of.output} tokens{f', {texts} texts side by side' if texts > 1 else ''}, alone and unpaired: for "
+        f"orientation; the speed-up is of whole requests, paired. Memory is the peak with a cache of {of.context} tokens"
+        f"{' a text' if texts > 1 else ''}."
     )
     asked = f" {of.questions} questions, answered by likelihood." if of.questions else ""
     return text + asked + doubts

@@ -140,9 +140,21 @@ def _mind(outcome: Outcome, chosen: Result) -> str:
     if outcome.noise.speedup is None:
         return "Nothing could be timed: the machine was too busy. The same command with --fresh measures again."
     missed = [r for r in (chosen.verdict.results if chosen.verdict else ()) if r.result != "PASS"]
-    if not missed:
-        return "Every gate passed."
-    return "Missed: " + "; ".join(f"{r.gate} ({r.gate.kind}): {short(r)}" for r in missed) + "."
+    said = (
+        "Missed: " + "; ".join(f"{r.gate} ({r.gate.kind}): {short(r)}" for r in missed) + "." if missed else "Every gate passed."
+    )
+    return f"{said}{_passed_over(outcome)}" if chosen.name == outcome.baseline else said
+
+
+def _passed_over(outcome: Outcome) -> str:
+    """Where nothing but the given model is left: the fastest finalist, and the musts that kept it from being chosen."""
+    finalists = [r for r in ordered(outcome) if r.confirmation is not None and r.name != outcome.baseline and r.verdict]
+    for result in finalists:
+        kept = [g for g in (result.verdict.results if result.verdict else ()) if g.gate.kind == "must" and g.result != "PASS"]
+        if kept:
+            why = "; ".join(f"{g.gate} ({g.gate.kind}): {short(g)}" for g in kept)
+            return f" Not chosen: {result.name}, {ratio(result.speedup, SPEED)}: {why}."
+    return ""
 
 
 def short(result: GateResult) -> str:

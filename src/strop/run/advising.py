@@ -31,6 +31,7 @@ def advised(run: Run, task: Task, found: Sequence[Offer], recipes: Sequence[str]
             run.note(f"No advice orders the recipes: {error.message}.")
         return list(found)
     context = task.language.context if task.language is not None else None
+    texts = task.workload.batch
     run.advice = advice_for(inspection, run.target, run.request.purpose, run.store, context)
     for note in run.advice.notes:
         run.note(note)
@@ -40,6 +41,7 @@ def advised(run: Run, task: Task, found: Sequence[Offer], recipes: Sequence[str]
     def own_fit(recipe: Recipe) -> Fit | None:
         if recipe.held is None or context is None:
             return None
-        return fits([language_footprint(recipe.held, recipe.precision, inspection, context)], run.target)[0]
+        return fits([language_footprint(recipe.held, recipe.precision, inspection, context, texts)], run.target)[0]
 
-    return without_impossible(found, run.advice, fits(footprints(inspection, context), run.target), asked, own_fit)
+    common = fits(footprints(inspection, texts * context if context is not None else None), run.target)
+    return without_impossible(found, run.advice, common, asked, own_fit)

@@ -70,7 +70,7 @@ def language_quality(mine: Path, theirs: Path, task: Task, longer: int = 0) -> d
         return quality | {"kl": EXACTLY_NONE, "kl_p99": EXACTLY_NONE, "same_top": EXACTLY_ONE}
     divergence, alike = looks(mine, longer, "kl"), looks(mine, longer, "same_top")
     worst = exactly(float(np.percentile(divergence, 99)))
-    return quality | {"kl": mean_interval(divergence), "kl_p99": worst, "same_top": mean_interval(alike)}
+    return quality | {"kl": mean_interval(divergence), "kl_p99": worst, "same_top": mean_interval(alike, most=1)}
 
 
 def task_quality(mine: Path, theirs: Path, task: Task) -> dict[str, Interval]:

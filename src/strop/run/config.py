@@ -97,10 +97,16 @@ class Config(_Section):
     backends: BackendsSection = BackendsSection()
 
 
+def home_of(model: str) -> Path:
+    """Where a model's own files lie: beside it, or in it where it is a folder."""
+    return Path(model) if Path(model).is_dir() else Path(model).parent
+
+
 def read_config(path: Path | None, beside: Path) -> tuple[Config, Path, str | None]:
     """The configuration, the folder that its paths are relative to, and the file.
 
-    Without a path, `strop.toml` in the working directory or beside the model is used where there is one.
+    Without a path, `strop.toml` in the working directory or beside the model, in a model that is a folder, is used where there
+    is one.
 
     Raises:
         ConfigError: unreadable, or a key or value that cannot be meant; names file, key, what was found.

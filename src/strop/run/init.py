@@ -7,7 +7,7 @@ from strop.core.errors import OutputError
 from strop.core.model import Model
 from strop.core.preprocess import PRESETS
 from strop.plan.discover import backends
-from strop.run.config import CONFIG
+from strop.run.config import CONFIG, home_of
 from strop.run.intake import read_model
 from strop.store import files
 from strop.store.store import Store
@@ -15,10 +15,10 @@ from strop.worker.call import Limits
 
 
 def init(model: str, path: str | None = None, force: bool = False) -> Path:
-    """Write a commented `strop.toml` beside a model, its inputs and outputs filled in.
+    """Write a commented `strop.toml` beside a model, or in its folder, its inputs and outputs filled in.
 
     Args:
-        path: where, instead of beside the model.
+        path: where, instead of there.
         force: overwrite.
 
     Raises:
@@ -27,7 +27,7 @@ def init(model: str, path: str | None = None, force: bool = False) -> Path:
     Example:
         >>> strop.init("model.onnx")
     """
-    target = Path(path) if path is not None else Path(model).parent / CONFIG
+    target = Path(path) if path is not None else home_of(model) / CONFIG
     with tempfile.TemporaryDirectory(prefix="strop-") as scratch:
         found = read_model(backends(), Path(model), Path(scratch) / "inspect.log", Limits(120.0), Store(Path(".strop")))
     if target.exists() and not force:

@@ -31,7 +31,7 @@ def find_reader(backends: dict[str, Backend], path: Path) -> tuple[Backend, str]
         ModelError: no such file, or nobody reads it.
     """
     if not path.exists():
-        raise ModelError(f"{path}: no such file", "give the path of an .onnx model")
+        raise ModelError(f"{path}: no such file", "give the path of a model: a file, or a Hugging Face folder")
     readers = [(b, kind) for b in backends.values() for suffix, kind in b.reads if _fits(path, suffix)]
     if not readers:
         known = sorted({f"a folder with {s[1:]}" if s[0] == "/" else s for b in backends.values() for s, _ in b.reads})

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from strop.core.errors import DataError, UsageError, WorkerError
+from strop.core.errors import DataError, WorkerError
 from strop.core.model import Model
-from strop.core.task import Chat, Dataset, Language, Task
+from strop.core.task import Chat, Dataset, Language, Task, Workload
 from strop.run import datasets
 from strop.run.context import Run
 from strop.store import files
@@ -56,7 +56,7 @@ def language_task(run: Run, model: Model) -> Task:
     }  # fmt: skip
     return Task(
         evaluation=evaluation, calibration=calibration, metric="perplexity", output="nll", kind="language",
-        language=language.model_copy(update=told), options=request.options,
+        language=language.model_copy(update=told), options=request.options, workload=Workload(batches=request.batches),
     )  # fmt: skip
 
 
@@ -93,11 +93,9 @@ def workload(run: Run, model: Model) -> Language:
     """Lengths of a request and of a window, inside of the context.
 
     Raises:
-        DataError: they do not fit. UsageError: a batch is asked for.
+        DataError: they do not fit.
     """
     request = run.request
-    if request.batches != (1,):
-        raise UsageError(f"--batch {request.batches[0]}: a language model answers one request at a time here", "leave it out")
     most = int(str(model.traits.get("context") or 0)) or 1 << 20
     context = request.context or min(most, max(WINDOW, request.prompt_tokens + request.output_tokens))
     if context > most:

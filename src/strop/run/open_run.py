@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import strop
-from strop.core.errors import StoreError
+from strop.core.errors import StoreError, StropError
 from strop.core.gate import for_language
 from strop.core.model import Model
 from strop.core.outcome import Outcome
@@ -22,7 +22,7 @@ from strop.run.preprocessing import BESIDE, TOKENIZER, model_folder
 from strop.run.request import PLACES, Request
 from strop.run.source import code_digests, source_digest
 from strop.store import files
-from strop.store.store import RunFolder, Store, load, write_json
+from strop.store.store import REFUSED, RunFolder, Store, load, write_json
 from strop.worker.call import Limits
 
 OUTCOME = "outcome.json"
@@ -65,6 +65,8 @@ def opened(request: Request, observer: Observer, keep: bool = True) -> Iterator[
         except Exception as error:
             if not (folder.folder / "run.json").exists():
                 raise StoreError(f"{folder.folder} was removed during the run", "leave the store alone; run it again") from error
+            if isinstance(error, StropError):
+                folder.event(REFUSED, why=error.message)
             raise
 
 

@@ -16,7 +16,7 @@ from strop.core.target import THIS
 from strop.core.task import Pooling, TaskKind
 from strop.core.verdict import Gate, Kind
 from strop.plan.rules import PURPOSES
-from strop.run.config import Config, read_config
+from strop.run.config import Config, home_of, read_config
 from strop.run.devices import is_path
 
 PLACES = {
@@ -189,7 +189,7 @@ def make_request(model: str, config_path: str | None = None, **flags: Any) -> Re
     Raises:
         ConfigError, UsageError: what cannot be meant.
     """
-    config, base, found = read_config(Path(config_path) if config_path else None, Path(model).parent)
+    config, base, found = read_config(Path(config_path) if config_path else None, home_of(model))
 
     def pick(flag: str, configured: Any) -> Any:
         given = flags.get(flag)

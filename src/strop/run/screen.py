@@ -43,16 +43,16 @@ def _through(
         candidate = build(run, recipe, model, task)
     trial = Trial(Result(candidate=candidate))
     if candidate.failure is not None:
-        return _finish(run, trial.failed(candidate.failure, str(run.folder.candidate(recipe.name) / "reproduce.sh")))
+        return _finish(run, task, trial.failed(candidate.failure, str(run.folder.candidate(recipe.name) / "reproduce.sh")))
     twin = _twin(trial, others)
     if twin is not None:
-        return _finish(run, trial.with_result(status="duplicate", reason=f"same weights and settings as {twin}"))
+        return _finish(run, task, trial.with_result(status="duplicate", reason=f"same weights and settings as {twin}"))
     trial = replace(trial, subject=subject(run, candidate, task))
     for stage in stages:
         trial = stage(run, model, task, trial, baseline, others)
         if trial.result.status != "not reached":
-            return _finish(run, trial)
-    return _finish(run, trial.with_result(status="measured"))
+            return _finish(run, task, trial)
+    return _finish(run, task, trial.with_result(status="measured"))
 
 
 def _need_device(_run: Run, _model: Model, _task: Task, trial: Trial, _baseline: Trial, _others: Sequence[Trial]) -> Trial:
@@ -69,11 +69,11 @@ def not_reached(recipe: Recipe) -> Trial:
     return Trial(Result(candidate=Candidate(recipe=recipe), reason="the budget ended before its turn"))
 
 
-def _finish(run: Run, trial: Trial) -> Trial:
+def _finish(run: Run, task: Task, trial: Trial) -> Trial:
     speedup = trial.result.speedup
     run.emit(
         "candidate-done", candidate=trial.name, status=trial.result.status, reason=trial.result.reason,
-        speedup=speedup and round(speedup.value, 4), accuracy=trial.result.accuracy,
+        speedup=speedup and round(speedup.value, 4), accuracy=trial.result.accuracy, metric=task.metric,
     )  # fmt: skip
     return trial
 

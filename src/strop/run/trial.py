@@ -96,13 +96,14 @@ def memory_ratio(trial: Trial, baseline: Trial) -> Interval | None:
 
 
 def pace_of(found: Sequence[Footprint], subject: Subject | None) -> dict[str, float]:
-    """Tokens a second and milliseconds of a language model, from calls alone and unpaired, of all processes; empty for others."""
+    """Tokens a second of all texts of a batch, and milliseconds: of a language model, from calls alone and unpaired, of all
+    processes; empty for others."""
     prompts, tokens = [x for f in found for x in f.prompt_ns], [x for f in found for x in f.token_ns]
     if subject is None or subject.language is None or not prompts or not tokens:
         return {}
     prompt, token = float(np.median(prompts)), float(np.median(tokens))
     return {
-        "prefill tok/s": subject.language["prompt"] / prompt * 1e9, "decode tok/s": 1e9 / token,
+        "prefill tok/s": subject.batch * subject.language["prompt"] / prompt * 1e9, "decode tok/s": subject.batch * 1e9 / token,
         "time to first token, ms": prompt / 1e6,
         "time per token p50, ms": token / 1e6, "time per token p95, ms": float(np.percentile(tokens, 95)) / 1e6,
     }  # fmt: skip
@@ -147,11 +148,11 @@ def pace_figures(trial: Trial) -> dict[str, Interval]:
     Each process has a bias of its own, by its memory's layout alone: of a single one nothing is claimed.
     """
     timed = [f for f in trial.footprints if f.token_ns and f.prompt_ns]
-    if len(timed) < TWO:
+    if len(timed) < TWO or trial.subject is None:
         return {}
     token = geometric_interval([float(np.median(f.token_ns)) for f in timed])
     first = geometric_interval([float(np.median(f.prompt_ns)) / 1e6 for f in timed])
-    return {"decode_tok_s": inverse(token, 1e9), "first_token_ms": first}
+    return {"decode_tok_s": inverse(token, trial.subject.batch * 1e9), "first_token_ms": first}
 
 
 def find(trials: Sequence[Trial], name: str) -> Trial:

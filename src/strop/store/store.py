@@ -16,6 +16,8 @@ from strop.core.noun import SCHEMA, Noun
 from strop.store import files
 
 N = TypeVar("N", bound=Noun)
+REFUSED = "stopped"
+"""The event of an attempt that an error ended."""
 REMOVE = "remove it with its folder; it will be made again"
 
 
@@ -160,6 +162,16 @@ class RunFolder:
             f.write(f"{line}\n".encode())
             f.flush()
             os.fsync(f.fileno())
+
+    def refused(self) -> str | None:
+        """Why the last attempt stopped, where it was an error that said so; None for a run that is over or was cut off."""
+        path = self.folder / "events.jsonl"
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
+        try:
+            last = json.loads(lines[-1]) if lines else {}
+        except ValueError:  # a kill cut it off
+            return None
+        return str(last["why"]) if last.get("event") == REFUSED else None
 
     def finished(self) -> dict[str, Any] | None:
         """The final report, or None while the run is not over."""

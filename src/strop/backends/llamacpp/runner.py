@@ -149,7 +149,10 @@ def library() -> Library:
 
 
 class Session:
-    """`reset()` forgets everything; `step(tokens, want)` takes token ids and goes on from what it holds."""
+    """`reset()` forgets everything; `step(tokens, want)` takes token ids and goes on from what it holds.
+
+    `batch` in the settings is how many texts of equal length it can hold side by side, each with a context of its own.
+    """
 
     def __init__(self, path: str, settings: dict[str, Any], watch: Any = None) -> None:
         self.lib = lib = library()
@@ -160,7 +163,9 @@ class Session:
         if not self.model:
             raise LlamaError(f"{path}: {lib.why()}")
         context = lib.function("llama_context_default_params", lib.context_params)()
-        context.n_ctx = context.n_batch = int(settings.get("context", 512))
+        texts, each = int(settings.get("batch", 1)), int(settings.get("context", 512))
+        context.n_ctx = context.n_batch = texts * each
+        context.n_seq_max = texts
         context.n_ubatch = min(context.n_ctx, MICRO)
         context.threads = context.threads_batch = int(settings.get("threads", 1))
         context.type_k = context.type_v = CACHE[str(settings.get("cache", "f16"))]
@@ -179,7 +184,7 @@ class Session:
         self.past = 0
         self.properties = {
             "llama.cpp": lib.version, "build": lib.source, "variant": lib.variant, "threads": context.threads,
-            "cache": next(name for name, number in CACHE.items() if number == context.type_k), "context": context.n_ctx,
+            "cache": next(name for name, number in CACHE.items() if number == context.type_k), "context": each,
         }  # fmt: skip
 
     def reset(self) -> None:
@@ -187,23 +192,26 @@ class Session:
         self.past = 0
 
     def step(self, tokens: Any, want: str = "last") -> Any:
-        """Logits after these tokens: float32 [1, vocabulary] for "last", [tokens, vocabulary] for "all", None for "none".
+        """Logits after these tokens, [tokens] of one text or [texts, tokens].
 
-        They are a view that the next step overwrites.
+        float32 [texts, vocabulary] for "last", [tokens, vocabulary] for "all" of one text, None for "none"; a view that the
+        next step overwrites.
         """
-        batch, count = self.batch, len(tokens)
-        batch.n = count
-        for place, token in enumerate(tokens):
-            batch.token[place], batch.pos[place], batch.n_seq[place] = int(token), self.past + place, 1
-            batch.seq[place][0] = 0
-            batch.logits[place] = want == "all" or place == count - 1
+        batch, many = self.batch, np.atleast_2d(tokens)
+        texts, count = many.shape
+        batch.n = texts * count
+        for place, token in enumerate(many.ravel().tolist()):
+            text, at = divmod(place, count)
+            batch.token[place], batch.pos[place], batch.n_seq[place] = token, self.past + at, 1
+            batch.seq[place][0] = text
+            batch.logits[place] = want == "all" or at == count - 1
         code = self.decode(self.context, batch)
         if code:
             raise LlamaError(f"llama_decode gave {code}: {self.lib.why()}")
         self.past += count
         if want == "none":
             return None
-        rows = count if want == "all" else 1
+        rows = texts * (count if want == "all" else 1)
         return np.ctypeslib.as_array(self.output(self.context), (rows * self.vocabulary,)).reshape(rows, self.vocabulary)
 
 

@@ -61,18 +61,20 @@ class Session:
         self.cache: Any = make_prompt_cache(self.model)
 
     def step(self, tokens: Any, want: str = "last") -> Any:
-        """Logits after these tokens: float32 [1, vocabulary] for "last", [tokens, vocabulary] for "all", None for "none".
+        """Logits after these tokens, [tokens] of one text or [texts, tokens].
 
-        MLX computes nothing until it is asked to: logits or cache are, so that no step pays for another.
+        float32 [texts, vocabulary] for "last", [tokens, vocabulary] for "all" of one text, None for "none". MLX computes nothing
+        until it is asked to: logits or cache are, so that no step pays for another.
         """
-        ids = mx.array(np.asarray(tokens, np.int32))[None]
-        before = {"all": 0, "last": len(tokens) - 1, "none": len(tokens)}[want]
+        ids = mx.array(np.atleast_2d(np.asarray(tokens, np.int32)))
+        before = {"all": 0, "last": ids.shape[1] - 1, "none": ids.shape[1]}[want]
         if before:  # the head is not computed for what nobody looks at
             self.model(ids[:, :before], cache=self.cache)
             mx.eval([layer.state for layer in self.cache])
         if want == "none":
             return None
-        logits = self.model(ids[:, before:], cache=self.cache)[0].astype(mx.float32)
+        found = self.model(ids[:, before:], cache=self.cache)
+        logits = (found[0] if want == "all" else found[:, -1]).astype(mx.float32)
         mx.eval(logits)  # which needs what every layer's cache was given
         return np.array(logits)
 

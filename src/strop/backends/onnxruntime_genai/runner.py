@@ -26,28 +26,54 @@ class Session:
         }  # fmt: skip
         config = og.Config(os.path.dirname(os.path.abspath(path)))
         config.overlay(json.dumps({"model": {"decoder": {"session_options": options}}}))
-        self.model = og.Model(config)
-        params = og.GeneratorParams(self.model)
-        # The cache is allocated for this many tokens at once. Parameters that change later would not change the cache and crash.
-        params.set_search_options(max_length=int(settings.get("context", 512)), do_sample=False)
-        self.generator = og.Generator(self.model, params)
+        self.model, self.context = og.Model(config), int(settings.get("context", 512))
+        self.texts, self.past = int(settings.get("batch", 1)), 0
+        self.generator = self._generator()
         held = self.generator.get_input(CACHE)
         self.properties = {
             "onnxruntime-genai": og.__version__, "threads": threads, "cache": TYPES.get(str(held.dtype), str(held.dtype)),
             "context": held.shape[2],
         }  # fmt: skip
 
+    def _generator(self) -> Any:
+        """For so many texts; its cache is allocated at once for all of them. Parameters that change later would crash it."""
+        params = og.GeneratorParams(self.model)
+        params.set_search_options(max_length=self.context, do_sample=False, batch_size=self.texts)
+        return og.Generator(self.model, params)
+
+    def _force(self, column: Any) -> None:
+        """One more token for each text, shape [texts]. Of several texts it takes a prompt only, so its own choice is forced."""
+        wanted = np.full_like(self.generator.get_logits(), -np.inf)
+        wanted[np.arange(self.texts), 0, column] = 0
+        self.generator.set_logits(wanted)
+        self.generator.generate_next_token()
+
     def reset(self) -> None:
         self.generator.rewind_to(0)
+        self.past = 0
 
     def step(self, tokens: Any, want: str = "last") -> Any:
-        """Logits after these tokens: float32 [1, vocabulary] for "last", [tokens, vocabulary] for "all", None for "none"."""
-        self.generator.append_tokens(np.array(tokens, np.int32))  # a copy: it takes no array that cannot be written
+        """Logits after these tokens, [tokens] of one text or [texts, tokens].
+
+        float32 [texts, vocabulary] for "last", [tokens, vocabulary] for "all" of one text, None for "none". Another number of
+        texts than before needs a `reset` first, as everywhere.
+        """
+        ids = np.atleast_2d(np.array(tokens, np.int32))  # a copy: it takes no array that cannot be written
+        if len(ids) != self.texts:
+            self.texts = len(ids)
+            del self.generator
+            self.generator = self._generator()
+        if self.texts > 1 and self.past:
+            for column in ids.T:
+                self._force(column)
+        else:
+            self.generator.append_tokens(ids)
+        self.past += ids.shape[1]
         if want == "none":
             return None
         logits = self.generator.get_output("logits") if want == "all" else self.generator.get_logits()
         self.properties["precision"] = str(logits.dtype)
-        return np.asarray(logits[0], np.float32)
+        return np.asarray(logits[0] if want == "all" else logits[:, -1], np.float32)
 
 
 def open(path: str, settings: dict[str, Any]) -> Session:

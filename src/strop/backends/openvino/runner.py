@@ -154,24 +154,26 @@ class LanguageSession:
         self.past = 0
 
     def step(self, tokens: Any, want: str = "last") -> Any:
-        """Logits after these tokens: float32 [1, vocabulary] for "last", [tokens, vocabulary] for "all", None for "none".
+        """Logits after these tokens, [tokens] of one text or [texts, tokens].
 
-        They are a view that the next step overwrites.
+        float32 [texts, vocabulary] for "last", [tokens, vocabulary] for "all" of one text, None for "none"; a view that the
+        next step overwrites.
         """
-        count = len(tokens)
+        ids = np.atleast_2d(np.asarray(tokens, np.int64))
+        texts, count = ids.shape
         feed = {
-            "input_ids": np.asarray(tokens, np.int64)[None],
-            "attention_mask": np.ones((1, self.past + count), np.int64),
-            "position_ids": np.arange(self.past, self.past + count, dtype=np.int64)[None],
-            "beam_idx": np.zeros(1, np.int32),
+            "input_ids": ids,
+            "attention_mask": np.ones((texts, self.past + count), np.int64),
+            "position_ids": np.tile(np.arange(self.past, self.past + count, dtype=np.int64), (texts, 1)),
+            "beam_idx": np.arange(texts, dtype=np.int32),
             FIRST: np.array([0 if want == "all" else count - 1]),
         }
         self.request.infer({name: value for name, value in feed.items() if name in self.takes}, share_inputs=True)
         self.past += count
         if want == "none":
             return None
-        logits = self.request.get_tensor("logits").data[0]
-        return logits if want == "all" else logits[-1:]
+        logits = self.request.get_tensor("logits").data
+        return logits[0] if want == "all" else logits[:, -1]
 
 
 def open(path: str, settings: dict[str, Any]) -> Session | LanguageSession:

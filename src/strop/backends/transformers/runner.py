@@ -64,13 +64,18 @@ class Session:
         self.past = None
 
     def step(self, tokens: Any, want: str = "last") -> Any:
-        """Logits after these tokens: float32 [1, vocabulary] for "last", [tokens, vocabulary] for "all", None for "none"."""
-        ids = torch.from_numpy(np.asarray(tokens, np.int64))[None]
+        """Logits after these tokens, [tokens] of one text or [texts, tokens].
+
+        float32 [texts, vocabulary] for "last", [tokens, vocabulary] for "all" of one text, None for "none".
+        """
+        ids = torch.from_numpy(np.atleast_2d(np.asarray(tokens, np.int64)))
         keep = 0 if want == "all" else 1
         with torch.inference_mode():
             out = self.model(input_ids=ids, past_key_values=self.past, use_cache=True, logits_to_keep=keep)
         self.past = out.past_key_values
-        return None if want == "none" else out.logits[0].float().numpy()
+        if want == "none":
+            return None
+        return (out.logits[0] if want == "all" else out.logits[:, -1]).float().numpy()
 
 
 def open(path: str, settings: dict[str, Any]) -> Session:

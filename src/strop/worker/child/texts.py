@@ -62,7 +62,11 @@ def write_windows(
     ids = np.asarray(ids_of(tokenizer, source, (first * more + spare) * step), np.int32)
     total = len(ids) // step
     if not total:
-        raise DataError(f"{source}: {len(ids)} tokens fill no window of {step}", "give more text, or a shorter --context")
+        front = " and the token in front" if begin is not None else ""
+        raise DataError(
+            f"{source}: {len(ids)} tokens fill no window of {window}, which takes {step}{front}",
+            "give more text" + ("" if not ids else ", or a shorter request: --context, --prompt-tokens, --output-tokens"),
+        )
     if ids.max() >= vocabulary:
         raise DataError(
             f"the tokenizer gives token {int(ids.max())}, beyond the model's vocabulary of {vocabulary}",
@@ -91,6 +95,8 @@ def ids_of(tokenizer: Any, source: str, most: int) -> list[int]:
                 if not text:
                     break
                 text += file.readline(CHUNK)  # whole lines, so that a word is not cut
+                if "\0" in text:
+                    raise DataError(f"{source}: no text: it holds NUL bytes", "give plain text")
                 ids += tokenizer.encode(text, add_special_tokens=False).ids
         except UnicodeDecodeError as error:
             raise DataError(f"{source}: no text in UTF-8: {error.reason}", "give plain text") from None

@@ -1,7 +1,7 @@
 """One open language-model session: scored by forced tokens, timed by whole requests. Needs numpy; lives in the child.
 
 It answers the verbs of `lane.Lane`. A timed call is one request: the prompt at once, then the answer token by token, every
-token given, so that all frameworks do the same work.
+token given, so that all frameworks do the same work. In a batch so many texts go side by side; scoring takes one at a time.
 """
 
 import json
@@ -57,11 +57,12 @@ class TokenLane:
         settings: dict[str, Any],
         inputs: dict[str, str],
         language: dict[str, Any],
+        batch: int = 1,
         count: int | None = None,
         **_: Any,
     ) -> None:
         self.tokens: NDArray[Any] = np.load(inputs["tokens"], mmap_mode="r", allow_pickle=False)
-        self.count = count or len(self.tokens)
+        self.count, self.batch = count or len(self.tokens), batch
         self.questions = [np.load(inputs[name], allow_pickle=False) for name in QUESTIONS if name in inputs]
         self.prompt, self.output, self.chunk = language["prompt"], language["output"], language["chunk"]
         self.context = language["context"]
@@ -72,11 +73,11 @@ class TokenLane:
         empty = memory.sample()
         memory.reset_peak()
         start = time.perf_counter()
-        self.session = work.open(artifact, settings)
+        self.session = work.open(artifact, settings if batch == 1 else {**settings, "batch": batch})
         load_s = time.perf_counter() - start
         start = time.perf_counter()
         self.session.reset()
-        first = self.session.step(self.tokens[0][: self.prompt], "last")
+        first = self.session.step(self.texts(0)[..., : self.prompt], "last")
         first_s = time.perf_counter() - start
         self.cursor = 0
         self.steps_ns: list[int] = []
@@ -89,14 +90,20 @@ class TokenLane:
             "outputs": {"logits": [str(np.asarray(first).dtype), list(np.asarray(first).shape)]},
         }
 
+    def texts(self, index: int) -> NDArray[Any]:
+        """Token ids of a request: [window], or [batch, window] with another window for each text."""
+        first = index * self.batch
+        rows: NDArray[Any] = self.tokens[np.arange(first, first + self.batch) % self.count]
+        return rows if self.batch > 1 else rows[0]
+
     def call(self, index: int) -> Any:
         """One request; the answer's steps are timed beside."""
-        row, session, now = self.tokens[index % self.count], self.session, time.perf_counter_ns
+        ids, session, now = self.texts(index), self.session, time.perf_counter_ns
         session.reset()
-        answer = session.step(row[: self.prompt], "last")
+        answer = session.step(ids[..., : self.prompt], "last")
         for place in range(self.prompt, self.prompt + self.output):
             start = now()
-            answer = session.step(row[place : place + 1], "last")
+            answer = session.step(ids[..., place : place + 1], "last")
             self.steps_ns.append(now() - start)
         return answer
 
@@ -115,26 +122,26 @@ class TokenLane:
 
     def fill(self) -> dict[str, int]:
         """Tokens until the context is full but for one, so that a cache that grows as it is needed is whole in memory."""
-        row, held = self.tokens[0], 0
+        ids, held = self.texts(0), 0
         self.session.reset()
         while held < self.context - 1:
-            part = row[: min(len(row), self.context - 1 - held)]
+            part = ids[..., : self.context - 1 - held]
             self.session.step(part, "none")
-            held += len(part)
+            held += part.shape[-1]
         return {"tokens": held}
 
     def phases(self, requests: int) -> dict[str, list[int]]:
         """Nanoseconds of each prompt and of each answered token, over some requests."""
         prompts, steps, now = [], [], time.perf_counter_ns
         for index in range(requests + 1):
-            row, session = self.tokens[index % self.count], self.session
+            ids, session = self.texts(index), self.session
             session.reset()
             start = now()
-            session.step(row[: self.prompt], "last")
+            session.step(ids[..., : self.prompt], "last")
             prompts.append(now() - start)
             for place in range(self.prompt, self.prompt + self.output):
                 start = now()
-                session.step(row[place : place + 1], "last")
+                session.step(ids[..., place : place + 1], "last")
                 steps.append(now() - start)
         return {"prompt_ns": prompts[1:], "token_ns": steps[self.output :]}  # the first request warms
 
