@@ -37,7 +37,7 @@ RECIPES = (
     "genai-int4", "mlx-4bit-g64",
 )  # fmt: skip
 LIMIT_MB = 8000
-PROMPT, ANSWER, CONTEXT = 64, 16, 2048
+PROMPT, ANSWER, CONTEXT = 64, 16, 4096
 
 
 class Peak:
@@ -110,7 +110,12 @@ def row(run: Run, given: Model, task: Task, recipe: Recipe, shape: str) -> dict[
     if first.failure is not None or first.memory is None:
         return told | {"failure": str(first.failure)}
     held = recipe.held
-    reckoned = language_footprint(held, recipe.precision, read_inspection(Path(run.request.model)), CONTEXT) if held else None
+    whole = held is not None and not recipe.unrepresentative  # else its cache was not filled
+    reckoned = (
+        language_footprint(held, recipe.precision, read_inspection(Path(run.request.model)), CONTEXT)
+        if held is not None and whole
+        else None
+    )
     told |= {
         "size_mb": candidate.artifact.bytes / 1e6, "load_s": first.memory.load_s, "memory_mb": first.memory.peak / 1e6,
         "reckoned_mb": reckoned.memory / 1e6 if reckoned is not None else None, **pace_of([first], of),

@@ -78,7 +78,10 @@ def test_a_text_is_scored_first_then_kept_then_set_apart(
 
 @pytest.mark.parametrize(
     ("text", "vocabulary", "said"),
-    [("cat", 5, "1 tokens fill no window of 4, which takes 3 and the token in front"), ("cat dog sat", 3, "token 4, beyond the model's vocabulary of 3")],
+    [
+        ("cat", 5, "1 tokens fill no window of 4, which takes 3 and the token in front"),
+        ("cat dog sat", 3, "token 4, beyond the model's vocabulary of 3"),
+    ],
 )
 def test_a_text_that_cannot_be_used(tmp_path: Path, tokenizer: str, text: str, vocabulary: int, said: str) -> None:
     with pytest.raises(DataError, match=said):

@@ -13,8 +13,10 @@ With --chat the prompt is a user's message, in the words of the model's own temp
 """
 
 import argparse
+import contextlib
 import json
 import os
+import signal
 import sys
 import types
 from collections.abc import Iterator
@@ -22,6 +24,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+CHAT_S = 5
 
 
 def _module(folder: Path, name: str) -> Any:
@@ -37,6 +41,28 @@ def _fitting(settings: dict[str, Any]) -> dict[str, Any]:
     """The settings it was made for, with no more threads than this process has cores: they would wait for one another."""
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return {**settings, "threads": min(int(settings["threads"]), usable)} if "threads" in settings else settings
+
+
+@contextlib.contextmanager
+def _seconds(most: int) -> Iterator[None]:
+    """Ends what takes longer, where the platform can: a template may count for hours.
+
+    Raises:
+        ValueError: it took longer.
+    """
+
+    def late(*_: object) -> None:
+        raise ValueError(f"the chat template took more than {most} s")
+
+    if not hasattr(signal, "alarm"):
+        yield
+        return
+    signal.signal(signal.SIGALRM, late)
+    signal.alarm(most)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
 
 
 class Bundle:
@@ -122,7 +148,8 @@ def main(arguments: list[str]) -> int:
         parser.error("--prompt is no text in UTF-8")
     try:
         model = load(Path(__file__).resolve().parent)
-        prompt = model.conversation([{"role": "user", "content": given.prompt}]) if given.chat else given.prompt
+        with _seconds(CHAT_S):
+            prompt = model.conversation([{"role": "user", "content": given.prompt}]) if given.chat else given.prompt
         for piece in model.generate(prompt, given.tokens):
             print(piece, end="", flush=True)
         print()

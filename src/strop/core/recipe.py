@@ -26,8 +26,11 @@ class Held(Noun):
 
     `shared`: where the model ties its head to its embedding, the runtime keeps one table for both, of the head's bits. `copies`:
     how often the weights lie in memory at the peak; a runtime that packs them anew holds the file's pages beside that.
-    `scores`: whether the scores of a part of a long prompt lie in memory, one for each head, token, and token of the context.
     `looked_up`: bits of an embedding that is in the files, and of which memory holds no more than the rows in use.
+
+    Of a part of a long prompt, `scores` says how often attention's scores lie in memory, one for each head, token, and token of
+    the context, and `logits` whether those of all its tokens do. `each_token` are bytes for each token of the vocabulary,
+    `own` those that the runtime takes for any model. Both are measured (`python -m benchmarks sizes`).
     """
 
     linear: float
@@ -36,8 +39,11 @@ class Held(Noun):
     cache: float
     shared: bool = True
     looked_up: float = 0.0
-    scores: bool = False
     copies: float = 1.0
+    scores: float = 0.0
+    logits: bool = False
+    each_token: int = 0
+    own: int = 0
 
 
 class Recipe(Noun):

@@ -124,10 +124,9 @@ def _elsewhere(outcome: Outcome, chosen: Result) -> tuple[str, str, str]:
     pace = f"; imitated speed {ratio(held.speedup, SPEED)} over {held.over}, which decides nothing" if held is not None else ""
     second = f"Speed, memory and energy are unmeasured on {target}; {accuracy}{size}{pace}."
     waiting = [str(r.gate) for r in (chosen.verdict.results if chosen.verdict else ()) if r.elsewhere]
-    third = (
-        f"Open until measured on {target}: {', '.join(waiting)}." if waiting else "Nothing was changed: it is the given model."
-    )
-    return first, second, third
+    third = f"Open until measured on {target}: {', '.join(waiting)}." if waiting else ""
+    same = "Nothing was changed: it is the given model." if chosen.name == outcome.baseline else ""
+    return first, second, " ".join(part for part in (same, third) if part)
 
 
 def settings(result: Result) -> str:

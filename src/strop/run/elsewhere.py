@@ -20,8 +20,9 @@ from strop.run.screen import assess, not_reached
 from strop.run.timing import SEARCH_PAIRS, SEARCH_QUADS, measure, search_interval
 from strop.run.trial import Trial
 
-OF_THE_TARGET = ("speedup", "tail_ratio", "latency_ms", "memory_ratio", "memory_mb", "decode_tok_s", "first_token_ms")
-"""Metrics that only the target itself can tell."""
+ABSOLUTE = ("latency_ms", "memory_mb", "decode_tok_s", "first_token_ms")
+OF_THE_TARGET = ("speedup", "tail_ratio", "memory_ratio", *ABSOLUTE)
+"""Metrics that only the target itself can tell; the baseline's own are 1 where they are ratios over it."""
 
 
 def pursue_elsewhere(run: Run, model: Model, task: Task, found: Sequence[Offer]) -> Outcome:
@@ -60,7 +61,8 @@ def judged(run: Run, task: Task, model: Model, trial: Trial, baseline: Trial) ->
     """The verdict; what only the target can tell stays open."""
     unmeasured = "no data were given" if task.metric == "unmeasured" else None
     if trial.name == baseline.name:
-        return trial.with_result(verdict=verdict_of(trial, baseline, run.gates, unmeasured))
+        own = dict.fromkeys(ABSOLUTE, run.place.why_unmeasured)
+        return trial.with_result(verdict=verdict_of(trial, baseline, run.gates, unmeasured, elsewhere=own))
     elsewhere = dict.fromkeys(OF_THE_TARGET, run.place.why_unmeasured)
     lost = run.place.why_not_carried(trial.candidate.recipe, model.precision)
     if lost:

@@ -39,6 +39,8 @@ RECIPES: dict[str, tuple[Params, int, int, str]] = {
     ),
 }  # fmt: skip
 """Name → what is asked of the builder, safety, turn, and why."""
+OWN = 25_000_000
+"""Bytes that the runtime takes for any model."""
 
 
 def offer(model: Model, target: Target, task: Task) -> Sequence[Offer]:
@@ -70,12 +72,13 @@ def held_by(params: Params) -> Held:
     The kernels pack the numbers anew at load; how much of the file's pages stay beside that was seen at a billion weights.
     """
     if not params.get("block"):
-        return Held(linear=32, embedding=0, head=32, cache=32, shared=False, looked_up=32)
+        return Held(linear=32, embedding=0, head=32, cache=32, shared=False, looked_up=32, logits=True, own=OWN)
     scale = 32 / float(str(params["block"]))
     if params["precision"] == "int8":
-        return Held(linear=8 + scale, embedding=0, head=8 + scale, cache=32, shared=False, looked_up=32, copies=1.4)
+        bits = 8 + scale
+        return Held(linear=bits, embedding=0, head=bits, cache=32, shared=False, looked_up=32, copies=1.4, logits=True, own=OWN)
     head = 8 if "last" in str(params["algorithm"]) or "mixed" in str(params["algorithm"]) else 4
-    return Held(linear=4 + scale, embedding=4 + scale, head=head + scale, cache=32, copies=1.7)
+    return Held(linear=4 + scale, embedding=4 + scale, head=head + scale, cache=32, copies=1.7, logits=True, own=OWN)
 
 
 def not_built(model: Model) -> str:
