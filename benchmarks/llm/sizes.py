@@ -109,13 +109,8 @@ def row(run: Run, given: Model, task: Task, recipe: Recipe, shape: str) -> dict[
     first = footprint(run, of, 0, brief=bool(recipe.unrepresentative))
     if first.failure is not None or first.memory is None:
         return told | {"failure": str(first.failure)}
-    held = recipe.held
-    whole = held is not None and not recipe.unrepresentative  # else its cache was not filled
-    reckoned = (
-        language_footprint(held, recipe.precision, read_inspection(Path(run.request.model)), CONTEXT)
-        if held is not None and whole
-        else None
-    )
+    held = recipe.held if not recipe.unrepresentative else None  # the cache of those is not filled
+    reckoned = language_footprint(held, recipe.precision, read_inspection(Path(run.request.model)), CONTEXT) if held else None
     told |= {
         "size_mb": candidate.artifact.bytes / 1e6, "load_s": first.memory.load_s, "memory_mb": first.memory.peak / 1e6,
         "reckoned_mb": reckoned.memory / 1e6 if reckoned is not None else None, **pace_of([first], of),

@@ -142,6 +142,10 @@ def to_gguf(folder: str, out_dir: str, kind: str) -> str:
     os.rmdir(source)
     if done.returncode:
         last = [line for line in done.stderr.strip().splitlines() if line.strip()] or ["no reason given"]
+        if "get_vocab_base_pre" in last[-1]:  # it knows a tokenizer by what that makes of one text
+            raise ModelError(
+                "its tokenizer is none that llama.cpp knows", "other frameworks need not know it: --backend openvino"
+            )
         raise ModelError(f"llama.cpp's converter failed: {last[-1][:300]}", "it may not know this architecture")
     return GGUF
 
