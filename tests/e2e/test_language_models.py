@@ -127,11 +127,18 @@ def test_mlx_for_a_mac_that_is_elsewhere(tmp_path: Path, folder: Path, own_envir
     bundle = tmp_path / "strop-out" / "bundle"
     assert "mlx[cpu]==" in (bundle / "requirements.txt").read_text()
     python = next(p.python for p in strop.list_backends() if p.name == "mlx")
+    asked = ("--prompt", "Once upon a time", "--tokens", "16")
     written = subprocess.run(
-        [python, bundle / "infer.py", "--prompt", "Once upon a time", "--tokens", "16"],
-        capture_output=True, text=True, check=True, cwd=tmp_path,
+        [python, bundle / "infer.py", *asked], capture_output=True, text=True, check=True, cwd=tmp_path
     )  # fmt: skip
     assert len(written.stdout.split()) > 3
+    assert run_strop(tmp_path, "bundle", "infer", bundle, *asked).out == written.stdout
+    refused = run_strop(tmp_path, "bundle", "infer", bundle, "--text", "Once")
+    assert refused.code == 2
+    assert "--prompt TEXT" in refused.err.replace("\n", " ")
+    refused = run_strop(tmp_path, "bundle", "infer", bundle, "--prompt", "a " * 600)
+    assert refused.code == 9, refused.err
+    assert "tokens, the context 512" in refused.err.replace("\n", " ")
 
 
 @pytest.mark.slow

@@ -57,13 +57,11 @@ def test_a_recipes_own_memory(layers: tuple[Layer, ...], held: Held, weights: fl
     assert found.weights == round((weights + 100 * 32) / 8)
     prompt = 512 * 4 * (4 * 64)  # four rows of the hidden size; its feed-forward is not told
     assert found.memory == found.weights + 300 * 256 * 2 + prompt
-    more = held.model_copy(update={"own": 1000, "each_token": 10, "logits": True, "scores": 2.0})
-    told = model.model_copy(update={"language": LLM.model_copy(update={"vocabulary": 100, "heads": 4})})
-    beside = 1000 + 10 * 100 + 512 * 4 * (100 + 2 * 4 * 300)
-    assert language_footprint(more, "int4", told, context=300).memory == found.memory + beside
-    assert language_footprint(more, "int4", told, 300, texts=2).memory == found.memory + beside + (
-        300 * 256 * 2 + prompt + 512 * 4 * (100 + 2 * 4 * 300)
-    )
+    more = held.model_copy(update={"own": 1000, "each_token": 10, "logits": True, "rows": 3.0, "grown": 4.0})
+    told = model.model_copy(update={"language": LLM.model_copy(update={"vocabulary": 100})})
+    text = 4 * 300 * 256 * 2 + 3 * prompt + 512 * 4 * 100
+    assert language_footprint(more, "int4", told, context=300).memory == found.weights + 1000 + 10 * 100 + text
+    assert language_footprint(more, "int4", told, 300, texts=2).memory == found.weights + 1000 + 10 * 100 + 2 * text
     twice = language_footprint(held.model_copy(update={"copies": 2.0, "cache": 32}), "int4", model, context=300)
     assert twice.memory == pytest.approx(2 * found.weights + 300 * 256 * 4 + prompt, abs=1)
 

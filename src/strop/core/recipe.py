@@ -28,9 +28,10 @@ class Held(Noun):
     how often the weights lie in memory at the peak; a runtime that packs them anew holds the file's pages beside that.
     `looked_up`: bits of an embedding that is in the files, and of which memory holds no more than the rows in use.
 
-    Of a part of a long prompt, `scores` says how often attention's scores lie in memory, one for each head, token, and token of
-    the context, and `logits` whether those of all its tokens do. `each_token` are bytes for each token of the vocabulary,
-    `own` those that the runtime takes for any model. Both are measured (`python -m benchmarks sizes`).
+    `grown`: how much room a cache of that many tokens has, as often as it needs; more than once where it grows as it is used.
+    Of a part of a long prompt, `rows` says how often its activations lie in memory, and `logits` whether those of all its tokens
+    do. `each_token` are bytes for each token of the vocabulary, `own` those that the runtime takes for any model. All of these
+    are read off measurements (`python -m benchmarks sizes`).
     """
 
     linear: float
@@ -40,7 +41,8 @@ class Held(Noun):
     shared: bool = True
     looked_up: float = 0.0
     copies: float = 1.0
-    scores: float = 0.0
+    grown: float = 1.0
+    rows: float = 1.0
     logits: bool = False
     each_token: int = 0
     own: int = 0

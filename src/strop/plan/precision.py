@@ -83,10 +83,9 @@ def language_footprint(held: Held, precision: str, inspection: Inspection, conte
     bits += (inspection.parameters - sum(layers.values())) * BITS["fp32"]
     values = language.kv_values_per_token or 0 if language is not None else 0
     wide = 2 * (language.intermediate or 0) + 4 * (language.hidden or 0) if language is not None else 0
-    scores = held.scores * (language.heads or 0) * context if language is not None else 0
     vocabulary = (language.vocabulary or 0) if language is not None else 0
-    prompt = AT_ONCE * (wide + scores + held.logits * vocabulary) * 4
-    memory = held.copies * bits / 8 + texts * (values * context * held.cache / 8 + prompt)
+    prompt = AT_ONCE * (held.rows * wide + held.logits * vocabulary) * 4
+    memory = held.copies * bits / 8 + texts * (held.grown * values * context * held.cache / 8 + prompt)
     memory += held.own + held.each_token * vocabulary
     return Footprint(precision=precision, weights=round((bits + layers["embedding"] * held.looked_up) / 8), memory=round(memory))
 

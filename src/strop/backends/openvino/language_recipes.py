@@ -7,8 +7,8 @@ from strop.core.recipe import Held, Offer, Recipe, Step
 from strop.core.target import Target
 from strop.core.task import Task
 
-COPIES, SCORES, OWN = 2.0, 2.0, 80_000_000
-"""The weights and, of a long prompt, attention's scores lie in memory twice; bytes besides for any model."""
+COPIES, GROWN, ROWS = 2.0, 4.0, 3.0
+"""How often compressed weights, the cache, and a part of a long prompt lie in memory."""
 NUMBER = {"f32": 32.0, "f16": 16.0, "u8": 8.5}
 """Bits a number in the cache takes."""
 NAME, HF, IR = "openvino", "hf", "openvino-lm"
@@ -20,13 +20,13 @@ def held_by(params: Params | None, cache: str) -> Held:
     Weights are packed anew at load, beside the file that is mapped.
     """
     if params is None:
-        return Held(linear=32, embedding=32, head=32, cache=NUMBER[cache], copies=COPIES, scores=SCORES, own=OWN)
+        return Held(linear=32, embedding=32, head=32, cache=NUMBER[cache], grown=GROWN, rows=ROWS)
     linear = 8.0
     if str(params["mode"]).startswith("INT4"):
         apart = 16 if params["mode"] == "INT4_SYM" else 20
         share = float(str(params.get("ratio", 1.0)))
         linear = share * (4 + apart / float(str(params["group"]))) + (1 - share) * 8
-    return Held(linear=linear, embedding=8, head=8, cache=NUMBER[cache], copies=COPIES, scores=SCORES, own=OWN)
+    return Held(linear=linear, embedding=8, head=8, cache=NUMBER[cache], copies=COPIES, grown=GROWN, rows=ROWS)
 
 
 def language_offers(target: Target, task: Task, bf16: bool) -> Iterator[Offer]:
