@@ -110,12 +110,11 @@ def _look(run: Run, model: Model, _task: Task, trial: Trial, baseline: Trial, ot
         return _fail(run, model, trial, Failure(stage="check", kind="fallback", message=message))
     peak = first.memory.peak if first.memory is not None else 0
     trial = replace(trial, footprints=(first,), subject=trial.subject._replace(memory_bytes=peak))
-    ratio = memory_ratio(trial, baseline)
-    trial = trial.with_result(
-        pace=pace_of([first], trial.subject), memory=tuple(m for m in [first.memory] if m is not None), memory_ratio=ratio
-    )
+    trial = trial.with_result(pace=pace_of([first], trial.subject))
     if trial.candidate.recipe.unrepresentative:
         return trial
+    ratio = memory_ratio(trial, baseline)
+    trial = trial.with_result(memory=tuple(m for m in [first.memory] if m is not None), memory_ratio=ratio)
     slowest_baseline = baseline.rough_ns[1]
     fastest = trial.rough_ns[0]
     if fastest and slowest_baseline / fastest < SLOWER and ratio is not None:

@@ -66,7 +66,7 @@ class Session:
         float32 [texts, vocabulary] for "last", [tokens, vocabulary] for "all" of one text, None for "none". MLX computes nothing
         until it is asked to: logits or cache are, so that no step pays for another.
         """
-        ids = mx.array(np.atleast_2d(np.asarray(tokens, np.int32)))
+        ids = mx.array(np.array(tokens, np.int32, ndmin=2))
         before = {"all": 0, "last": ids.shape[1] - 1, "none": ids.shape[1]}[want]
         if before:  # the head is not computed for what nobody looks at
             self.model(ids[:, :before], cache=self.cache)

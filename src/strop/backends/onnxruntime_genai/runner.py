@@ -58,7 +58,7 @@ class Session:
         float32 [texts, vocabulary] for "last", [tokens, vocabulary] for "all" of one text, None for "none". Another number of
         texts than before needs a `reset` first, as everywhere.
         """
-        ids = np.atleast_2d(np.array(tokens, np.int32))  # a copy: it takes no array that cannot be written
+        ids = np.array(tokens, np.int32, ndmin=2)  # a copy: it takes no array that cannot be written
         if len(ids) != self.texts:
             self.texts = len(ids)
             del self.generator

@@ -159,12 +159,12 @@ class LanguageSession:
         float32 [texts, vocabulary] for "last", [tokens, vocabulary] for "all" of one text, None for "none"; a view that the
         next step overwrites.
         """
-        ids = np.atleast_2d(np.asarray(tokens, np.int64))
+        ids = np.array(tokens, np.int64, ndmin=2)
         texts, count = ids.shape
         feed = {
             "input_ids": ids,
             "attention_mask": np.ones((texts, self.past + count), np.int64),
-            "position_ids": np.tile(np.arange(self.past, self.past + count, dtype=np.int64), (texts, 1)),
+            "position_ids": np.arange(self.past, self.past + count, dtype=np.int64)[None].repeat(texts, 0),
             "beam_idx": np.arange(texts, dtype=np.int32),
             FIRST: np.array([0 if want == "all" else count - 1]),
         }

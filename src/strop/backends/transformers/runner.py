@@ -68,7 +68,7 @@ class Session:
 
         float32 [texts, vocabulary] for "last", [tokens, vocabulary] for "all" of one text, None for "none".
         """
-        ids = torch.from_numpy(np.atleast_2d(np.asarray(tokens, np.int64)))
+        ids = torch.from_numpy(np.array(tokens, np.int64, ndmin=2))
         keep = 0 if want == "all" else 1
         with torch.inference_mode():
             out = self.model(input_ids=ids, past_key_values=self.past, use_cache=True, logits_to_keep=keep)
