@@ -84,9 +84,14 @@ def language_words(outcome: Outcome, chosen: Result) -> str:
         parts.append(f"KL {kept['kl'].value:.2g} nats, the same likeliest token at {kept['same_top'].value:.1%} of the positions")
     if pace in chosen.pace and outcome.place == "here":
         before = outcome.result(outcome.baseline).pace.get(pace)
-        beside = f" (baseline {before:.3g})" if before is not None and not same else ""
-        parts.append(f"writes {chosen.pace[pace]:.3g} tokens a second{beside}")
+        beside = f" (baseline {_digits(before)})" if before is not None and not same else ""
+        parts.append(f"writes {_digits(chosen.pace[pace])} tokens a second{beside}")
     return "; ".join(parts)
+
+
+def _digits(value: float) -> str:
+    """Three digits that count, without an exponent: `6,020`."""
+    return f"{float(f'{value:.3g}'):,.10g}"
 
 
 def perplexity_ratio(result: Result) -> Interval | None:
