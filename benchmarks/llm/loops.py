@@ -104,9 +104,9 @@ def python(backend: str) -> str:
 def render(found: Figures) -> list[str]:
     """The table."""
     lines = [
-        "CPU time a token of the same greedy text, one thread, by the framework's own loop and by Strop's session in one",
-        f"process. At most {MOST_SHARE:.0%} of a step or {MOST_NS / 1e3:.0f} µs is the aim; *added* is the median of {PROCESSES} fresh",
-        "processes, each with the median of its rounds' differences, and their extremes. MLX's speed on a Linux CPU is not",
+        "CPU time a token of the same greedy text, one thread, by the framework's own loop and by Strop's session in one process.",
+        f"At most {MOST_SHARE:.0%} of a step or {MOST_NS / 1e3:.0f} µs is the aim. *Added* is the median, with the extremes, of",
+        f"{PROCESSES} fresh processes, each with the median of its rounds' differences. MLX's speed on a Linux CPU is not",
         "representative; the difference is.",
         "",
         "| model | backend | own loop, µs | added, µs | share | same text |",

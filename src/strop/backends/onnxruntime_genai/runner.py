@@ -72,7 +72,8 @@ class Session:
         if want == "none":
             return None
         logits = self.generator.get_output("logits") if want == "all" else self.generator.get_logits()
-        self.properties["precision"] = str(logits.dtype)
+        if "precision" not in self.properties:
+            self.properties["precision"] = str(logits.dtype)
         return np.asarray(logits[0] if want == "all" else logits[:, -1], np.float32)
 
 
