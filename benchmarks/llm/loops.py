@@ -104,7 +104,7 @@ def python(backend: str) -> str:
 def render(found: Figures) -> list[str]:
     """The table."""
     lines = [
-        "CPU time a token of the same greedy text, one thread, by the framework's own loop and by Strop's session in one process.",
+        "CPU time a token of the same greedy text, one thread, by the framework's own loop and Strop's session in one process.",
         f"At most {MOST_SHARE:.0%} of a step or {MOST_NS / 1e3:.0f} µs is the aim. *Added* is the median, with the extremes, of",
         f"{PROCESSES} fresh processes, each with the median of its rounds' differences. MLX's speed on a Linux CPU is not",
         "representative; the difference is.",
