@@ -145,13 +145,18 @@ def write_reproduce(run: Run, recipe: Recipe, model: Model) -> str:
     path = run.folder.candidate(recipe.name) / "reproduce.sh"
     request = run.request
     parts = [sys.executable, "-m", "strop", "build", model.artifact.path, "--recipe", recipe.name, "--check"]
-    for flag, file in (("--data", request.data), ("--calibration", request.calibration)):
+    for flag, file in (("--data", request.data), ("--calibration", request.calibration), ("--questions", request.questions)):
         parts += [flag, str(Path(file).absolute())] if file is not None else []
     values = {
         "--labels": request.labels, "--metric": request.metric, "--k": request.k, "--output": request.output,
         "--threads": request.threads, "--memory-limit": request.memory_limit_mb, "--time-limit": request.time_limit_s,
         "--seed": request.seed, "--store": str(run.store.root),
     }  # fmt: skip
+    if model.family == "llm":
+        values |= {
+            "--eval-tokens": request.eval_tokens, "--prompt-tokens": request.prompt_tokens,
+            "--output-tokens": request.output_tokens, "--context": request.context,
+        }  # fmt: skip
     for flag, value in values.items():
         parts += [flag, str(value)] if value is not None else []
     for flag, pairs in (("--map", request.mapping), ("--size", request.sizes)):
