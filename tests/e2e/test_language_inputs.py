@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
 from conftest import report, run_strop
 
@@ -160,3 +161,22 @@ def test_a_hostile_chat_template_is_left_out(tmp_path: Path, folder: Path, own_e
     assert done.code in (0, 10), done.err
     assert any("chat template is left out" in note for note in report(tmp_path)["notes"])
     assert not (tmp_path / "strop-out" / "bundle" / "chat.py").exists()
+
+
+@pytest.mark.slow
+@npm
+def test_a_tokenizer_that_llama_cpp_does_not_know_is_named(
+    tmp_path: Path, folder: Path, own_environments: Callable[..., None]
+) -> None:  # fmt: skip
+    """A byte-pair encoding of one's own: llama.cpp knows those of published models only."""
+    own_environments("transformers", "llamacpp")
+    made = Tokenizer(models.BPE())
+    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    made.train([str(STORIES / "eval.txt")], trainers.BpeTrainer(vocab_size=400, initial_alphabet=alphabet, show_progress=False))
+    made.save(str(folder / "tokenizer.json"))
+    (folder / "tokenizer.model").unlink()
+    (folder / "tokenizer_config.json").write_text('{"tokenizer_class": "PreTrainedTokenizerFast"}')
+    done = run_strop(tmp_path, "build", folder, *SHORT[:4], "--recipe", "gguf-f16", "--out", "made")
+    assert done.code == 13, done.err
+    assert "its tokenizer is none that llama.cpp knows" in " ".join(done.err.split())
