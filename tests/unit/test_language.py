@@ -79,6 +79,8 @@ def test_a_text_is_scored_first_then_kept_then_set_apart(
 @pytest.mark.parametrize(
     ("text", "vocabulary", "said"),
     [
+        ("", 5, "0 tokens fill no window of 4"),
+        ("cat sat", 5, "2 tokens fill no window of 4"),
         ("cat", 5, "1 tokens fill no window of 4, which takes 3 and the token in front"),
         ("cat dog sat", 3, "token 4, beyond the model's vocabulary of 3"),
     ],

@@ -62,6 +62,9 @@ def test_a_recipes_own_memory(layers: tuple[Layer, ...], held: Held, weights: fl
     text = 4 * 300 * 256 * 2 + 3 * prompt + 512 * 4 * 100
     assert language_footprint(more, "int4", told, context=300).memory == found.weights + 1000 + 10 * 100 + text
     assert language_footprint(more, "int4", told, 300, texts=2).memory == found.weights + 1000 + 10 * 100 + 2 * text
+    cut = held.model_copy(update={"parts": 512})
+    assert language_footprint(cut, "int4", model, 300, window=2048, texts=2).memory == found.memory + 300 * 256 * 2
+    assert language_footprint(held, "int4", model, 300, window=2048).memory == found.memory + 3 * prompt
     twice = language_footprint(held.model_copy(update={"copies": 2.0, "cache": 32}), "int4", model, context=300)
     assert twice.memory == pytest.approx(2 * found.weights + 300 * 256 * 4 + prompt, abs=1)
 

@@ -1,6 +1,7 @@
 """Running a bundle by its own `infer.py` and `preprocess.py`, in child processes."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from strop.core.manifest import Manifest
 from strop.plan.discover import backends
 from strop.store import files
 from strop.worker.call import BUNDLE_WORK, Child, Limits, Work
-from strop.worker.interpreter import work_of
+from strop.worker.interpreter import find, work_of
 
 SECONDS = 3600.0
 
@@ -30,6 +31,7 @@ def infer_bundle(folder: str, inputs: str, output: str) -> None:
         BundleError: the bundle is changed or does not run.
         DataError: the arrays do not fit.
         OutputError: the output's folder is not there, or the output is a folder or the input itself.
+        UsageError: it holds a language model.
 
     Example:
         >>> strop.infer_bundle("strop-out/bundle", "inputs.npz", "outputs.npz")
@@ -65,6 +67,7 @@ def predict_bundle(folder: str, items: list[Any], most: int = 5, output: str | N
     Raises:
         BundleError: the bundle is changed or does not run.
         DataError: an item cannot be used, or the bundle takes arrays only.
+        UsageError: it holds a language model.
     """
     manifest = _not_of_language(folder, verify_bundle(folder))
     if manifest.preprocess is not None and manifest.preprocess.kind == "image":
@@ -99,15 +102,38 @@ def write_text(folder: str, prompt: str, tokens: int, chat: bool) -> None:
     manifest = verify_bundle(folder)
     if manifest.language is None:
         raise UsageError(f"{folder} holds no language model", "strop bundle infer FOLDER with an .npz, a picture or --text")
-    runtime = backends().get(manifest.recipe.runtime)
-    python = work_of(runtime).python if runtime is not None else sys.executable
-    command = [python, "-B", str(Path(folder) / "infer.py"), "--prompt", prompt, "--tokens", str(tokens)]
+    command = [_able(folder, manifest), "-B", str(Path(folder) / "infer.py"), f"--prompt={prompt}", "--tokens", str(tokens)]
     done = subprocess.run([*command, *(["--chat"] if chat else [])], stderr=subprocess.PIPE, check=False)
     said = done.stderr.decode("utf-8", "replace").strip()
     if done.returncode:
         raise BundleError(f"{folder}: {said.splitlines()[-1] if said else 'its infer.py ended without a word'}", said)
     if said:
         print(said, file=sys.stderr)
+
+
+NEEDS = "import sys, importlib.metadata as m\nfor name in sys.argv[1:]: m.version(name)"
+
+
+def _able(folder: str, manifest: Manifest) -> str:
+    """A Python here that has what the bundle's requirements name: its runtime's, Strop's own, or another backend's.
+
+    Raises:
+        BundleError: there is none.
+    """
+    told = (Path(folder) / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    names = [re.split(r"[\[=<>~! ;]", line)[0] for line in told if line.strip() and not line.startswith("#")]
+    known = backends()
+    apart = [backend for backend in known.values() if backend.requirements is not None]
+    found = [interpreter for backend in apart if (interpreter := find(backend)) is not None and interpreter.there]
+    found.sort(key=lambda interpreter: interpreter.backend != manifest.recipe.runtime)
+    pythons = [interpreter.python for interpreter in found]
+    for python in dict.fromkeys([*pythons[:1], sys.executable, *pythons]):
+        if not subprocess.run([python, "-c", NEEDS, *names], capture_output=True, check=False).returncode:
+            return python
+    raise BundleError(
+        f"{folder}: no environment here has all that it needs: {', '.join(names)}",
+        f"pip install -r {folder}/requirements.txt, then python {folder}/infer.py --prompt TEXT",
+    )
 
 
 def _run_arrays(folder: str, manifest: Manifest, inputs: str, output: str, log: Path) -> None:

@@ -27,6 +27,7 @@ def command(
     metric: o.MetricName = None,
     k: o.K = None,
     output: o.Output = None,
+    batches: o.Batch = None,
     size: o.Size = None,
     eval_tokens: o.EvalTokens = None,
     prompt_tokens: o.PromptTokens = None,
@@ -44,7 +45,7 @@ def command(
     """Build one recipe of MODEL, without comparing it to others."""
     names = ("config", "data", "calibration", "questions",
              "labels", "column", "classes", "preset", "tokenizer", "task", "map", "metric", "k",
-             "output", "size", "eval_tokens", "prompt_tokens", "output_tokens", "context", "olive_config", "threads",
+             "output", "batches", "size", "eval_tokens", "prompt_tokens", "output_tokens", "context", "olive_config", "threads",
              "time_limit_s", "memory_limit_mb", "out", "store", "seed")  # fmt: skip
     flags = o.given(locals(), names)
     candidate = strop.build(model, recipe, check=check, **flags)

@@ -38,6 +38,10 @@ def infer(
 ) -> None:
     """Run a bundle on arrays, a picture, texts or a prompt, in a process of its own."""
     if prompt is not None:
+        if json or inputs is not None or text or pair:
+            raise UsageError(
+                "--prompt is for a language model, which writes plain text", "leave out inputs, --text, --pair, --json"
+            )
         write_text(folder, prompt, tokens, chat)
         return
     if inputs is not None and inputs.endswith(".npz"):

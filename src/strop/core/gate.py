@@ -22,7 +22,7 @@ METRICS: dict[str, str] = {
     "perplexity_ratio": "language models: perplexity over the baseline's, paired by window; accuracy_retained is its inverse",
     "task_accuracy": "language models: share of the questions answered rightly",
     "task_retained": "language models: share of the baseline's task accuracy that is kept",
-    "decode_tok_s": "language models: tokens of an answer a second",
+    "decode_tok_s": "language models: tokens of an answer a second, of all texts of a batch together",
     "first_token_ms": "language models: time to first token, milliseconds",
     "size_mb": "size of the model files, MB",
 }
@@ -44,9 +44,9 @@ LANGUAGE_GATES: tuple[Gate, ...] = (
 MOST_RETAINED = 2.0
 KEPT: dict[str, Direction] = {
     "accuracy_retained": "at_least", "task_retained": "at_least", "same_top": "at_least", "kl": "at_most",
-    "perplexity": "at_most", "perplexity_ratio": "at_most",
+    "perplexity": "at_most", "perplexity_ratio": "at_most", "decode_tok_s": "at_least", "first_token_ms": "at_most",
 }  # fmt: skip
-"""Metrics of what a candidate keeps, and the one direction in which a gate on them has a meaning."""
+"""Metrics that are better in one direction for everybody: a gate in the other is a slip."""
 
 
 def parse_gate(text: str, kind: Kind) -> Gate:
@@ -113,7 +113,7 @@ def _refuse_contradictions(gates: Sequence[Gate]) -> None:
             raise ConfigError(f"gates contradict: {one} and {other} are both a {one.kind}", "give one bound a metric")
         if one.direction != KEPT.get(one.metric, one.direction):
             sign = ">=" if one.direction == "at_most" else "<="
-            raise ConfigError(f"gate {one} asks for what is lost", f"write {one.metric}{sign}NUMBER")
+            raise ConfigError(f"gate {one} asks for what is worse", f"write {one.metric}{sign}NUMBER")
 
 
 def judge_one(gate: Gate, figure: Interval | None, missing: str = "not measured", unmeasured: bool = False) -> GateResult:

@@ -29,9 +29,9 @@ class Held(Noun):
     `looked_up`: bits of an embedding that is in the files, and of which memory holds no more than the rows in use.
 
     `grown`: how much room a cache of that many tokens has, as often as it needs; more than once where it grows as it is used.
-    Of a part of a long prompt, `rows` says how often its activations lie in memory, and `logits` whether those of all its tokens
-    do. `each_token` are bytes for each token of the vocabulary, `own` those that the runtime takes for any model. All of these
-    are read off measurements (`python -m benchmarks sizes`).
+    Of a prompt, `parts` are the tokens that are computed at once (0: all, of all texts), `rows` says how often their activations
+    lie in memory, and `logits` whether those of all of them do. `each_token` are bytes for each token of the vocabulary, `own`
+    those that the runtime takes for any model. All of these are read off measurements (`python -m benchmarks sizes`).
     """
 
     linear: float
@@ -42,6 +42,7 @@ class Held(Noun):
     looked_up: float = 0.0
     copies: float = 1.0
     grown: float = 1.0
+    parts: int = 0
     rows: float = 1.0
     logits: bool = False
     each_token: int = 0

@@ -14,8 +14,6 @@ LOWER = {"int8": ("int8",), "int4": ("int4", "int8")}
 CACHE_BYTES = 2
 """A cached number in FP16, the runtimes' default."""
 USUAL_CONTEXT = 4096
-AT_ONCE = 512
-"""Tokens of a long prompt that are computed at once."""
 AS_IT_IS = "as it is"
 TIGHT, FULL = 0.6, 0.9
 """Shares of a device's memory: the system and the application need the rest."""
@@ -70,8 +68,11 @@ def footprints(inspection: Inspection, context: int | None = None) -> tuple[Foot
     return tuple(Footprint(precision=p, weights=size, memory=size + more) for p, size in sizes.items())
 
 
-def language_footprint(held: Held, precision: str, inspection: Inspection, context: int, texts: int = 1) -> Footprint:
-    """Weights and peak memory of a language model under one recipe, with a cache of so many tokens for each of so many texts.
+def language_footprint(
+    held: Held, precision: str, inspection: Inspection, context: int, window: int = 512, texts: int = 1
+) -> Footprint:  # fmt: skip
+    """Weights and peak memory of a language model under one recipe, with a cache of so many tokens for each of so many texts,
+    which are fed `window` tokens at a time.
 
     Weights that are in no layer, such as those of norms, count as FP32, and so do the activations of a part of a long prompt.
     """
@@ -84,8 +85,8 @@ def language_footprint(held: Held, precision: str, inspection: Inspection, conte
     values = language.kv_values_per_token or 0 if language is not None else 0
     wide = 2 * (language.intermediate or 0) + 4 * (language.hidden or 0) if language is not None else 0
     vocabulary = (language.vocabulary or 0) if language is not None else 0
-    prompt = AT_ONCE * (held.rows * wide + held.logits * vocabulary) * 4
-    memory = held.copies * bits / 8 + texts * (held.grown * values * context * held.cache / 8 + prompt)
+    prompt = (held.parts or texts * window) * (held.rows * wide + held.logits * vocabulary) * 4
+    memory = held.copies * bits / 8 + texts * held.grown * values * context * held.cache / 8 + prompt
     memory += held.own + held.each_token * vocabulary
     return Footprint(precision=precision, weights=round((bits + layers["embedding"] * held.looked_up) / 8), memory=round(memory))
 

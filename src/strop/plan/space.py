@@ -72,8 +72,8 @@ def not_offered(name: str, found: Sequence[Offer]) -> ConfigError:
     """The error for a recipe that cannot be had, with the reason where there is one."""
     reason = next((o.reason.removeprefix("not offered: ") for o in found if o.name == name and o.recipe is None), None)
     names = [o.name for o in found if o.recipe is not None]
-    shown = get_close_matches(name, names, SHOWN, 0.3) if len(names) > SHOWN else names
-    rest = f", and {len(names) - len(shown)} more: `--dry-run` lists them" if len(names) > len(shown) else ""
+    shown = (get_close_matches(name, names, SHOWN, 0.3) or names[:SHOWN]) if len(names) > SHOWN else names
+    rest = f", and {len(names) - len(shown)} more: `strop optimize MODEL --dry-run` lists them" if len(names) > len(shown) else ""
     return ConfigError(
         f"recipe {name!r} is not offered: {reason or 'no backend of this run knows it'}", f"offered: {', '.join(shown)}{rest}"
     )

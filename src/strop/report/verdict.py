@@ -85,7 +85,8 @@ def language_words(outcome: Outcome, chosen: Result) -> str:
     if pace in chosen.pace and outcome.place == "here":
         before = outcome.result(outcome.baseline).pace.get(pace)
         beside = f" (baseline {_digits(before)})" if before is not None and not same else ""
-        parts.append(f"writes {_digits(chosen.pace[pace])} tokens a second{beside}")
+        texts = f", {outcome.task.workload.batch} texts together" if outcome.task.workload.batch > 1 else ""
+        parts.append(f"writes {_digits(chosen.pace[pace])} tokens a second{texts}{beside}")
     return "; ".join(parts)
 
 

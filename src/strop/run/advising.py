@@ -39,9 +39,11 @@ def advised(run: Run, task: Task, found: Sequence[Offer], recipes: Sequence[str]
     asked = {*run.request.backends, *named}
 
     def own_fit(recipe: Recipe) -> Fit | None:
-        if recipe.held is None or context is None:
+        if recipe.held is None or task.language is None or context is None:
             return None
-        return fits([language_footprint(recipe.held, recipe.precision, inspection, context, texts)], run.target)[0]
+        return fits(
+            [language_footprint(recipe.held, recipe.precision, inspection, context, task.language.window, texts)], run.target
+        )[0]
 
     common = fits(footprints(inspection, texts * context if context is not None else None), run.target)
     return without_impossible(found, run.advice, common, asked, own_fit)

@@ -86,6 +86,8 @@ def bench(contestants: Sequence[str], *, config: str | None = None, observer: Ob
     if request.target != THIS:
         raise ConfigError(f"[target] device = {request.target!r}: bench times on this machine only", "leave the device out")
     with opened(request, observer, keep=False) as (run, model):
+        if model.family == "llm":
+            raise UsageError("bench compares models of arrays, not language models", "strop optimize compares those")
         task = read_task(run, model)
         names = [f"{chr(65 + i)}-{Path(c).stem or Path(c).name}" for i, c in enumerate(contestants)]
         entered = [enter(run, model, task, name, path) for name, path in zip(names, contestants, strict=True)]

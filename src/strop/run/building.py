@@ -159,6 +159,8 @@ def write_reproduce(run: Run, recipe: Recipe, model: Model) -> str:
         }  # fmt: skip
     for flag, value in values.items():
         parts += [flag, str(value)] if value is not None else []
+    for batch in request.batches if request.batches != (1,) else ():
+        parts += ["--batch", str(batch)]
     for flag, pairs in (("--map", request.mapping), ("--size", request.sizes)):
         for name, value in pairs.items():
             parts += [flag, f"{name}={value}"]

@@ -15,6 +15,7 @@ from strop.core.verdict import EXACTLY_ONE, Interval
 from strop.run.checking import subject
 from strop.run.context import Run
 from strop.run.machine import environment
+from strop.run.pairing import Subject, least_runs, quad_seconds
 from strop.run.timing import measure, timing_of
 from strop.run.trial import Trial, find, memory_resolution
 
@@ -127,17 +128,32 @@ def pareto(results: Sequence[Result]) -> list[str]:
     return frontier(figures)
 
 
+def _in_batch(run: Run, trial: Trial, task: Task, batch: int) -> Subject:
+    """The trial's subject with another batch; its memory grows with that at most as it would for texts."""
+    of = subject(run, trial.candidate, task, batch)._replace(reference=None)
+    known = trial.subject.memory_bytes if trial.subject is not None else 0
+    return of._replace(memory_bytes=known * max(1, batch // task.workload.batch) if of.language is not None else known)
+
+
 def _batches(run: Run, task: Task, tuned: Trial, chosen: Trial | None) -> dict[int, Timing]:
     """Further batch sizes of the workload, for the chosen candidate."""
     if chosen is None or chosen.name == tuned.name:
         return {}
     found = {}
     for batch in task.workload.batches[1:]:
-        a, b = (subject(run, t.candidate, task, batch)._replace(reference=None) for t in (tuned, chosen))
+        a, b = (_in_batch(run, t, task, batch) for t in (tuned, chosen))
+        times = batch / task.workload.batch
+        a_pair = BATCH_QUADS * quad_seconds((times * tuned.rough_ns[0], times * chosen.rough_ns[0]), least_runs(b))
+        if a_pair > run.budget.left():
+            run.note(
+                f"Batch {batch} was not measured: a pair of processes takes some {a_pair:.0f} s, more than the budget leaves."
+            )
+            continue
         place = f"batch-{batch}"
         try:
             with run.spending("batches"):
-                pairs = measure(run, a, b, "confirmation", range(BATCH_PAIRS), BATCH_QUADS, folder=place)
+                room = min(BATCH_PAIRS, int(run.budget.left() / a_pair) if run.budget.total is not None else BATCH_PAIRS)
+                pairs = measure(run, a, b, "confirmation", range(room), BATCH_QUADS, folder=place)
         except WorkerError as error:
             run.note(f"Batch {batch} could not be measured: {error.message}.")
             continue

@@ -78,7 +78,7 @@ def run_key(request: Request, model: Model, host: str, versions: dict[str, str],
     return files.digest_json({
         "question": question, "model": model.artifact.digest, "host": host, "versions": versions,
         "target": None if target.here else target.model_dump(mode="json"),
-        "data": [source_digest(p) for p in (request.data, request.calibration)], "beside": beside(request),
+        "data": [source_digest(p) for p in (request.data, request.calibration, request.questions)], "beside": beside(request),
         "code": files.digest_files(root, code),
     })  # fmt: skip
 

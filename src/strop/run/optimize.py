@@ -34,7 +34,7 @@ def optimize(model: str, *, config: str | None = None, observer: Observer = nobo
 
     Args:
         model: path of the model.
-        config: path of a `strop.toml`; by default one beside the model or in the working directory is used.
+        config: path of a `strop.toml`; by default one in the working directory, or beside the model or in its folder.
         observer: called with (event, details) as the run goes on.
         flags: fields of `strop.run.request.Request`: data, calibration, labels, map, metric, budget, prefer, must, goal …
 

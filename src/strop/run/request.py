@@ -19,6 +19,7 @@ from strop.plan.rules import PURPOSES
 from strop.run.config import Config, home_of, read_config
 from strop.run.devices import is_path
 
+MOST_BATCH = 1 << 16
 PLACES = {
     "out",
     "store",
@@ -215,7 +216,15 @@ def make_request(model: str, config_path: str | None = None, **flags: Any) -> Re
     batches = tuple(pick("batches", config.task.batches) or (1,))
     if any(b < 1 for b in batches) or len(set(batches)) != len(batches):
         raise UsageError(f"--batch {batches}: batch sizes are different whole numbers above 0", "for example --batch 1 --batch 8")
+    if max(batches) > MOST_BATCH:
+        raise UsageError(f"--batch {max(batches)} is too large", f"give at most {MOST_BATCH}")
     code = {"loader": config.data.loader, "preprocess": config.data.preprocess, "scorer": config.task.scorer}
+    came_along = config_path is None and found is not None and base.absolute() == Path(model).absolute()
+    if came_along and any(code.values()):
+        raise ConfigError(
+            f"{found} came with the model and names code of its own: {next(v for v in code.values() if v)}",
+            "if you trust it, name the file with --config",
+        )
     if code["scorer"] is not None and name not in (None, "scorer"):
         raise ConfigError(f"metric {name!r} beside a scorer of your own", "remove one of them")
     simple = {

@@ -169,6 +169,8 @@ class Session:
         context.n_ubatch = min(context.n_ctx, MICRO)
         context.threads = context.threads_batch = int(settings.get("threads", 1))
         context.type_k = context.type_v = CACHE[str(settings.get("cache", "f16"))]
+        if settings.get("cache") == "f32":
+            context.flash = 0  # fused attention computes with keys and values in f16, whatever the cache holds
         if watch is not None:
             context.callback = c.cast(watch, POINTER)
         self.context = lib.function("llama_init_from_model", POINTER, POINTER, lib.context_params)(self.model, context)

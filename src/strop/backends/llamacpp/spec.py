@@ -38,6 +38,8 @@ ODD = {"Q6_K": 8.5, "Q5_K_M": 6.6, "Q4_K_M": 5.64, "IQ4_XS": 4.6, "Q3_K_M": 4.7,
 """The same where rows fill no blocks of 256 and llama.cpp takes types of blocks of 32, as a model of 576 columns came out."""
 NUMBER = {"f32": 32.0, "f16": 16.0, "q8_0": 8.5}
 """Bits a number in the cache takes."""
+PARTS = 512
+"""Tokens that are computed at once: llama.cpp's default."""
 EACH_TOKEN = 340
 """Bytes of a token's text and what it is found by; llama.cpp keeps the vocabulary in memory."""
 PRECISION = {"Q8_0": "int8", "Q6_K": "int8"}
@@ -131,7 +133,12 @@ def held_by(steps: Sequence[Step], cache: str, hidden: int) -> Held | None:
     most = bits if kind in ("F32", "F16", "Q8_0") else BITS["Q8_0" if odd else "Q6_K"]
     kept = KEPT if steps[-1].params.get("keep") else 0.0
     return Held(
-        linear=(1 - kept) * bits + kept * BITS["Q8_0"], embedding=bits, head=most, cache=NUMBER[cache], each_token=EACH_TOKEN
+        linear=(1 - kept) * bits + kept * BITS["Q8_0"],
+        embedding=bits,
+        head=most,
+        cache=NUMBER[cache],
+        parts=PARTS,
+        each_token=EACH_TOKEN,
     )
 
 

@@ -7,8 +7,8 @@ from strop.core.recipe import Held, Offer, Recipe, Step
 from strop.core.target import Target
 from strop.core.task import Task
 
-COPIES, GROWN, ROWS = 2.0, 4.0, 3.0
-"""How often compressed weights, the cache, and a part of a long prompt lie in memory."""
+COPIES, GROWN, ROWS, OWN = 2.0, 4.0, 3.0, 25_000_000
+"""How often compressed weights, the cache, and a part of a long prompt lie in memory; bytes that any model takes besides."""
 NUMBER = {"f32": 32.0, "f16": 16.0, "u8": 8.5}
 """Bits a number in the cache takes."""
 NAME, HF, IR = "openvino", "hf", "openvino-lm"
@@ -26,7 +26,7 @@ def held_by(params: Params | None, cache: str) -> Held:
         apart = 16 if params["mode"] == "INT4_SYM" else 20
         share = float(str(params.get("ratio", 1.0)))
         linear = share * (4 + apart / float(str(params["group"]))) + (1 - share) * 8
-    return Held(linear=linear, embedding=8, head=8, cache=NUMBER[cache], copies=COPIES, grown=GROWN, rows=ROWS)
+    return Held(linear=linear, embedding=8, head=8, cache=NUMBER[cache], copies=COPIES, grown=GROWN, rows=ROWS, own=OWN)
 
 
 def language_offers(target: Target, task: Task, bf16: bool) -> Iterator[Offer]:

@@ -65,7 +65,7 @@ def write_windows(
         front = " and the token in front" if begin is not None else ""
         raise DataError(
             f"{source}: {len(ids)} tokens fill no window of {window}, which takes {step}{front}",
-            "give more text" + ("" if not ids else ", or a shorter request: --context, --prompt-tokens, --output-tokens"),
+            "give more text" + ("" if not len(ids) else ", or a shorter request: --context, --prompt-tokens, --output-tokens"),
         )
     if ids.max() >= vocabulary:
         raise DataError(

@@ -181,8 +181,11 @@ class TokenLane:
             np.save(os.path.join(out, f"{name}.npy"), values)
         seconds = time.perf_counter() - begin
         if not first:
-            with open(os.path.join(out, SAMPLES), "w", encoding="utf-8") as file:
-                json.dump({"samples": [self.continuation(row) for row in self.tokens[:PROMPTS]]}, file)
+            written = json.dumps({"samples": [self.continuation(row) for row in self.tokens[:PROMPTS]]})
+            draft = os.path.join(out, f"{SAMPLES}.partial")
+            with open(draft, "w", encoding="utf-8") as file:
+                file.write(written)
+            os.replace(draft, os.path.join(out, SAMPLES))
         return {
             "examples": count,
             "seconds": seconds,
