@@ -15,11 +15,12 @@ from strop.core.verdict import EXACTLY_ONE, Interval
 from strop.run.checking import subject
 from strop.run.context import Run
 from strop.run.machine import environment
-from strop.run.pairing import Subject, least_runs, quad_seconds
+from strop.run.pairing import LANGUAGE_START_S, Subject, least_runs, quad_seconds
 from strop.run.timing import measure, timing_of
 from strop.run.trial import Trial, find, memory_resolution
 
-BATCH_PAIRS, BATCH_QUADS = 3, 8
+BATCH_PAIRS, BATCH_QUADS, BEYOND = 3, 8, 0.25
+"""Of further batch sizes, which are asked for by name; they may take a quarter of the budget more."""
 AS_IS_PAIRS, AS_IS_QUADS, AS_IS_S = 4, 16, 20.0
 
 
@@ -128,6 +129,12 @@ def pareto(results: Sequence[Result]) -> list[str]:
     return frontier(figures)
 
 
+def _left_for_batches(run: Run) -> float:
+    """Seconds: what is left of the budget, or a part of it beyond."""
+    total = run.budget.total or 0.0
+    return max(run.budget.left(), (1 + BEYOND) * total - run.budget.spent)
+
+
 def _in_batch(run: Run, trial: Trial, task: Task, batch: int) -> Subject:
     """The trial's subject with another batch; its memory grows with that at most as it would for texts."""
     of = subject(run, trial.candidate, task, batch)._replace(reference=None)
@@ -144,7 +151,9 @@ def _batches(run: Run, task: Task, tuned: Trial, chosen: Trial | None) -> dict[i
         a, b = (_in_batch(run, t, task, batch) for t in (tuned, chosen))
         times = batch / task.workload.batch
         a_pair = BATCH_QUADS * quad_seconds((times * tuned.rough_ns[0], times * chosen.rough_ns[0]), least_runs(b))
-        if a_pair > run.budget.left():
+        a_pair += LANGUAGE_START_S if b.language is not None else 0.0
+        room = min(BATCH_PAIRS, int(_left_for_batches(run) / a_pair)) if run.budget.total is not None else BATCH_PAIRS
+        if not room:
             run.note(
                 f"Batch {batch} was not measured: a pair of processes takes some {a_pair:.0f} s, more than the budget leaves."
             )
@@ -152,7 +161,6 @@ def _batches(run: Run, task: Task, tuned: Trial, chosen: Trial | None) -> dict[i
         place = f"batch-{batch}"
         try:
             with run.spending("batches"):
-                room = min(BATCH_PAIRS, int(run.budget.left() / a_pair) if run.budget.total is not None else BATCH_PAIRS)
                 pairs = measure(run, a, b, "confirmation", range(room), BATCH_QUADS, folder=place)
         except WorkerError as error:
             run.note(f"Batch {batch} could not be measured: {error.message}.")
