@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -88,9 +89,9 @@ def dump(manifest: Manifest) -> dict[str, Any]:
     return {"schema": SCHEMA, **manifest.model_dump(mode="json")}
 
 
-def seal(manifest: Manifest) -> str:
-    """SHA-256 of the manifest without its own digest."""
-    return files.digest_json({**dump(manifest), "digest": ""})
+def seal(written: Mapping[str, Any]) -> str:
+    """SHA-256 of a manifest as it is written, without its own digest: what a later Strop adds to it breaks no seal."""
+    return files.digest_json({**written, "digest": ""})
 
 
 def describe(outcome: Outcome, chosen: Result, model: str, listed: dict[str, str]) -> Manifest:
@@ -118,4 +119,4 @@ def describe(outcome: Outcome, chosen: Result, model: str, listed: dict[str, str
         gates=chosen.verdict.results if chosen.verdict else (),
         environment=outcome.environment.model_dump(mode="json"), files=listed,
     )  # fmt: skip
-    return manifest.model_copy(update={"digest": seal(manifest)})
+    return manifest.model_copy(update={"digest": seal(dump(manifest))})

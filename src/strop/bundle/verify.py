@@ -23,12 +23,13 @@ def read_manifest(folder: Path) -> Manifest:
         raise BundleError(f"{folder}: no {MANIFEST}", "give the folder of a bundle")
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
+        sealed = seal(raw) == raw["digest"]
         if raw.pop("schema", 0) > SCHEMA:
             raise BundleError(f"{path} was written by a newer Strop", "upgrade Strop")
         manifest = Manifest.model_validate(raw)
-    except (ValueError, TypeError, ValidationError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, ValidationError, AttributeError) as error:
         raise BundleError(f"{path}: changed or damaged", "pack the bundle again") from error
-    if seal(manifest) != manifest.digest:
+    if not sealed:
         raise BundleError(f"{path}: changed: its digest is not its own", "pack the bundle again")
     return manifest
 
