@@ -42,7 +42,7 @@ LANGUAGE_GATES: tuple[Gate, ...] = (
 )
 """Added for language models, where the perplexity alone hides how often the answer changes."""
 MOST_RETAINED = 2.0
-KEPT: dict[str, Direction] = {
+BETTER: dict[str, Direction] = {
     "accuracy_retained": "at_least", "task_retained": "at_least", "same_top": "at_least", "kl": "at_most",
     "perplexity": "at_most", "perplexity_ratio": "at_most", "decode_tok_s": "at_least", "first_token_ms": "at_most",
 }  # fmt: skip
@@ -111,7 +111,7 @@ def _refuse_contradictions(gates: Sequence[Gate]) -> None:
             if one.direction != other.direction or one.kind != other.kind:
                 continue
             raise ConfigError(f"gates contradict: {one} and {other} are both a {one.kind}", "give one bound a metric")
-        if one.direction != KEPT.get(one.metric, one.direction):
+        if one.direction != BETTER.get(one.metric, one.direction):
             sign = ">=" if one.direction == "at_most" else "<="
             raise ConfigError(f"gate {one} asks for what is worse", f"write {one.metric}{sign}NUMBER")
 
