@@ -91,6 +91,10 @@ def compare(a: Subject, b: Subject, plan: tuple[int, int], seed: int) -> dict[st
         "quads": quads,
         "speedup": None if found is None else [round(found.low, 5), round(found.value, 5), round(found.high, 5)],
         "half_width": None if found is None else round((found.high - found.low) / 2 / found.value, 5),
+        "rough": None
+        if timing.rough is None
+        else [round(x, 5) for x in (timing.rough.low, timing.rough.value, timing.rough.high)],
+        "refused": round(sum(timing.refused) / max(sum(timing.refused) + sum(ratios.taken.values()), 1), 4),
         "excluded": timing.excluded,
         "excluded_why": timing.excluded_why,
         "p50_ms": timing.baseline_latency_ms.get("p50"),

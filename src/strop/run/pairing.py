@@ -220,7 +220,7 @@ def _block(seats: dict[Side, Seat], side: Side) -> Block:
     seat, other = seats[side], seats["B" if side == "A" else "A"]
     if seat.child is None:
         seat.open()
-    mine, theirs = even_runs(
+    mine, _ = even_runs(
         (seat.median_ns, other.median_ns or seat.median_ns), (least_runs(seat.subject), least_runs(other.subject))
     )
     return seat.block(side, mine)
