@@ -84,6 +84,9 @@ def summed(rows: list[dict[str, Any]]) -> dict[str, Any]:
         "farthest": round(max(abs(r["speedup"][1] - 1) for r in numbers), 5) if numbers else None,
         "excluded": round(float(np.mean(excluded)), 4) if excluded else None,
         "refused": round(float(np.mean([r["refused"] for r in rows if "refused" in r])), 4) if excluded else None,
+        "delay": round(float(np.median(delays)), 5)
+        if (delays := [r["delay"] for r in rows if r.get("delay") is not None])
+        else None,
         "rough_contains_one": sum(r["rough"][0] <= 1.0 <= r["rough"][2] for r in rows if r.get("rough") is not None),
     }
 
@@ -97,13 +100,14 @@ def render(figures: Figures) -> list[str]:
         "A model compared with itself, each comparison as large as a confirmation. A *neighbor* is a process that is busy for",
         "some 50 ms and sleeps for some 10 ms, on any core. *No number*: more than half of the quads were disturbed, so only a",
         "rough figure is given. *Farthest*: the largest distance of a value from 1. *Repeated*: blocks that were disturbed and",
-        "taken again.",
+        "taken again. *Delay*: the share of its time that a thread of the median block waited for a CPU.",
         "",
-        "| comparisons | made | no number | contains 1.0 | median half-width | farthest | quads left out | blocks repeated |",
-        "|---|---:|---:|---:|---:|---:|---:|---:|",
+        "| comparisons | made | no number | contains 1.0 | median half-width | farthest | quads left out | repeated | delay |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     return lines + [
         f"| {name} | {s['comparisons']} | {s['comparisons'] - s['numbers']} | {s['contain_one']} of {s['numbers']} "
-        f"| {percent(s['half_width'], 2)} | {percent(s['farthest'], 2)} | {percent(s['excluded'])} | {percent(s['refused'])} |"
+        f"| {percent(s['half_width'], 2)} | {percent(s['farthest'], 2)} | {percent(s['excluded'])} | {percent(s['refused'])} "
+        f"| {percent(s['delay'], 2)} |"
         for name, s in figures["summary"].items()
     ]

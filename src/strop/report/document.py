@@ -138,7 +138,14 @@ def _candidate(result: Result) -> dict[str, Any]:
             "imitated": result.imitated.model_dump(mode="json") if result.imitated else None,
         },
         "gates": [
-            {"gate": str(r.gate), "kind": r.gate.kind, "result": r.result, "reason": r.reason}
+            {
+                "gate": str(r.gate),
+                "metric": r.gate.metric,
+                "kind": r.gate.kind,
+                "result": r.result,
+                "reason": r.reason,
+                "cause": r.cause,
+            }
             for r in (result.verdict.results if result.verdict else ())
         ],
     }
