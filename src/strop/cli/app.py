@@ -1,6 +1,7 @@
 """All commands, and the one place where errors become a line and an exit code."""
 
 import os
+import shlex
 import sys
 from typing import NoReturn
 
@@ -10,7 +11,7 @@ from rich.markup import escape
 from strop import __version__
 from strop.cli import backends, bench, build, bundle, devices, init, inspect, optimize, runs
 from strop.cli.console import stderr
-from strop.core.errors import EXIT_INTERRUPTED, StropError
+from strop.core.errors import EXIT_INTERRUPTED, StropError, UntrustedError
 from strop.worker import interrupt
 
 app = typer.Typer(
@@ -52,6 +53,9 @@ def run() -> int:
         stderr.print(f"[bold red]error[/]: {escape(error.message)}", soft_wrap=True, highlight=False)
         if error.hint:
             stderr.print(f"  {escape(error.hint)}", soft_wrap=True, highlight=False)
+        if isinstance(error, UntrustedError):
+            again = shlex.join(["strop", *sys.argv[1:], "--config", error.config])
+            stderr.print(f"  {again}", soft_wrap=True, highlight=False, markup=False)
         return error.exit_code
     except KeyboardInterrupt:
         leave_interrupted()

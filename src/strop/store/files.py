@@ -33,6 +33,18 @@ def disk(path: Path) -> Iterator[None]:
         raise OutputError(f"cannot write {path}: {reason}", "choose another folder, or change its permissions") from error
 
 
+def read_bytes(path: Path, most: int) -> bytes:
+    """The content of a plain file; of one that is larger, `most` + 1 bytes, which whoever parses them refuses.
+
+    Raises:
+        OSError: not there, not readable, or no plain file, such as a pipe that would never end.
+    """
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "not a plain file", str(path))
+    with path.open("rb") as f:
+        return f.read(most + 1)
+
+
 def sync_folder(folder: Path) -> None:
     handle = os.open(folder, os.O_RDONLY)
     try:
