@@ -6,11 +6,10 @@ import sys
 from typing import NoReturn
 
 import typer
-from rich.markup import escape
 
 from strop import __version__
 from strop.cli import backends, bench, build, bundle, devices, init, inspect, optimize, runs
-from strop.cli.console import stderr
+from strop.cli.console import complain, stderr
 from strop.core.errors import EXIT_INTERRUPTED, StropError, UntrustedError
 from strop.worker import interrupt
 
@@ -50,12 +49,7 @@ def run() -> int:
         with interrupt.kept():
             app()
     except StropError as error:
-        stderr.print(f"[bold red]error[/]: {escape(error.message)}", soft_wrap=True, highlight=False)
-        if error.hint:
-            stderr.print(f"  {escape(error.hint)}", soft_wrap=True, highlight=False)
-        if isinstance(error, UntrustedError):
-            again = shlex.join(["strop", *sys.argv[1:], "--config", error.config])
-            stderr.print(f"  {again}", soft_wrap=True, highlight=False, markup=False)
+        tell(error)
         return error.exit_code
     except KeyboardInterrupt:
         leave_interrupted()
@@ -63,7 +57,14 @@ def run() -> int:
         if done.code == EXIT_INTERRUPTED:
             leave_interrupted()
         raise
-    except BrokenPipeError:
-        sys.stderr.close()
-        return 1
     return 0
+
+
+def tell(error: StropError) -> None:
+    """What is wrong, what to do next, and the command that would go on where that is known."""
+    stderr.print("[bold red]error[/]: ", end="")
+    complain(error.message)
+    if error.hint:
+        complain(f"  {error.hint}")
+    if isinstance(error, UntrustedError):
+        complain(f"  {shlex.join(['strop', *sys.argv[1:], '--config', error.config])}")

@@ -7,7 +7,7 @@ import typer
 
 Config = Annotated[
     str | None,
-    typer.Option("--config", help="strop.toml, whose code may then run; by default one here, beside the model or in it."),
+    typer.Option("--config", help="strop.toml; naming it lets its code run [found here, beside the model or in it]."),
 ]
 Data = Annotated[
     str | None,

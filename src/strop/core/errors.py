@@ -19,7 +19,7 @@
         ├── WorkerMissing     the interpreter it needs is not there, or went away
         └── WorkerFailure     it raised an exception; kind and text are kept
 
-Outcomes are no errors: `chosen` exits 0, `provisional` 10, `none` 11. Ctrl-C exits 130.
+Outcomes are no errors: `chosen` exits 0, `provisional` 10, `none` 11. Ctrl-C exits 130, a reader that went away (`| head`) 1.
 """
 
 import shlex

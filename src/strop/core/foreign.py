@@ -46,6 +46,20 @@ def writable(text: str) -> str:
     return SURROGATE.sub("�", text)
 
 
+def in_markdown(text: str) -> str:
+    """A foreign text on one line of Markdown, where it opens no tag, no link and no further cell of a table."""
+    line = clean(text.replace("\r", "").replace("\n", " ").replace("\t", " ")).replace("<", "&lt;").replace("](", "]&#40;")
+    return re.sub(r"\\+(?=\|)", lambda found: "&#92;" * len(found.group()), line).replace("|", "\\|")
+
+
+def fenced(text: str, language: str = "") -> str:
+    """A foreign text as a block of code, whose fence is longer than any in the text."""
+    kept = clean(text, keep="\n\t")
+    longest = max((len(run) for run in re.findall(r"`+", kept)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}{language}\n{kept}\n{fence}"
+
+
 def parse_json(text: bytes, most: int = MOST_JSON) -> Any:
     """Plain values.
 
