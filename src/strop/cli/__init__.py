@@ -9,7 +9,7 @@ EXIT_UNREAD = 1
 
 
 def main() -> None:
-    """The entry point of `strop`. Where nobody reads on, as behind `| head`, it ends quietly, as Python's documentation advises."""
+    """The entry point of `strop`. Where nobody reads on, as behind `| head`, it ends quietly, as Python's documents advise."""
     try:
         try:
             code = answer()

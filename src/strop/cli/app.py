@@ -11,6 +11,7 @@ from strop import __version__
 from strop.cli import backends, bench, build, bundle, devices, init, inspect, optimize, runs
 from strop.cli.console import complain, stderr
 from strop.core.errors import EXIT_INTERRUPTED, StropError, UntrustedError
+from strop.run.request import require_utf8
 from strop.worker import interrupt
 
 app = typer.Typer(
@@ -46,6 +47,7 @@ def leave_interrupted() -> NoReturn:
 def run() -> int:
     """Runs one command; every `StropError` becomes one clear line, its hint, and its exit code."""
     try:
+        require_utf8(sys.argv[1:])
         with interrupt.kept():
             app()
     except StropError as error:

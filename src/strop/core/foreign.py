@@ -16,6 +16,8 @@ MOST_DEPTH = 100
 STEERING = re.compile(
     r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
 )  # what moves a terminal's cursor, breaks a line, turns the direction of writing, or cannot be written as UTF-8
+DOTTED = re.compile(rf"""(?<![\w-])(?:(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){{{MOST_DEPTH}}}""")
+"""A key of more parts than there may be levels."""
 SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
@@ -89,6 +91,8 @@ def parse_toml(text: bytes, most: int = MOST_TOML) -> dict[str, Any]:
     """
 
     def parse(told: str) -> Any:
+        if DOTTED.search(told):  # which the library reads in a time that grows with the square of its parts
+            raise RecursionError
         return json.loads(json.dumps(tomllib.loads(told.removeprefix("\ufeff")), default=str))
 
     found: dict[str, Any] = _parsed(text, most, parse, "TOML")

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from pydantic import Field
 
 from strop.core.choose import parse_weights
 from strop.core.errors import ConfigError, UsageError
-from strop.core.foreign import MOST_JSON, ForeignError, parse_object
+from strop.core.foreign import MOST_JSON, SURROGATE, ForeignError, parse_object
 from strop.core.gate import assemble, parse_gate
 from strop.core.metrics import UNLABELED, metric
 from strop.core.noun import Noun
@@ -186,6 +187,17 @@ def known_purpose(purpose: str | None) -> str:
     return purpose or PURPOSES[0]
 
 
+def require_utf8(texts: Iterable[object]) -> None:
+    """Names that are not UTF-8, as file systems allow, could be read and not written down.
+
+    Raises:
+        UsageError: one of these texts is.
+    """
+    odd = next((text for text in texts if isinstance(text, str) and SURROGATE.search(text)), None)
+    if odd is not None:
+        raise UsageError(f"{odd!r} is not UTF-8", "rename the file or the folder")
+
+
 def make_request(model: str, config_path: str | None = None, **flags: Any) -> Request:
     """Flags over `strop.toml` over defaults.
 
@@ -196,6 +208,8 @@ def make_request(model: str, config_path: str | None = None, **flags: Any) -> Re
     Raises:
         ConfigError, UsageError: what cannot be meant.
     """
+    given = [text for value in flags.values() for text in (value if isinstance(value, (list, tuple)) else [value])]
+    require_utf8([str(Path(model).absolute()), config_path, *given])
     config, base, found = read_config(Path(config_path) if config_path else None, home_of(model))
     require_trust(config, found, named=bool(config_path), overridden=flags.get("olive_config") is not None)
 

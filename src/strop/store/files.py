@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from strop.core.errors import OutputError, StoreError
+from strop.core.foreign import writable
 
 PARTIAL = ".partial-"
 
@@ -54,13 +55,13 @@ def sync_folder(folder: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
+    """Write a file whole or not at all; half a character, which UTF-8 cannot hold, becomes `�`."""
     with disk(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=PARTIAL, dir=path.parent)
         try:
             with os.fdopen(handle, "w", encoding="utf-8") as f:
-                f.write(text)
+                f.write(writable(text))
                 f.flush()
                 os.fsync(f.fileno())
             Path(name).chmod(0o644)
