@@ -1,5 +1,6 @@
 """A configuration that Strop found by itself never runs code: by no key, no command and no spelling of a path."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +18,7 @@ KEYS = {
     "task.scorer": '[task]\nscorer = "canary:load"\n',
     "backends.olive_config": '[backends]\nolive_config = "olive.json"\n',
 }
+DEMO = Path(strop.__file__).parent / "demo" / "kws.onnx"
 CANARY = "open({!r}, 'w').write('imported')\ndef load(*_):\n    return []\n"
 COMMANDS: dict[str, Callable[..., object]] = {
     "optimize": strop.optimize,
@@ -70,6 +72,21 @@ def test_no_code_runs_unasked(place: Path, monkeypatch: pytest.MonkeyPatch, key:
     assert f"--config {refused.value.config}" in refused.value.hint
     assert not (place / "CODE-RAN").exists()
     assert not (place / "store").exists()
+
+
+@pytest.mark.parametrize("command", ["inspect", "init"])
+def test_commands_that_read_no_configuration_run_none_of_its_code(
+    place: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.chdir(place / "model")
+    Path("strop.toml").write_text("".join(KEYS.values()).replace("[data]\npreprocess", "preprocess"))
+    shutil.copyfile(DEMO, "m.onnx")
+    if command == "inspect":
+        assert strop.inspect("m.onnx", store=str(place / "store")).inspection.format == "onnx"
+    else:
+        strop.init("m.onnx", force=True)
+        assert make_request("m.onnx").code == {}
+    assert not (place / "CODE-RAN").exists()
 
 
 @pytest.mark.parametrize("key", KEYS)

@@ -65,8 +65,8 @@ def run() -> int:
 def tell(error: StropError) -> None:
     """What is wrong, what to do next, and the command that would go on where that is known."""
     stderr.print("[bold red]error[/]: ", end="")
-    complain(error.message)
+    complain(error.message.replace("\n", " "))
     if error.hint:
-        complain(f"  {error.hint}")
+        complain("\n".join(f"  {line}" for line in error.hint.split("\n")))
     if isinstance(error, UntrustedError):
         complain(f"  {shlex.join(['strop', *sys.argv[1:], '--config', error.config])}")
