@@ -119,6 +119,7 @@ def test_toml_has_the_same_limits(tmp_path: Path, told: bytes, why: str) -> None
         ("[preprocess]\nscale = nan", "preprocess.scale"),
         ("[preprocess]\nmean = [inf, 1.0, 1.0]", "preprocess.mean"),
         ("[task]\nk = 1e400", "task.k"),
+        (f"[target]\nmemory_limit_mb = {10**30}", "target.memory_limit_mb"),
     ],
 )
 def test_numbers_of_a_configuration_are_finite(tmp_path: Path, told: str, key: str) -> None:
@@ -166,8 +167,8 @@ def test_tables_and_classes_of_half_characters(tmp_path: Path) -> None:
         (tmp_path / "c.json").write_text(told)
         with pytest.raises(DataError, match=r"c\.json: "):
             read_classes(str(tmp_path / "c.json"))
-    (tmp_path / "c.json").write_text('{"1": "b", "0": "a"}')
-    assert read_classes(str(tmp_path / "c.json")) == ["a", "b"]
+    (tmp_path / "c.json").write_text('{"1": "b\\nc", "0": " a "}')
+    assert read_classes(str(tmp_path / "c.json")) == ["a", "b c"]
 
 
 def test_names_that_are_not_utf8_are_refused_at_once(tmp_path: Path) -> None:

@@ -146,6 +146,7 @@ def test_a_config_that_is_not_there_or_no_file_is_refused(tmp_path):
         ({"k": 0}, UsageError),
         ({"threads": -1}, UsageError),
         ({"memory_limit_mb": -1}, UsageError),
+        ({"memory_limit_mb": 10**30}, UsageError),
         ({"time_limit_s": 0.0}, UsageError),
     ],
 )

@@ -12,6 +12,8 @@ from strop.core.task import Pooling, TaskKind
 from strop.store.files import read_bytes
 
 CONFIG = "strop.toml"
+MOST = 1 << 40
+"""Of any whole number in it."""
 CODE = r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$"
 """`module:function`."""
 
@@ -25,10 +27,10 @@ class TaskSection(_Section):
     pooling: Pooling | None = None
     scorer: str | None = Field(None, pattern=CODE)
     metric: str | None = None
-    k: int | None = Field(None, ge=1)
+    k: int | None = Field(None, ge=1, le=MOST)
     output: str | None = None
     batches: list[int] | None = None
-    sizes: dict[str, Annotated[int, Field(ge=1)]] = {}
+    sizes: dict[str, Annotated[int, Field(ge=1, le=MOST)]] = {}
 
 
 class DataSection(_Section):
@@ -47,8 +49,8 @@ class PreprocessSection(_Section):
     """Keys of `strop.core.preprocess.Images` and `Texts`; false switches off what a preset has."""
 
     preset: str | None = None
-    resize: Annotated[int, Field(ge=1)] | tuple[int, int] | Literal[False] | None = None
-    crop: Annotated[int, Field(ge=1)] | tuple[int, int] | Literal[False] | None = None
+    resize: Annotated[int, Field(ge=1, le=MOST)] | tuple[int, int] | Literal[False] | None = None
+    crop: Annotated[int, Field(ge=1, le=MOST)] | tuple[int, int] | Literal[False] | None = None
     interpolation: Literal["nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"] | None = None
     rounding: Literal["nearest", "down"] | None = None
     color: Literal["RGB", "BGR", "gray"] | None = None
@@ -57,8 +59,8 @@ class PreprocessSection(_Section):
     std: tuple[float, ...] | Literal[False] | None = None
     layout: Literal["NCHW", "NHWC"] | None = None
     tokenizer: str | None = None
-    max_length: int | None = Field(None, ge=1)
-    pad_to: int | None = Field(None, ge=1)
+    max_length: int | None = Field(None, ge=1, le=MOST)
+    pad_to: int | None = Field(None, ge=1, le=MOST)
     special_tokens: bool | None = None
 
     def given(self) -> dict[str, Any]:
@@ -70,8 +72,8 @@ class PreprocessSection(_Section):
 class TargetSection(_Section):
     device: str | None = None
     purpose: Literal["any", "prototyping", "enterprise", "mobile", "realtime", "cross-platform"] | None = None
-    threads: int | None = Field(None, ge=1)
-    memory_limit_mb: int | None = Field(None, ge=1)
+    threads: int | None = Field(None, ge=1, le=MOST)
+    memory_limit_mb: int | None = Field(None, ge=1, le=MOST)
 
 
 class GatesSection(_Section):

@@ -18,7 +18,7 @@ from strop.core.target import THIS
 from strop.core.task import Pooling, TaskKind
 from strop.core.verdict import Gate, Kind
 from strop.plan.rules import PURPOSES
-from strop.run.config import Config, home_of, read_config, require_trust
+from strop.run.config import MOST, Config, home_of, read_config, require_trust
 from strop.run.devices import is_path
 from strop.store.files import read_bytes
 
@@ -230,8 +230,9 @@ def make_request(model: str, config_path: str | None = None, **flags: Any) -> Re
         [parse_gate(t, kind) for kind in kinds for t in texts[kind]], bool(pick("strict", config.gates.strict) or False)
     )
     for flag in ("k", "eval_tokens", "prompt_tokens", "output_tokens", "context", "threads", "memory_limit_mb", "time_limit_s"):
-        if flags.get(flag) is not None and not flags[flag] > 0:
-            raise UsageError(f"--{flag.removesuffix('_mb').removesuffix('_s').replace('_', '-')} {flags[flag]} is not above 0")
+        if flags.get(flag) is not None and not 0 < flags[flag] <= MOST:
+            what = "is not above 0" if not flags[flag] > 0 else f"is above {MOST}"
+            raise UsageError(f"--{flag.removesuffix('_mb').removesuffix('_s').replace('_', '-')} {flags[flag]} {what}")
     if flags.get("store") == "":
         raise UsageError("--store '' names no folder", "leave it out, or give a folder")
     batches = tuple(pick("batches", config.task.batches) or (1,))

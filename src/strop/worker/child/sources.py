@@ -236,7 +236,7 @@ def read_classes(path: str | None) -> list[str]:
         parsed = [parsed[key] for key in sorted(parsed, key=int)]
     if not isinstance(parsed, list) or any(isinstance(name, (dict, list)) or name is None for name in parsed):
         raise DataError(f"{path}: not a list of names of classes", "one name a line, or a JSON list of names")
-    return [str(name).strip() for name in parsed]
+    return [" ".join(str(name).split()) for name in parsed]  # a line of a file each, in the bundle
 
 
 def class_numbers(label: Any, classes: list[str]) -> list[int]:
