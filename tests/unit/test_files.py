@@ -23,12 +23,14 @@ def test_text_is_written_whole(tmp_path):
     assert listing(tmp_path / "a") == ["b.txt"]
 
 
-def test_text_that_cannot_be_encoded_leaves_the_old_file(tmp_path):
+def test_half_a_character_is_replaced_and_a_failing_write_leaves_the_old_file(tmp_path):
+    files.write_text(tmp_path / "a.txt", "x\ud800y")
+    assert (tmp_path / "a.txt").read_text() == "x�y"
     files.write_text(tmp_path / "b.txt", "old")
-    with pytest.raises(UnicodeEncodeError):
-        files.write_text(tmp_path / "b.txt", "new \ud800")
+    with pytest.raises(TypeError):
+        files.write_text(tmp_path / "b.txt", None)
     assert (tmp_path / "b.txt").read_text() == "old"
-    assert listing(tmp_path) == ["b.txt"]
+    assert listing(tmp_path) == ["a.txt", "b.txt"]
 
 
 def test_a_folder_appears_whole(tmp_path):

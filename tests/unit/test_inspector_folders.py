@@ -167,12 +167,26 @@ def test_packed_weights_of_hugging_face(tmp_path, quantization, tensors, shape, 
         ('{"hidden_size": ' + "9" * 5000 + "}", "not readable JSON"),
         (json.dumps(LLAMA | {"auto_map": {"AutoModel": "modeling_x.Model"}}), "Strop runs no remote code"),
         (json.dumps({"text_config": LLAMA | {"auto_map": {"AutoModel": "x.Y"}}}), "Strop runs no remote code"),
+        (json.dumps(LLAMA | {"model_file": "mine.py"}), "Strop runs no remote code"),
+        (json.dumps(LLAMA | {"architectures": ["\ud800"]}), "architectures: half a character"),
     ],
 )
 def test_configurations_are_checked(tmp_path, config, words):
     path = folder(tmp_path / "m")
     (path / "config.json").write_text(config, encoding="latin-1")
     refused(path, words)
+
+
+@pytest.mark.parametrize("name", ["tokenizer_config.json", "generation_config.json", "processor_config.json"])
+def test_code_that_other_files_name_is_told_of(tmp_path, name):
+    path = folder(tmp_path / "m")
+    (path / name).write_text('{"auto_map": {"AutoTokenizer": ["tokenization_x.XTok", null]}}')
+    (path / "tokenization_x.py").write_text("raise SystemExit\n")
+    notes = inspect(path)["notes"]
+    assert "tokenization_x.py beside the weights is not run" in notes
+    assert f"{name} names code of the folder's own (auto_map), which is not run" in notes
+    (path / name).write_text("[" * 9999)
+    refused(path, name, "nested too deep")
 
 
 @pytest.mark.parametrize("name", ["pytorch_model.bin", "model.pt", "model.pth", "model.pkl"])

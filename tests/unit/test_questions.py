@@ -48,7 +48,8 @@ def test_choices_by_text_and_by_a_common_beginning(tmp_path: Path, tokenizer: To
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("{", "line 1: no JSON"),
+        ("{", "line 1: not readable JSON"),
+        ({**CHOICE, "prompt": "\ud800"}, "prompt: half a character"),
         ([1], "no object"),
         ({**CHOICE, "reason": "x"}, "unknown key 'reason'"),
         ({"prompt": " ", "answer": "x"}, "`prompt` is no text"),

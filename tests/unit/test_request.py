@@ -91,14 +91,6 @@ def test_a_folder_has_its_own_and_not_its_neighbour_s(toml, tmp_path):
     assert make_request(str(folder)).data == str(folder / "eval.txt")
 
 
-def test_code_that_came_with_a_folder_runs_only_where_its_file_is_named(tmp_path):
-    told = tmp_path / "strop.toml"
-    told.write_text('[task]\nscorer = "evil:score"\n')
-    with pytest.raises(ConfigError, match="came with the model and names code of its own: evil:score"):
-        make_request(str(tmp_path))
-    assert make_request(str(tmp_path), str(told)).code == {"scorer": "evil:score"}
-
-
 def test_a_batch_that_nothing_could_hold_is_refused(tmp_path):
     with pytest.raises(UsageError, match="too large"):
         make_request(str(tmp_path / "m.onnx"), batches=[10**20])
@@ -154,6 +146,7 @@ def test_a_config_that_is_not_there_or_no_file_is_refused(tmp_path):
         ({"k": 0}, UsageError),
         ({"threads": -1}, UsageError),
         ({"memory_limit_mb": -1}, UsageError),
+        ({"memory_limit_mb": 10**30}, UsageError),
         ({"time_limit_s": 0.0}, UsageError),
     ],
 )

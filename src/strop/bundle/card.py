@@ -1,6 +1,7 @@
 """The model card of a bundle: what it is, how it was made, what was measured, what to mind."""
 
 from strop.core.candidate import Result
+from strop.core.foreign import in_markdown
 from strop.core.outcome import Outcome
 from strop.core.verdict import Interval
 
@@ -28,17 +29,21 @@ def _where(outcome: Outcome) -> str:
     )
 
 
+def _row(*cells: object) -> str:
+    return "| " + " | ".join(in_markdown(str(cell)) for cell in cells) + " |"
+
+
 def model_card(outcome: Outcome, chosen: Result) -> str:
     """Markdown."""
     recipe, task = chosen.candidate.recipe, outcome.task
     source = outcome.model.artifact
     steps = " → ".join(step.name for step in recipe.steps) or "none: the given model, unchanged"
-    inputs = "\n".join(f"| {s.name} | {s.dtype} | {list(s.shape)} |" for s in outcome.model.inputs)
-    outputs = "\n".join(f"| {s.name} | {s.dtype} | {list(s.shape)} |" for s in outcome.model.outputs)
+    inputs = "\n".join(_row(s.name, s.dtype, list(s.shape)) for s in outcome.model.inputs)
+    outputs = "\n".join(_row(s.name, s.dtype, list(s.shape)) for s in outcome.model.outputs)
     verdict = chosen.verdict.results if chosen.verdict else ()
-    gates = "\n".join(f"| {r.gate} | {r.gate.kind} | {r.result} | {r.reason} |" for r in verdict)
+    gates = "\n".join(_row(r.gate, r.gate.kind, r.result, r.reason) for r in verdict)
     metric = "unmeasured: no data were given" if chosen.accuracy is None else f"{task.metric} {chosen.accuracy:.4f}"
-    return f"""# {source.path.rpartition("/")[2]}, optimized: {recipe.name}
+    return f"""# {in_markdown(source.path.rpartition("/")[2])}, optimized: {in_markdown(recipe.name)}
 
 Outcome: **{outcome.outcome}**. Run `{outcome.run}` of Strop {outcome.environment.strop}.
 

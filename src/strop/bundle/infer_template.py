@@ -31,6 +31,18 @@ def _module(folder: Path, name: str) -> Any:
     return module
 
 
+def _inside(folder: Path, name: str) -> str:
+    """The path of a file that the manifest names.
+
+    Raises:
+        ValueError: it is not in the bundle.
+    """
+    root = folder.resolve()
+    if Path(name).is_absolute() or ".." in Path(name).parts or not (root / name).resolve().is_relative_to(root):
+        raise ValueError(f"manifest.json: {name!r} leaves the bundle")
+    return str(folder / name)
+
+
 class Bundle:
     """`run(dict of arrays) -> dict of arrays`, `predict(items)`. `manifest` says what the model takes and gives."""
 
@@ -39,7 +51,7 @@ class Bundle:
         self.folder = folder
         self.items: Any = None
         self.manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-        self.session = _module(folder, "runner").open(str(folder / self.manifest["model"]), self.manifest["settings"])
+        self.session = _module(folder, "runner").open(_inside(folder, self.manifest["model"]), self.manifest["settings"])
         self.inputs = {i["name"]: np.dtype(i["dtype"]) for i in self.manifest["inputs"]}
         first = next(iter(self.manifest["inputs"]))["shape"]
         self.fixed = first[0] if first and isinstance(first[0], int) else None
@@ -110,7 +122,11 @@ def main(arguments: list[str]) -> int:
     if not items:
         print(__doc__)
         return 2
-    bundle = load(Path(__file__).resolve().parent)
+    try:
+        bundle = load(Path(__file__).resolve().parent)
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 1
     if len(given.items) == 2 and given.items[0].endswith(".npz"):
         try:
             return arrays_to_arrays(bundle, *given.items)

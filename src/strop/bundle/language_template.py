@@ -65,6 +65,18 @@ def _seconds(most: int) -> Iterator[None]:
         signal.alarm(0)
 
 
+def _inside(folder: Path, name: str) -> str:
+    """The path of a file that the manifest names.
+
+    Raises:
+        ValueError: it is not in the bundle.
+    """
+    root = folder.resolve()
+    if Path(name).is_absolute() or ".." in Path(name).parts or not (root / name).resolve().is_relative_to(root):
+        raise ValueError(f"manifest.json: {name!r} leaves the bundle")
+    return str(folder / name)
+
+
 class Bundle:
     """`generate(prompt)` gives pieces of text. `manifest` says how the model was measured."""
 
@@ -72,7 +84,7 @@ class Bundle:
         self.folder = Path(folder)
         self.manifest = json.loads((self.folder / "manifest.json").read_text(encoding="utf-8"))
         self.runner = runner = _module(self.folder, "runner")
-        self.session = runner.open(str(self.folder / self.manifest["model"]), _fitting(self.manifest["settings"]))
+        self.session = runner.open(_inside(self.folder, self.manifest["model"]), _fitting(self.manifest["settings"]))
         self.context = int(self.manifest["language"]["context"])
         self.begin = self.manifest["language"]["begin"]
         self.tokenizer: Any = None
@@ -81,7 +93,7 @@ class Bundle:
         """The one in this folder, or where there is none the model file's own."""
         path = self.folder / "tokenizer.json"
         if not path.exists():
-            return self.runner.tokenizer(str(self.folder / self.manifest["model"]))
+            return self.runner.tokenizer(_inside(self.folder, self.manifest["model"]))
         from tokenizers import Tokenizer
 
         return Tokenizer.from_file(str(path))

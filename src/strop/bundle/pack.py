@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -61,8 +62,7 @@ def pack(outcome: Outcome, backend: Backend, target: Path) -> Manifest:
         pins += ["jinja2>=3.1.6,<4"] if chats else []
         (draft / "requirements.txt").write_text("\n".join(pins) + "\n", encoding="utf-8")
         (draft / "MODEL_CARD.md").write_text(model_card(outcome, chosen), encoding="utf-8")
-        listed = {str(p.relative_to(draft)): files.digest_file(p) for p in sorted(draft.rglob("*")) if p.is_file()}
-        manifest = describe(outcome, chosen, f"model/{Path(artifact.path).name}", listed)
+        manifest = describe(outcome, chosen, f"model/{Path(artifact.path).name}", listed(draft))
         (draft / MANIFEST).write_text(json.dumps(dump(manifest), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return manifest
 
@@ -94,7 +94,22 @@ def seal(written: Mapping[str, Any]) -> str:
     return files.digest_json({**written, "digest": ""})
 
 
-def describe(outcome: Outcome, chosen: Result, model: str, listed: dict[str, str]) -> Manifest:
+def listed(folder: Path) -> dict[str, Any]:
+    """The fields of a manifest that say what a bundle holds: each file's digest and size, and which may be run."""
+    found = {str(p.relative_to(folder)): p for p in sorted(folder.rglob("*")) if p.is_file()}
+    return {
+        "files": {name: files.digest_file(path) for name, path in found.items()},
+        "sizes": {name: path.stat().st_size for name, path in found.items()},
+        "executables": tuple(name for name, path in found.items() if may_be_run(path)),
+    }
+
+
+def may_be_run(path: Path) -> bool:
+    """Whether its owner may execute the file: the one bit of its mode that a copy keeps whatever the umask."""
+    return bool(path.stat().st_mode & stat.S_IXUSR)
+
+
+def describe(outcome: Outcome, chosen: Result, model: str, holds: Mapping[str, Any]) -> Manifest:
     """The manifest of a chosen result, sealed."""
     source = outcome.model.artifact
     timing = chosen.timing
@@ -117,6 +132,6 @@ def describe(outcome: Outcome, chosen: Result, model: str, listed: dict[str, str
             "baseline": outcome.baseline,
         },
         gates=chosen.verdict.results if chosen.verdict else (),
-        environment=outcome.environment.model_dump(mode="json"), files=listed,
+        environment=outcome.environment.model_dump(mode="json"), **holds,
     )  # fmt: skip
     return manifest.model_copy(update={"digest": seal(dump(manifest))})

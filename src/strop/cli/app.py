@@ -1,16 +1,17 @@
 """All commands, and the one place where errors become a line and an exit code."""
 
 import os
+import shlex
 import sys
 from typing import NoReturn
 
 import typer
-from rich.markup import escape
 
 from strop import __version__
 from strop.cli import backends, bench, build, bundle, devices, init, inspect, optimize, runs
-from strop.cli.console import stderr
-from strop.core.errors import EXIT_INTERRUPTED, StropError
+from strop.cli.console import complain, stderr
+from strop.core.errors import EXIT_INTERRUPTED, StropError, UntrustedError
+from strop.run.request import require_utf8
 from strop.worker import interrupt
 
 app = typer.Typer(
@@ -46,12 +47,11 @@ def leave_interrupted() -> NoReturn:
 def run() -> int:
     """Runs one command; every `StropError` becomes one clear line, its hint, and its exit code."""
     try:
+        require_utf8(sys.argv[1:])
         with interrupt.kept():
             app()
     except StropError as error:
-        stderr.print(f"[bold red]error[/]: {escape(error.message)}", soft_wrap=True, highlight=False)
-        if error.hint:
-            stderr.print(f"  {escape(error.hint)}", soft_wrap=True, highlight=False)
+        tell(error)
         return error.exit_code
     except KeyboardInterrupt:
         leave_interrupted()
@@ -59,7 +59,14 @@ def run() -> int:
         if done.code == EXIT_INTERRUPTED:
             leave_interrupted()
         raise
-    except BrokenPipeError:
-        sys.stderr.close()
-        return 1
     return 0
+
+
+def tell(error: StropError) -> None:
+    """What is wrong, what to do next, and the command that would go on where that is known."""
+    stderr.print("[bold red]error[/]: ", end="")
+    complain(error.message.replace("\n", " "))
+    if error.hint:
+        complain("\n".join(f"  {line}" for line in error.hint.split("\n")))
+    if isinstance(error, UntrustedError):
+        complain(f"  {shlex.join(['strop', *sys.argv[1:], '--config', error.config])}")

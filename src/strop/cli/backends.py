@@ -6,7 +6,7 @@ import typer
 
 import strop
 from strop.cli import options as o
-from strop.cli.console import print_json, say, stderr, stdout, table
+from strop.cli.console import complain, print_json, say, stdout, table
 from strop.run.probe import Probe
 
 app = typer.Typer(help="What works here; install and remove the backends' own environments.", rich_markup_mode=None)
@@ -41,9 +41,7 @@ def install(
 ) -> None:
     """Make a backend's own environment from the packages it was tried with, or take an interpreter that is there."""
     for name in names:
-        made = strop.install_backend(
-            name, python=python, progress=lambda line: stderr.print(line, highlight=False, markup=False, soft_wrap=True)
-        )
+        made = strop.install_backend(name, python=python, progress=complain)
         say(f"{name}: ready ({', '.join(f'{k} {v}' for k, v in made.versions.items())})")
 
 

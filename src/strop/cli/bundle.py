@@ -16,7 +16,7 @@ Folder = Annotated[str, typer.Argument(help="Folder of the bundle.")]
 
 @app.command()
 def verify(folder: Folder, json: o.Json = False) -> None:
-    """Find any changed, missing or extra file."""
+    """Find any changed, missing or extra file or folder."""
     manifest = strop.verify_bundle(folder)
     if json:
         print_json(manifest.model_dump(mode="json"))

@@ -12,13 +12,20 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from strop.core.foreign import STEERING, clean
+
 stderr = Console(stderr=True)
 stdout = Console(soft_wrap=False, width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 120)
 
 
 def say(text: str) -> None:
-    """One line on stdout as it is: no markup, no wrapping, no colors of its own."""
-    stdout.print(text, soft_wrap=True, highlight=False, markup=False)
+    """One line on stdout: no markup, no wrapping, no colors, and nothing in it that would steer the terminal."""
+    stdout.print(clean(text), soft_wrap=True, highlight=False, markup=False)
+
+
+def complain(text: str, style: str = "") -> None:
+    """Lines on stderr, as harmless as those of `say`."""
+    stderr.print(Text(clean(text, keep="\n\t"), style=style), soft_wrap=True, highlight=False)
 
 
 def say_wrapped(text: str) -> None:
@@ -29,8 +36,9 @@ def say_wrapped(text: str) -> None:
 
 
 def print_json(value: Any) -> None:
-    """One JSON document on stdout."""
-    sys.stdout.write(json.dumps(value, indent=1, ensure_ascii=False) + "\n")
+    """One JSON document on stdout; what would steer a terminal is escaped, which JSON reads as the same."""
+    text = json.dumps(value, indent=1, ensure_ascii=False)
+    sys.stdout.write(STEERING.sub(lambda odd: odd.group() if odd.group() == "\n" else f"\\u{ord(odd.group()):04x}", text) + "\n")
 
 
 def facts(rows: Sequence[Sequence[str]]) -> Table:
@@ -46,5 +54,5 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[in
     for number, name in enumerate(head):
         made.add_column(name, justify="right" if number in right else "left", overflow="fold", no_wrap=number in whole)
     for row in rows:
-        made.add_row(*[Text(cell) for cell in row])
+        made.add_row(*[Text(clean(cell.replace("\n", " "))) for cell in row])
     return made

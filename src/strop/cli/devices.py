@@ -9,6 +9,7 @@ import typer
 import strop
 from strop.cli import options as o
 from strop.cli.console import facts, print_json, say, stdout, table
+from strop.core.foreign import clean
 from strop.core.quantity import show_bytes, show_count
 from strop.core.target import Accelerator, Target
 
@@ -51,7 +52,7 @@ def show_one(
 ) -> None:
     """One device: every figure with its source."""
     if toml:
-        print(strop.device_profile(name), end="")
+        print(clean(strop.device_profile(name), keep="\n\t"), end="")
         return
     show(strop.find_device(name), json)
 

@@ -10,7 +10,7 @@ import typer
 
 import strop
 from strop.cli import options as o
-from strop.cli.console import print_json, say, stderr, stdout, table
+from strop.cli.console import complain, print_json, say, stderr, stdout, table
 from strop.cli.progress import Progress
 from strop.core.candidate import Result
 from strop.core.errors import EXIT_CHOSEN, EXIT_INTERRUPTED, EXIT_NONE, EXIT_PROVISIONAL
@@ -133,8 +133,8 @@ def show_several(outcomes: list[Outcome], out: Path, json: bool) -> None:
 def say_how_to_go_on(progress: Progress) -> None:
     """After Ctrl-C: nothing is lost, and which command goes on."""
     again = shlex.join(["strop", *[a for a in sys.argv[1:] if a != "--fresh"]])
-    stderr.print(f"interrupted; what is done is kept in run {progress.run or '(not begun)'}. Go on with:", highlight=False)
-    stderr.print(f"  {again}", soft_wrap=True, highlight=False, markup=False)
+    complain(f"interrupted; what is done is kept in run {progress.run or '(not begun)'}. Go on with:")
+    complain(f"  {again}")
 
 
 def show_plans(plans: dict[str, list[Offer]], json: bool) -> None:

@@ -5,7 +5,10 @@ from typing import Annotated, Any
 
 import typer
 
-Config = Annotated[str | None, typer.Option("--config", help="strop.toml; by default one here, or beside the model or in it.")]
+Config = Annotated[
+    str | None,
+    typer.Option("--config", help="strop.toml; naming it lets its code run [found here, beside the model or in it]."),
+]
 Data = Annotated[
     str | None,
     typer.Option(

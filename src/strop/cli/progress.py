@@ -11,6 +11,7 @@ from rich.live import Live
 from rich.markup import escape
 from rich.text import Text
 
+from strop.core.foreign import clean
 from strop.core.measurement import Company
 from strop.report.verdict import NOISY, company_lines
 
@@ -61,7 +62,7 @@ class Progress:
 
     def _say(self, text: str, style: str = "") -> None:
         target = self._live.console if self._live is not None else self.console
-        target.print(Text(f"[{self.elapsed():>5}] {text}", style=style), soft_wrap=True)
+        target.print(Text(f"[{self.elapsed():>5}] {clean(text)}", style=style), soft_wrap=True)
 
     def _draw(self) -> None:
         if self._live is None:
@@ -71,7 +72,7 @@ class Progress:
             f"{self.finished}/{self.expected} candidates" if self.expected else "",
         ]
         parts += [f"leader {escape(self.leader)} {self.leading:.2f}×" if self.leader else "", self.left()]
-        self._live.update(Text.from_markup(" · ".join(p for p in parts if p)), refresh=True)
+        self._live.update(Text.from_markup(clean(" · ".join(p for p in parts if p))), refresh=True)
 
     def _on_target(self, name: str) -> None:
         self.expected = self.finished = 0

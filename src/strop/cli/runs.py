@@ -10,6 +10,7 @@ import strop
 from strop.cli import options as o
 from strop.cli.console import print_json, say, stderr, stdout, table
 from strop.cli.progress import Progress
+from strop.core.foreign import clean
 from strop.core.profile import Profiled
 from strop.plan.bottlenecks import find_bottlenecks
 
@@ -45,11 +46,11 @@ def show(name: Name, store: o.Store = None, json: o.Json = False) -> None:
     if report is None:
         refused = run.refused()
         say(f"{run.name}: {f'stopped: {refused}.' if refused else 'not finished; the same command goes on.'} So far:")
-        print((run.folder / "events.jsonl").read_text(encoding="utf-8"), end="")
+        print(clean((run.folder / "events.jsonl").read_text(encoding="utf-8"), keep="\n"), end="")
     elif json:
         print_json(report)
     else:
-        print((run.folder / "report.md").read_text(encoding="utf-8"), end="")
+        print(clean((run.folder / "report.md").read_text(encoding="utf-8"), keep="\n\t"), end="")
 
 
 @app.command("report")

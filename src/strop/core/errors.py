@@ -5,6 +5,7 @@
     ├── ModelError        3   the model cannot be read, is damaged, unsafe or unsupported
     ├── DataError         4   evaluation or calibration data do not fit the model or each other
     ├── ConfigError       5   strop.toml, a gate, a metric or a weight that contradicts itself
+    │   └── UntrustedError    a strop.toml that was found, not named with --config, names code
     ├── BaselineError     6   the given model itself does not run, or is no better than chance
     ├── OutputError       7   a folder cannot be written, or is not Strop's to overwrite; the disk is full
     ├── BudgetError       8   the time budget is below what any honest answer takes
@@ -18,8 +19,10 @@
         ├── WorkerMissing     the interpreter it needs is not there, or went away
         └── WorkerFailure     it raised an exception; kind and text are kept
 
-Outcomes are no errors: `chosen` exits 0, `provisional` 10, `none` 11. Ctrl-C exits 130.
+Outcomes are no errors: `chosen` exits 0, `provisional` 10, `none` 11. Ctrl-C exits 130, a reader that went away (`| head`) 1.
 """
+
+import shlex
 
 EXIT_CHOSEN = 0
 EXIT_PROVISIONAL = 10
@@ -52,6 +55,14 @@ class DataError(StropError):
 
 class ConfigError(StropError):
     exit_code = 5
+
+
+class UntrustedError(ConfigError):
+    """`config` is the file that has to be named with `--config` before the code it names may run."""
+
+    def __init__(self, message: str, config: str) -> None:
+        super().__init__(message, f"code runs only where its file is named; if you trust it, add: --config {shlex.quote(config)}")
+        self.config = config
 
 
 class BaselineError(StropError):

@@ -20,7 +20,9 @@ class Answer(Noun):
 
 
 class Manifest(Noun):
-    """`files` holds the SHA-256 of every file but the manifest; `digest` that of the manifest without itself.
+    """`files` holds the SHA-256 of every file but the manifest, `sizes` their bytes, `executables` those that may be run.
+
+    `digest` is the SHA-256 of the manifest without itself. A bundle of an older Strop has no sizes, and None as executables.
 
     `preprocess` is None where the data were arrays; else preprocess.py does what it says. `task` says what comes out.
     """
@@ -46,4 +48,6 @@ class Manifest(Noun):
     gates: tuple[GateResult, ...]
     environment: dict[str, Any]
     files: dict[str, str]
+    sizes: dict[str, int] = {}
+    executables: tuple[str, ...] | None = None
     digest: str = ""

@@ -6,9 +6,10 @@ The work is done by `strop/worker/child/preprocess.py`, here are the nouns and t
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from strop.core.errors import ConfigError, DataError
+from strop.core.foreign import ForeignError, clean
 from strop.core.model import TensorSpec
 from strop.core.noun import Noun
 
@@ -190,12 +191,16 @@ def from_hf(files: Mapping[str, Any]) -> HuggingFace:
         files: name → parsed JSON of preprocessor_config.json, tokenizer_config.json, sentence_bert_config.json,
             1_Pooling/config.json; tokenizer.json need only be named. Any may be missing.
 
+    Raises:
+        ForeignError: a value that cannot be meant; names file and key.
+
     Example:
         >>> images(spec, **from_hf({"preprocessor_config.json": {"do_resize": True, "size": 224}}).images)
     """
     pooling = files.get("1_Pooling/config.json") or {}
+    processor = files.get("preprocessor_config.json")
     return HuggingFace(
-        images=_hf_images(files["preprocessor_config.json"]) if "preprocessor_config.json" in files else None,
+        images=_hf_images(_processor(processor)) if processor is not None else None,
         texts=_hf_texts(files) if "tokenizer.json" in files else None,
         pooling="mean" if pooling.get("pooling_mode_mean_tokens") else "cls" if pooling.get("pooling_mode_cls_token") else None,
     )
@@ -218,27 +223,75 @@ def from_hf_for(files: Mapping[str, Any], specs: Sequence[TensorSpec]) -> Images
 _RESAMPLE = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic", 4: "box", 5: "hamming"}
 
 
-def _hf_images(config: Mapping[str, Any]) -> dict[str, Any]:
+Side = Annotated[int, Field(ge=1, le=1 << 16)]
+Channels = tuple[float, ...] | float | None
+
+
+class _Sides(BaseModel):
+    """`size` and `crop_size` as an object; the library knows more ways to say it than are read here."""
+
+    height: Side | None = None
+    width: Side | None = None
+    shortest_edge: Side | None = None
+
+
+class _Processor(BaseModel):
+    """The keys of preprocessor_config.json that are read; null where it means "no"."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
+
+    do_resize: bool | None = True
+    size: Side | _Sides = 224
+    resample: int | None = 2
+    do_center_crop: bool | None = False
+    crop_size: Side | _Sides = 224
+    do_rescale: bool | None = True
+    rescale_factor: float = 1 / 255
+    do_normalize: bool | None = True
+    image_mean: Channels = None
+    image_std: Channels = None
+
+
+def _processor(told: Mapping[str, Any]) -> _Processor:
+    given = {key: told[key] for key in _Processor.model_fields if key in told}
+    used = {"size": "do_resize", "resample": "do_resize", "crop_size": "do_center_crop"}
+    given = {key: value for key, value in given.items() if value is not None or key not in used}
+    try:
+        return _Processor.model_validate(given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = str(first["loc"][0])
+        raise ForeignError(f"preprocessor_config.json: {key}: {first['msg']}, found {clean(repr(told[key]))[:80]}") from None
+
+
+def _hf_images(config: _Processor) -> dict[str, Any]:
     found: dict[str, Any] = {"color": "RGB", "rounding": "down", "resize": None, "crop": None}
-    if config.get("do_resize", True):
-        found["resize"] = _hf_size(config.get("size", 224), shorter=bool(config.get("do_center_crop")))
-        found["interpolation"] = _RESAMPLE.get(int(config.get("resample", 2)), "bilinear")
-    if config.get("do_center_crop"):
-        crop = config.get("crop_size", 224)
-        found["crop"] = (int(crop["height"]), int(crop["width"])) if isinstance(crop, Mapping) else int(crop)
-    if config.get("do_rescale", True):
-        found["scale"] = float(config.get("rescale_factor", 1 / 255))
-    if config.get("do_normalize", True):
-        found["mean"] = tuple(config.get("image_mean") or (0.5, 0.5, 0.5))
-        found["std"] = tuple(config.get("image_std") or (0.5, 0.5, 0.5))
+    if config.do_resize:
+        found["resize"] = _hf_size("size", config.size, shorter=bool(config.do_center_crop))
+        found["interpolation"] = _RESAMPLE.get(2 if config.resample is None else config.resample, "bilinear")
+    if config.do_center_crop:
+        crop = config.crop_size
+        found["crop"] = _hf_size("crop_size", crop, shorter=not isinstance(crop, _Sides))
+    if config.do_rescale:
+        found["scale"] = config.rescale_factor
+    if config.do_normalize:
+        found["mean"], found["std"] = (_channels(values) or (0.5, 0.5, 0.5) for values in (config.image_mean, config.image_std))
     return found
 
 
-def _hf_size(size: Any, shorter: bool) -> int | tuple[int, int]:
+def _channels(values: Channels) -> tuple[float, ...] | None:
+    return (values,) if isinstance(values, (int, float)) else values
+
+
+def _hf_size(key: str, size: int | _Sides, shorter: bool) -> int | tuple[int, int]:
     """A plain number is the shorter side where a crop follows, else both sides."""
-    if isinstance(size, Mapping):
-        return int(size["shortest_edge"]) if "shortest_edge" in size else (int(size["height"]), int(size["width"]))
-    return int(size) if shorter else (int(size), int(size))
+    if isinstance(size, int):
+        return size if shorter else (size, size)
+    if size.shortest_edge is not None:
+        return size.shortest_edge
+    if size.height is None or size.width is None:
+        raise ForeignError(f"preprocessor_config.json: {key}: height and width, or shortest_edge, are expected")
+    return (size.height, size.width)
 
 
 def _hf_texts(files: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,13 +1,12 @@
 """A device profile: from the text of its TOML file to a `Target`, every figure with its source. Pure."""
 
-import json
 import re
-import tomllib
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
 
 from strop.core.errors import ConfigError
+from strop.core.foreign import ForeignError, parse_toml
 from strop.core.quantity import parse_quantity
 from strop.core.target import INSTRUCTION_SETS, THIS, Accelerator, Connectivity, Power, Target
 
@@ -191,11 +190,9 @@ def parse_device(text: str, where: str) -> Device:
         line = text.count("\n", 0, odd.start()) + 1
         raise ConfigError(f"{where}: line {line}: a control character {odd.group()!r}", HINT)
     try:
-        device = Device.model_validate(json.loads(json.dumps(tomllib.loads(text), default=str)))
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{where}: not valid TOML: {error}", HINT) from None
-    except RecursionError:
-        raise ConfigError(f"{where}: nested too deeply", HINT) from None
+        device = Device.model_validate(parse_toml(text.encode("utf-8", "surrogatepass")))
+    except ForeignError as error:
+        raise ConfigError(f"{where}: {error}", HINT) from None
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])

@@ -5,6 +5,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from strop.core.foreign import in_markdown
 from strop.core.noun import SCHEMA
 from strop.core.outcome import Outcome
 from strop.report.document import figure
@@ -46,9 +47,10 @@ def comparison_page(outcomes: Sequence[Outcome]) -> str:
 def comparison_markdown(outcomes: Sequence[Outcome]) -> str:
     """The same for a terminal or a repository."""
     rows = markdown_table(list(HEAD), [row(outcome) for outcome in outcomes])
-    parts = [f"## {target_name(o)}\n\n" + "  \n".join(three_lines(o)) + f"\n\n[Its report]({target_name(o)}/report.md)"
-             for o in outcomes]  # fmt: skip
-    return "\n\n".join([f"# {model_name(outcomes[0])} for {len(outcomes)} devices", rows, *parts]) + "\n"
+    verdicts = ["  \n".join(map(in_markdown, three_lines(o))) for o in outcomes]
+    parts = [f"## {target_name(o)}\n\n{verdict}\n\n[Its report]({target_name(o)}/report.md)"
+             for o, verdict in zip(outcomes, verdicts, strict=True)]  # fmt: skip
+    return "\n\n".join([f"# {in_markdown(model_name(outcomes[0]))} for {len(outcomes)} devices", rows, *parts]) + "\n"
 
 
 def comparison_document(outcomes: Sequence[Outcome]) -> dict[str, Any]:

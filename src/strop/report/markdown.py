@@ -1,6 +1,7 @@
 """`report.md`: the outcome for people."""
 
 from strop.core.candidate import Result
+from strop.core.foreign import fenced, in_markdown
 from strop.core.outcome import Outcome
 from strop.plan.bottlenecks import find_bottlenecks
 from strop.report import profiling
@@ -34,8 +35,9 @@ def markdown(outcome: Outcome, evidence: Evidence = NO_EVIDENCE) -> str:
 
 
 def _head(outcome: Outcome) -> str:
-    notes = "".join(f"\n- {note}" for note in outcome.notes)
-    return f"# {model_name(outcome)}: {outcome.outcome}\n\n" + "  \n".join(three_lines(outcome)) + (f"\n{notes}" if notes else "")
+    notes = "".join(f"\n- {in_markdown(note)}" for note in outcome.notes)
+    lines = "  \n".join(in_markdown(line) for line in three_lines(outcome))
+    return f"# {in_markdown(model_name(outcome))}: {outcome.outcome}\n\n{lines}" + (f"\n{notes}" if notes else "")
 
 
 def cells(outcome: Outcome, result: Result) -> list[str]:
@@ -67,7 +69,7 @@ HEAD = [
 
 
 def _row(cells: list[str]) -> str:
-    return "| " + " | ".join(c.replace("|", "\\|").replace("\n", " ") for c in cells) + " |"
+    return "| " + " | ".join(in_markdown(c) for c in cells) + " |"
 
 
 def table(head: list[str], rows: list[list[str]]) -> str:
@@ -105,14 +107,12 @@ def _latencies(outcome: Outcome) -> str:
 def _profile(outcome: Outcome, evidence: Evidence) -> str:
     if outcome.place != "here":
         return ""
-    profiles = profiling.profiles(evidence)
+    profiles, failures = profiling.profiles(evidence), [in_markdown(text) for text in profiling.failures(evidence)]
     if not profiles:
-        return "\n\n".join(
-            ["## Where time and memory go", *profiling.failures(evidence), f"`strop runs profile {outcome.run}` measures it."]
-        )
-    parts = ["## Where time and memory go", *profiling.failures(evidence)]
+        return "\n\n".join(["## Where time and memory go", *failures, f"`strop runs profile {outcome.run}` measures it."])
+    parts = ["## Where time and memory go", *failures]
     for profile in profiles:
-        lines = [f"- **{f.title}**: {f.evidence}. {f.advice}" for f in find_bottlenecks(profile)]
+        lines = [f"- **{in_markdown(f.title)}**: {in_markdown(f'{f.evidence}. {f.advice}')}" for f in find_bottlenecks(profile)]
         parts.append(f"### {profile.candidate}\n\n" + ("\n".join(lines) or "No bottleneck by the rules."))
     names = [p.candidate for p in profiles]
     parts.append(table(["what", *names], profiling.session(profiles)))
@@ -126,7 +126,7 @@ def _profile(outcome: Outcome, evidence: Evidence) -> str:
 def _frameworks(outcome: Outcome) -> str:
     if outcome.advice is None:
         return ""
-    return "## Which frameworks, and why\n\n```text\n" + "\n".join(explain(outcome.advice)) + "\n```"
+    return "## Which frameworks, and why\n\n" + fenced("\n".join(explain(outcome.advice)), "text")
 
 
 def _language(outcome: Outcome, evidence: Evidence) -> str:
@@ -194,7 +194,7 @@ def _gates(outcome: Outcome) -> str:
     for result in ordered(outcome):
         if result.verdict is not None and is_judged(outcome, result):
             rows = [[str(r.gate), r.gate.kind, r.result, r.reason] for r in result.verdict.results]
-            parts.append(f"### {result.name}\n\n" + table(["gate", "kind", "result", "figure and reason"], rows))
+            parts.append(f"### {in_markdown(result.name)}\n\n" + table(["gate", "kind", "result", "figure and reason"], rows))
     return "## Gates\n\n" + "\n\n".join(parts)
 
 
@@ -220,7 +220,8 @@ def _left_out(outcome: Outcome) -> str:
         if result.failure is not None:
             tail = result.failure.log_tail.strip() or "(its log is empty)"
             text += (
-                f"\n\n### {result.name}: how it failed\n\n{result.failure}\n\nReproduce: `{result.reproduce}`\n\n```\n{tail}\n```"
+                f"\n\n### {in_markdown(result.name)}: how it failed\n\n{in_markdown(str(result.failure))}\n\nReproduce:\n\n"
+                f"{fenced(result.reproduce, 'sh')}\n\n{fenced(tail)}"
             )
     return text
 
@@ -288,7 +289,7 @@ def _environment(outcome: Outcome) -> str:
 
 def _examples(outcome: Outcome, evidence: Evidence) -> str:
     found = evidence.examples
-    missing = "".join(f"\n\nMissing: {text}." for text in evidence.missing)
+    missing = "".join(f"\n\nMissing: {in_markdown(text)}." for text in evidence.missing)
     if found is None:
         return f"## Where the answers differ{missing}" if missing else ""
     text = f"{found.candidate} and the baseline differ on {found.differ} of {found.compared} evaluation examples"
@@ -308,7 +309,7 @@ def _answer(answer: Answer) -> str:
 
 def _trade_offs(outcome: Outcome) -> str:
     sentences = trade_offs(outcome)
-    return "## What was given up\n\n" + "\n".join(f"- {s}" for s in sentences) if sentences else ""
+    return "## What was given up\n\n" + "\n".join(f"- {in_markdown(s)}" for s in sentences) if sentences else ""
 
 
 def _deployment(outcome: Outcome, evidence: Evidence) -> str:
@@ -319,7 +320,7 @@ def _deployment(outcome: Outcome, evidence: Evidence) -> str:
     return (
         "## Deployment\n\n"
         + table(["what", "value"], [list(n) for n in needs])
-        + (f"\n\n```sh\n{shell}\n```\n\n```python\n{python}\n```")
+        + f"\n\n{fenced(shell, 'sh')}\n\n{fenced(python, 'python')}"
     )
 
 
@@ -330,7 +331,7 @@ def _watch(outcome: Outcome, evidence: Evidence) -> str:
 
 def _claims(outcome: Outcome) -> str:
     rows = [[r.name, key, f"{value:.6g}"] for r in outcome.results for key, value in r.candidate.claims.items()]
-    notes = "".join(f"\n- {r.name}: {note}" for r in outcome.results for note in r.candidate.notes)
+    notes = "".join(f"\n- {in_markdown(f'{r.name}: {note}')}" for r in outcome.results for note in r.candidate.notes)
     if not rows and not notes:
         return ""
     parts = [table(["candidate", "figure", "claim"], rows)] if rows else []
@@ -338,4 +339,4 @@ def _claims(outcome: Outcome) -> str:
 
 
 def _reproduce(evidence: Evidence) -> str:
-    return f"## Reproduce\n\n```sh\n{evidence.command}\n```" if evidence.command else ""
+    return f"## Reproduce\n\n{fenced(evidence.command, 'sh')}" if evidence.command else ""

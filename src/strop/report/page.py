@@ -7,6 +7,7 @@ from importlib.resources import files
 
 from markupsafe import Markup
 
+from strop.core.foreign import cleaned
 from strop.core.outcome import Outcome
 from strop.report.charts import chart_data
 from strop.report.evidence import Evidence
@@ -29,7 +30,8 @@ def page(outcome: Outcome, evidence: Evidence) -> str:
     return template("page.html").render(
         model=model_name(outcome), outcome=outcome, scripts=[Markup(text) for text in scripts], style=Markup(style),
         script_hashes=[policy_hash(text) for text in scripts], style_hash=policy_hash(style),
-        data=chart_data(outcome, evidence), sections=[s for s in (make(outcome, evidence) for make in SECTIONS) if s is not None],
+        data=cleaned(chart_data(outcome, evidence)),
+        sections=[s for s in (make(outcome, evidence) for make in SECTIONS) if s is not None],
     )  # fmt: skip
 
 

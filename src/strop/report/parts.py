@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
+from strop.core.foreign import clean
 from strop.core.verdict import Interval
 
 DASH = "–"
@@ -42,8 +43,13 @@ class Section(NamedTuple):
 def environment() -> Environment:
     return Environment(
         loader=PackageLoader("strop.report", "page"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True,
+        lstrip_blocks=True, finalize=_harmless,
     )  # fmt: skip
+
+
+def _harmless(value: Any) -> Any:
+    """What comes from outside neither steers the page's direction of writing nor fails to be written; escaping comes after."""
+    return clean(value, keep="\n\t") if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def template(name: str) -> Template:

@@ -13,6 +13,8 @@ from strop.run.context import Run
 from strop.run.inspect import advice_for
 from strop.run.reading import read_inspection
 
+NOT_RUN = "is not run"
+"""How the inspector's notes end that tell of code in a model's folder."""
 KNOWN = (".onnx", ".xml", ".gguf", "")
 """Suffixes of models that the inspector reads and some backend here too."""
 
@@ -30,6 +32,9 @@ def advised(run: Run, task: Task, found: Sequence[Offer], recipes: Sequence[str]
         if Path(run.request.model).suffix in KNOWN:
             run.note(f"No advice orders the recipes: {error.message}.")
         return list(found)
+    for note in inspection.notes:
+        if note.endswith(NOT_RUN):
+            run.note(f"{note[0].upper()}{note[1:]}.")
     context = task.language.context if task.language is not None else None
     texts = task.workload.batch
     run.advice = advice_for(inspection, run.target, run.request.purpose, run.store, context)

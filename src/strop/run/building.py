@@ -168,9 +168,12 @@ def write_reproduce(run: Run, recipe: Recipe, model: Model) -> str:
         told = path.with_name("olive.json")
         files.write_text(told, request.options["olive.config"])
         parts += ["--olive-config", str(told)]
-    if request.config is not None:
-        parts += ["--config", request.config]
     comment = f"# Builds and checks {recipe.name!r} by itself; where it fails, its error and the end of its log are printed."
-    files.write_text(path, f'#!/bin/sh\n{comment}\ncd "$(mktemp -d)" && exec {shlex.join(parts)}\n')
+    line = f'cd "$(mktemp -d)" && exec {shlex.join(parts)}'
+    if request.trusted and request.config is not None:
+        line += f" --config {shlex.quote(request.config)}"
+    elif request.config is not None:  # found again, not named: what it may say by then is not trusted
+        line = f'cd {shlex.quote(request.folder)} && exec {shlex.join(parts)} --out "$(mktemp -d)/built"'
+    files.write_text(path, f"#!/bin/sh\n{comment}\n{line}\n")
     path.chmod(0o755)
     return str(path)

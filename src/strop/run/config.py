@@ -1,22 +1,25 @@
 """`strop.toml`: its sections, and reading it."""
 
 import json
-import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from strop.core.errors import ConfigError
+from strop.core.errors import ConfigError, UntrustedError
+from strop.core.foreign import MOST_TOML, ForeignError, parse_toml
 from strop.core.task import Pooling, TaskKind
+from strop.store.files import read_bytes
 
 CONFIG = "strop.toml"
+MOST = 1 << 40
+"""Of any whole number in it."""
 CODE = r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$"
 """`module:function`."""
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class TaskSection(_Section):
@@ -24,10 +27,10 @@ class TaskSection(_Section):
     pooling: Pooling | None = None
     scorer: str | None = Field(None, pattern=CODE)
     metric: str | None = None
-    k: int | None = Field(None, ge=1)
+    k: int | None = Field(None, ge=1, le=MOST)
     output: str | None = None
     batches: list[int] | None = None
-    sizes: dict[str, Annotated[int, Field(ge=1)]] = {}
+    sizes: dict[str, Annotated[int, Field(ge=1, le=MOST)]] = {}
 
 
 class DataSection(_Section):
@@ -46,8 +49,8 @@ class PreprocessSection(_Section):
     """Keys of `strop.core.preprocess.Images` and `Texts`; false switches off what a preset has."""
 
     preset: str | None = None
-    resize: Annotated[int, Field(ge=1)] | tuple[int, int] | Literal[False] | None = None
-    crop: Annotated[int, Field(ge=1)] | tuple[int, int] | Literal[False] | None = None
+    resize: Annotated[int, Field(ge=1, le=MOST)] | tuple[int, int] | Literal[False] | None = None
+    crop: Annotated[int, Field(ge=1, le=MOST)] | tuple[int, int] | Literal[False] | None = None
     interpolation: Literal["nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"] | None = None
     rounding: Literal["nearest", "down"] | None = None
     color: Literal["RGB", "BGR", "gray"] | None = None
@@ -56,8 +59,8 @@ class PreprocessSection(_Section):
     std: tuple[float, ...] | Literal[False] | None = None
     layout: Literal["NCHW", "NHWC"] | None = None
     tokenizer: str | None = None
-    max_length: int | None = Field(None, ge=1)
-    pad_to: int | None = Field(None, ge=1)
+    max_length: int | None = Field(None, ge=1, le=MOST)
+    pad_to: int | None = Field(None, ge=1, le=MOST)
     special_tokens: bool | None = None
 
     def given(self) -> dict[str, Any]:
@@ -69,8 +72,8 @@ class PreprocessSection(_Section):
 class TargetSection(_Section):
     device: str | None = None
     purpose: Literal["any", "prototyping", "enterprise", "mobile", "realtime", "cross-platform"] | None = None
-    threads: int | None = Field(None, ge=1)
-    memory_limit_mb: int | None = Field(None, ge=1)
+    threads: int | None = Field(None, ge=1, le=MOST)
+    memory_limit_mb: int | None = Field(None, ge=1, le=MOST)
 
 
 class GatesSection(_Section):
@@ -97,6 +100,27 @@ class Config(_Section):
     backends: BackendsSection = BackendsSection()
 
 
+def require_trust(config: Config, found: str | None, named: bool, overridden: bool) -> None:
+    """The one check that keeps a configuration that nobody named from running code, however its path is spelled.
+
+    Args:
+        named: whether the user named the file, which says that its code may run.
+        overridden: whether a flag takes the place of `backends.olive_config`.
+
+    Raises:
+        UntrustedError: it was found by itself and names code.
+    """
+    if named or found is None:
+        return
+    keys = {
+        "data.loader": config.data.loader, "data.preprocess": config.data.preprocess, "task.scorer": config.task.scorer,
+        "backends.olive_config": None if overridden else config.backends.olive_config,
+    }  # fmt: skip
+    key = next((key for key, value in keys.items() if value is not None), None)
+    if key is not None:
+        raise UntrustedError(f"{found}: {key} = {keys[key]!r} names code, and the file was found, not named", found)
+
+
 def home_of(model: str) -> Path:
     """Where a model's own files lie: beside it, or in it where it is a folder."""
     return Path(model) if Path(model).is_dir() else Path(model).parent
@@ -118,15 +142,12 @@ def read_config(path: Path | None, beside: Path) -> tuple[Config, Path, str | No
             raise ConfigError(f"{path}: no such file", "`strop init MODEL` writes one")
         return Config(), Path(), None
     try:
-        return (
-            Config.model_validate_json(json.dumps(tomllib.loads(found.read_text(encoding="utf-8")), default=str)),
-            found.parent,
-            str(found.absolute()),
-        )
+        told = parse_toml(read_bytes(found, MOST_TOML))
+        return Config.model_validate_json(json.dumps(told)), found.parent, str(found.absolute())
     except OSError as error:
         raise ConfigError(f"{found}: cannot be read: {error.strerror}", "`strop init MODEL` writes a commented one") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{found}: not valid TOML: {error}", "`strop init MODEL` writes a commented one") from error
+    except ForeignError as error:
+        raise ConfigError(f"{found}: {error}", "`strop init MODEL` writes a commented one") from error
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])

@@ -182,9 +182,10 @@ def command(path: Path) -> str:
     for flag, key in (("--data", "data"), ("--calibration", "calibration"), ("--questions", "questions"),
                       ("--labels", "labels"), ("--metric", "metric"),
                       ("--output", "output"), ("--task", "kind"), ("--classes", "classes"), ("--tokenizer", "tokenizer"),
-                      ("--config", "config"), ("--context", "context"), ("--threads", "threads"),
+                      ("--context", "context"), ("--threads", "threads"),
                       ("--memory-limit", "memory_limit_mb")):  # fmt: skip
         parts += [flag, str(asked[key])] if asked.get(key) is not None else []
+    parts += ["--config", str(asked["config"])] if asked.get("trusted") and asked.get("config") is not None else []
     for key in ("eval_tokens", "prompt_tokens", "output_tokens"):
         default = Request.model_fields[key].default
         parts += [f"--{key.replace('_', '-')}", str(asked[key])] if asked.get(key, default) != default else []

@@ -3,7 +3,10 @@
 import tempfile
 from pathlib import Path
 
+import tomli_w
+
 from strop.core.errors import OutputError
+from strop.core.foreign import STEERING, clean, writable
 from strop.core.model import Model
 from strop.core.preprocess import PRESETS
 from strop.plan.discover import backends
@@ -36,11 +39,17 @@ def init(model: str, path: str | None = None, force: bool = False) -> Path:
     return target
 
 
+def setting(key: str, value: str) -> str:
+    """A key and its value, commented out. Both may be a model's own names: whatever is in them stays inside its quotes."""
+    line = tomli_w.dumps({writable(key): writable(value)}).removesuffix("\n")
+    return "# " + STEERING.sub(lambda found: f"\\u{ord(found.group()):04X}", line)
+
+
 def text(model: Model) -> str:
-    """The file."""
-    shapes = "\n".join(f"#   {s.name}: {s.dtype} {[d or '?' for d in s.shape]}" for s in model.inputs)
-    outputs = ", ".join(o.name for o in model.outputs)
-    mapping = "\n".join(f'# "{s.name}" = "x"' for s in model.inputs)
+    """The file. Names come from the model, which may be anybody's: comments hold them cleaned, settings hold them quoted."""
+    shapes = "\n".join(f"#   {clean(s.name)}: {s.dtype} {clean(str([d or '?' for d in s.shape]))}" for s in model.inputs)
+    outputs = ", ".join(clean(o.name) for o in model.outputs)
+    mapping = "\n".join(setting(s.name, "x") for s in model.inputs)
     return f"""# Strop's questions about this model. Everything is optional; any of it can be a flag of `strop optimize`.
 # The model's inputs:
 {shapes}
@@ -54,6 +63,7 @@ def text(model: Model) -> str:
 # questions = "questions.jsonl"     # language models: prompts with choices or exact answers, a line each
 # labels = "y"                      # the array or column that holds the labels; "labels" needs no mention
 # classes = "classes.txt"           # names of the classes, one a line
+# Code of your own runs only where this file is named with --config: loader, preprocess, scorer, olive_config.
 # loader = "mydata:load"            # load(path) yields (item, label); mydata.py stands beside this file
 # preprocess = "mydata:prepare"     # prepare(item) gives an array, or one for each input
 
@@ -92,7 +102,7 @@ def text(model: Model) -> str:
 # scorer = "mydata:score"           # score(outputs, labels, inputs) gives one number an example, higher is better
 # metric = "top1"                   # topk, f1, roc_auc, mae, spearman, pearson, token_accuracy, token_f1, cosine, agreement
 # k = 5                             # of topk
-# output = "{model.outputs[0].name}"
+{setting("output", model.outputs[0].name)}
 # batches = [1]                     # the first decides, further ones are measured for the choice
 # sizes = {{ sequence = 64 }}         # of dynamic axes, for generated inputs
 

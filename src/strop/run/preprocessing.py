@@ -1,19 +1,21 @@
 """Which preprocessing a run has: what the user said, completed by the model's inputs and the files beside the model."""
 
 import importlib.util
-import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from strop.core.errors import ConfigError, DataError
+from strop.core.errors import ConfigError, DataError, ModelError
+from strop.core.foreign import MOST_JSON, ForeignError, parse_object
 from strop.core.model import Model
 from strop.core.preprocess import HuggingFace, Images, Texts, UserCode, UserInput, from_hf, images, texts
 from strop.core.task import Pooling
 from strop.run.request import Request
 from strop.run.source import Form, code_path
+from strop.store.files import read_bytes
 
-BESIDE = ("preprocessor_config.json", "tokenizer_config.json", "sentence_bert_config.json", "1_Pooling/config.json")
+POOLING = "1_Pooling/config.json"
+BESIDE = ("preprocessor_config.json", "tokenizer_config.json", "sentence_bert_config.json", POOLING)
 TOKENIZER = "tokenizer.json"
 IMAGE_KEYS = {"preset", "resize", "crop", "interpolation", "rounding", "color", "scale", "mean", "std", "layout"}
 NEEDS = {"image": ("PIL", "images"), "text": ("tokenizers", "text")}
@@ -44,7 +46,7 @@ def settle(request: Request, model: Model, form: Form | None) -> Settled:
         ConfigError, DataError: nothing says how, or it contradicts itself.
     """
     folder = model_folder(request)
-    told = from_hf(read_beside(folder))
+    told = described(folder, BESIDE if form != "arrays" else (POOLING,))
     if form == "arrays":
         return Settled(pooling=told.pooling)
     if "preprocess" in request.code:
@@ -58,6 +60,18 @@ def settle(request: Request, model: Model, form: Form | None) -> Settled:
         path = tokenizer_of(request, folder)
         return Settled(texts_for(request, model, told), {TOKENIZER: str(path)}, told.pooling)
     return Settled(pooling=told.pooling)
+
+
+def described(folder: Path, names: Sequence[str]) -> HuggingFace:
+    """What the files beside a model say of its preprocessing.
+
+    Raises:
+        ModelError: a value that cannot be meant; names file and key.
+    """
+    try:
+        return from_hf(read_beside(folder, names))
+    except ForeignError as error:
+        raise ModelError(f"{folder}: {error}", "correct it, or copy the folder again from where the model came from") from error
 
 
 def kind_of(request: Request, model: Model, form: Form | None, told: HuggingFace) -> str | None:
@@ -128,14 +142,19 @@ def model_folder(request: Request) -> Path:
     return path if path.is_dir() else path.parent
 
 
-def read_beside(folder: Path) -> dict[str, Any]:
-    """The small JSON files that describe preprocessing, as `from_hf` takes them; what cannot be read is as if not there."""
+def read_beside(folder: Path, names: Sequence[str] = BESIDE) -> dict[str, Any]:
+    """The small JSON files that describe preprocessing, as `from_hf` takes them.
+
+    Raises:
+        ModelError: one is there and cannot be read; without it other inputs would be made, and nobody would notice.
+    """
     found: dict[str, Any] = {TOKENIZER: {}} if (folder / TOKENIZER).is_file() else {}
-    for name in BESIDE:
+    for name in names:
+        path = folder / name
         try:
-            parsed = json.loads((folder / name).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            found[name] = parse_object(read_bytes(path, MOST_JSON))
+        except (FileNotFoundError, NotADirectoryError):
             continue
-        if isinstance(parsed, dict):
-            found[name] = parsed
+        except (ForeignError, OSError) as error:
+            raise ModelError(f"{path}: {getattr(error, 'strerror', None) or error}", "copy it again, or remove it") from error
     return found

@@ -1,37 +1,21 @@
 """Reading a model's files in the inspector: a worker of little time and memory, no framework."""
 
-import re
 import tempfile
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 
 from strop.core.errors import ModelError, WorkerError, WorkerFailure, WorkerMemory, WorkerTimeout
+from strop.core.foreign import clean, cleaned
 from strop.core.inspection import Inspection
 from strop.worker.call import INSPECTOR_WORK, Child, Limits
 
-STEERING = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 SECONDS, MEMORY = 5.0, 500_000_000
 """What reading a model may take; an ONNX or TFLite file whose weights are inside it gets more by its size."""
 SECONDS_A_BYTE, MEMORY_A_BYTE = 1e-8, 3
 WHOLE_FILES, PROTOBUF = (".onnx", ".tflite"), 2 << 30
 """Formats whose weights lie inside of what is parsed, and the most that such a file may have."""
 WHOLE = "is it a whole, valid model?"
-
-
-def clean(text: str) -> str:
-    """A text of a foreign file without what would steer a terminal or turn the direction of writing."""
-    return STEERING.sub("�", text)
-
-
-def cleaned(value: Any) -> Any:
-    """Every text in plain JSON, keys too."""
-    if isinstance(value, str):
-        return clean(value)
-    if isinstance(value, dict):
-        return {clean(key): cleaned(inner) for key, inner in value.items()}
-    return [cleaned(inner) for inner in value] if isinstance(value, list) else value
 
 
 def read_inspection(path: Path) -> Inspection:

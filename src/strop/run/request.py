@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from pydantic import Field
 
 from strop.core.choose import parse_weights
 from strop.core.errors import ConfigError, UsageError
+from strop.core.foreign import MOST_JSON, SURROGATE, ForeignError, parse_object
 from strop.core.gate import assemble, parse_gate
 from strop.core.metrics import UNLABELED, metric
 from strop.core.noun import Noun
@@ -16,8 +18,9 @@ from strop.core.target import THIS
 from strop.core.task import Pooling, TaskKind
 from strop.core.verdict import Gate, Kind
 from strop.plan.rules import PURPOSES
-from strop.run.config import Config, home_of, read_config
+from strop.run.config import MOST, Config, home_of, read_config, require_trust
 from strop.run.devices import is_path
+from strop.store.files import read_bytes
 
 MOST_BATCH = 1 << 16
 PLACES = {
@@ -30,6 +33,7 @@ PLACES = {
     "classes",
     "tokenizer",
     "config",
+    "trusted",
     "folder",
     "profile",
     "target",
@@ -39,7 +43,8 @@ PLACES = {
 class Request(Noun):
     """One run's question, whole. Everything in it but places, `fresh` and `profile` (`PLACES`) identifies the run.
 
-    `config` is the strop.toml that was read; user code is found in `folder`. `tokenizer` and `classes` are files.
+    `config` is the strop.toml that was read, `trusted` whether the user named it; user code is found in `folder`. `tokenizer` and
+    `classes` are files.
     `preprocess` holds keys of `strop.core.preprocess` that were given, `code` the user's functions: loader, preprocess, scorer.
     """
 
@@ -55,6 +60,7 @@ class Request(Noun):
     preprocess: dict[str, Any] = {}
     code: dict[str, str] = {}
     config: str | None = None
+    trusted: bool = False
     folder: str = "."
     kind: TaskKind | None = None
     pooling: Pooling | None = None
@@ -150,11 +156,12 @@ def backend_options(olive_config: str | None) -> dict[str, str]:
     if olive_config is None:
         return {}
     try:
-        text = Path(olive_config).read_text(encoding="utf-8")
-        parsed = json.loads(text)
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{olive_config}: not a readable JSON file: {error}", "give an Olive workflow configuration") from error
-    if not isinstance(parsed, dict) or not parsed.get("passes"):
+        parsed = parse_object(read_bytes(Path(olive_config), MOST_JSON))
+    except OSError as error:
+        raise ConfigError(f"{olive_config}: cannot be read: {error.strerror}", "give an Olive workflow configuration") from error
+    except ForeignError as error:
+        raise ConfigError(f"{olive_config}: {error}", "give an Olive workflow configuration") from error
+    if not isinstance(parsed.get("passes"), dict) or not parsed["passes"]:
         raise ConfigError(f"{olive_config}: no passes in it", "give an Olive workflow configuration with `passes`")
     return {"olive.config": json.dumps(parsed)}
 
@@ -180,6 +187,17 @@ def known_purpose(purpose: str | None) -> str:
     return purpose or PURPOSES[0]
 
 
+def require_utf8(texts: Iterable[object]) -> None:
+    """Names that are not UTF-8, as file systems allow, could be read and not written down.
+
+    Raises:
+        UsageError: one of these texts is.
+    """
+    odd = next((text for text in texts if isinstance(text, str) and SURROGATE.search(text)), None)
+    if odd is not None:
+        raise UsageError(f"{odd!r} is not UTF-8", "rename the file or the folder")
+
+
 def make_request(model: str, config_path: str | None = None, **flags: Any) -> Request:
     """Flags over `strop.toml` over defaults.
 
@@ -190,7 +208,10 @@ def make_request(model: str, config_path: str | None = None, **flags: Any) -> Re
     Raises:
         ConfigError, UsageError: what cannot be meant.
     """
+    given = [text for value in flags.values() for text in (value if isinstance(value, (list, tuple)) else [value])]
+    require_utf8([str(Path(model).absolute()), config_path, *given])
     config, base, found = read_config(Path(config_path) if config_path else None, home_of(model))
+    require_trust(config, found, named=bool(config_path), overridden=flags.get("olive_config") is not None)
 
     def pick(flag: str, configured: Any) -> Any:
         given = flags.get(flag)
@@ -209,8 +230,9 @@ def make_request(model: str, config_path: str | None = None, **flags: Any) -> Re
         [parse_gate(t, kind) for kind in kinds for t in texts[kind]], bool(pick("strict", config.gates.strict) or False)
     )
     for flag in ("k", "eval_tokens", "prompt_tokens", "output_tokens", "context", "threads", "memory_limit_mb", "time_limit_s"):
-        if flags.get(flag) is not None and not flags[flag] > 0:
-            raise UsageError(f"--{flag.removesuffix('_mb').removesuffix('_s').replace('_', '-')} {flags[flag]} is not above 0")
+        if flags.get(flag) is not None and not 0 < flags[flag] <= MOST:
+            what = "is not above 0" if not flags[flag] > 0 else f"is above {MOST}"
+            raise UsageError(f"--{flag.removesuffix('_mb').removesuffix('_s').replace('_', '-')} {flags[flag]} {what}")
     if flags.get("store") == "":
         raise UsageError("--store '' names no folder", "leave it out, or give a folder")
     batches = tuple(pick("batches", config.task.batches) or (1,))
@@ -219,12 +241,6 @@ def make_request(model: str, config_path: str | None = None, **flags: Any) -> Re
     if max(batches) > MOST_BATCH:
         raise UsageError(f"--batch {max(batches)} is too large", f"give at most {MOST_BATCH}")
     code = {"loader": config.data.loader, "preprocess": config.data.preprocess, "scorer": config.task.scorer}
-    came_along = config_path is None and found is not None and base.absolute() == Path(model).absolute()
-    if came_along and any(code.values()):
-        raise ConfigError(
-            f"{found} came with the model and names code of its own: {next(v for v in code.values() if v)}",
-            "if you trust it, name the file with --config",
-        )
     if code["scorer"] is not None and name not in (None, "scorer"):
         raise ConfigError(f"metric {name!r} beside a scorer of your own", "remove one of them")
     simple = {
@@ -250,7 +266,8 @@ def make_request(model: str, config_path: str | None = None, **flags: Any) -> Re
         mapping={**config.data.map, **parse_pairs(flags.get("map") or (), "--map")},
         columns=parse_columns(config, flags.get("column") or ()), classes=path("classes", config.data.classes),
         tokenizer=path("tokenizer", config.preprocess.tokenizer), preprocess=parse_preprocess(config, flags.get("preset")),
-        code={k: v for k, v in code.items() if v is not None}, config=found, folder=str(base.absolute()),
+        code={k: v for k, v in code.items() if v is not None}, config=found, trusted=bool(config_path),
+        folder=str(base.absolute()),
         kind=pick("task", config.task.kind), pooling=config.task.pooling,
         metric=name, k=pick("k", config.task.k) or 5, output=pick("output", config.task.output), batches=batches,
         sizes={**config.task.sizes, **parse_sizes(flags.get("size") or ())},

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from strop.core.errors import OutputError, StoreError
+from strop.core.foreign import writable
 
 PARTIAL = ".partial-"
 
@@ -33,6 +34,18 @@ def disk(path: Path) -> Iterator[None]:
         raise OutputError(f"cannot write {path}: {reason}", "choose another folder, or change its permissions") from error
 
 
+def read_bytes(path: Path, most: int) -> bytes:
+    """The content of a plain file; of one that is larger, `most` + 1 bytes, which whoever parses them refuses.
+
+    Raises:
+        OSError: not there, not readable, or no plain file, such as a pipe that would never end.
+    """
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "not a plain file", str(path))
+    with path.open("rb") as f:
+        return f.read(most + 1)
+
+
 def sync_folder(folder: Path) -> None:
     handle = os.open(folder, os.O_RDONLY)
     try:
@@ -42,13 +55,13 @@ def sync_folder(folder: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
+    """Write a file whole or not at all; half a character, which UTF-8 cannot hold, becomes `�`."""
     with disk(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=PARTIAL, dir=path.parent)
         try:
             with os.fdopen(handle, "w", encoding="utf-8") as f:
-                f.write(text)
+                f.write(writable(text))
                 f.flush()
                 os.fsync(f.fileno())
             Path(name).chmod(0o644)

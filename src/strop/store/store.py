@@ -12,12 +12,15 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from strop.core.errors import StoreError
+from strop.core.foreign import ForeignError, parse_json, writable
 from strop.core.noun import SCHEMA, Noun
 from strop.store import files
 
 N = TypeVar("N", bound=Noun)
 REFUSED = "stopped"
 """The event of an attempt that an error ended."""
+MOST_RECORD = 1 << 30
+"""Bytes of a record; those with raw samples are large."""
 REMOVE = "remove it with its folder; it will be made again"
 
 
@@ -28,8 +31,8 @@ def read_json(path: Path) -> dict[str, Any]:
         StoreError: damaged, or written by a newer Strop.
     """
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, UnicodeDecodeError) as error:
+        value = parse_json(path.read_bytes(), MOST_RECORD)
+    except ForeignError as error:
         raise StoreError(f"{path} is damaged: {error}", REMOVE) from error
     if not isinstance(value, dict) or not isinstance(value.get("schema", 0), int):
         raise StoreError(f"{path} is damaged: not a record of Strop's", REMOVE)
@@ -159,7 +162,7 @@ class RunFolder:
             if f.tell():
                 f.seek(-1, os.SEEK_END)
                 line = line if f.read() == b"\n" else "\n" + line  # a kill cut the last line off
-            f.write(f"{line}\n".encode())
+            f.write(f"{writable(line)}\n".encode())
             f.flush()
             os.fsync(f.fileno())
 

@@ -220,6 +220,8 @@ class Child:
                 self._watch_memory()
         line, _, self._buffer = self._buffer.partition(b"\n")
         answer: dict[str, Any] = json.loads(line)
+        if b"\\ud" in line:  # half a character, as in an undecodable file name, could not be written down later
+            answer = json.loads(json.dumps(answer, ensure_ascii=False).encode("utf-8", "replace"))
         return answer
 
     def _watch_memory(self) -> None:

@@ -3,11 +3,13 @@
 Nothing of the folder is executed: no remote code, no pickled weights. Nothing is fetched.
 """
 
-import json
 import os
 import sys
 from pathlib import Path
 from typing import Any
+
+from checked_json import AGAIN, Section, quoted, read_object
+from refusal import ModelError
 
 os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", CI="1", TOKENIZERS_PARALLELISM="false")
 
@@ -26,14 +28,6 @@ LENGTHS, BATCHES = (7, 32), (1, 3)
 FILE, PICTURE = "model.onnx", "pixel_values"
 SIDE = 224
 """Of the pictures to compare with, where the configuration names no size, as for convolutional networks."""
-
-
-class ModelError(Exception):
-    """The folder is refused; `hint` says what to do next."""
-
-    def __init__(self, message: str, hint: str = "") -> None:
-        super().__init__(message)
-        self.hint = hint
 
 
 def probe() -> dict[str, Any]:
@@ -62,11 +56,9 @@ def examine(path: str) -> dict[str, Any]:
         ModelError: not a folder that can be exported safely.
     """
     folder = Path(path)
-    try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{path}/config.json: not readable JSON: {error}", "give the folder of a saved model") from error
-    if config.get("auto_map"):
+    where = str(folder / "config.json")
+    config = Section(read_object(where), where)
+    if config.values.get("auto_map"):
         raise ModelError(
             f"{path}: the model brings code of its own (auto_map)",
             "code from a model's folder is not run; export it to ONNX yourself",
@@ -79,7 +71,7 @@ def examine(path: str) -> dict[str, Any]:
         pickled = [n for n in names if n.endswith(PICKLED)]
         what = f"its weights are pickled ({pickled[0]})" if pickled else "no weights"
         raise ModelError(f"{path}: {what}; only .safetensors are read", "save it again with safe_serialization=True")
-    architecture = (config.get("architectures") or [""])[0]
+    architecture = (config.texts("architectures") or [""])[0]
     task = next((t for end, t in TASKS.items() if architecture.endswith(end)), None)
     if task is None:
         raise ModelError(
@@ -87,7 +79,16 @@ def examine(path: str) -> dict[str, Any]:
             "encoders and classifiers of text and images are; export others to ONNX yourself",
         )
     files = [n for n in names if n.endswith((".json", ".safetensors", ".txt", ".model"))]
-    return {"files": files, "task": task, "architecture": architecture, "labels": config.get("id2label") or {}}
+    return {"files": files, "task": task, "architecture": architecture, "labels": labels_of(config)}
+
+
+def labels_of(config: Section) -> dict[str, str]:
+    """Number of a class → its name, on one line; empty where the configuration names none."""
+    told = config.part("id2label")
+    for number, name in told.values.items() if told is not None else ():
+        if not (number.isascii() and number.isdecimal() and len(number) < 10) or not isinstance(name, (str, int)):
+            raise ModelError(f"{config.where}: id2label.{number[:80]} is {quoted(name)}, a number and a name are expected", AGAIN)
+    return {number: " ".join(str(name).split()) for number, name in told.values.items()} if told is not None else {}
 
 
 def export(path: str, out_dir: str, task: str) -> dict[str, Any]:
@@ -120,7 +121,9 @@ def convert(path: str, out_dir: str, task: str) -> None:
     for leftover in Path(out_dir).iterdir():
         if not leftover.name.startswith(FILE):
             leftover.unlink()
-    fix_channels(os.path.join(out_dir, FILE), channels_of(AutoConfig.from_pretrained(path, local_files_only=True)))
+    fix_channels(
+        os.path.join(out_dir, FILE), channels_of(AutoConfig.from_pretrained(path, local_files_only=True, trust_remote_code=False))
+    )
 
 
 def channels_of(config: Any) -> int:
@@ -156,7 +159,11 @@ def compare(path: str, exported: str, task: str) -> dict[str, float]:
         "image-classification": transformers.AutoModelForImageClassification,
         "feature-extraction": transformers.AutoModel,
     }
-    original = kinds[task].from_pretrained(path, local_files_only=True, use_safetensors=True, dtype=torch.float32).eval()
+    original = (
+        kinds[task]
+        .from_pretrained(path, local_files_only=True, trust_remote_code=False, use_safetensors=True, dtype=torch.float32)
+        .eval()
+    )
     session = ort.InferenceSession(exported, providers=["CPUExecutionProvider"])
     worst: dict[str, float] = {}
     for number in range(len(BATCHES)):

@@ -11,19 +11,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from checked_json import Section, read_object
+from refusal import ModelError
+
 os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", CI="1", TOKENIZERS_PARALLELISM="false")
 
 GGUF, IR = "model.gguf", "openvino_model.xml"
+MOST = 1 << 31
+"""Of any size or token in a configuration."""
 TAKEN = (".json", ".safetensors", ".model", ".txt", ".jinja")
 """What a converter is given of a folder: no pickled weights, no code."""
-
-
-class ModelError(Exception):
-    """The folder is refused; `hint` says what to do next."""
-
-    def __init__(self, message: str, hint: str = "") -> None:
-        super().__init__(message)
-        self.hint = hint
 
 
 def warm_import(_artifact: str) -> Any:
@@ -62,18 +59,16 @@ def probe() -> dict[str, Any]:
 def inspect(path: str) -> dict[str, Any]:
     """What this folder is. The inspector has looked at it before: weights are safetensors, no code is asked for."""
     folder = Path(path)
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    config = config.get("text_config", config)
-    told = folder / "generation_config.json"
-    ends = (json.loads(told.read_text(encoding="utf-8")) if told.is_file() else config).get(
-        "eos_token_id", config.get("eos_token_id")
-    )
+    whole = section(folder / "config.json")
+    config = whole.part("text_config") or whole
     names = sorted(p.name for p in folder.iterdir() if p.is_file())
     files = [n for n in names if n.endswith((".json", ".safetensors", ".txt", ".model", ".jinja"))]
     if "tokenizer.json" not in files:
         raise ModelError(f"{path}: no tokenizer.json", "save the tokenizer with transformers' save_pretrained")
-    vocabulary = int(config["vocab_size"])
-    hidden, heads = (int(config.get(name) or 0) for name in ("hidden_size", "num_attention_heads"))
+    vocabulary = config.whole("vocab_size", most=MOST, least=1)
+    if vocabulary is None:
+        raise ModelError(f"{config.where}: no vocab_size", "copy it again from where the model came from")
+    hidden, heads = (config.whole(name, most=MOST) or 0 for name in ("hidden_size", "num_attention_heads"))
     return {
         "main": "config.json",
         "files": files,
@@ -83,26 +78,39 @@ def inspect(path: str) -> dict[str, Any]:
         "parameters": 0,
         "traits": {
             "vocabulary": vocabulary,
-            "context": int(config.get("max_position_embeddings") or 0),
-            "architecture": str((config.get("architectures") or [""])[0]),
-            "ends": [str(end) for end in (ends if isinstance(ends, list) else [ends]) if end is not None],
+            "context": config.whole("max_position_embeddings", most=MOST) or 0,
+            "architecture": (config.texts("architectures") or [""])[0],
+            "ends": [str(end) for end in ends_of(folder, config)],
             "hidden": hidden,
-            "head": int(config.get("head_dim") or 0) or hidden // max(heads, 1),
+            "head": config.whole("head_dim", most=MOST) or hidden // max(heads, 1),
             "window": window_of(config),
             "rotation": rotation_of(config),
         },
     }
 
 
-def window_of(config: dict[str, Any]) -> int:
+def section(path: Path) -> Section:
+    """A JSON file of the folder, every read of which checks."""
+    return Section(read_object(str(path)), str(path))
+
+
+def ends_of(folder: Path, config: Section) -> list[int]:
+    """Tokens that end an answer: what generation_config.json says, else config.json."""
+    told = section(folder / "generation_config.json") if (folder / "generation_config.json").is_file() else config
+    told = told if "eos_token_id" in told.values else config
+    return told.wholes("eos_token_id", most=MOST) or []
+
+
+def window_of(config: Section) -> int:
     """Tokens that layers with a sliding window look back on; 0 where no layer has one."""
-    return int(config.get("sliding_window") or 0) if config.get("use_sliding_window", True) else 0
+    slides = config.values.get("use_sliding_window", True)
+    return (config.whole("sliding_window", most=MOST) or 0) if slides else 0
 
 
-def rotation_of(config: dict[str, Any]) -> str:
+def rotation_of(config: Section) -> str:
     """How positions beyond those of the first training are rotated, by transformers' name of it; empty where none are."""
-    told = config.get("rope_scaling") or {}
-    return str(told.get("rope_type") or told.get("type") or "")
+    told = config.part("rope_scaling")
+    return (told.text("rope_type") or told.text("type")) if told is not None else ""
 
 
 def build(step: dict[str, Any], artifact: str, out_dir: str, data: dict[str, Any] | None = None) -> Any:
@@ -159,7 +167,7 @@ def mended(folder: str, out_dir: str) -> str:
     from tokenizers import Tokenizer
 
     config = "tokenizer_config.json"
-    told = json.loads(Path(folder, config).read_text(encoding="utf-8")) if Path(folder, config).is_file() else {}
+    told = read_object(os.path.join(folder, config)) if Path(folder, config).is_file() else {}
     told.pop("auto_map", None)
     if told.get("add_prefix_space") is None:
         tokenizer = Tokenizer.from_file(os.path.join(folder, "tokenizer.json"))

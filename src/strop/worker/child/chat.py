@@ -9,6 +9,8 @@ from typing import Any
 MOST = 1 << 16
 """Letters that a template may have."""
 TRIAL = ({"role": "user", "content": "Hello"},)
+REFUSED = ArithmeticError, AttributeError, LookupError, MemoryError, RecursionError, SyntaxError, TypeError, ValueError
+"""What a hostile or broken template raises beside Jinja's own errors."""
 FILES = "chat_template.jinja", "tokenizer_config.json"
 
 
@@ -38,23 +40,29 @@ def render(template: str, messages: Sequence[dict[str, str]], begin: str = "", e
     room.globals.update(raise_exception=refuse, strftime_now=lambda form: datetime.now().strftime(form))
     try:
         made = room.from_string(template)
-        return made.render(messages=list(messages), add_generation_prompt=True, bos_token=begin, eos_token=end, tools=None)
-    except (TemplateError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:
-        raise ChatError(f"the chat template cannot be rendered: {str(error).splitlines()[0][:200]}") from None
+        told = made.render(messages=list(messages), add_generation_prompt=True, bos_token=begin, eos_token=end, tools=None)
+        told.encode()  # half a character, which no tokenizer takes, is a ValueError
+    except (TemplateError, *REFUSED) as error:
+        raise ChatError(f"the chat template cannot be rendered: {(str(error).splitlines() or [''])[0][:200]}") from None
+    return told
 
 
 def read_chat(path: str) -> dict[str, str]:
     """The template of a folder as it is written there, and the texts of its first and last token; empty where there is none."""
+    from checked_json import read_object  # not in a bundle, whose template is in its manifest
+
     told: dict[str, Any] = {}
     if os.path.isfile(os.path.join(path, FILES[1])):
-        with open(os.path.join(path, FILES[1]), encoding="utf-8") as file:
-            told = json.load(file)
+        told = read_object(os.path.join(path, FILES[1]))
     template = told.get("chat_template")
     if isinstance(template, list):  # several by name: the usual one
         template = next((t.get("template") for t in template if isinstance(t, dict) and t.get("name") == "default"), None)
     if os.path.isfile(os.path.join(path, FILES[0])):
-        with open(os.path.join(path, FILES[0]), encoding="utf-8") as file:
-            template = file.read(MOST + 1)
+        with open(os.path.join(path, FILES[0]), "rb") as file:
+            try:
+                template = file.read(4 * MOST + 1).decode("utf-8")
+            except UnicodeDecodeError:
+                raise ChatError(f"{FILES[0]} is not UTF-8") from None
     if not isinstance(template, str):
         return {}
     return {"template": template, "begin": text_of(told.get("bos_token")), "end": text_of(told.get("eos_token"))}

@@ -1,12 +1,12 @@
 """Questions with choices or exact answers, asked of a language model by the likelihood of what may follow. Needs numpy."""
 
-import json
 import os
 from collections.abc import Callable, Iterator
 from itertools import takewhile
 from typing import Any
 
 import numpy as np
+from checked_json import values
 from numpy.typing import NDArray
 from texts import DataError, begin_of, opened
 
@@ -82,9 +82,9 @@ def read_questions(source: str) -> Iterator[tuple[str, str, list[str], int]]:
             if not line.strip():
                 continue
             try:
-                told = json.loads(line)
-            except (ValueError, RecursionError):
-                raise DataError(f"{where}: no JSON", FORM) from None
+                told = values(line)
+            except ValueError as error:
+                raise DataError(f"{where}: {error}", FORM) from None
             yield (where, *question(told, where))
 
 

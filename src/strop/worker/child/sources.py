@@ -5,11 +5,11 @@ Needs numpy; pyarrow for Parquet.
 
 import csv
 import itertools
-import json
 import os
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from checked_json import MOST_BYTES, values
 from preprocess import DataError, call_user, user_function
 
 PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm", ".pgm")
@@ -192,9 +192,9 @@ def jsonl(path: str, broken: Broken) -> Iterator[tuple[int, dict[str, Any]]]:
             if not line.strip():
                 continue
             try:
-                row = json.loads(line.decode("utf-8"))
+                row = values(line)
             except ValueError as error:
-                broken.add(f"{os.path.basename(path)} line {number}", error.__class__.__name__)
+                broken.add(f"{os.path.basename(path)} line {number}", error)
                 continue
             names = names or set(row) if isinstance(row, dict) else names
             if not isinstance(row, dict) or not names <= set(row):
@@ -222,14 +222,21 @@ def read_classes(path: str | None) -> list[str]:
     if path is None:
         return []
     try:
-        with open(path, encoding="utf-8") as f:
-            text = f.read()
-        parsed = json.loads(text) if path.endswith(".json") else text.splitlines()
+        with open(path, "rb") as f:
+            text = f.read(MOST_BYTES + 1)
+        if len(text) > MOST_BYTES:
+            raise ValueError(f"more than {MOST_BYTES / 1e6:.0f} MB")
+        parsed = values(text) if path.endswith(".json") else text.decode("utf-8").splitlines()
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: not a list of classes: {error}", "one name a line") from None
     if isinstance(parsed, dict):
+        odd = next((key for key in parsed if not (key.isascii() and key.isdecimal() and len(key) < 10)), None)
+        if odd is not None:
+            raise DataError(f"{path}: key {odd[:80]!r} is not the number of a class", "numbers as keys, names as values")
         parsed = [parsed[key] for key in sorted(parsed, key=int)]
-    return [str(name).strip() for name in parsed]
+    if not isinstance(parsed, list) or any(isinstance(name, (dict, list)) or name is None for name in parsed):
+        raise DataError(f"{path}: not a list of names of classes", "one name a line, or a JSON list of names")
+    return [" ".join(str(name).split()) for name in parsed]  # a line of a file each, in the bundle
 
 
 def class_numbers(label: Any, classes: list[str]) -> list[int]:

@@ -16,6 +16,8 @@ from packing import Scheme, Weight, logical, scheme_of
 from refusal import ModelError
 from safetensors_file import read_folder
 
+NAMING = "tokenizer_config.json", "generation_config.json", "preprocessor_config.json", "processor_config.json"
+"""Files beside the configuration that can name code; the model may well be usable without it."""
 SEQUENCE = 128
 """Tokens of the text that an encoder's figures are for."""
 DECODERS = ("ForCausalLM", "LMHeadModel", "ForCausalLMWithValueHead")
@@ -39,10 +41,18 @@ def inspect(path: str) -> Answer:
     answer = Answer(format="huggingface", files=sizes(path))
     describe(answer, config, weights)
     answer.quantized = _quantized(scheme)
-    code = [n for n in listed(path) if n.endswith(".py")]
-    if code:
-        answer.notes.append(f"{code[0]} beside the weights is not run")
+    answer.notes += code_notes(path)
     return answer
+
+
+def code_notes(path: str) -> list[str]:
+    """What of a folder is code or names code; none of it runs."""
+    notes = [f"{name} beside the weights is not run" for name in listed(path) if name.endswith(".py")][:1]
+    for name in NAMING:
+        told = read_object(member(path, name, "the folder")) if name in listed(path) else {}
+        key = next((key for key in ("auto_map", "custom_generate") if told.get(key)), None)
+        notes += [f"{name} names code of the folder's own ({key}), which is not run"] if key is not None else []
+    return notes
 
 
 def read_config(path: str) -> Section:
@@ -54,6 +64,10 @@ def read_config(path: str) -> Section:
         raise ModelError(
             f"{path}: needs code of its own (auto_map), Strop runs no remote code",
             "use a copy of the model that transformers supports natively",
+        )
+    if config.values.get("model_file"):
+        raise ModelError(
+            f"{path}: needs code of its own (model_file), Strop runs no remote code", "use a copy of the model that MLX supports"
         )
     return config
 

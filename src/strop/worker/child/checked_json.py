@@ -1,24 +1,34 @@
-"""JSON that came from outside: bounded in size and depth, and numbers that are what their names say."""
+"""JSON that came from outside: bounded in size and depth, texts that can be written, and numbers that are what their names say.
+
+The parent has the same rules in `strop.core.foreign`. Stdlib only.
+"""
 
 import json
+import os
+import re
 import reprlib
 from typing import Any
 
-from members import size_of
 from refusal import ModelError
 
 MOST_BYTES = 10 << 20
 """Of a configuration; real ones have kilobytes. Parsed it may take thirty times as much memory."""
+MOST_DEPTH = 100
+"""Objects and lists inside one another."""
+MOST_NUMBER = 1e300
 AGAIN = "copy it again from where the model came from"
+SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def read_object(path: str, most: int = MOST_BYTES) -> dict[str, Any]:
     """A JSON object.
 
     Raises:
-        ModelError: too large, too deep, or none.
+        ModelError: no plain file, too large, too deep, or none.
     """
-    size = size_of(path)
+    if not os.path.isfile(path):
+        raise ModelError(f"{path}: no plain file", AGAIN)
+    size = os.path.getsize(path)
     if size > most:
         raise ModelError(f"{path}: {size / 1e6:.0f} MB of JSON, at most {most / 1e6:.0f} MB are read", AGAIN)
     with open(path, "rb") as f:
@@ -28,14 +38,53 @@ def read_object(path: str, most: int = MOST_BYTES) -> dict[str, Any]:
 
 def parsed(text: bytes, where: str) -> dict[str, Any]:
     try:
-        value = json.loads(text.decode("utf-8"))
-    except RecursionError:
-        raise ModelError(f"{where}: JSON nested too deep", AGAIN) from None
+        value = values(text)
     except ValueError as error:
-        raise ModelError(f"{where}: not readable JSON: {shown(str(error))}", AGAIN) from None
+        raise ModelError(f"{where}: {error}", AGAIN) from None
     if not isinstance(value, dict):
         raise ModelError(f"{where}: a JSON {type(value).__name__}, an object is expected", AGAIN)
     return value
+
+
+def values(text: bytes | str) -> Any:
+    """Plain values of any kind.
+
+    Raises:
+        ValueError: not UTF-8, not JSON, nested too deeply, or with half a character; one line says which.
+    """
+    deep = f"JSON nested too deep: at most {MOST_DEPTH} levels are read"
+    try:
+        value = json.loads(text.decode("utf-8") if isinstance(text, bytes) else text)
+    except RecursionError:
+        raise ValueError(deep) from None
+    except ValueError as error:
+        raise ValueError(f"not readable JSON: {shown(str(error))}") from None
+    level = [value]
+    for _ in range(MOST_DEPTH):
+        outer = [each.values() if isinstance(each, dict) else each for each in level if isinstance(each, (dict, list))]
+        level = [inner for each in outer for inner in each if isinstance(inner, (dict, list))]
+        if not level:
+            break
+    else:
+        raise ValueError(deep)
+    half = half_in(value)
+    if half is not None:
+        raise ValueError(f"{half}: half a character (a lone surrogate), which no file can hold")
+    return value
+
+
+def half_in(value: Any, key: str = "") -> str | None:
+    """The key of the first text that holds a lone surrogate, or None."""
+    if isinstance(value, str):
+        return (SURROGATE.sub("?", key) or "a text") if SURROGATE.search(value) else None
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            found = SURROGATE.sub("?", name) if SURROGATE.search(name) else half_in(inner, f"{key}.{name}" if key else name)
+            if found is not None:
+                return found
+    elif isinstance(value, list):
+        return next((found for inner in value if (found := half_in(inner, key)) is not None), None)
+    return None
 
 
 def shown(value: object) -> str:
@@ -81,6 +130,26 @@ class Section:
         if value is not None and not isinstance(value, str):
             raise ModelError(f"{self.where}: {key} is {quoted(value)}, a text is expected", AGAIN)
         return (value or "")[:200]
+
+    def number(self, key: str) -> float | None:
+        """A finite number. None where it is absent."""
+        value = self.values.get(key)
+        if value is None:
+            return None
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < MOST_NUMBER:
+            raise ModelError(f"{self.where}: {key} is {quoted(value)}, a finite number is expected", AGAIN)
+        return float(value)
+
+    def wholes(self, key: str, most: int) -> list[int] | None:
+        """One whole number from 0 on, or a list of them. None where it is absent."""
+        value = self.values.get(key)
+        if value is None:
+            return None
+        found = value if isinstance(value, list) else [value]
+        for number in found:
+            if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number <= most:
+                raise ModelError(f"{self.where}: {key} is {quoted(value)}, whole numbers from 0 to {most} are expected", AGAIN)
+        return found
 
     def flag(self, key: str) -> bool:
         return self.values.get(key) is True

@@ -1,0 +1,169 @@
+"""A configuration that Strop found by itself never runs code: by no key, no command and no spelling of a path."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import strop
+from strop.core.errors import ConfigError, UntrustedError
+from strop.run.config import CODE, Config
+from strop.run.request import make_request
+
+KEYS = {
+    "data.loader": '[data]\nloader = "canary:load"\n',
+    "data.preprocess": '[data]\npreprocess = "canary:load"\n',
+    "task.scorer": '[task]\nscorer = "canary:load"\n',
+    "backends.olive_config": '[backends]\nolive_config = "olive.json"\n',
+}
+DEMO = Path(strop.__file__).parent / "demo" / "kws.onnx"
+CANARY = "open({!r}, 'w').write('imported')\ndef load(*_):\n    return []\n"
+COMMANDS: dict[str, Callable[..., object]] = {
+    "optimize": strop.optimize,
+    "optimize --target --target": lambda model, **flags: strop.optimize_for(model, ["raspberry-pi-5"], **flags),
+    "optimize --dry-run": strop.list_recipes,
+    "build": lambda model, **flags: strop.build(model, "fast", **flags),
+    "bench": lambda model, **flags: strop.bench([model, model], **flags),
+}
+SPELLINGS: dict[str, tuple[str, str]] = {
+    "beside the model": (".", "model/m.null"),
+    "beside the model, absolute": (".", "{root}/model/m.null"),
+    "beside the model, by ..": ("other", "../model/m.null"),
+    "beside the model, by ./ and //": (".", ".//model/./m.null"),
+    "beside the model, by a linked folder": (".", "link/m.null"),
+    "in the folder": (".", "model"),
+    "in the folder, with a slash": (".", "model/"),
+    "in the folder, by ..": ("model", "../model"),
+    "in the folder, by .. from elsewhere": ("other", "../other/../model"),
+    "in the folder, by a link": (".", "link"),
+    "in the folder, absolute": ("other", "{root}/model"),
+    "the folder is the working directory": ("model", "."),
+    "in the working directory": ("model", "../other/m.null"),
+    "in the working directory, absolute": ("model", "{root}/other/m.null"),
+}  # fmt: skip
+"""What is meant → working directory, and the model as it is given."""
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    for name in ("model", "other"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "m.null").write_text("{}")
+    (tmp_path / "link").symlink_to("model")
+    (tmp_path / "model" / "canary.py").write_text(CANARY.format(str(tmp_path / "CODE-RAN")))
+    (tmp_path / "model" / "olive.json").write_text('{"passes": {"p": {"type": "X", "user_script": "canary.py"}}}')
+    return tmp_path
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("key", KEYS)
+def test_no_code_runs_unasked(place: Path, monkeypatch: pytest.MonkeyPatch, key: str, command: str, spelling: str) -> None:
+    cwd, model = SPELLINGS[spelling]
+    (place / "model" / "strop.toml").write_text(KEYS[key])
+    monkeypatch.chdir(place / cwd)
+    with pytest.raises(UntrustedError) as refused:
+        COMMANDS[command](model.format(root=place), store=str(place / "store"), out=str(place / "out"))
+    assert key in refused.value.message
+    assert refused.value.message.startswith(refused.value.config)
+    assert Path(refused.value.config).samefile(place / "model" / "strop.toml")
+    assert f"--config {refused.value.config}" in refused.value.hint
+    assert not (place / "CODE-RAN").exists()
+    assert not (place / "store").exists()
+
+
+@pytest.mark.parametrize("command", ["inspect", "init"])
+def test_commands_that_read_no_configuration_run_none_of_its_code(
+    place: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.chdir(place / "model")
+    Path("strop.toml").write_text("".join(KEYS.values()).replace("[data]\npreprocess", "preprocess"))
+    shutil.copyfile(DEMO, "m.onnx")
+    if command == "inspect":
+        assert strop.inspect("m.onnx", store=str(place / "store")).inspection.format == "onnx"
+    else:
+        strop.init("m.onnx", force=True)
+        assert make_request("m.onnx").code == {}
+    assert not (place / "CODE-RAN").exists()
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_naming_the_file_is_trust(place: Path, monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+    (place / "model" / "strop.toml").write_text(KEYS[key])
+    monkeypatch.chdir(place / "model")
+    request = make_request("m.null", "strop.toml")
+    assert request.trusted
+    assert bool(request.code) != bool(request.options)
+    with pytest.raises(UntrustedError):
+        make_request("m.null", "")
+
+
+def test_what_is_trusted_runs(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the canary would stay silent for another reason."""
+    monkeypatch.chdir(place / "model")
+    Path("strop.toml").write_text('[data]\nevaluation = "."\nloader = "canary:load"\npreprocess = "canary:load"\n')
+    Path("m.null").write_text(
+        '{"inputs": [{"name": "x", "dtype": "float32", "shape": ["b", 2]}],'
+        ' "outputs": [{"name": "y", "dtype": "float32", "shape": ["b", 2]}], "seed": 0, "milliseconds": 1, "offers": []}'
+    )
+    with pytest.raises(strop.StropError):  # it yields nothing
+        strop.list_recipes("m.null", config="strop.toml", store=str(place / "store"))
+    assert (place / "CODE-RAN").read_text() == "imported"
+
+
+def test_the_flag_is_trust_for_the_file_it_names_alone(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(place / "model")
+    Path("strop.toml").write_text(KEYS["backends.olive_config"])
+    assert make_request("m.null", olive_config="olive.json").options
+    Path("strop.toml").write_text(KEYS["backends.olive_config"] + KEYS["task.scorer"])
+    with pytest.raises(UntrustedError, match=r"task\.scorer"):
+        make_request("m.null", olive_config="olive.json")
+
+
+def test_a_found_file_without_code_is_used_and_not_trusted(place: Path) -> None:
+    (place / "model" / "strop.toml").write_text("[task]\nk = 3\n")
+    request = make_request(str(place / "model" / "m.null"))
+    assert (request.k, request.trusted) == (3, False)
+
+
+def test_every_key_that_names_code_is_checked() -> None:
+    """A new key of the kind `module:function` has to be added to the check, and to this file."""
+    coded = {
+        f"{name}.{key}"
+        for name, section in Config.model_fields.items()
+        for key, field in section.annotation.model_fields.items()  # type: ignore[union-attr]
+        if any(getattr(part, "pattern", None) == CODE for part in field.metadata)
+    }
+    assert coded | {"backends.olive_config"} == KEYS.keys()
+
+
+PLAIN = {
+    "data.evaluation": '[data]\nevaluation = "d.npz"\n',
+    "data.calibration": '[data]\nevaluation = "ok.npz"\ncalibration = "d.npz"\n',
+}
+
+
+@pytest.mark.parametrize("key", PLAIN)
+def test_pickled_arrays_are_not_opened(place: Path, monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+    """Keys that name data may be found: data are read as data."""
+    monkeypatch.chdir(place / "other")
+    Path("m.null").write_text(
+        '{"inputs": [{"name": "x", "dtype": "float32", "shape": ["b", 2]}],'
+        ' "outputs": [{"name": "y", "dtype": "float32", "shape": ["b", 2]}], "seed": 0, "milliseconds": 1, "offers": []}'
+    )
+    np.savez("ok.npz", x=np.ones((4, 2), np.float32), labels=np.zeros(4, int))
+    np.savez("d.npz", x=np.array([_Bomb(str(place / "CODE-RAN"))] * 4, dtype=object))
+    Path("strop.toml").write_text(PLAIN[key])
+    with pytest.raises((strop.StropError, ConfigError), match="pickled"):
+        strop.list_recipes("m.null", store=str(place / "store"))
+    assert not (place / "CODE-RAN").exists()
+
+
+class _Bomb:
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return open, (self.path, "w")
