@@ -6,6 +6,7 @@ from pathlib import Path
 from strop.core.errors import OutputError
 from strop.core.model import Model
 from strop.core.preprocess import PRESETS
+from strop.core.spelling import spelled
 from strop.plan.discover import backends
 from strop.run.config import CONFIG, home_of
 from strop.run.intake import read_model
@@ -14,6 +15,7 @@ from strop.store.store import Store
 from strop.worker.call import Limits
 
 
+@spelled()
 def init(model: str, path: str | None = None, force: bool = False) -> Path:
     """Write a commented `strop.toml` beside a model, or in its folder, its inputs and outputs filled in.
 
