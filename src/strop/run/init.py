@@ -58,6 +58,7 @@ def text(model: Model) -> str:
 # classes = "classes.txt"           # names of the classes, one a line
 # loader = "mydata:load"            # load(path) yields (item, label); mydata.py stands beside this file
 # preprocess = "mydata:prepare"     # prepare(item) gives an array, or one for each input
+# files = ["vocabulary.txt"]        # what such code reads beside its own modules; goes into the bundle with it
 
 [data.columns]
 # of a table

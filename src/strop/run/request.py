@@ -43,7 +43,8 @@ class Request(Noun):
     """One run's question, whole. Everything in it but places, `fresh`, `replace` and `profile` (`PLACES`) identifies the run.
 
     `config` is the strop.toml that was read; user code is found in `folder`. `tokenizer` and `classes` are files.
-    `preprocess` holds keys of `strop.core.preprocess` that were given, `code` the user's functions: loader, preprocess, scorer.
+    `preprocess` holds keys of `strop.core.preprocess` that were given, `code` the user's functions: loader, preprocess, scorer;
+    `files` are what these read beside their modules.
     """
 
     model: str
@@ -57,6 +58,7 @@ class Request(Noun):
     tokenizer: str | None = None
     preprocess: dict[str, Any] = {}
     code: dict[str, str] = {}
+    files: tuple[str, ...] = ()
     config: str | None = None
     folder: str = "."
     kind: TaskKind | None = None
@@ -256,7 +258,8 @@ def make_request(model: str, config_path: str | None = None, **flags: Any) -> Re
         mapping={**config.data.map, **parse_pairs(flags.get("map") or (), "--map")},
         columns=parse_columns(config, flags.get("column") or ()), classes=path("classes", config.data.classes),
         tokenizer=path("tokenizer", config.preprocess.tokenizer), preprocess=parse_preprocess(config, flags.get("preset")),
-        code={k: v for k, v in code.items() if v is not None}, config=found, folder=str(base.absolute()),
+        code={k: v for k, v in code.items() if v is not None}, config=found,
+        files=tuple(config.data.files), folder=str(base.absolute()),
         kind=pick("task", config.task.kind), pooling=config.task.pooling,
         metric=name, k=pick("k", config.task.k) or 5, output=pick("output", config.task.output), batches=batches,
         sizes={**config.task.sizes, **parse_sizes(flags.get("size") or ())},

@@ -1,7 +1,6 @@
 """One model for several devices: a run each, shared steps built once, and a page that compares them."""
 
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from strop.run.context import Observer, nobody
 from strop.run.devices import find_device
 from strop.run.flags import OPTIMIZE_FOR
 from strop.run.optimize import optimize
-from strop.run.outfolder import choose_out, link_latest, require_writable
+from strop.run.outfolder import absolute, choose_out, link_latest, require_writable
 from strop.run.request import make_request
 from strop.store import files
 from strop.store.output import Record, add_files, read_record, write_record
@@ -48,7 +47,7 @@ def optimize_for(
         raise UsageError(f"--target {twice} is given twice", "each device once")
     request = make_request(model, config, out=out, **flags)
     require_writable(request)
-    about = Record(model=os.path.abspath(model))
+    about = Record(model=absolute(model))
     place, why = choose_out(request, about)
     if why:
         observer("beside", {"place": str(place), "why": why})
