@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import strop
 from conftest import DEMO, report, run_strop
 from strop.run.machine import this_machine
 
@@ -32,7 +33,7 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )  # fmt: skip
     assert done.code == 10, done.err
     (folder / "err.txt").write_text(done.err)
-    return folder / "strop-out"
+    return folder / "strop-out" / "latest"
 
 
 @pytest.mark.parametrize("name", ["raspberry-pi-5", "apple-m4"])
@@ -65,7 +66,7 @@ def test_an_accelerator_that_is_not_here_is_built_for_and_not_measured(tmp_path:
     assert core["status"] == "not measurable"
     assert core["measurement"]["bytes"] > 0
     assert found["chosen"]["name"] != "coreml-fp16"
-    assert "not measurable here" in (tmp_path / "strop-out" / "report.html").read_text()
+    assert "not measurable here" in (tmp_path / "strop-out" / "latest" / "report.html").read_text()
 
 
 def test_shared_steps_are_built_once_and_compared(two: Path) -> None:
@@ -133,7 +134,7 @@ def test_a_lesser_cpu_is_imitated_where_the_runtime_can_be_held_to_it(
     assert gates["speedup ≥ 2"] == "INCONCLUSIVE"
     assert "sessions are held to the instruction sets of lesser (openvino), 1 core(s), its memory" in "".join(found["notes"])
     assert "--target " in found["reproduce"] and "lesser.toml" in found["reproduce"]
-    assert ("Imitated speed" in (tmp_path / "strop-out" / "report.md").read_text()) == (imitated is not None)
+    assert ("Imitated speed" in (tmp_path / "strop-out" / "latest" / "report.md").read_text()) == (imitated is not None)
 
 
 def test_several_targets_are_planned_apart(tmp_path: Path) -> None:
@@ -179,3 +180,28 @@ def test_what_the_store_measured_overrules_the_textbook(tmp_path: Path, own_envi
         assert after["ranking"][0]["framework"] == fastest
         assert said[fastest]["points"] > 0
         assert found["run"] in said[fastest]["text"]
+
+
+def test_a_run_that_is_completed_later_does_not_lose_a_better_result(two: Path, tmp_path: Path) -> None:
+    """As after a backend's environment came back: the earlier result stays until there is one that is not worse."""
+    folder, said = two.parent.parent, []
+    path = next(p for p in folder.glob(".strop/runs/*/outcome.json") if json.loads(p.read_text())["target"]["name"] == "apple-m4")
+    earlier = json.loads(path.read_text())
+    chosen = next(r for r in earlier["results"] if r["candidate"]["recipe"]["name"] == earlier["choice"]["name"])
+    chosen["failure"] = {"stage": "check", "kind": "missing", "message": "its interpreter was gone"}
+    for gate in chosen["verdict"]["results"]:
+        gate["result"] = "PASS"
+    path.write_text(json.dumps(earlier))
+
+    def again(replace: bool) -> str:
+        made = strop.optimize(
+            KWS, data=DATA[1], calibration=DATA[3], target="apple-m4", recipes="int8-static", out=tmp_path / "out",
+            store=folder / ".strop", replace=replace, observer=lambda event, details: said.append((event, details)),
+        )  # fmt: skip
+        strop.verify_bundle(str(tmp_path / "out" / "bundle"))
+        return made.bundle
+
+    assert again(replace=False) == "bundle"
+    assert ("earlier-kept", {"why": f"it does not pass {', '.join(OPEN[i] for i in (1, 0, 2))}"}) in said
+    assert json.loads(path.read_text()) == earlier
+    assert again(replace=True) == json.loads(path.read_text())["bundle"] == "bundle-2"

@@ -9,6 +9,7 @@ from strop.core.errors import BundleError
 from strop.core.foreign import MOST_JSON, ForeignError, clean, parse_object
 from strop.core.manifest import Manifest
 from strop.core.noun import SCHEMA
+from strop.core.spelling import spelled
 from strop.store import files
 
 
@@ -55,6 +56,7 @@ def require_inside(folder: Path, manifest: Manifest) -> None:
         raise BundleError(f"{folder / MANIFEST}: model: {clean(manifest.model)!r} is not among its files", hint)
 
 
+@spelled()
 def verify_bundle(folder: str) -> Manifest:
     """The manifest of a bundle in which every file is the one that was packed.
 
@@ -65,7 +67,7 @@ def verify_bundle(folder: str) -> Manifest:
         BundleError: any file or folder changed, missing or extra, or a manifest that leads out of the bundle; names them.
 
     Example:
-        >>> strop.verify_bundle("strop-out/bundle").outcome
+        >>> strop.verify_bundle("strop-out/latest/bundle").outcome
     """
     root = Path(folder)
     manifest = read_manifest(root)

@@ -1,6 +1,7 @@
 """What the user asked for, parsed once from flags and `strop.toml` into one typed value."""
 
 import json
+import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -20,6 +21,7 @@ from strop.core.verdict import Gate, Kind
 from strop.plan.rules import PURPOSES
 from strop.run.config import MOST, Config, home_of, read_config, require_trust
 from strop.run.devices import is_path
+from strop.run.flags import formed
 from strop.store.files import read_bytes
 
 MOST_BATCH = 1 << 16
@@ -27,6 +29,7 @@ PLACES = {
     "out",
     "store",
     "fresh",
+    "replace",
     "model",
     "data",
     "calibration",
@@ -41,11 +44,12 @@ PLACES = {
 
 
 class Request(Noun):
-    """One run's question, whole. Everything in it but places, `fresh` and `profile` (`PLACES`) identifies the run.
+    """One run's question, whole. Everything in it but places, `fresh`, `replace` and `profile` (`PLACES`) identifies the run.
 
     `config` is the strop.toml that was read, `trusted` whether the user named it; user code is found in `folder`. `tokenizer` and
     `classes` are files.
-    `preprocess` holds keys of `strop.core.preprocess` that were given, `code` the user's functions: loader, preprocess, scorer.
+    `preprocess` holds keys of `strop.core.preprocess` that were given, `code` the user's functions: loader, preprocess, scorer;
+    `files` are what these read beside their modules.
     """
 
     model: str
@@ -59,6 +63,7 @@ class Request(Noun):
     tokenizer: str | None = None
     preprocess: dict[str, Any] = {}
     code: dict[str, str] = {}
+    files: tuple[str, ...] = ()
     config: str | None = None
     trusted: bool = False
     folder: str = "."
@@ -85,9 +90,10 @@ class Request(Noun):
     options: dict[str, str] = {}
     budget_s: float | None = None
     seed: int = 0
-    out: str = "strop-out"
+    out: str | None = None
     store: str = ".strop"
     fresh: bool = False
+    replace: bool = False
     profile: bool = False
 
 
@@ -206,8 +212,9 @@ def make_request(model: str, config_path: str | None = None, **flags: Any) -> Re
             and `size` still as text. None and empty mean "not given".
 
     Raises:
-        ConfigError, UsageError: what cannot be meant.
+        ConfigError, UsageError: what cannot be meant. TypeError: a value of another type.
     """
+    model, flags = os.fspath(model), formed(flags)
     given = [text for value in flags.values() for text in (value if isinstance(value, (list, tuple)) else [value])]
     require_utf8([str(Path(model).absolute()), config_path, *given])
     config, base, found = read_config(Path(config_path) if config_path else None, home_of(model))
@@ -254,6 +261,7 @@ def make_request(model: str, config_path: str | None = None, **flags: Any) -> Re
             "out",
             "store",
             "fresh",
+            "replace",
             "profile",
             "time_limit_s",
         )
@@ -267,7 +275,7 @@ def make_request(model: str, config_path: str | None = None, **flags: Any) -> Re
         columns=parse_columns(config, flags.get("column") or ()), classes=path("classes", config.data.classes),
         tokenizer=path("tokenizer", config.preprocess.tokenizer), preprocess=parse_preprocess(config, flags.get("preset")),
         code={k: v for k, v in code.items() if v is not None}, config=found, trusted=bool(config_path),
-        folder=str(base.absolute()),
+        files=tuple(config.data.files), folder=str(base.absolute()),
         kind=pick("task", config.task.kind), pooling=config.task.pooling,
         metric=name, k=pick("k", config.task.k) or 5, output=pick("output", config.task.output), batches=batches,
         sizes={**config.task.sizes, **parse_sizes(flags.get("size") or ())},
