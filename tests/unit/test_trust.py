@@ -25,7 +25,7 @@ COMMANDS: dict[str, Callable[..., object]] = {
     "optimize --target --target": lambda model, **flags: strop.optimize_for(model, ["raspberry-pi-5"], **flags),
     "optimize --dry-run": strop.list_recipes,
     "build": lambda model, **flags: strop.build(model, "fast", **flags),
-    "bench": lambda model, **flags: strop.bench([model, model], **flags),
+    "bench": lambda model, store, **_: strop.bench([model, model], store=store),
 }
 SPELLINGS: dict[str, tuple[str, str]] = {
     "beside the model": (".", "model/m.null"),
