@@ -14,6 +14,8 @@ NAMES = {
     "speedup": "speed-up over the tuned baseline",
     "memory_ratio": "peak memory over the baseline's",
     "accuracy": "accuracy",
+    "difference": "largest difference from the baseline's answers",
+    "agreement": "agreement with the baseline",
     "latency_ms": "median latency, ms",
     "memory_mb": "peak memory, MB",
     "kl": "divergence from the baseline's next token, nats",
@@ -26,7 +28,7 @@ NAMES = {
     "first_token_ms": "time to first token, ms",
     "size_mb": "model files, MB",
 }
-SHARES = ("accuracy_retained", "task_accuracy", "task_retained")
+SHARES = ("accuracy_retained", "difference", "agreement", "task_accuracy", "task_retained")
 OUTCOMES = {
     "chosen": "Every gate passed: what must hold and every goal.",
     "provisional": "Every must that could be measured holds, but a goal was missed or something could not be measured. "

@@ -8,6 +8,7 @@ import numpy as np
 
 from strop.core.backend import Backend
 from strop.core.candidate import MISSING, Candidate, Failure
+from strop.core.channels import lost
 from strop.core.errors import WorkerCrash, WorkerError, WorkerTimeout
 from strop.core.measurement import Check, Memory
 from strop.core.metrics import Array
@@ -151,7 +152,7 @@ def check(
     with files.whole_folder(folder) as draft:
         try:
             found = _twice(lambda: _evaluate(run, of, draft, seconds, expected, longer))
-            problem = fault(draft, found, expected)
+            problem = fault(draft, found, expected) or collapse(draft, found, expected, task)
             if problem is not None:
                 found = found.model_copy(update={"failure": problem[1], "failure_kind": problem[0]})
             if task.scorer is not None and found.failure is None:
@@ -230,6 +231,22 @@ def fault(folder: Path, found: Check, expected: Path | None) -> tuple[str, str] 
             return "dtype", f"output {name!r} is {got.dtype}, the baseline's {want.dtype}"
         if got.dtype.kind == "f" and bool((~np.isfinite(got) & np.isfinite(want)).any()):
             return "nan", f"output {name!r} holds NaN or infinity where the baseline has numbers"
+    return None
+
+
+def collapse(folder: Path, found: Check, expected: Path | None, task: Task) -> tuple[str, str] | None:
+    """(kind, text) of an output that no longer follows the input, or None.
+
+    The scored output is left to its labels; a scorer of the user's may look at any, so that all are looked at. Where inputs were
+    generated, nothing is known of how they should be answered.
+    """
+    if expected is None or task.language is not None or task.metric == "unmeasured":
+        return None
+    judged = None if task.scorer is not None or task.metric == "difference" else task.output
+    for name, path in shards(expected).items():
+        text = lost(name, open_array(folder / found.shards[name]), open_array(path)) if name != judged else None
+        if text is not None:
+            return "collapse", text
     return None
 
 

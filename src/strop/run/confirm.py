@@ -247,6 +247,8 @@ def verdict_of(
             scale = result.accuracy / result.retained.value if result.retained.value else 0.0
             ends = (result.retained.low * scale, result.retained.high * scale)
             figures["accuracy"] = Interval(value=result.accuracy, low=min(ends), high=max(ends))
+            if result.differs:
+                figures["accuracy"] = result.quality["difference"]
     else:
         text = f"unmeasured: {unmeasured}" if unmeasured else "not measured"
         missing |= {"accuracy_retained": text, "accuracy": text}

@@ -8,6 +8,7 @@ from strop.core.errors import DataError, ModelError, WorkerError, WorkerFailure
 from strop.core.model import Artifact, Model
 from strop.core.task import Dataset, MetricName, Task, TaskKind, Workload
 from strop.plan.inspection import model_from
+from strop.plan.unlabeled import unlabeled, values
 from strop.run import datasets
 from strop.run.context import Run
 from strop.run.export import exported
@@ -149,8 +150,9 @@ def read_task(run: Run, model: Model) -> Task:
     for what, data in (("evaluation", evaluation), ("calibration", calibration)):
         if data.count < fixed:
             raise DataError(f"{data.count} {what} example(s) do not fill the model's fixed batch of {fixed}", "give more")
+    output = _output(run, model)
     return Task(
-        evaluation=evaluation, calibration=calibration, metric=_metric(run, evaluation, kind), output=_output(run, model),
+        evaluation=evaluation, calibration=calibration, metric=_metric(run, model, evaluation, kind, output), output=output,
         k=request.k, kind=kind, pooling=pooling, preprocess=settled.preprocess, scorer=request.code.get("scorer"),
         **datasets.shipped(whole), workload=batches, options=request.options, arrays=request.mapping,
     )  # fmt: skip
@@ -174,18 +176,28 @@ USUAL: dict[TaskKind, MetricName] = {
 """The metric of a task where there are labels and none is named."""
 
 
-def _metric(run: Run, evaluation: Dataset, kind: TaskKind) -> MetricName:
+def _metric(run: Run, model: Model, evaluation: Dataset, kind: TaskKind, output: str) -> MetricName:
+    """The metric that was asked for, else the usual one of the task, or without labels what can be compared.
+
+    Raises:
+        DataError: agreement on answers that hold more than one class each.
+    """
     if "scorer" in run.request.code:
         return "scorer"
-    name = run.request.metric
-    if name is None:
-        unlabeled: MetricName = "cosine" if kind in ("sentence-similarity", "feature-extraction") else "agreement"
-        name = USUAL[kind] if evaluation.labels is not None else unlabeled
-        if name == "agreement":
-            run.note("No labels were given: accuracy is agreement with the baseline, not correctness.")
-        if name == "cosine":
-            run.note("Accuracy is the cosine of each embedding with the baseline's, not correctness.")
-    return name  # type: ignore[return-value]
+    asked = run.request.metric
+    if asked == "agreement" and values(next(o for o in model.outputs if o.name == output)) == "many":
+        raise DataError(
+            f"metric 'agreement' compares one class per example, output {output!r} holds many values per example",
+            "use --metric difference, which compares all of them; labels or a scorer of your own tell more",
+        )
+    if asked is not None:
+        return asked  # type: ignore[return-value]
+    if evaluation.labels is not None:
+        return USUAL[kind]
+    named = run.request.classes is not None or (model.origin is not None and model.origin.classes is not None)
+    found = unlabeled(model, output, kind, told=run.request.kind == "classification", named=named)
+    run.note(found.why, first=True)
+    return found.metric
 
 
 def _output(run: Run, model: Model) -> str:
