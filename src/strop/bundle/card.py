@@ -37,7 +37,8 @@ def model_card(outcome: Outcome, chosen: Result) -> str:
     outputs = "\n".join(f"| {s.name} | {s.dtype} | {list(s.shape)} |" for s in outcome.model.outputs)
     verdict = chosen.verdict.results if chosen.verdict else ()
     gates = "\n".join(f"| {r.gate} | {r.gate.kind} | {r.result} | {r.reason} |" for r in verdict)
-    metric = "unmeasured: no data were given" if chosen.accuracy is None else f"{task.metric} {chosen.accuracy:.4f}"
+    named = "largest difference from the given model" if task.metric == "difference" else task.metric
+    metric = "unmeasured: no data were given" if chosen.accuracy is None else f"{named} {chosen.accuracy:.4f}"
     return f"""# {source.path.rpartition("/")[2]}, optimized: {recipe.name}
 
 Outcome: **{outcome.outcome}**. Run `{outcome.run}` of Strop {outcome.environment.strop}.

@@ -8,6 +8,7 @@ import strop
 from strop.cli import options as o
 from strop.cli.console import print_json, say, stderr, stdout, table
 from strop.cli.progress import Progress
+from strop.report.unlabeled import figure_name
 from strop.report.verdict import percent, ratio
 
 HEAD = ["", "path", "speed-up over A", "p50 ms", "accuracy", "retained", "differs by", "memory ratio", "peak MB", "MB on disk"]
@@ -75,6 +76,7 @@ def command(
             "–" if r.largest_difference is None else f"{r.largest_difference:.1e}", ratio(r.memory_ratio),
             "–" if r.memory is None else f"{r.memory.peak / 1e6:.1f}", f"{r.bytes / 1e6:.2f}",
         ])  # fmt: skip
-    stdout.print(table(HEAD, rows, right=(2, 3, 4, 5, 6, 7, 8, 9)))
+    head = [figure_name(found.metric, "accuracy") if name == "accuracy" else name for name in HEAD]
+    stdout.print(table(head, rows, right=(2, 3, 4, 5, 6, 7, 8, 9)))
     for note in found.notes:
         say(f"note: {note}")

@@ -16,6 +16,7 @@ from strop.core.candidate import Result
 from strop.core.errors import EXIT_CHOSEN, EXIT_INTERRUPTED, EXIT_NONE, EXIT_PROVISIONAL
 from strop.core.outcome import Outcome
 from strop.core.recipe import Offer
+from strop.report.unlabeled import KEPT
 from strop.report.verdict import NOT_REPRESENTATIVE, ordered, ratio, target_name, three_lines
 from strop.run.request import parse_budget
 
@@ -196,7 +197,8 @@ def show(outcome: Outcome, out: Path) -> None:
     """The verdict in three lines, the table, where things are."""
     for line in three_lines(outcome):
         say(line)
-    head = HEAD if outcome.place == "here" else ELSEWHERE
+    kept = KEPT.get(outcome.task.metric, "kept")
+    head = [kept if name == "kept" else name for name in (HEAD if outcome.place == "here" else ELSEWHERE)]
     stdout.print(table(head, [row(outcome, result) for result in ordered(outcome)], right=(1, 2, 3), whole=(0, 1, 2, 3, 4)))
     for note in outcome.notes:
         say(f"note: {note}")

@@ -11,6 +11,8 @@ from rich.live import Live
 from rich.markup import escape
 from rich.text import Text
 
+from strop.report.unlabeled import figure_name
+
 MARKS = {"measured": "✓", "failed": "✗", "dropped": "–", "duplicate": "=", "not reached": "…", "not measurable": "?"}
 
 
@@ -93,7 +95,9 @@ class Progress:
         self.expected = max(self.expected, self.finished)
         facts = [
             f"{speedup:.2f}×" if speedup is not None else "",
-            f"{metric if metric == 'perplexity' else 'accuracy'} {accuracy:.4f}" if accuracy is not None else "",
+            f"{metric if metric == 'perplexity' else figure_name(metric, 'accuracy')} {accuracy:.4f}"
+            if accuracy is not None
+            else "",
             reason,
         ]
         self._say(

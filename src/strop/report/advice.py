@@ -5,6 +5,7 @@ from strop.core.noun import Noun
 from strop.core.outcome import Outcome
 from strop.core.verdict import Gate, GateResult
 from strop.report.evidence import Evidence
+from strop.report.unlabeled import NOUNS, figure_name, unlabeled_words
 from strop.report.verdict import ordered, percent, ratio, settings, target_name
 
 NAMES = {
@@ -120,7 +121,9 @@ def _accuracy(outcome: Outcome, chosen: Result) -> str:
     kept = chosen.retained
     if kept is None:
         return "Accuracy was not measured: no labeled data were given. Measure it before you deploy."
-    name = "agreement with the given model" if outcome.task.metric == "agreement" else "accuracy"
+    name = NOUNS.get(outcome.task.metric, "accuracy")
+    if outcome.task.metric == "difference" and chosen.name != outcome.baseline:
+        return f"How right it is nobody knows; its answers are near the given model's: {unlabeled_words(outcome, chosen)}."
     if chosen.name == outcome.baseline:
         return "Accuracy is that of the given model: the choice is the given model itself."
     if kept.high < 1:
@@ -240,6 +243,11 @@ def _watch_accuracy(outcome: Outcome, chosen: Result) -> list[Watch]:
         return [Watch(what="accuracy", here="not measured", alarm="measure it first, then set one", how=how)]
     gate = next((g for g in outcome.gates if g.metric == "accuracy_retained"), None)
     here = f"{outcome.task.metric} {chosen.accuracy:.4f} on {chosen.examples} examples"
+    if outcome.task.metric == "difference":
+        most = 1 - (gate.bound if gate is not None else kept.low)
+        how = "run the given model too on a sample of live inputs, and compare all values as here"
+        here = f"{figure_name('difference')} {chosen.accuracy:.4f} on {chosen.examples} examples"
+        return [Watch(what="difference from the given model", here=here, alarm=f"above {most:.4g}", how=how)]
     if outcome.task.metric in ("mae", "perplexity"):
         share = gate.bound if gate is not None and gate.bound else kept.low
         return [Watch(what="accuracy", here=here, alarm=f"above {before / max(share, 1e-9):.4g}", how=how)]
