@@ -28,6 +28,7 @@ def command(
     k: o.K = None,
     output: o.Output = None,
     batches: o.Batch = None,
+    batch_axis: o.BatchAxis = None,
     size: o.Size = None,
     eval_tokens: o.EvalTokens = None,
     prompt_tokens: o.PromptTokens = None,
@@ -45,7 +46,8 @@ def command(
     """Build one recipe of MODEL, without comparing it to others."""
     names = ("config", "data", "calibration", "questions",
              "labels", "column", "classes", "preset", "tokenizer", "task", "map", "metric", "k",
-             "output", "batches", "size", "eval_tokens", "prompt_tokens", "output_tokens", "context", "olive_config", "threads",
+             "output", "batches", "batch_axis", "size", "eval_tokens", "prompt_tokens", "output_tokens", "context",
+             "olive_config", "threads",
              "time_limit_s", "memory_limit_mb", "out", "store", "seed")  # fmt: skip
     flags = o.given(locals(), names)
     candidate = strop.build(model, recipe, check=check, **flags)

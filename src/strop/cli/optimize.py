@@ -18,6 +18,7 @@ from strop.core.outcome import Outcome
 from strop.core.recipe import Offer
 from strop.report.unlabeled import KEPT
 from strop.report.verdict import NOT_REPRESENTATIVE, ordered, ratio, target_name, three_lines
+from strop.run.optimize import Plan, list_plan
 from strop.run.request import parse_budget
 
 HEAD = ["candidate", "speed-up ×", "kept", "memory", ""]
@@ -44,6 +45,7 @@ def command(
     k: o.K = None,
     output: o.Output = None,
     batches: o.Batch = None,
+    batch_axis: o.BatchAxis = None,
     size: o.Size = None,
     eval_tokens: o.EvalTokens = None,
     prompt_tokens: o.PromptTokens = None,
@@ -80,7 +82,8 @@ def command(
     targets the worst. Errors have codes of their own.
     """
     names = ("config", "data", "calibration", "questions", "labels", "column", "classes", "preset",
-             "tokenizer", "task", "map", "metric", "k", "output", "batches", "size", "purpose", "eval_tokens", "prompt_tokens",
+             "tokenizer", "task", "map", "metric", "k", "output", "batches", "batch_axis", "size", "purpose",
+             "eval_tokens", "prompt_tokens",
              "output_tokens", "context", "threads",
              "memory_limit_mb", "time_limit_s", "must", "goal", "strict", "prefer", "backends", "recipes", "olive_config",
              "budget", "out", "store", "seed", "fresh", "profile")  # fmt: skip
@@ -89,7 +92,7 @@ def command(
     if target and not several:
         flags["target"] = target[0]
     if dry_run:
-        plans = {one: strop.list_recipes(model, **flags, **({"target": one} if several else {})) for one in several or [""]}
+        plans = {one: list_plan(model, **flags, **({"target": one} if several else {})) for one in several or [""]}
         show_plans(plans, json)
         return
     with Progress(stderr, parse_budget(budget), quiet) as progress:
@@ -138,16 +141,18 @@ def say_how_to_go_on(progress: Progress) -> None:
     stderr.print(f"  {again}", soft_wrap=True, highlight=False, markup=False)
 
 
-def show_plans(plans: dict[str, list[Offer]], json: bool) -> None:
-    """`--dry-run`, for each of several targets or for one."""
+def show_plans(plans: dict[str, Plan], json: bool) -> None:
+    """`--dry-run`, for each of several targets or for one; what there is to note comes first."""
+    for note in dict.fromkeys(note for plan in plans.values() for note in plan.notes):
+        stderr.print(f"note: {note}", highlight=False, markup=False, soft_wrap=True)
     if json:
-        shown = {target: [offer.model_dump(mode="json") for offer in offers] for target, offers in plans.items()}
+        shown = {target: [offer.model_dump(mode="json") for offer in plan.offers] for target, plan in plans.items()}
         print_json(shown.get("", shown))
         return
-    for target, offers in plans.items():
+    for target, plan in plans.items():
         if target:
             say(f"for {target}:")
-        show_plan(offers)
+        show_plan(plan.offers)
 
 
 def show_plan(offers: list[Offer]) -> None:

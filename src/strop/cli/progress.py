@@ -93,11 +93,10 @@ class Progress:
     ) -> None:
         self.finished += 1
         self.expected = max(self.expected, self.finished)
+        named = metric if metric == "perplexity" else figure_name(metric, "accuracy")
         facts = [
             f"{speedup:.2f}×" if speedup is not None else "",
-            f"{metric if metric == 'perplexity' else figure_name(metric, 'accuracy')} {accuracy:.4f}"
-            if accuracy is not None
-            else "",
+            f"{named} {accuracy:.4f}" if accuracy is not None else "",
             reason,
         ]
         self._say(

@@ -193,16 +193,8 @@ def _steps(outcome: Outcome) -> str:
     if not rows:
         return ""
     text = "Each candidate beside the one that it adds a step or a setting to. Ratios are of the candidate over that one."
-    head = [
-        "candidate",
-        "beside",
-        "added",
-        "speed",
-        figure_name(outcome.task.metric, "accuracy"),
-        "memory",
-        "MB on disk",
-        "build s",
-    ]
+    named = figure_name(outcome.task.metric, "accuracy")
+    head = ["candidate", "beside", "added", "speed", named, "memory", "MB on disk", "build s"]
     return f"## What each step bought and cost\n\n{text}\n\n" + table(head, rows)
 
 

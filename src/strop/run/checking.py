@@ -128,7 +128,7 @@ def run_child(run: Run, of: Subject, seconds: float | None = None) -> Child:
 
 
 def check(
-    run: Run, of: Subject, expected: Path | None, baseline_seconds: float | None, task: Task, longer: int = 0
+    run: Run, of: Subject, expected: Path | None, baseline_seconds: float | None, task: Task, longer: int = 0, mixing: int = 0
 ) -> tuple[Check, Path]:  # fmt: skip
     """Every evaluation example once, with the settings that are timed; then held against the baseline's form.
 
@@ -138,6 +138,7 @@ def check(
             the time limit and the budget bound it then.
         task: whose scorer, where it has one, sees the outputs.
         longer: which further look it is: of a language model's windows, as many again as were scored before.
+        mixing: of how many examples a batch is that shows whether they mix; 0: it is not asked.
     Returns:
         The check and its folder, where the output shards lie.
     """
@@ -151,7 +152,7 @@ def check(
         seconds = min(run.request.time_limit_s, max(60.0, SLOWEST * baseline_seconds), max(1.0, run.budget.left_for_search()))
     with files.whole_folder(folder) as draft:
         try:
-            found = _twice(lambda: _evaluate(run, of, draft, seconds, expected, longer))
+            found = _twice(lambda: _evaluate(run, of, draft, seconds, expected, longer, mixing))
             problem = fault(draft, found, expected) or collapse(draft, found, expected, task)
             if problem is not None:
                 found = found.model_copy(update={"failure": problem[1], "failure_kind": problem[0]})
@@ -190,16 +191,18 @@ def user_scores(run: Run, of: Subject, draft: Path, found: Check, task: Task) ->
     )  # fmt: skip
 
 
-def _evaluate(run: Run, of: Subject, draft: Path, seconds: float | None, expected: Path | None, longer: int) -> Check:
+def _evaluate(
+    run: Run, of: Subject, draft: Path, seconds: float | None, expected: Path | None, longer: int, mixing: int
+) -> Check:
     with run_child(run, of, seconds) as child:
         opened = child.ask("open", **open_request(of._replace(reference=None)))
         raw = child.ask(
             "evaluate", out=str(draft.absolute()), expected=str(expected.absolute()) if expected is not None else None,
-            **windows_of(of, longer),
+            **windows_of(of, longer), **({"mixing": mixing} if mixing else {}),
         )  # fmt: skip
     return Check(
         shards=raw["shards"], examples=raw["examples"], seconds=raw["seconds"], rough_latency_ns=raw["rough_latency_ns"],
-        properties=opened["properties"],
+        properties=opened["properties"], mixing=raw.get("mixing", {}),
     )  # fmt: skip
 
 

@@ -28,6 +28,7 @@ class TaskSection(_Section):
     output: str | None = None
     batches: list[int] | None = None
     sizes: dict[str, Annotated[int, Field(ge=1)]] = {}
+    batch_axes: dict[str, Annotated[int, Field(ge=0)]] = {}
 
 
 class DataSection(_Section):
