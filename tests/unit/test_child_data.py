@@ -41,6 +41,37 @@ def test_an_npz_becomes_shards(prepare):
     np.testing.assert_array_equal(np.load(out / "labels.npy"), Y)
 
 
+@pytest.mark.parametrize(
+    ("name", "values", "found"),
+    [
+        ("y", Y, ["y"]),
+        ("Y_test", Y.astype(float), ["Y_test"]),
+        ("targets", np.eye(3)[Y], ["targets"]),
+        ("answer", Y[:, None], ["answer"]),
+        ("names", np.array(["a", "b"])[Y % 2], []),
+        ("id", Y, []),
+        ("position", np.arange(10), []),
+        ("weight", X[:, 0], []),
+        ("y", Y[:5], []),
+    ],
+)
+def test_what_looks_like_labels_and_is_not_used_is_told(prepare, name, values, found):
+    assert prepare({"x": X, name: values})[1]["unused"] == found
+    assert prepare({"x": X, name: values, "labels": Y})[1]["unused"] == []
+
+
+def test_arrays_may_hold_their_examples_where_the_model_does(tmp_path):
+    spec = {"name": "x", "dtype": "float32", "shape": ["batch", 5, 4]}
+    rows = rng.standard_normal((10, 5, 4)).astype(np.float32)
+    for number, (native, notes) in enumerate([(rows, 0), (rows.transpose(1, 0, 2), 1)]):
+        np.savez(tmp_path / "data.npz", x=native, labels=Y)
+        out = tmp_path / str(number)
+        out.mkdir()
+        made = data.prepare(str(tmp_path / "data.npz"), [spec], {}, None, "classes", str(out), {"x": 1})
+        assert (made["count"], len(made["notes"])) == (10, notes)
+        np.testing.assert_array_equal(np.load(out / "input0.npy"), rows)
+
+
 def test_an_npy_and_a_folder_are_read_too(prepare, tmp_path):
     np.save(tmp_path / "any.npy", X)
     assert prepare(tmp_path / "any.npy")[1]["count"] == 10

@@ -8,6 +8,7 @@ import onnx
 import onnx_file
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+from onnxruntime import InferenceSession
 
 from strop.core.errors import ModelError
 from strop.plan.discover import backends
@@ -90,6 +91,56 @@ def test_weights_listed_as_inputs_are_no_inputs(read):
     assert [i.name for i in found.inputs] == ["x"]
     assert found.traits["listed_initializers"] == 1
     assert "1 weights are listed as inputs" in found.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("after", "end"), [([], "MatMul"), (["Softmax"], "Softmax"), (["Sigmoid", "Identity"], "Sigmoid"), (["Relu"], "Relu")]
+)
+def test_the_operator_that_makes_an_output_is_named(read, after, end):
+    written, last = model(), "y"
+    for number, op in enumerate(after):
+        written.graph.node.append(helper.make_node(op, [last], [f"y{number}"]))
+        last = f"y{number}"
+    written.graph.output[0].name = last
+    assert read(written).ends == {last: end}
+
+
+def time_major():
+    """y[n] = Σ over time of a cumulative sum of x [time, n, 4], weighted; a state goes [layers, n, 3] in and out."""
+    nodes = [
+        helper.make_node("CumSum", ["x", "zero"], ["c"]),
+        helper.make_node("MatMul", ["c", "w"], ["m"]),
+        helper.make_node("ReduceSum", ["m", "zeros"], ["y"], keepdims=0),
+        helper.make_node("Add", ["h", "h"], ["hn"]),
+    ]
+    inputs, outputs = [value("x", 5, "batch", 4), value("h", 2, "batch", 3)], [value("y", "batch", 3), value("hn", 2, "batch", 3)]
+    zeros = [numpy_helper.from_array(np.array(0), "zero"), numpy_helper.from_array(np.array([0]), "zeros")]
+    body = helper.make_graph(nodes, "g", inputs, outputs, [WEIGHT, *zeros])
+    return helper.make_model(body, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
+def test_a_model_is_rewritten_so_that_examples_come_first(tmp_path):
+    path = tmp_path / "m.onnx"
+    onnx.save(time_major(), path)
+    axes = {"x": 1, "h": 1}
+    found = read_model(backends(), path, tmp_path / "log.txt", Limits(120.0), Store(tmp_path / "store"), axes)
+    assert [(s.name, s.shape) for s in (*found.inputs, *found.outputs)] == [
+        ("x", ("batch", 5, 4)), ("h", ("batch", 2, 3)), ("y", ("batch", 3)), ("hn", ("batch", 2, 3)),
+    ]  # fmt: skip
+    rng = np.random.default_rng(0)
+    x, h = rng.standard_normal((5, 6, 4)).astype(np.float32), rng.standard_normal((2, 6, 3)).astype(np.float32)
+    y, hn = InferenceSession(path).run(None, {"x": x, "h": h})
+    first = {"x": x.transpose(1, 0, 2), "h": h.transpose(1, 0, 2)}
+    mine = InferenceSession(found.artifact.path).run(None, first)
+    assert np.array_equal(mine[0], y)
+    assert np.array_equal(mine[1], hn.transpose(1, 0, 2))
+
+
+def test_an_axis_that_is_not_there_is_refused(tmp_path):
+    onnx.save(time_major(), tmp_path / "m.onnx")
+    for axes, what in (({"z": 1}, "has no 'z'"), ({"x": 3}, "axes 0 to 2")):
+        with pytest.raises(ModelError, match=what):
+            read_model(backends(), tmp_path / "m.onnx", tmp_path / "log.txt", Limits(60.0), Store(tmp_path / "store"), axes)
 
 
 def test_external_data_beside_the_model_belongs_to_it(read, beside):

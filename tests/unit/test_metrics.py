@@ -68,10 +68,61 @@ def test_mae_and_spearman():
     assert m.spearman(np.ones(3), np.arange(3.0)) == 0.0
 
 
-def test_agreement_by_class_and_by_value():
-    assert m.agreement(OUTPUTS, OUTPUTS[[0, 0, 2, 3]]).tolist() == [1.0, 0.0, 1.0, 1.0]
-    values = m.agreement(np.array([1.0, 2.2, -9.0]), np.array([1.0, 2.0, 3.0]))
-    assert values == pytest.approx([1.0, 0.9, 0.0])
+def test_agreement_is_the_same_class():
+    assert m.agreement(OUTPUTS, OUTPUTS[[0, 0, 2, 3]]).tolist() == [True, False, True, True]
+    assert m.agreement(np.array([1.0, 0.2, -9.0]), np.array([1.0, 2.0, 3.0])).tolist() == [True, True, False]
+    assert m.agreement(np.array([3, 1, 2]), np.array([3, 2, 2])).tolist() == [True, False, True]
+
+
+PROBABILITIES = np.array([[0.2], [0.9], [0.6], [0.1]])
+TWO = np.array([0, 1, 1, 0])
+
+
+@pytest.mark.parametrize("name", ["top1", "f1", "roc_auc"])
+@pytest.mark.parametrize("labels", [TWO, 2 * TWO - 1], ids=["0 and 1", "-1 and 1"])
+@pytest.mark.parametrize("shape", [(4, 1), (4,), (4, 1, 1)])
+def test_one_number_per_example_tells_two_classes_apart(name, labels, shape):
+    logits = np.log(PROBABILITIES / (1 - PROBABILITIES))
+    for outputs in (PROBABILITIES, logits):
+        assert m.score(name, outputs.reshape(shape), outputs.reshape(shape), labels).value == 1.0
+
+
+def test_probability_or_logit_is_decided_by_the_baseline():
+    """A candidate whose logits happen to lie between 0 and 1 is not read as probabilities, and the other way round."""
+    logits = np.array([[-2.0], [3.0], [0.4], [-1.0]])
+    assert m.score("top1", np.array([[0.0], [0.9], [0.4], [0.0]]), logits, TWO).value == 1.0
+    assert m.score("top1", np.array([[0.2], [1.1], [0.6], [-0.1]]), PROBABILITIES, TWO).value == 1.0
+
+
+def test_a_good_binary_classifier_is_better_than_chance():
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, 200)
+    right = np.where(rng.random(200) < 0.95, labels, 1 - labels)
+    assert m.better_than_chance("top1", np.where(right, 0.8, 0.3)[:, None], labels)[0]
+
+
+def test_a_class_by_itself_is_right_or_wrong():
+    truth = np.arange(200) % 10
+    classes = np.where(np.arange(200) < 20, (truth + 1) % 10, truth)
+    for outputs in (classes, classes[:, None], classes.astype(np.int32)):
+        scored = m.score("top1", outputs, truth, truth)
+        assert (scored.value, scored.retained.value) == (0.9, pytest.approx(0.9))
+    assert m.better_than_chance("top1", classes, truth)[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "outputs", "labels", "what"),
+    [
+        ("topk", np.arange(4), np.arange(4), "holds one class per example"),
+        ("topk", OUTPUTS, LABELS, "k=5: the output holds 3"),
+        ("top1", PROBABILITIES, np.array([0, 1, 2, 3]), "tells two classes apart; labels are 0, 1, 2, 3"),
+        ("roc_auc", PROBABILITIES, np.array([1, 2, 1, 2]), "labels are 1, 2"),
+    ],
+)
+def test_what_cannot_be_scored_as_classes_is_refused(name, outputs, labels, what):
+    with pytest.raises(DataError, match=what) as refused:
+        m.score(name, outputs, outputs, labels)
+    assert refused.value.hint
 
 
 def test_unknown_metric_is_refused():

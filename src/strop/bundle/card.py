@@ -42,7 +42,8 @@ def model_card(outcome: Outcome, chosen: Result) -> str:
     outputs = "\n".join(_row(s.name, s.dtype, list(s.shape)) for s in outcome.model.outputs)
     verdict = chosen.verdict.results if chosen.verdict else ()
     gates = "\n".join(_row(r.gate, r.gate.kind, r.result, r.reason) for r in verdict)
-    metric = "unmeasured: no data were given" if chosen.accuracy is None else f"{task.metric} {chosen.accuracy:.4f}"
+    named = "largest difference from the given model" if task.metric == "difference" else task.metric
+    metric = "unmeasured: no data were given" if chosen.accuracy is None else f"{named} {chosen.accuracy:.4f}"
     return f"""# {in_markdown(source.path.rpartition("/")[2])}, optimized: {in_markdown(recipe.name)}
 
 Outcome: **{outcome.outcome}**. Run `{outcome.run}` of Strop {outcome.environment.strop}.

@@ -8,6 +8,7 @@ import strop
 from strop.cli import options as o
 from strop.cli.console import print_json, say, stderr, stdout, table
 from strop.cli.progress import Progress
+from strop.report.unlabeled import figure_name
 from strop.report.verdict import percent, ratio, rough
 from strop.run.flags import BENCH
 
@@ -30,6 +31,7 @@ def command(
     k: o.K = None,
     output: o.Output = None,
     batches: o.Batch = None,
+    batch_axis: o.BatchAxis = None,
     size: o.Size = None,
     threads: o.Threads = None,
     store: o.Store = None,
@@ -58,6 +60,7 @@ def command(
             "–" if r.largest_difference is None else f"{r.largest_difference:.1e}", ratio(r.memory_ratio),
             "–" if r.memory is None else f"{r.memory.peak / 1e6:.1f}", f"{r.bytes / 1e6:.2f}",
         ])  # fmt: skip
-    stdout.print(table(HEAD, rows, right=(2, 3, 4, 5, 6, 7, 8, 9)))
+    head = [figure_name(found.metric, "accuracy") if name == "accuracy" else name for name in HEAD]
+    stdout.print(table(head, rows, right=(2, 3, 4, 5, 6, 7, 8, 9)))
     for note in found.notes:
         say(f"note: {note}")

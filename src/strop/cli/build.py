@@ -30,6 +30,7 @@ def command(
     k: o.K = None,
     output: o.Output = None,
     batches: o.Batch = None,
+    batch_axis: o.BatchAxis = None,
     size: o.Size = None,
     eval_tokens: o.EvalTokens = None,
     prompt_tokens: o.PromptTokens = None,

@@ -16,8 +16,10 @@ from strop.core.candidate import Result
 from strop.core.errors import EXIT_CHOSEN, EXIT_INTERRUPTED, EXIT_NONE, EXIT_PROVISIONAL
 from strop.core.outcome import Outcome
 from strop.core.recipe import Offer
+from strop.report.unlabeled import KEPT
 from strop.report.verdict import ordered, ratio, speed, three_lines
 from strop.run.flags import OPTIMIZE_FOR
+from strop.run.optimize import Plan, list_plan
 from strop.run.request import parse_budget
 from strop.run.several import comparison_folder
 
@@ -45,6 +47,7 @@ def command(
     k: o.K = None,
     output: o.Output = None,
     batches: o.Batch = None,
+    batch_axis: o.BatchAxis = None,
     size: o.Size = None,
     eval_tokens: o.EvalTokens = None,
     prompt_tokens: o.PromptTokens = None,
@@ -86,7 +89,7 @@ def command(
     if target and not several:
         flags["target"] = target[0]
     if dry_run:
-        plans = {one: strop.list_recipes(model, **flags, **({"target": one} if several else {})) for one in several or [""]}
+        plans = {one: list_plan(model, **flags, **({"target": one} if several else {})) for one in several or [""]}
         show_plans(plans, json)
         return
     with Progress(stderr, parse_budget(budget), quiet) as progress:
@@ -137,16 +140,18 @@ def say_how_to_go_on(progress: Progress) -> None:
     complain(f"  {again}")
 
 
-def show_plans(plans: dict[str, list[Offer]], json: bool) -> None:
-    """`--dry-run`, for each of several targets or for one."""
+def show_plans(plans: dict[str, Plan], json: bool) -> None:
+    """`--dry-run`, for each of several targets or for one; what there is to note comes first."""
+    for note in dict.fromkeys(note for plan in plans.values() for note in plan.notes):
+        stderr.print(f"note: {note}", highlight=False, markup=False, soft_wrap=True)
     if json:
-        shown = {target: [offer.model_dump(mode="json") for offer in offers] for target, offers in plans.items()}
+        shown = {target: [offer.model_dump(mode="json") for offer in plan.offers] for target, plan in plans.items()}
         print_json(shown.get("", shown))
         return
-    for target, offers in plans.items():
+    for target, plan in plans.items():
         if target:
             say(f"for {target}:")
-        show_plan(offers)
+        show_plan(plan.offers)
 
 
 def show_plan(offers: list[Offer]) -> None:
@@ -197,7 +202,8 @@ def show(outcome: Outcome) -> None:
     out = Path(outcome.delivered)
     for line in three_lines(outcome):
         say(line)
-    head = HEAD if outcome.place == "here" else ELSEWHERE
+    kept = KEPT.get(outcome.task.metric, "kept")
+    head = [kept if name == "kept" else name for name in (HEAD if outcome.place == "here" else ELSEWHERE)]
     stdout.print(table(head, [row(outcome, result) for result in ordered(outcome)], right=(1, 2, 3), whole=(0, 1, 2, 3, 4)))
     for note in outcome.notes:
         say(f"note: {note}")

@@ -37,6 +37,9 @@ MetricName = Annotated[
 K = Annotated[int | None, typer.Option("--k", help="k of top-k [5].")]
 Output = Annotated[str | None, typer.Option("--output", help="Model output that is scored [the first].")]
 Batch = Annotated[list[int] | None, typer.Option("--batch", help="Batch size; repeat for more, the first decides [1].")]
+BatchAxis = Annotated[
+    list[str] | None, typer.Option("--batch-axis", help="INPUT=AXIS: the axis of the examples, where it is not the first.")
+]
 Size = Annotated[list[str] | None, typer.Option("--size", help="AXIS=N: size of a dynamic axis, for generated inputs.")]
 EvalTokens = Annotated[int | None, typer.Option("--eval-tokens", help="Tokens of the text that are scored [4096].")]
 PromptTokens = Annotated[int | None, typer.Option("--prompt-tokens", help="Tokens of a timed prompt [128].")]

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from strop.core.foreign import clean
 from strop.core.measurement import Company
+from strop.report.unlabeled import figure_name
 from strop.report.verdict import NOISY, company_lines
 
 MARKS = {"measured": "✓", "failed": "✗", "dropped": "–", "duplicate": "=", "not reached": "…", "not measurable": "?"}
@@ -123,9 +124,10 @@ class Progress:
     ) -> None:  # fmt: skip
         self.finished += 1
         self.expected = max(self.expected, self.finished)
+        named = metric if metric == "perplexity" else figure_name(metric, "accuracy")
         facts = [
             f"{speedup:.2f}×" if speedup is not None else f"~{rough:.2f}× {NOISY}" if rough is not None else "",
-            f"{metric if metric == 'perplexity' else 'accuracy'} {accuracy:.4f}" if accuracy is not None else "",
+            f"{named} {accuracy:.4f}" if accuracy is not None else "",
             reason,
         ]
         self._say(

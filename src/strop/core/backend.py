@@ -61,6 +61,7 @@ class Backend:
     variants: pure; the same artifact under other settings worth a try, by a short name.
     imitate: pure; environment variables under which the runtime uses no more instruction sets than the target has; None where
         there are none.
+    moves_batch: whether `work.batch_first` can put the examples along the first axis of a model that it reads.
     """
 
     name: str
@@ -84,6 +85,7 @@ class Backend:
     adopt: Callable[[Recipe, Model, Target], Offer | None] = adopts_nothing
     variants: Callable[[dict[str, Scalar], Target], Mapping[str, dict[str, Scalar]]] = no_variants
     imitate: Callable[[Target], dict[str, str] | None] = cannot_imitate
+    moves_batch: bool = False
 
     @property
     def consumes(self) -> tuple[str, ...]:

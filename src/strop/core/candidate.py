@@ -95,6 +95,8 @@ class Result(Noun):
     failure: Failure | None = None
     accuracy: float | None = None
     retained: Interval | None = None
+    differs: str = ""
+    """Of the metric `difference`: the channel that is furthest from the baseline's, as `boxes[:, 4]`."""
     examples: int = 0
     memory: tuple[Memory, ...] = ()
     memory_ratio: Interval | None = None

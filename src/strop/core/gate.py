@@ -15,6 +15,8 @@ METRICS: dict[str, str] = {
     "speedup": "against the tuned baseline, same budget of cores",
     "memory_ratio": "peak memory over the baseline's",
     "accuracy": "the metric itself",
+    "difference": "without labels: the largest difference from the baseline's answers, as a share of a channel's spread",
+    "agreement": "without labels, one output of scores: share of examples where the highest is the baseline's",
     "latency_ms": "median latency, milliseconds",
     "memory_mb": "peak memory above an empty runtime, MB",
     "kl": "language models: mean Kullback-Leibler divergence of the next token's distribution from the baseline's, nats",
@@ -45,7 +47,8 @@ LANGUAGE_GATES: tuple[Gate, ...] = (
 MOST_RETAINED = 2.0
 BETTER: dict[str, Direction] = {
     "accuracy_retained": "at_least", "task_retained": "at_least", "same_top": "at_least", "kl": "at_most",
-    "perplexity": "at_most", "perplexity_ratio": "at_most", "decode_tok_s": "at_least", "first_token_ms": "at_most",
+    "difference": "at_most", "agreement": "at_least", "perplexity": "at_most", "perplexity_ratio": "at_most",
+    "decode_tok_s": "at_least", "first_token_ms": "at_most",
 }  # fmt: skip
 """Metrics that are better in one direction for everybody: a gate in the other is a slip."""
 
@@ -146,6 +149,8 @@ def judge_one(gate: Gate, figure: Interval | None, missing: Missing = NOT_MEASUR
 NEEDS = {
     "accuracy_retained": "needs more evaluation examples",
     "accuracy": "needs more evaluation examples",
+    "difference": "needs more evaluation examples",
+    "agreement": "needs more evaluation examples",
     "task_accuracy": "needs more questions",
     "task_retained": "needs more questions",
     **dict.fromkeys(("kl", "same_top", "perplexity", "perplexity_ratio"), "needs more text"),

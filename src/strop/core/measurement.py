@@ -96,7 +96,8 @@ class Memory(Noun):
 class Check(Noun):
     """What one run over the evaluation data showed: is it valid, and what did it answer.
 
-    `failure` is None for a valid candidate. `shards` maps each output to its file beside this record.
+    `failure` is None for a valid candidate. `shards` maps each output to its file beside this record. `mixing`, of a baseline:
+    how much answers change with the other examples of their batch, as a share of how far apart answers are.
     """
 
     shards: dict[str, str] = {}
@@ -107,6 +108,7 @@ class Check(Noun):
     seconds: float = 0.0
     rough_latency_ns: int = 0
     properties: dict[str, Scalar] = {}
+    mixing: dict[str, float] = {}
 
 
 class Environment(Noun):

@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from strop.core.classes import class_labels, cut_of, flat, hits, predicted
 from strop.core.errors import ConfigError, DataError
 from strop.core.statistics import LEVEL, bootstrap_ratio, paired_proportion_ratio, t_quantile, wilson
 from strop.core.verdict import Interval
 
 Array = NDArray[Any]
-UNLABELED = ("agreement", "cosine")
-"""Metrics that hold a candidate against the baseline and need no labels."""
+UNLABELED = ("agreement", "cosine", "difference")
+"""Metrics that compare a candidate with the baseline and need no labels."""
 CHANCE_SHUFFLES = 200
 CHANCE_P = 0.05
 IGNORED = -100
@@ -29,35 +30,9 @@ TINY = 1e-12
 """An error of nothing is counted as this, so that what is retained stays a number."""
 
 
-def flat(outputs: Array) -> Array:
-    """Outputs as [examples, values]; whole numbers become floats, since their differences would wrap around."""
-    values = np.asarray(outputs).reshape(len(outputs), -1)
-    return values.astype(np.float64) if values.dtype.kind in "iub" else values
-
-
-def hits(outputs: Array, labels: Array, k: int) -> NDArray[np.bool_]:
-    """Whether an accepted class is among the k highest outputs. Shapes [n, classes] and [n] or [n, m] → [n]."""
-    scores = flat(outputs)
-    accepted = labels.reshape(len(labels), -1)
-    best = np.argsort(-scores, axis=1, kind="stable")[:, :k]
-    return np.asarray((best[:, :, None] == accepted[:, None, :]).any(axis=(1, 2)))
-
-
-def predicted(outputs: Array) -> Array:
-    """The class per example; a single output value is a logit or a probability for class 1."""
-    scores = flat(outputs)
-    if scores.shape[1] == 1:
-        return (scores[:, 0] > (0.5 if _is_probability(scores) else 0.0)).astype(np.int64)
-    return np.asarray(scores.argmax(axis=1))
-
-
-def _is_probability(scores: Array) -> bool:
-    return bool((scores >= 0).all() and (scores <= 1).all())
-
-
-def f1(outputs: Array, labels: Array) -> float:
+def f1(outputs: Array, labels: Array, cut: float | None = None) -> float:
     """F1 of class 1 for two classes, else the mean of the classes' F1 (macro)."""
-    guess, truth = predicted(outputs), _single(labels, "f1")
+    guess, truth = predicted(outputs, cut), _single(labels, "f1")
     classes = np.unique(np.concatenate([guess, truth]))
     if set(classes.tolist()) <= {0, 1}:
         classes = np.array([1])
@@ -144,13 +119,10 @@ def ranks(values: Array) -> NDArray[np.float64]:
     return np.asarray((ends - (counts - 1) / 2)[inverse])
 
 
-def agreement(outputs: Array, baseline: Array) -> NDArray[np.float64]:
-    """Per example: same top class (1 or 0) where there are two or more values, else 1 − relative difference."""
-    mine, theirs = flat(outputs), flat(baseline)
-    if mine.shape[1] >= 2:
-        return np.asarray(mine.argmax(axis=1) == theirs.argmax(axis=1), dtype=float)
-    scale = np.maximum(np.abs(theirs), np.abs(theirs).mean() + 1e-12)
-    return np.asarray(np.clip(1 - np.abs(mine - theirs) / scale, 0, 1)[:, 0], dtype=float)
+def agreement(outputs: Array, baseline: Array) -> NDArray[np.bool_]:
+    """Per example: whether both name the same class; the first axis is the example."""
+    cut = cut_of(baseline)
+    return np.asarray(predicted(outputs, cut) == predicted(baseline, cut))
 
 
 def cosine(outputs: Array, baseline: Array) -> NDArray[np.float64]:
@@ -162,7 +134,10 @@ def cosine(outputs: Array, baseline: Array) -> NDArray[np.float64]:
 
 @dataclass(frozen=True)
 class Metric:
-    """`figure(outputs, labels) -> float`; `per_example` where the figure is a share of right examples."""
+    """`figure(outputs, labels) -> float`; `per_example` where the figure is a share of right examples.
+
+    `classes`: the labels are one class per example.
+    """
 
     name: str
     figure: Callable[[Array, Array], float]
@@ -171,22 +146,26 @@ class Metric:
     classes: bool = True
 
 
-def metric(name: str, k: int = 5) -> Metric:
+def metric(name: str, k: int = 5, cut: float | None = None) -> Metric:
     """The metric of that name.
+
+    Args:
+        k: of top-k.
+        cut: where class 1 begins, for outputs of one number per example; None: by the outputs themselves.
 
     Raises:
         ConfigError: no such metric.
     """
     table = {
-        "top1": Metric("top1", lambda o, y: float(hits(o, y, 1).mean()), per_example=lambda o, y: hits(o, y, 1)),
+        "top1": Metric("top1", lambda o, y: float(hits(o, y, 1, cut).mean()), per_example=lambda o, y: hits(o, y, 1, cut)),
         "topk": Metric("topk", lambda o, y: float(hits(o, y, k).mean()), per_example=lambda o, y: hits(o, y, k)),
-        "f1": Metric("f1", f1),
+        "f1": Metric("f1", lambda o, y: f1(o, y, cut)),
         "roc_auc": Metric("roc_auc", roc_auc),
         "mae": Metric("mae", mae, lower_is_better=True, classes=False),
         "spearman": Metric("spearman", spearman, classes=False),
         "pearson": Metric("pearson", pearson, classes=False),
-        "token_accuracy": Metric("token_accuracy", token_accuracy),
-        "token_f1": Metric("token_f1", token_f1),
+        "token_accuracy": Metric("token_accuracy", token_accuracy, classes=False),
+        "token_f1": Metric("token_f1", token_f1, classes=False),
         "scorer": Metric("scorer", lambda o, _: float(np.mean(o)), classes=False),
     }
     if name not in table:
@@ -197,10 +176,15 @@ def metric(name: str, k: int = 5) -> Metric:
 
 @dataclass(frozen=True)
 class Accuracy:
-    """A metric's figure for one candidate, and the share of the baseline's that it retains."""
+    """A metric's figure for one candidate, and the share of the baseline's that it retains.
+
+    Of `difference`: `where` is the channel that differs most, `figure` its difference with the interval.
+    """
 
     value: float | None
     retained: Interval | None
+    where: str = ""
+    figure: Interval | None = None
 
 
 def score(name: str, outputs: Array, baseline: Array, labels: Array | None, k: int = 5) -> Accuracy:
@@ -218,22 +202,22 @@ def score(name: str, outputs: Array, baseline: Array, labels: Array | None, k: i
         near = cosine(outputs, baseline)
         return Accuracy(float(near.mean()), bootstrap_ratio(lambda rows: (float(near[rows].mean()), 1.0), len(near)))
     if name == "agreement":
-        same = agreement(outputs, baseline)
-        found = share(np.asarray(same))
+        found = share(agreement(outputs, baseline))
         return Accuracy(found.value, found)
     if labels is None:
         raise DataError(f"metric {name!r} needs labels", "name the array that holds them, or use --metric agreement")
-    chosen = metric(name, k)
-    value = chosen.figure(outputs, labels)
+    chosen = metric(name, k, cut_of(baseline))
+    known = class_labels(baseline, labels, name, k) if chosen.classes else labels
+    value = chosen.figure(outputs, known)
     if chosen.per_example is not None:
-        right, right_before = chosen.per_example(outputs, labels), chosen.per_example(baseline, labels)
+        right, right_before = chosen.per_example(outputs, known), chosen.per_example(baseline, known)
         return Accuracy(value, paired_proportion_ratio(right, right_before))
 
     def both(rows: NDArray[np.int64]) -> tuple[float, float]:
-        mine, theirs = chosen.figure(outputs[rows], labels[rows]), chosen.figure(baseline[rows], labels[rows])
+        mine, theirs = chosen.figure(outputs[rows], known[rows]), chosen.figure(baseline[rows], known[rows])
         return (max(theirs, TINY), max(mine, TINY)) if chosen.lower_is_better else (mine, theirs)
 
-    return Accuracy(value, bootstrap_ratio(both, len(labels)))
+    return Accuracy(value, bootstrap_ratio(both, len(known)))
 
 
 def perplexity(losses: Array, baseline: Array) -> Accuracy:
@@ -329,7 +313,9 @@ def better_than_chance(name: str, outputs: Array, labels: Array, k: int = 5, see
 
     A constant answer, however often it is right, is chance; a skewed but working classifier is not.
     """
-    chosen = metric(name, k)
+    chosen = metric(name, k, cut_of(outputs))
+    if chosen.classes:
+        labels = class_labels(outputs, labels, name, k)
     rng = np.random.default_rng(seed)
     sign = -1.0 if chosen.lower_is_better else 1.0
     real = sign * chosen.figure(outputs, labels)

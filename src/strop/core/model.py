@@ -64,7 +64,7 @@ class Model(Noun):
 
     `weights` counts, per operator type, the nodes whose weight is a constant, which is what can be quantized.
     `bounds` holds inclusive limits of inputs whose graph declares them: integers that index a table (an embedding), floats whose
-    first operator clips, quantizes or normalizes.
+    first operator clips, quantizes or normalizes. `ends` names the operator that makes each output, in ONNX's words, where known.
     """
 
     artifact: Artifact
@@ -78,6 +78,7 @@ class Model(Noun):
     weights: dict[str, int] = {}
     depthwise: int = 0
     bounds: dict[str, tuple[float, float]] = {}
+    ends: dict[str, str] = {}
     precision: str = "fp32"
     traits: dict[str, str | int | float | bool | list[str]] = {}
     notes: tuple[str, ...] = ()

@@ -7,7 +7,7 @@ from strop.core.preprocess import Preprocess
 
 MetricName = Literal[
     "top1", "topk", "f1", "roc_auc", "mae", "spearman", "pearson", "token_accuracy", "token_f1", "cosine", "scorer",
-    "agreement", "unmeasured", "perplexity",
+    "agreement", "difference", "unmeasured", "perplexity",
 ]  # fmt: skip
 TaskKind = Literal["classification", "sentence-similarity", "feature-extraction", "token-classification", "language"]
 Pooling = Literal["mean", "cls", "none"]

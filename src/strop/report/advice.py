@@ -5,6 +5,7 @@ from strop.core.noun import Noun
 from strop.core.outcome import Outcome
 from strop.core.verdict import Gate, GateResult
 from strop.report.evidence import Evidence
+from strop.report.unlabeled import NOUNS, figure_name, unlabeled_words
 from strop.report.verdict import ordered, percent, ratio, settings, target_name
 
 NAMES = {
@@ -14,6 +15,8 @@ NAMES = {
     "speedup": "speed-up over the tuned baseline",
     "memory_ratio": "peak memory over the baseline's",
     "accuracy": "accuracy",
+    "difference": "largest difference from the baseline's answers",
+    "agreement": "agreement with the baseline",
     "latency_ms": "median latency, ms",
     "memory_mb": "peak memory, MB",
     "kl": "divergence from the baseline's next token, nats",
@@ -26,7 +29,7 @@ NAMES = {
     "first_token_ms": "time to first token, ms",
     "size_mb": "model files, MB",
 }
-SHARES = ("accuracy_retained", "task_accuracy", "task_retained")
+SHARES = ("accuracy_retained", "difference", "agreement", "task_accuracy", "task_retained")
 OUTCOMES = {
     "chosen": "Every gate passed: what must hold and every goal.",
     "provisional": "Every must that could be measured holds, but a goal was missed or something could not be measured. "
@@ -118,7 +121,9 @@ def _accuracy(outcome: Outcome, chosen: Result) -> str:
     kept = chosen.retained
     if kept is None:
         return "Accuracy was not measured: no labeled data were given. Measure it before you deploy."
-    name = "agreement with the given model" if outcome.task.metric == "agreement" else "accuracy"
+    name = NOUNS.get(outcome.task.metric, "accuracy")
+    if outcome.task.metric == "difference" and chosen.name != outcome.baseline:
+        return f"How right it is nobody knows; its answers are near the given model's: {unlabeled_words(outcome, chosen)}."
     if chosen.name == outcome.baseline:
         return "Accuracy is that of the given model: the choice is the given model itself."
     if kept.high < 1:
@@ -238,6 +243,11 @@ def _watch_accuracy(outcome: Outcome, chosen: Result) -> list[Watch]:
         return [Watch(what="accuracy", here="not measured", alarm="measure it first, then set one", how=how)]
     gate = next((g for g in outcome.gates if g.metric == "accuracy_retained"), None)
     here = f"{outcome.task.metric} {chosen.accuracy:.4f} on {chosen.examples} examples"
+    if outcome.task.metric == "difference":
+        most = 1 - (gate.bound if gate is not None else kept.low)
+        how = "run the given model too on a sample of live inputs, and compare all values as here"
+        here = f"{figure_name('difference')} {chosen.accuracy:.4f} on {chosen.examples} examples"
+        return [Watch(what="difference from the given model", here=here, alarm=f"above {most:.4g}", how=how)]
     if outcome.task.metric in ("mae", "perplexity"):
         share = gate.bound if gate is not None and gate.bound else kept.low
         return [Watch(what="accuracy", here=here, alarm=f"above {before / max(share, 1e-9):.4g}", how=how)]

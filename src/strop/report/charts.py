@@ -10,6 +10,7 @@ from strop.core.verdict import Interval
 from strop.report.evidence import Evidence
 from strop.report.language import PACES, QUALITIES, SIZES, figures_of, frontiers
 from strop.report.profiling import profiles
+from strop.report.unlabeled import kept_name
 
 AXES = {
     "speed": "speed-up over the tuned baseline, ×",
@@ -27,13 +28,18 @@ def chart_data(outcome: Outcome, evidence: Evidence) -> dict[str, Any]:
     """`points`: a candidate each, with [value, low, high] for every axis or None; `curves`: latency by percentile;
     `memory`: resident MB over seconds; `language`: of a language model."""
     return {
-        "axes": AXES,
+        "axes": axes_of(outcome),
         "points": [point(outcome, r) for r in outcome.results if r.speedup is not None],
         "curves": [curve.model_dump(mode="json") for curve in evidence.curves],
         "memory": [memory_curve(p) for p in profiles(evidence)],
         "baseline": outcome.baseline,
         "language": language_plots(outcome, evidence) if outcome.task.language is not None else None,
     }
+
+
+def axes_of(outcome: Outcome) -> dict[str, str]:
+    """The axes with what is kept by its name."""
+    return {**AXES, "accuracy": f"{kept_name(outcome.task.metric)}, %"}
 
 
 def language_plots(outcome: Outcome, evidence: Evidence) -> dict[str, Any]:

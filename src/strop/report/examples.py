@@ -5,7 +5,9 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from strop.core.metrics import Array, flat, predicted
+from strop.core.classes import class_labels, cut_of, flat, holds_classes, predicted
+from strop.core.difference import parts
+from strop.core.metrics import Array
 from strop.core.outcome import Outcome
 from strop.report.evidence import Answer, Example, Examples
 from strop.report.verdict import ordered
@@ -13,7 +15,7 @@ from strop.report.verdict import ordered
 SHOWN = 12
 NUMBERS = 3
 """How many values of a numeric answer are shown."""
-NUMERIC = ("mae", "spearman", "pearson", "cosine", "scorer")
+NUMERIC = ("mae", "spearman", "pearson", "cosine", "scorer", "difference")
 
 
 def candidate_to_compare(outcome: Outcome) -> str | None:
@@ -43,13 +45,15 @@ def compare(
         >>> compare("int8", np.eye(2), np.eye(2), np.array([0, 1]), "top1").differ
         0
     """
-    if metric in NUMERIC or (metric == "agreement" and flat(baseline).shape[1] == 1):
-        return _numbers(name, flat(baseline), flat(candidate), labels)
-    return _classes(name, baseline, candidate, labels, names or {})
+    if metric in NUMERIC:
+        return _numbers(name, baseline, candidate, labels)
+    known = class_labels(baseline, labels, metric, 1) if labels is not None else None
+    return _classes(name, baseline, candidate, known, names or {})
 
 
 def _classes(name: str, baseline: Array, candidate: Array, labels: Array | None, names: Mapping[str, str]) -> Examples:
-    theirs, mine = predicted(baseline), predicted(candidate)
+    cut = cut_of(baseline)
+    theirs, mine = predicted(baseline, cut), predicted(candidate, cut)
     right_before, right_now = _right(theirs, labels), _right(mine, labels)
     differ = np.flatnonzero(theirs != mine)
     lost, won = right_before & ~right_now, right_now & ~right_before
@@ -57,7 +61,7 @@ def _classes(name: str, baseline: Array, candidate: Array, labels: Array | None,
 
     def answer(guess: Array, outputs: Array, right: NDArray[np.bool_], row: int) -> Answer:
         scores = flat(outputs[row : row + 1])[0]
-        score = float(scores[0] if len(scores) == 1 else scores[guess[row]])
+        score = None if holds_classes(outputs) else float(scores[0] if len(scores) == 1 else scores[guess[row]])
         return Answer(text=_called(guess[row], names), score=score, right=bool(right[row]) if labels is not None else None)
 
     shown = tuple(
@@ -75,14 +79,14 @@ def _classes(name: str, baseline: Array, candidate: Array, labels: Array | None,
 
 
 def _numbers(name: str, baseline: Array, candidate: Array, labels: Array | None) -> Examples:
-    apart = np.abs(baseline - candidate).mean(axis=1)
+    apart = np.concatenate([np.abs(flat(b) - flat(c)).mean(axis=1) for c, b in parts(candidate, baseline)])
     order = np.argsort(-apart, kind="stable")[:SHOWN]
     shown = tuple(
         Example(
             index=int(i),
             label="" if labels is None else _values(labels.reshape(len(labels), -1)[i]),
-            baseline=Answer(text=_values(baseline[i])),
-            candidate=Answer(text=_values(candidate[i])),
+            baseline=Answer(text=_values(flat(baseline[i : i + 1])[0])),
+            candidate=Answer(text=_values(flat(candidate[i : i + 1])[0])),
         )
         for i in order
         if apart[i] > 0

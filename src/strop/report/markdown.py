@@ -19,6 +19,7 @@ from strop.report.language import (
 )
 from strop.report.lineage import gains, over_each_framework
 from strop.report.parts import Cell
+from strop.report.unlabeled import KEPT, figure_name
 from strop.report.verdict import is_judged, model_name, ordered, percent, ratio, speed, status_of, target_name, three_lines
 
 
@@ -68,6 +69,13 @@ HEAD = [
 ]
 
 
+def head_of(outcome: Outcome) -> list[str]:
+    """With accuracy by its name, where it is something else."""
+    metric = outcome.task.metric
+    names = {"accuracy": figure_name(metric, "accuracy"), "retained": KEPT.get(metric, "retained")}
+    return [names.get(name, name) for name in HEAD]
+
+
 def _row(cells: list[str]) -> str:
     return "| " + " | ".join(in_markdown(c) for c in cells) + " |"
 
@@ -81,7 +89,7 @@ def _table(outcome: Outcome) -> str:
         "Speed-up is over the tuned baseline, paired, with its 95 % interval; only *confirmed* figures decide. "
         "Memory is the peak over the baseline's."
     )
-    return f"## Candidates\n\n{text}\n\n" + table(HEAD, [cells(outcome, r) for r in ordered(outcome)])
+    return f"## Candidates\n\n{text}\n\n" + table(head_of(outcome), [cells(outcome, r) for r in ordered(outcome)])
 
 
 PERCENTILES = ("p50", "p90", "p95", "p99")
@@ -185,7 +193,8 @@ def _steps(outcome: Outcome) -> str:
     if not rows:
         return ""
     text = "Each candidate beside the one that it adds a step or a setting to. Ratios are of the candidate over that one."
-    head = ["candidate", "beside", "added", "speed", "accuracy", "memory", "MB on disk", "build s"]
+    named = figure_name(outcome.task.metric, "accuracy")
+    head = ["candidate", "beside", "added", "speed", named, "memory", "MB on disk", "build s"]
     return f"## What each step bought and cost\n\n{text}\n\n" + table(head, rows)
 
 

@@ -7,7 +7,7 @@ from strop.core.outcome import Outcome
 from strop.core.verdict import GateResult, Interval
 from strop.plan.bottlenecks import find_bottlenecks
 from strop.report import advice, profiling
-from strop.report.charts import AXES
+from strop.report.charts import axes_of
 from strop.report.evidence import Answer, Curve, Evidence
 from strop.report.frameworks import tree_of
 from strop.report.language import (
@@ -24,6 +24,7 @@ from strop.report.language import (
 from strop.report.lineage import Gain, gains, over_each_framework, way_to
 from strop.report.markdown import PERCENTILES
 from strop.report.parts import DASH, Cell, Section, Table, fill, number_cell, percent_cell, ratio_cell
+from strop.report.unlabeled import figure_name, kept_name, unlabeled_words
 from strop.report.verdict import (
     NOT_REPRESENTATIVE,
     is_judged,
@@ -115,7 +116,7 @@ def _cards(outcome: Outcome, chosen: Result) -> list[tuple[str, str, str, str]]:
     )
     return [
         ("Speed", speed.text, speed.below and (speed.below if chosen.noisy else f"95 % interval: {speed.below}"), pace + today),
-        ("Accuracy kept", kept.text, kept.below and f"95 % interval: {kept.below}", right),
+        (_kept_title(outcome), kept.text, kept.below and f"95 % interval: {kept.below}", right),
         ("Memory", memory.text, memory.below and f"range of repeats: {memory.below}", room),
     ]
 
@@ -127,7 +128,15 @@ def _unclear(figure: Interval | None) -> str:
     return " The interval holds 1: no difference can be seen."
 
 
+def _kept_title(outcome: Outcome) -> str:
+    name = kept_name(outcome.task.metric)
+    return name[0].upper() + name[1:]
+
+
 def _accuracy_words(outcome: Outcome, chosen: Result) -> str:
+    unlabeled = unlabeled_words(outcome, chosen)
+    if unlabeled is not None:
+        return f"On {chosen.examples} examples: {unlabeled}."
     if chosen.accuracy is None:
         return "of the baseline's."
     before = outcome.result(outcome.baseline).accuracy
@@ -153,7 +162,7 @@ def frameworks(outcome: Outcome, evidence: Evidence) -> Section | None:
 
 def leaderboard(outcome: Outcome, evidence: Evidence) -> Section:
     pace = "imitated speed" if outcome.place == "imitated" else "speed-up"
-    head = ("candidate", "status", pace, "accuracy kept", outcome.task.metric, "memory", "size, MB",
+    head = ("candidate", "status", pace, kept_name(outcome.task.metric), figure_name(outcome.task.metric), "memory", "size, MB",
             *(f"{p}, ms" for p in PERCENTILES), "first inference, ms", "load, ms")  # fmt: skip
     table = Table("All candidates", head, tuple(_candidate_row(outcome, r) for r in ordered(outcome)),
                   numbers=tuple(range(2, len(head))), sortable=True)  # fmt: skip
@@ -213,14 +222,14 @@ def pareto(outcome: Outcome, evidence: Evidence) -> Section | None:
     shown = [r for r in ordered(outcome) if r.speedup is not None]
     if not shown:
         return None
-    head = ("candidate", "speed-up", "accuracy kept", "memory")
+    head = ("candidate", "speed-up", kept_name(outcome.task.metric), "memory")
     rows = tuple(_frontier_row(outcome, r) for r in shown)
     table = Table("Every candidate that was timed", head, rows, numbers=(1, 2, 3), sortable=True)
     weights = ", ".join(f"{name} {weight:g}" for name, weight in outcome.weights.items())
     body = fill(
         "pareto",
         table=table,
-        axes=AXES,
+        axes=axes_of(outcome),
         frontier=outcome.frontier,
         weights=weights,
         choice=outcome.choice,
@@ -286,7 +295,7 @@ def steps(outcome: Outcome, evidence: Evidence) -> Section | None:
     found = gains(outcome)
     if not found:
         return None
-    head = ("candidate", "added", "speed", "accuracy", "memory", "size, MB", "build, s")
+    head = ("candidate", "added", "speed", figure_name(outcome.task.metric, "accuracy"), "memory", "size, MB", "build, s")
     chosen = outcome.chosen
     way = way_to(outcome, chosen.name) if chosen is not None else []
     tables = [

@@ -4,6 +4,7 @@ from strop.core.candidate import Result
 from strop.core.measurement import Company
 from strop.core.outcome import Outcome
 from strop.core.verdict import GateResult, Interval, inverse
+from strop.report.unlabeled import unlabeled_words
 
 SPEED = "×"
 NOT_REPRESENTATIVE = "not representative"
@@ -85,6 +86,7 @@ def three_lines(outcome: Outcome) -> tuple[str, str, str]:
     over = f"{ratio(outcome.against_as_is, SPEED)} over the model as it runs today" if outcome.against_as_is else ""
     pace = f"{speed(chosen)} the speed of the tuned baseline" if not same else "It is the tuned baseline itself"
     accuracy = "accuracy unmeasured" if chosen.retained is None else f"{percent(chosen.retained)} of the accuracy kept"
+    accuracy = unlabeled_words(outcome, chosen) or accuracy
     accuracy = language_words(outcome, chosen) if outcome.task.language is not None else accuracy
     memory = f"{ratio(chosen.memory_ratio)} of the memory" if chosen.memory_ratio is not None else "memory unmeasured"
     second = "; ".join(part for part in (pace, over, memory, accuracy) if part) + "."
@@ -142,6 +144,8 @@ def _elsewhere(outcome: Outcome, chosen: Result) -> tuple[str, str, str]:
     accuracy = (
         "accuracy unmeasured" if chosen.retained is None else f"{percent(chosen.retained)} of the accuracy kept, judged here"
     )
+    unlabeled = unlabeled_words(outcome, chosen)
+    accuracy = f"{unlabeled}, judged here" if unlabeled is not None else accuracy
     accuracy = f"{language_words(outcome, chosen)}, judged here" if outcome.task.language is not None else accuracy
     size = f"; {chosen.candidate.artifact.bytes / 1e6:.2f} MB on disk" if chosen.candidate.artifact is not None else ""
     held = chosen.imitated

@@ -5,7 +5,19 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from strop.core.metrics import Accuracy, Array, answered, mean_interval, perplexity_error, perplexity_interval, score, share
+from strop.core.channels import Apart, worst
+from strop.core.classes import holds_classes, width
+from strop.core.metrics import (
+    Accuracy,
+    Array,
+    agreement,
+    answered,
+    mean_interval,
+    perplexity_error,
+    perplexity_interval,
+    score,
+    share,
+)
 from strop.core.statistics import paired_proportion_ratio
 from strop.core.task import Dataset, Task
 from strop.core.verdict import EXACTLY_NONE, EXACTLY_ONE, Interval, exactly
@@ -95,8 +107,39 @@ def question_rows(task: Task) -> Array:
     return open_array(Path(task.evaluation.folder) / task.evaluation.inputs["question_rows"])
 
 
+def apart(mine: Path, theirs: Path) -> Apart:
+    """How far all outputs of one check are from the baseline's."""
+    got = shards(mine)
+    return worst(*({name: open_array(files[name]) for name in shards(theirs)} for files in (got, shards(theirs))))
+
+
+def unlabeled_quality(mine: Path, theirs: Path, task: Task) -> dict[str, Interval]:
+    """Without labels: agreement and largest difference, whichever of them is not the metric already.
+
+    Agreement only where the scored output has one value for each class, if these are classes, or a class by itself.
+    """
+    if task.metric not in ("agreement", "difference"):
+        return {}
+    values = open_array(shards(theirs)[task.output])
+    if task.metric == "agreement":
+        return {"difference": EXACTLY_NONE if mine == theirs else apart(mine, theirs).figure}
+    scores = values.ndim > 1 and width(values) == values.shape[1] > 1
+    if not scores and not holds_classes(values):
+        return {}
+    return {"agreement": share(agreement(open_array(shards(mine)[task.output]), values))}
+
+
+def difference(mine: Path, theirs: Path) -> Accuracy:
+    """The largest difference of all outputs; what is retained is the rest up to 1."""
+    found = apart(mine, theirs)
+    low, value, high = (min(1.0, max(0.0, 1 - x)) for x in (found.figure.high, found.figure.value, found.figure.low))
+    return Accuracy(found.figure.value, Interval(value=value, low=low, high=high), found.where, found.figure)
+
+
 def accuracy(mine: Path, theirs: Path, task: Task, longer: int = 0) -> Accuracy:
     """Metric and retained share of one check over the baseline's; both are folders of checks."""
+    if task.metric == "difference":
+        return difference(mine, theirs)
     values, baseline = scored_array(mine, task, longer), scored_array(theirs, task, longer)
     labels = np.zeros(len(values)) if task.scorer is not None else labels_of(task.evaluation)
     return score(task.metric, values, baseline, labels, task.k)

@@ -7,14 +7,16 @@ import numpy as np
 
 from strop.core.candidate import Result, Timing
 from strop.core.errors import BaselineError, BudgetError
+from strop.core.measurement import Check
 from strop.core.metrics import UNLABELED, better_than_chance, chance_of
 from strop.core.model import Model
 from strop.core.recipe import Offer, Recipe
 from strop.core.statistics import Ratios, combine, product, ratio_interval
 from strop.core.task import Task
 from strop.core.verdict import EXACTLY_ONE, Interval
+from strop.plan.batch import batch_to_test, require_apart
 from strop.plan.space import by_role
-from strop.run.answers import labels_of, language_quality, question_rows, scored_array
+from strop.run.answers import labels_of, language_quality, question_rows, scored_array, unlabeled_quality
 from strop.run.building import build
 from strop.run.checking import check, footprint, open_array, shards, subject
 from strop.run.context import CONFIRM_SHARE, PACK_S, Run
@@ -88,18 +90,23 @@ def establish(run: Run, model: Model, task: Task, recipe: Recipe) -> Trial:
     if first.failure is not None:
         raise BaselineError(f"the given model does not run: {first.failure.message}", "try it in its own runtime first")
     with run.spending("check"):
-        done, folder = check(run, of, None, None, task)
+        done, folder = check(run, of, None, None, task, mixing=mixing_of(run, model, task))
     if done.failure is not None:
         raise BaselineError(f"the given model cannot be a baseline: {done.failure}", "a baseline must answer alike twice")
+    require_apart(done.mixing)
     if task.language is None and task.output not in done.shards:
-        raise BaselineError(f"output {task.output!r} has no row for each example", "choose another with --output")
+        raise BaselineError(
+            f"output {task.output!r} has no row for each example",
+            "choose another with --output; where the examples lie along another axis than the first: --batch-axis INPUT=AXIS",
+        )
+    note_without_rows(run, model, done, task)
     trial = Trial(Result(candidate=candidate, status="measured"), of, done, folder, (first,))
     values = open_array(shards(folder)["nll" if task.language is not None else task.output])
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         raise BaselineError("the given model answers NaN or infinity on the evaluation data", "check the preprocessing")
     if task.evaluation.labels is not None and task.metric not in (*UNLABELED, "unmeasured", "scorer", "perplexity"):
         require_better_than_chance(trial, task)
-    quality = language_quality(folder, folder, task) if task.language is not None else {}
+    quality = (language_quality if task.language is not None else unlabeled_quality)(folder, folder, task)
     note_chance(run, quality, task)
     found = accuracy_of(trial, trial, task)
     peak = first.memory.peak if first.memory is not None else 0
@@ -112,6 +119,18 @@ def establish(run: Run, model: Model, task: Task, recipe: Recipe) -> Trial:
         }),
         of._replace(reference=None if task.language is not None else shards(folder), memory_bytes=peak), done, folder, (first,),
     )  # fmt: skip
+
+
+def mixing_of(run: Run, model: Model, task: Task) -> int:
+    """With how many examples the baseline is tested for answers that depend on each other."""
+    return batch_to_test(model, task.workload.batch, run.request.batch_axes) if task.language is None else 0
+
+
+def note_without_rows(run: Run, model: Model, done: Check, task: Task) -> None:
+    """Outputs that nothing compares, because they do not have a row for each example."""
+    left = [o.name for o in model.outputs if o.name not in done.shards] if task.language is None else []
+    if left:
+        run.note(f"Not compared, since it has no row for each example: output {', '.join(map(repr, left))}.", first=True)
 
 
 def note_chance(run: Run, quality: Mapping[str, Interval], task: Task) -> None:

@@ -20,9 +20,11 @@ from strop.core.statistics import range_ratio
 from strop.core.target import THIS
 from strop.core.task import Task
 from strop.core.verdict import EXACTLY_ONE, Interval
+from strop.plan.batch import require_apart
 from strop.plan.space import by_role
 from strop.report.verdict import company_lines
 from strop.run.answers import accuracy
+from strop.run.baseline import mixing_of
 from strop.run.checking import Footprint, check, footprint, open_array, shards, threads_of
 from strop.run.context import Observer, Run, nobody
 from strop.run.datasets import paths
@@ -100,7 +102,8 @@ def bench(contestants: Sequence[str], *, config: str | None = None, observer: Ob
         names = [f"{chr(65 + i)}-{Path(c).stem or Path(c).name}" for i, c in enumerate(contestants)]
         entered = [enter(run, model, task, name, path) for name, path in zip(names, contestants, strict=True)]
         first = entered[0].subject
-        base_check, base_folder = check(run, first, None, None, task)
+        base_check, base_folder = check(run, first, None, None, task, mixing=mixing_of(run, model, task))
+        require_apart(base_check.mixing)
         if base_check.failure is not None:
             raise ModelError(f"{contestants[0]}: {base_check.failure}", "the first must run, the others are held against it")
         first = first._replace(reference=shards(base_folder))
@@ -145,7 +148,7 @@ def enter(run: Run, first: Model, task: Task, name: str, path: str) -> Contestan
             threads=threads_of(run, backend, manifest.settings), spins=backend.spins(manifest.settings), **shared,
         )  # fmt: skip
         return Contestant(of, path, sum(p.stat().st_size for p in Path(path).rglob("*") if p.is_file()))
-    model = read_model(run.backends, Path(path), log, run.limits(), run.store)
+    model = read_model(run.backends, Path(path), log, run.limits(), run.store, run.request.batch_axes)
     require_same_inputs(first, {i.name for i in model.inputs}, path)
     backend = run.backend(model.reader)
     settings = by_role(list(backend.offer(model, run.target, task)), "reference")[0].settings

@@ -8,6 +8,7 @@ import numpy as np
 
 from strop.core.backend import Backend
 from strop.core.candidate import MISSING, Candidate, Failure
+from strop.core.channels import lost
 from strop.core.errors import WorkerCrash, WorkerError, WorkerTimeout
 from strop.core.measurement import Check, Memory
 from strop.core.metrics import Array
@@ -127,7 +128,7 @@ def run_child(run: Run, of: Subject, seconds: float | None = None) -> Child:
 
 
 def check(
-    run: Run, of: Subject, expected: Path | None, baseline_seconds: float | None, task: Task, longer: int = 0
+    run: Run, of: Subject, expected: Path | None, baseline_seconds: float | None, task: Task, longer: int = 0, mixing: int = 0
 ) -> tuple[Check, Path]:  # fmt: skip
     """Every evaluation example once, with the settings that are timed; then held against the baseline's form.
 
@@ -137,6 +138,7 @@ def check(
             the time limit and the budget bound it then.
         task: whose scorer, where it has one, sees the outputs.
         longer: which further look it is: of a language model's windows, as many again as were scored before.
+        mixing: of how many examples a batch is that shows whether they mix; 0: it is not asked.
     Returns:
         The check and its folder, where the output shards lie.
     """
@@ -150,8 +152,8 @@ def check(
         seconds = min(run.request.time_limit_s, max(60.0, SLOWEST * baseline_seconds), max(1.0, run.budget.left_for_search()))
     with files.whole_folder(folder) as draft:
         try:
-            found = _twice(lambda: _evaluate(run, of, draft, seconds, expected, longer))
-            problem = fault(draft, found, expected)
+            found = _twice(lambda: _evaluate(run, of, draft, seconds, expected, longer, mixing))
+            problem = fault(draft, found, expected) or collapse(draft, found, expected, task)
             if problem is not None:
                 found = found.model_copy(update={"failure": problem[1], "failure_kind": problem[0]})
             if task.scorer is not None and found.failure is None:
@@ -189,16 +191,18 @@ def user_scores(run: Run, of: Subject, draft: Path, found: Check, task: Task) ->
     )  # fmt: skip
 
 
-def _evaluate(run: Run, of: Subject, draft: Path, seconds: float | None, expected: Path | None, longer: int) -> Check:
+def _evaluate(
+    run: Run, of: Subject, draft: Path, seconds: float | None, expected: Path | None, longer: int, mixing: int
+) -> Check:
     with run_child(run, of, seconds) as child:
         opened = child.ask("open", **open_request(of._replace(reference=None)))
         raw = child.ask(
             "evaluate", out=str(draft.absolute()), expected=str(expected.absolute()) if expected is not None else None,
-            **windows_of(of, longer),
+            **windows_of(of, longer), **({"mixing": mixing} if mixing else {}),
         )  # fmt: skip
     return Check(
         shards=raw["shards"], examples=raw["examples"], seconds=raw["seconds"], rough_latency_ns=raw["rough_latency_ns"],
-        properties=opened["properties"],
+        properties=opened["properties"], mixing=raw.get("mixing", {}),
     )  # fmt: skip
 
 
@@ -230,6 +234,22 @@ def fault(folder: Path, found: Check, expected: Path | None) -> tuple[str, str] 
             return "dtype", f"output {name!r} is {got.dtype}, the baseline's {want.dtype}"
         if got.dtype.kind == "f" and bool((~np.isfinite(got) & np.isfinite(want)).any()):
             return "nan", f"output {name!r} holds NaN or infinity where the baseline has numbers"
+    return None
+
+
+def collapse(folder: Path, found: Check, expected: Path | None, task: Task) -> tuple[str, str] | None:
+    """(kind, text) of an output that no longer follows the input, or None.
+
+    The scored output is left to its labels; a scorer of the user's may look at any, so that all are looked at. Where inputs were
+    generated, nothing is known of how they should be answered.
+    """
+    if expected is None or task.language is not None or task.metric == "unmeasured":
+        return None
+    judged = None if task.scorer is not None or task.metric == "difference" else task.output
+    for name, path in shards(expected).items():
+        text = lost(name, open_array(folder / found.shards[name]), open_array(path)) if name != judged else None
+        if text is not None:
+            return "collapse", text
     return None
 
 

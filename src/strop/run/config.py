@@ -31,6 +31,7 @@ class TaskSection(_Section):
     output: str | None = None
     batches: list[int] | None = None
     sizes: dict[str, Annotated[int, Field(ge=1, le=MOST)]] = {}
+    batch_axes: dict[str, Annotated[int, Field(ge=0, le=MOST)]] = {}
 
 
 class DataSection(_Section):

@@ -260,6 +260,8 @@ def verdict_of(
             scale = result.accuracy / result.retained.value if result.retained.value else 0.0
             ends = (result.retained.low * scale, result.retained.high * scale)
             figures["accuracy"] = Interval(value=result.accuracy, low=min(ends), high=max(ends))
+            if result.differs:
+                figures["accuracy"] = result.quality["difference"]
     else:
         why = Missing(f"unmeasured: {unmeasured}", "no data") if unmeasured else NOT_MEASURED
         missing |= {"accuracy_retained": why, "accuracy": why}

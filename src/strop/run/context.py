@@ -130,7 +130,7 @@ class Run:
     def log(self, recipe: Recipe) -> Path:
         return self.folder.candidate(recipe.name) / "log.txt"
 
-    def note(self, text: str) -> None:
-        """A remark for the report."""
+    def note(self, text: str, first: bool = False) -> None:
+        """A remark for the report; `first`: before all others so far."""
         if text not in self.kept:
-            self.kept.append(text)
+            self.kept.insert(0 if first else len(self.kept), text)

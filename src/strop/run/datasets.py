@@ -20,7 +20,7 @@ from strop.worker.call import DATA_WORK, Child, Work
 GENERATED = 64
 CALIBRATION_SHARE = 0.2
 CALIBRATION_MOST = 200
-PRODUCED_VERSION = 2
+PRODUCED_VERSION = 3
 """Of the data worker: raise it when the shards it makes change."""
 NUMBERS = ("mae", "spearman", "pearson", "scorer")
 DATA = "data.json"
@@ -81,6 +81,7 @@ def _of_arrays(run: Run, model: Model, labelled: bool) -> dict[str, Any]:
         kind = "numbers" if request.metric in NUMBERS else "classes"
     return {
         "specs": _specs(model), "mapping": request.mapping, "labels": request.labels if labelled else None, "label_kind": kind,
+        "axes": request.batch_axes,
     }  # fmt: skip
 
 
@@ -151,6 +152,12 @@ def shipped(data: Dataset) -> dict[str, dict[str, str]]:
     """What a bundle needs to do the preprocessing itself: files beside the shards, and packages with their versions."""
     raw = read_json(Path(data.folder) / DATA)
     return {"ships": {name: str(Path(data.folder) / name) for name in raw["files"]}, "packages": raw["packages"]}
+
+
+def unused_labels(data: Dataset) -> list[str]:
+    """Arrays or columns of its source that look like labels, where none were taken as such."""
+    found: list[str] = read_json(Path(data.folder) / DATA).get("unused", [])
+    return found
 
 
 def paths(data: Dataset) -> dict[str, Any]:

@@ -197,7 +197,7 @@ def command(path: Path) -> str:
     for flag, key in (("--backend", "backends"), ("--recipe", "recipes")):
         for value in asked.get(key, []):
             parts += [flag, str(value)]
-    for flag, key in (("--map", "mapping"), ("--size", "sizes"), ("--column", "columns")):
+    for flag, key in (("--map", "mapping"), ("--size", "sizes"), ("--column", "columns"), ("--batch-axis", "batch_axes")):
         for name, value in asked.get(key, {}).items():
             parts += [flag, f"{name}={value}"]
     batches = asked.get("batches", [1])

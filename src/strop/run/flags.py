@@ -7,7 +7,7 @@ from typing import Any, SupportsFloat, SupportsIndex
 
 DATA = (
     "data", "calibration", "labels", "column", "classes", "preset", "tokenizer", "task", "map", "metric", "k", "output",
-    "batches", "size",
+    "batches", "batch_axis", "size",
 )  # fmt: skip
 LANGUAGE = ("questions", "eval_tokens", "prompt_tokens", "output_tokens", "context")
 LIMITS = ("threads", "memory_limit_mb", "time_limit_s", "store", "seed")
@@ -71,7 +71,7 @@ def _switch(value: Any) -> bool:
 
 
 FORMS: dict[str, Callable[[Any], Any]] = {
-    **dict.fromkeys(("column", "map", "size", "must", "goal", "backends", "recipes"), _texts),
+    **dict.fromkeys(("column", "map", "batch_axis", "size", "must", "goal", "backends", "recipes"), _texts),
     **dict.fromkeys(
         ("k", "eval_tokens", "prompt_tokens", "output_tokens", "context", "threads", "memory_limit_mb", "seed"), _whole
     ),

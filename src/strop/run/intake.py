@@ -1,13 +1,17 @@
 """Reading the model and the data: parsed in workers, checked, turned into `Model` and `Task`."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from strop.core.backend import Backend
 from strop.core.errors import DataError, ModelError, WorkerError, WorkerFailure
+from strop.core.metrics import UNLABELED
 from strop.core.model import Artifact, Model
 from strop.core.task import Dataset, MetricName, Task, TaskKind, Workload
+from strop.plan.batch import require_batch_first
 from strop.plan.inspection import model_from
+from strop.plan.unlabeled import unlabeled, values
 from strop.run import datasets
 from strop.run.context import Run
 from strop.run.export import exported
@@ -74,8 +78,13 @@ def _fits(path: Path, suffix: str) -> bool:
     return path.name.lower().endswith(suffix)
 
 
-def read_model(backends: dict[str, Backend], path: Path, log: Path, limits: Limits, store: Store) -> Model:
+def read_model(
+    backends: dict[str, Backend], path: Path, log: Path, limits: Limits, store: Store, axes: Mapping[str, int] | None = None
+) -> Model:
     """Inspects the model in a worker; one that no runtime here runs is exported first.
+
+    Args:
+        axes: input or output → the axis along which its examples lie, where it is not the first: the model is rewritten.
 
     Raises:
         ModelError: damaged, unsafe or unsupported; or it brought its reader down.
@@ -86,7 +95,34 @@ def read_model(backends: dict[str, Backend], path: Path, log: Path, limits: Limi
     if reader.exports is not None:
         made, origin = exported(reader, kind, store, path, log, limits)
         return inspect(*find_reader(backends, made), made, log, limits).model_copy(update={"origin": origin})
-    return inspect(reader, kind, path, log, limits)
+    found = inspect(reader, kind, path, log, limits)
+    if not axes or not any(axes.values()):
+        return found
+    return inspect(reader, kind, with_batch_first(reader, found, path, log, limits, store, axes), log, limits)
+
+
+def with_batch_first(
+    reader: Backend, model: Model, path: Path, log: Path, limits: Limits, store: Store, axes: Mapping[str, int]
+) -> Path:
+    """The same model with transpositions, so that every example is a row; from the cache where it is there.
+
+    Raises:
+        ModelError: its format has no such rewriting, or it has no such axis.
+    """
+    if not reader.moves_batch:
+        what = f"{path}: --batch-axis works on ONNX models, not on {model.artifact.kind}"
+        raise ModelError(what, "give the ONNX model, or one that takes the examples first")
+    code = files.digest_files(reader.work.parent, sorted(p.name for p in reader.work.parent.glob("*.py")))
+    key = files.digest_json({"batch first": dict(axes), "model": model.artifact.digest, "code": code})
+
+    def make(draft: Path) -> None:
+        with Child(work_of(reader), log, limits) as child:
+            child.call("batch_first", path=str(path.absolute()), out_dir=str(draft), axes=dict(axes))
+
+    try:
+        return store.once("build", key, make) / path.name
+    except WorkerFailure as error:
+        raise ModelError(f"{path}: {error.message}", error.hint) from error
 
 
 def inspect(reader: Backend, kind: str, path: Path, log: Path, limits: Limits) -> Model:
@@ -120,6 +156,8 @@ def read_task(run: Run, model: Model) -> Task:
     if model.family == "llm":
         return language_task(run, model)
     request = run.request
+    require_batch_first(model, request.batch_axes)
+    note_moved_axes(run)
     batches = _batches(run, model)
     form = form_of(Path(request.data), request, takes_pictures(model)) if request.data is not None else None
     settled = settle(request, model, form)
@@ -139,6 +177,7 @@ def read_task(run: Run, model: Model) -> Task:
     load_code(run)
     try_items(run, model, Path(str(request.data)), plan, output)
     evaluation = whole = datasets.prepare(run, model, Path(str(request.data)), plan, labelled=True)
+    ignored = datasets.unused_labels(whole)
     if form == "arrays":
         try_rows(run, model, evaluation, kind, output)
     if request.calibration is not None:
@@ -154,11 +193,28 @@ def read_task(run: Run, model: Model) -> Task:
     for what, data in (("evaluation", evaluation), ("calibration", calibration)):
         if data.count < fixed:
             raise DataError(f"{data.count} {what} example(s) do not fill the model's fixed batch of {fixed}", "give more")
+    metric = _metric(run, model, evaluation, kind, output)
+    if ignored and metric in UNLABELED and request.metric is None:
+        what = "a column" if form in ("table", "pictures-table") else "an array"
+        name, others = ignored[0], f" (as do {', '.join(map(repr, ignored[1:]))})" if ignored[1:] else ""
+        file = Path(str(request.data)).name
+        run.note(f"{file} holds {what} {name!r} that looks like labels{others} and is not used: --labels {name}.", first=True)
     return Task(
-        evaluation=evaluation, calibration=calibration, metric=_metric(run, evaluation, kind), output=output,
+        evaluation=evaluation, calibration=calibration, metric=metric, output=output,
         k=request.k, kind=kind, pooling=pooling, preprocess=settled.preprocess, scorer=request.code.get("scorer"),
         **datasets.shipped(whole), workload=batches, options=request.options, arrays=request.mapping,
     )  # fmt: skip
+
+
+def note_moved_axes(run: Run) -> None:
+    """What the rewriting of `--batch-axis` means for who uses the bundle."""
+    moved = {name: axis for name, axis in run.request.batch_axes.items() if axis}
+    if moved:
+        listed = ", ".join(f"axis {axis} of {name!r}" for name, axis in moved.items())
+        run.note(
+            f"Examples lie along {listed}: the model got a transposition there, so that they come first. The baseline, all "
+            "candidates and the bundle have it: they take and give arrays with the examples first."
+        )
 
 
 KINDS: dict[str, TaskKind] = {"token-classification": "token-classification", "feature-extraction": "feature-extraction"}
@@ -179,18 +235,28 @@ USUAL: dict[TaskKind, MetricName] = {
 """The metric of a task where there are labels and none is named."""
 
 
-def _metric(run: Run, evaluation: Dataset, kind: TaskKind) -> MetricName:
+def _metric(run: Run, model: Model, evaluation: Dataset, kind: TaskKind, output: str) -> MetricName:
+    """The metric that was asked for, else the usual one of the task, or without labels what can be compared.
+
+    Raises:
+        DataError: agreement on answers that hold more than one class each.
+    """
     if "scorer" in run.request.code:
         return "scorer"
-    name = run.request.metric
-    if name is None:
-        unlabeled: MetricName = "cosine" if kind in ("sentence-similarity", "feature-extraction") else "agreement"
-        name = USUAL[kind] if evaluation.labels is not None else unlabeled
-        if name == "agreement":
-            run.note("No labels were given: accuracy is agreement with the baseline, not correctness.")
-        if name == "cosine":
-            run.note("Accuracy is the cosine of each embedding with the baseline's, not correctness.")
-    return name  # type: ignore[return-value]
+    asked = run.request.metric
+    if asked == "agreement" and values(next(o for o in model.outputs if o.name == output)) == "many":
+        raise DataError(
+            f"metric 'agreement' compares one class per example, output {output!r} holds many values per example",
+            "use --metric difference, which compares all of them; labels or a scorer of your own tell more",
+        )
+    if asked is not None:
+        return asked  # type: ignore[return-value]
+    if evaluation.labels is not None:
+        return USUAL[kind]
+    named = run.request.classes is not None or (model.origin is not None and model.origin.classes is not None)
+    found = unlabeled(model, output, kind, told=run.request.kind == "classification", named=named)
+    run.note(found.why, first=True)
+    return found.metric
 
 
 def _output(run: Run, model: Model) -> str:

@@ -45,7 +45,8 @@ def opened(request: Request, observer: Observer, keep: bool = True, timed: bool 
     machine = target if target.here else this_device()
     store = Store(Path(request.store))
     with tempfile.TemporaryDirectory(prefix="strop-") as scratch, Watch() as watch:
-        model = read_model(found, Path(request.model), Path(scratch) / "inspect.log", Limits(INSPECT_S, None), store)
+        log, limits = Path(scratch) / "inspect.log", Limits(INSPECT_S, None)
+        model = read_model(found, Path(request.model), log, limits, store, request.batch_axes)
     identity, uses = identity_of(request, model, machine, target, found), may_use(request, model, found)
     name = name_of(identity, uses, Path(request.model).stem)
     with contextlib.ExitStack() as stack:

@@ -1,7 +1,7 @@
 """`optimize`: the pipeline, on one screen. Each step's result goes into the next."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from strop.core.candidate import MISSING
 from strop.core.choose import Choice, choose
@@ -133,8 +133,21 @@ def list_recipes(model: str, *, config: str | None = None, **flags: Any) -> list
     Example:
         >>> [offer.name for offer in strop.list_recipes("model.onnx") if offer.offered]
     """
+    return list_plan(model, config=config, **flags).offers
+
+
+class Plan(NamedTuple):
+    """What a run would try, and what it would note of the model and the data."""
+
+    offers: list[Offer]
+    notes: tuple[str, ...]
+
+
+def list_plan(model: str, *, config: str | None = None, **flags: Any) -> Plan:
+    """As `list_recipes`, with the notes."""
     with opened(make_request(model, config, **flags), nobody, keep=False, timed=False) as (run, given):
-        return plan_recipes(run, given, read_task(run, given))
+        offers = plan_recipes(run, given, read_task(run, given))
+        return Plan(offers, tuple(run.kept))
 
 
 def search(run: Run, model: Model, task: Task, found: Sequence[Offer], baseline: Trial, trials: list[Trial]) -> list[Trial]:

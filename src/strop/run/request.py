@@ -73,6 +73,7 @@ class Request(Noun):
     k: int = Field(5, ge=1)
     output: str | None = None
     batches: tuple[int, ...] = (1,)
+    batch_axes: dict[str, int] = {}
     sizes: dict[str, int] = {}
     eval_tokens: int = Field(4096, ge=1)
     prompt_tokens: int = Field(128, ge=1)
@@ -151,6 +152,18 @@ def parse_sizes(pairs: list[str] | tuple[str, ...]) -> dict[str, int]:
     if not all(v.isdecimal() and int(v) > 0 for v in sizes.values()):
         raise UsageError(f"--size {pairs}: sizes are whole numbers above 0", "for example --size sequence=64")
     return {k: int(v) for k, v in sizes.items()}
+
+
+def parse_axes(pairs: list[str] | tuple[str, ...]) -> dict[str, int]:
+    """The axis of the examples: `x=1`.
+
+    Raises:
+        UsageError: not a whole number.
+    """
+    axes = parse_pairs(pairs, "--batch-axis")
+    if not all(v.isdecimal() for v in axes.values()):
+        raise UsageError(f"--batch-axis {pairs}: axes are whole numbers from 0 on", "for example --batch-axis x=1")
+    return {k: int(v) for k, v in axes.items()}
 
 
 def backend_options(olive_config: str | None) -> dict[str, str]:
@@ -278,6 +291,7 @@ def make_request(model: str, config_path: str | None = None, **flags: Any) -> Re
         files=tuple(config.data.files), folder=str(base.absolute()),
         kind=pick("task", config.task.kind), pooling=config.task.pooling,
         metric=name, k=pick("k", config.task.k) or 5, output=pick("output", config.task.output), batches=batches,
+        batch_axes={**config.task.batch_axes, **parse_axes(flags.get("batch_axis") or ())},
         sizes={**config.task.sizes, **parse_sizes(flags.get("size") or ())},
         target=device_of(flags.get("target"), config, base), purpose=known_purpose(pick("purpose", config.target.purpose)),
         threads=pick("threads", config.target.threads),

@@ -12,7 +12,7 @@ from strop.core.model import Artifact, Model
 from strop.core.recipe import Recipe
 from strop.core.task import Task
 from strop.core.verdict import Gate, Interval
-from strop.run.answers import language_quality
+from strop.run.answers import language_quality, unlabeled_quality
 from strop.run.building import build, failure_of, write_reproduce
 from strop.run.checking import check, footprint, shards, subject
 from strop.run.context import Run
@@ -20,6 +20,8 @@ from strop.run.timing import LANGUAGE_PAIRS, SEARCH_PAIRS, SEARCH_QUADS, measure
 from strop.run.trial import Trial, accuracy_of, known_figures, memory_ratio, pace_of
 
 Stage = Callable[[Run, Model, Task, Trial, Trial, Sequence[Trial]], Trial]
+OF_DIFFERENCE = ("accuracy_retained", "accuracy", "difference")
+"""Gate metrics that the channel which differs most decides, where the metric is `difference`."""
 SLOWER = 0.5
 """A first look at a few calls drops only what is surely slower than this share of the baseline's speed."""
 
@@ -162,9 +164,12 @@ def _check(run: Run, model: Model, task: Task, trial: Trial, baseline: Trial, _o
     )
     scored = accuracy_of(trial, baseline, task)
     quality = {}
-    if task.language is not None and baseline.check_folder is not None:
-        quality = language_quality(folder, baseline.check_folder, task)
-    trial = trial.with_result(accuracy=scored.value, retained=scored.retained, examples=found.examples, quality=quality)
+    if baseline.check_folder is not None:
+        beside = language_quality if task.language is not None else unlabeled_quality
+        quality = beside(folder, baseline.check_folder, task) | ({"difference": scored.figure} if scored.figure else {})
+    trial = trial.with_result(
+        accuracy=scored.value, retained=scored.retained, differs=scored.where, examples=found.examples, quality=quality
+    )
     missed = next((m for gate in run.gates if (m := _surely_misses(gate, trial))), None)
     return trial.dropped(f"{missed}; not timed") if missed is not None else trial
 
@@ -175,7 +180,8 @@ def _surely_misses(gate: Gate, trial: Trial) -> str | None:
     if gate.kind != "must" or figure is None or judge_one(gate, figure).result != "FAIL":
         return None
     best = f"at most {figure.high:.4g}" if gate.direction == "at_least" else f"at least {figure.low:.4g}"
-    return f"surely misses {gate}: {best}"
+    where = f" ({trial.result.differs} differs most)" if trial.result.differs and gate.metric in OF_DIFFERENCE else ""
+    return f"surely misses {gate}: {best}{where}"
 
 
 def _time(run: Run, model: Model, task: Task, trial: Trial, baseline: Trial, others: Sequence[Trial]) -> Trial:

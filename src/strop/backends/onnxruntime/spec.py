@@ -227,4 +227,5 @@ BACKEND = Backend(
     runtime_packages=("onnxruntime", "numpy"),
     spins=spins,
     takes_all_cores=True,
+    moves_batch=True,
 )

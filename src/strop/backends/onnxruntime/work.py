@@ -36,6 +36,13 @@ def inspect(path: str) -> Any:
     return onnx_file.describe(path)
 
 
+def batch_first(path: str, out_dir: str, axes: dict[str, int]) -> str:
+    """The model with the examples along the first axis of all that `axes` names; returns the name of the file."""
+    import batch_first
+
+    return str(batch_first.rewrite(path, out_dir, axes))
+
+
 def build(step: dict[str, Any], artifact: str, out_dir: str, data: dict[str, Any] | None = None) -> Any:
     """One step: reads `artifact`, writes into `out_dir`, returns the name of the file to go on with."""
     import steps

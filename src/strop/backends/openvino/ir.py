@@ -60,6 +60,7 @@ def describe(path: str) -> dict[str, Any]:
         "weights": weighted,
         "depthwise": operators.get("GroupConvolution", 0),
         "precision": precision(operators, constants),
+        "ends": {name_of(p, "output", i): _end(p) for i, p in enumerate(model.outputs)},
         "notes": [],
     }
 
@@ -79,6 +80,15 @@ def _is_constant(node: Any) -> bool:
     while node.get_type_name() in ("Convert", "Multiply", "Subtract", "FakeQuantize", "Reshape", "Transpose"):
         node = node.input_value(0).get_node()
     return bool(node.get_type_name() == "Constant")
+
+
+def _end(port: Any) -> str:
+    """The operator that makes an output, behind what only converts it; in ONNX's words."""
+    node = port.get_node().input_value(0).get_node()
+    while node.get_type_name() in ("Convert", "Squeeze", "FakeQuantize"):
+        node = node.input_value(0).get_node()
+    kind = str(node.get_type_name())
+    return {"SoftMax": "Softmax"}.get(kind, kind)
 
 
 def _spec(port: Any, kind: str, index: int) -> dict[str, Any]:

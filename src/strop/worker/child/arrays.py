@@ -199,6 +199,18 @@ def shape_fits(shape: Sequence[int], spec: dict[str, Any]) -> bool:
     return len(shape) == len(dims) and all(not isinstance(d, int) or d == s for d, s in zip(dims, shape, strict=True))
 
 
+def rows_first(array: Any, name: str, spec: dict[str, Any], axis: int, notes: list[str]) -> Any:
+    """An array with one row an example: as it is, or turned where it fits the model only as the model was given."""
+    fits_model = not axis or array.ndim != len(spec["shape"]) or shape_fits(array.shape[1:], spec)
+    if fits_model or not isinstance(array, np.ndarray):
+        return array
+    turned = np.moveaxis(array, axis, 0)
+    if not shape_fits(turned.shape[1:], spec):
+        return array
+    notes.append(f"{name}: its axis {axis} holds the examples, and was put first")
+    return turned
+
+
 def asked(spec: dict[str, Any]) -> list[Any]:
     """The shape that an input takes, to be shown."""
     return [("examples" if i == 0 else d) for i, d in enumerate(spec["shape"])]

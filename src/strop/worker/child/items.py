@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from arrays import asked, fits, shape_fits
 from beside import CLASSES, copy_file, finish, ship_classes
-from labels import aligned, labelled, save_labels
+from labels import aligned, labelled, likely_name, save_labels
 from numpy.typing import NDArray
 from preprocess import DataError, ItemError, load
 from shards import Growing
-from sources import Broken, records
+from sources import Broken, column_names, records
 
 TEXTS = 512
 """Texts that are tokenized, or filled up, at once."""
@@ -60,9 +60,18 @@ def prepare_items(
     if needed and any(label is None for label in kept):
         raise DataError(f"{source}: no labels", "name their column (--labels NAME), or use --metric agreement")
     file = save_labels(kept, label_kind, out) if count else None
+    left = [n for n in column_names(source, form) if likely_name(n) and n not in columns.values()] if file is None else []
     packages = {name: version(name) for name in tool.packages}
     made: dict[str, Any] = finish(
-        out, inputs, file, count, notes, group=group, packages=packages, files=[*ships, *([CLASSES] if names else [])]
+        out,
+        inputs,
+        file,
+        count,
+        notes,
+        group=group,
+        packages=packages,
+        files=[*ships, *([CLASSES] if names else [])],
+        unused=left,
     )
     return made
 

@@ -1,7 +1,8 @@
 """Labels as they stood in the source, as numbers; and as one array beside the shards. Needs numpy."""
 
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,30 @@ def label_of(label: Any, kind: str, classes: list[str]) -> Any:
     if not numbers:
         raise ValueError("no label")
     return numbers
+
+
+LIKELY = ("label", "labels", "y", "target", "targets", "class", "classes", "category", "truth", "ground_truth", "gt", "gold")
+"""Names of labels, alone or with what stands before or after them: `y_test`, `test_labels`."""
+COUNTERS = ("id", "ids", "index", "indices", "idx", "row", "rows")
+
+
+def likely_name(name: str) -> bool:
+    """Whether an array or column is called as labels are."""
+    parts = re.split(r"[_\W]+", name.lower())
+    return name.lower() in LIKELY or parts[0] in LIKELY or parts[-1] in LIKELY
+
+
+def unused(arrays: Mapping[str, Any], used: Collection[str], count: int) -> list[str]:
+    """Arrays that look like labels and are none: called so, or whole numbers that come back, one for each example."""
+    found = []
+    for name, array in arrays.items():
+        if name in used or array.ndim == 0 or len(array) != count or count < 2:
+            continue
+        one_each = array.dtype.kind in "iub" and int(np.prod(array.shape)) == count
+        classes = one_each and 2 * len(np.unique(np.asarray(array[0:count]))) <= count and name.lower() not in COUNTERS
+        if likely_name(name) or classes:
+            found.append(name)
+    return sorted(found, key=lambda name: (not likely_name(name), name))
 
 
 def aligned(labels: list[int] | None, words: NDArray[Any], length: int) -> NDArray[Any] | None:

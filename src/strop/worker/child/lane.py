@@ -8,6 +8,7 @@ from typing import Any
 import clock
 import memory
 import numpy as np
+from mixing import mixing as mixed
 from numpy.typing import NDArray
 from shards import CHUNK_BYTES, create, release, row_bytes
 
@@ -105,9 +106,10 @@ class Lane:
             )
         return record
 
-    def evaluate(self, out: str, expected: str | None = None) -> dict[str, Any]:
+    def evaluate(self, out: str, expected: str | None = None, mixing: int = 0) -> dict[str, Any]:
         """Every example once, in batches; the outputs become shards in `out`. The first batches are run twice.
 
+        mixing: of how many examples a batch is that shows whether they mix, as `mixing.mixing` takes it; 0: it is not asked.
         An output whose first axis is not the batch (a list of detections, a scalar) has no shard.
         """
         batches, read = -(-self.count // self.batch), 0
@@ -133,6 +135,7 @@ class Lane:
             "seconds": time.perf_counter() - begin,
             "rough_latency_ns": sorted(durations)[len(durations) // 2],
             "shards": {name: file for name, (file, _) in shards.items()},
+            "mixing": mixed(self.session, self.shards, self.count, mixing),
         }
 
     def _store(self, shards: dict[str, tuple[str, Any]], out: str, answer: Mapping[str, Any], index: int) -> None:

@@ -10,7 +10,8 @@ log, so that whatever a framework prints cannot be mistaken for an answer.
         "profile": bool, "language": {...} or null}                     opens a session, runs one inference
     -> {"op": "warm"}                                                   until a plateau
     -> {"op": "block", "runs": n}                                       one timed block
-    -> {"op": "evaluate", "out": folder, "expected": folder or null}     every example, outputs as shards;
+    -> {"op": "evaluate", "out": folder, "expected": folder or null,
+        "mixing": n}                                                    every example, outputs as shards; n to see if they mix
         of a language model "first" and "count" say which windows
     -> {"op": "phases", "requests": n}                                  of a language model: prompts and tokens apart
     -> {"op": "fill"}                                                   of a language model: its cache, to the last token

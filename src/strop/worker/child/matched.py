@@ -4,8 +4,9 @@ import os
 import shutil
 from typing import Any
 
-from arrays import match, open_source, write_input, write_labels
+from arrays import match, open_source, rows_first, write_input, write_labels
 from beside import finish
+from labels import unused
 from preprocess import DataError
 
 
@@ -16,18 +17,24 @@ def prepare(
     labels: str | None,
     label_kind: str | None,
     out: str,
+    axes: dict[str, int] | None = None,
 ) -> dict[str, Any]:
     """Shards of arrays.
 
     source: an .npz, an .npy, or a folder of them.
     specs: the model's inputs, [{name, dtype, shape}].
     mapping: model input → array name, where they differ. labels: the array that holds labels, or None.
+    axes: model input → the axis along which the examples lie in the model as it was given, as arrays may have them too.
     label_kind: "classes", "numbers" or None where none are needed.
-    Returns {inputs: {name: file}, labels: file or None, count, notes, group, packages, files}.
+    Returns {inputs: {name: file}, labels: file or None, count, notes, group, packages, files, unused}; `unused` are arrays that
+    look like labels where there are none.
     """
     notes: list[str] = []
     arrays = open_source(source, os.path.join(out, "raw"))
     chosen = match(arrays, specs, mapping, labels, source)
+    for spec in specs:
+        axis, array = (axes or {}).get(spec["name"], 0), chosen[spec["name"]]
+        arrays[array] = rows_first(arrays[array], array, spec, axis, notes)
     counts = {name: len(arrays[array]) if arrays[array].ndim else 0 for name, array in chosen.items()}
     if not all(counts.values()):
         empty = next(chosen[n] for n, c in counts.items() if not c)
@@ -47,7 +54,8 @@ def prepare(
             f"{source}: no labels: has {', '.join(sorted(arrays))}",
             "name the array that holds them (--labels NAME, or [data] labels in strop.toml), or use --metric agreement",
         )
+    left = unused(arrays, set(chosen.values()), next(iter(counts.values()))) if file is None else []
     del arrays
     shutil.rmtree(os.path.join(out, "raw"), ignore_errors=True)
-    made: dict[str, Any] = finish(out, inputs, file, next(iter(counts.values())), notes)
+    made: dict[str, Any] = finish(out, inputs, file, next(iter(counts.values())), notes, unused=left)
     return made

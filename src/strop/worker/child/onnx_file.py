@@ -10,6 +10,8 @@ from ranges import declared
 from refusal import ModelError
 
 WEIGHTED = {"Conv", "ConvTranspose", "MatMul", "Gemm", "Gather"}
+PASSING = {"Identity", "Cast", "Squeeze", "QuantizeLinear", "DequantizeLinear"}
+"""Operators behind which an output still is what it was."""
 CONTRIBUTED = {"com.microsoft", "com.microsoft.nchwc", "ai.onnx.ml", "ai.onnx.training", "com.ms.internal.nhwc"}
 
 
@@ -38,6 +40,7 @@ def describe(path: str) -> dict[str, Any]:
         "weights": _count(n.op_type for n in graph.node if n.op_type in WEIGHTED and _weight(n, shapes)),
         "depthwise": sum(_is_depthwise(n, shapes) for n in graph.node),
         "bounds": declared(graph, shapes),
+        "ends": ends(graph),
         "precision": _precision(graph, kinds),
         "traits": {
             "ir_version": model.ir_version,
@@ -225,6 +228,19 @@ def _is_depthwise(node: onnx.NodeProto, shapes: dict[str, tuple[int, ...]]) -> b
     weight = _weight(node, shapes) if node.op_type == "Conv" else None
     groups = next((a.i for a in node.attribute if a.name == "group"), 1)
     return weight is not None and groups > 1 and groups == weight[0]
+
+
+def ends(graph: onnx.GraphProto) -> dict[str, str]:
+    """Output → the operator that makes its values, behind what only casts, names or quantizes them."""
+    makers = {name: node for node in graph.node for name in node.output}
+    found = {}
+    for output in graph.output:
+        node = makers.get(output.name)
+        while node is not None and node.op_type in PASSING and node.input:
+            node = makers.get(node.input[0])
+        if node is not None:
+            found[output.name] = str(node.op_type)
+    return found
 
 
 def _precision(graph: onnx.GraphProto, kinds: set[str]) -> str:

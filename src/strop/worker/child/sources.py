@@ -158,6 +158,13 @@ def table(path: str, broken: Broken) -> tuple[list[str], Iterator[tuple[int, dic
     return list(first[1]), itertools.chain([first], rows)
 
 
+def column_names(source: str, form: str) -> list[str]:
+    """Columns of the table that a source is or holds; none where it has no table."""
+    inside = next((n for n in LABEL_FILES if os.path.isfile(os.path.join(source, n))), None)
+    path = os.path.join(source, inside) if inside is not None and form == "pictures" else source
+    return table(path, Broken(source))[0] if form in ("table", "pictures-table") or path != source else []
+
+
 def separated(path: str, suffix: str, broken: Broken) -> Iterator[tuple[int, dict[str, Any]]]:
     """CSV with quotes, TSV without."""
     plain = suffix == ".tsv"
