@@ -63,8 +63,8 @@ def test_what_looks_like_labels_and_is_not_used_is_told(prepare, name, values, f
 def test_arrays_may_hold_their_examples_where_the_model_does(tmp_path):
     spec = {"name": "x", "dtype": "float32", "shape": ["batch", 5, 4]}
     rows = rng.standard_normal((10, 5, 4)).astype(np.float32)
-    for number, (native, notes) in enumerate([(rows, 0), (rows.transpose(1, 0, 2), 1)]):
-        np.savez(tmp_path / "data.npz", x=native, labels=Y)
+    for number, (array, notes) in enumerate([(rows, 0), (rows.transpose(1, 0, 2), 1)]):
+        np.savez(tmp_path / "data.npz", x=array, labels=Y)
         out = tmp_path / str(number)
         out.mkdir()
         made = data.prepare(str(tmp_path / "data.npz"), [spec], {}, None, "classes", str(out), {"x": 1})

@@ -69,7 +69,7 @@ def require_apart(mixing: Mapping[str, float]) -> None:
     """Refuses a model whose answer to one example depends on the others in the batch.
 
     Args:
-        mixing: output → how much it does; 1 is as much as answers to different examples differ.
+        mixing: output → how much it does, from 0 to 1: as much as the answer to an example that was replaced.
 
     Raises:
         DataError: with the flag that says which axis holds the examples.
@@ -77,8 +77,8 @@ def require_apart(mixing: Mapping[str, float]) -> None:
     name = max(mixing, key=lambda output: mixing[output], default=None)
     if name is not None and mixing[name] > MIXES:
         raise DataError(
-            f"the answer to one example depends on the others in its batch (output {name!r}, by {mixing[name]:.0%} of how far "
-            "apart answers are): the first axis of the inputs does not hold the examples",
+            f"the answer to one example depends on the others in its batch (output {name!r}, by {mixing[name]:.0%} of what "
+            "another example changes): the first axis of the inputs does not hold the examples",
             "say which one does: --batch-axis INPUT=AXIS; =0 where examples are meant to mix",
         )
 

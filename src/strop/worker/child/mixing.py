@@ -12,8 +12,8 @@ Feed = dict[str, NDArray[Any]]
 def mixing(session: Any, shards: Mapping[str, NDArray[Any]], count: int, batch: int) -> dict[str, float]:
     """Output → how much the answers of kept examples change when the others are replaced, as a share of how answers differ.
 
-    About 0 where the first axis is that of the examples; about 1 where it is not, as when the steps of a sequence were fed as
-    examples. Empty where there are too few examples, or the session refuses the batch.
+    From 0, where the first axis is that of the examples, to 1; as when the steps of a sequence were fed as examples. Empty where
+    there are too few examples, or the session refuses the batch.
     """
     if batch < 2 or count < 2 * batch:
         return {}
@@ -31,7 +31,7 @@ def mixing(session: Any, shards: Mapping[str, NDArray[Any]], count: int, batch: 
                 changed[name] = moved, max(apart, rms(other[name][away] - value[away])) if name in other else apart
     except Exception:  # the batch is only a question here: where it is refused, nothing is known
         return {}
-    return {name: moved / apart for name, (moved, apart) in changed.items() if apart > 0}
+    return {name: moved / max(moved, apart) for name, (moved, apart) in changed.items() if moved or apart}
 
 
 def answers(session: Any, shards: Mapping[str, NDArray[Any]], rows: NDArray[Any], batch: int) -> dict[str, NDArray[Any]]:
