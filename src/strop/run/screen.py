@@ -1,8 +1,9 @@
-"""Screening one candidate: build, look, check, time; dropped as soon as it is surely beaten, by interval."""
+"""Screening one candidate: build, look, check, time; its race ends as soon as another leaves it nothing to win."""
 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 from strop.core.candidate import Candidate, Failure, Result, Timing
 from strop.core.errors import BaselineError, WorkerError
@@ -10,9 +11,10 @@ from strop.core.gate import judge_one
 from strop.core.measurement import Pair
 from strop.core.model import Artifact, Model
 from strop.core.recipe import Recipe
+from strop.core.rivalry import Racer, ends_race
 from strop.core.task import Task
 from strop.core.verdict import Gate, Interval
-from strop.run.answers import language_quality
+from strop.run.answers import advantage, language_quality
 from strop.run.building import build, failure_of, write_reproduce
 from strop.run.checking import check, footprint, shards, subject
 from strop.run.context import Run
@@ -177,16 +179,17 @@ def _surely_misses(gate: Gate, trial: Trial) -> str | None:
 
 
 def _time(run: Run, model: Model, task: Task, trial: Trial, baseline: Trial, others: Sequence[Trial]) -> Trial:
-    """Up to three pairs against the baseline; ends early where another is surely better in everything."""
+    """Up to three pairs against the baseline; ends early where another leaves it nothing to win."""
     assert trial.subject is not None and baseline.subject is not None
     doubt = trial.candidate.recipe.unrepresentative
     if doubt:
         run.note(f"{trial.candidate.recipe.runtime}: its speed here is not representative: {doubt}. It is judged by its answers.")
         return trial.with_result(status="measured", reason="not timed: its speed here is not representative")
     planned = SEARCH_PAIRS if task.language is None else LANGUAGE_PAIRS
+    rivals = Rivals(run.gates, run.request.weights, task, baseline, others)
 
     def hopeless(pairs: Sequence[Pair]) -> bool:
-        return run.budget.left_for_search() <= 0 or _beaten(trial, timing_of(pairs, "search", "").speedup, others) is not None
+        return run.budget.left_for_search() <= 0 or rivals.beaten(trial, timing_of(pairs, "search", "").speedup) is not None
 
     try:
         with run.spending("search"):
@@ -196,9 +199,10 @@ def _time(run: Run, model: Model, task: Task, trial: Trial, baseline: Trial, oth
         return _fail(run, model, trial, failure_of("timing", error))
     timing = timing_of(pairs, "search", run.folder.candidate(trial.name) / "search")
     trial = replace(trial, pairs=tuple(pairs)).with_result(search=timing)
-    rival = _beaten(trial, timing.speedup, others) if len(pairs) < planned else None
+    rival = rivals.beaten(trial, timing.speedup) if len(pairs) < planned else None
     if rival is not None:
-        return trial.dropped(f"surely slower than {rival} after {len(pairs)} pair(s), and better in nothing")
+        shown = "1 pair" if len(pairs) == 1 else f"{len(pairs)} pairs"
+        return trial.dropped(f"significantly slower than {rival} after {shown} of processes, and better in nothing that counts")
     return trial
 
 
@@ -215,20 +219,41 @@ def refuse_baseline_failure(error: WorkerError, baseline: Trial) -> None:
         ) from error
 
 
-def _beaten(trial: Trial, speedup: Interval | None, others: Sequence[Trial]) -> str | None:
-    """Who is surely faster, while this one is surely better neither in memory nor in accuracy."""
-    if speedup is None or trial.candidate.recipe.role == "as-is":
+class Rivals:
+    """Who may end a candidate's race. Answers are compared once for each rival, however many pairs are measured."""
+
+    def __init__(
+        self, gates: Sequence[Gate], weights: dict[str, float], task: Task, baseline: Trial, others: Sequence[Trial]
+    ) -> None:
+        self.gates, self.weights, self.task, self.baseline = gates, weights, task, baseline
+        self.others = [o for o in others if o.alive and (o.candidate.recipe.role != "as-is" or o.name == baseline.name)]
+        """Those that may be chosen: the runtime's defaults are beside the race, and may use more cores than the budget."""
+        self.compared: dict[str, dict[str, Interval]] = {}
+
+    def beaten(self, trial: Trial, speedup: Interval | None) -> str | None:
+        """The name of a rival that leaves nothing to win; None too for the runtime's defaults, which are timed in any case."""
+        if trial.candidate.recipe.role == "as-is":
+            return None
+        me = racer_of(trial)._replace(speedup=speedup)
+        for other in self.others:
+            known = partial(self._advantage, other, trial)
+            if other.name != trial.name and ends_race(racer_of(other), me, self.gates, self.weights, known):
+                return other.name
         return None
-    for other in others:
-        theirs = other.result.speedup
-        if not other.alive or other.name == trial.name or theirs is None or theirs.low <= speedup.high:
-            continue
-        mine, rival = trial.result, other.result
-        lighter = mine.memory_ratio and rival.memory_ratio and mine.memory_ratio.high < rival.memory_ratio.low
-        truer = mine.retained and rival.retained and mine.retained.low > rival.retained.high
-        if not lighter and not truer:
-            return other.name
-    return None
+
+    def _advantage(self, rival: Trial, trial: Trial) -> dict[str, Interval]:
+        if rival.name not in self.compared:
+            theirs, mine, baseline = rival.check_folder, trial.check_folder, self.baseline.check_folder
+            assert theirs is not None and mine is not None and baseline is not None  # what is timed was checked
+            self.compared[rival.name] = advantage(theirs, mine, baseline, self.task)
+        return self.compared[rival.name]
+
+
+def racer_of(trial: Trial) -> Racer:
+    """What the search knows of a trial."""
+    result = trial.result
+    energy = result.timing.energy_ratio if result.timing is not None else None
+    return Racer(trial.name, result.speedup, result.memory_ratio, known_figures(trial), energy)
 
 
 def retime(trial: Trial, speedup: Interval) -> Trial:
