@@ -9,8 +9,11 @@ from strop.core.noun import Noun
 from strop.core.verdict import Interval
 
 DEFAULT_WEIGHTS = {"speed": 0.6, "memory": 0.3, "accuracy": 0.1}
-TIE = 0.01
-"""Scores closer than this (1 % of speed, where speed is all that counts) are alike; a wide interval makes no tie of a lead."""
+TIE = 0.005
+"""Scores closer than this by value (0.5 % of speed, where speed is all that counts) tie; a wide interval makes no tie of a lead.
+
+A tie gives away up to this much, and the noise of a confirmation adds to it: with twice as much, more than 1 % of the fields of
+`python -m benchmarks selection` lose over 0.01."""
 AXES = ("speed", "memory", "accuracy", "energy")
 
 
@@ -89,7 +92,7 @@ def score(contender: Contender, weights: dict[str, float]) -> Interval:
 
 
 def choose(contenders: Sequence[Contender], weights: dict[str, float]) -> Choice | None:
-    """The best of the best rank; those as good within `TIE` that nobody surely beats tie: less memory wins, then safety."""
+    """The best of the best rank. Those within `TIE` of it that nobody significantly beats tie: less memory wins, then safety."""
     if not contenders:
         return None
     best_rank = min(c.rank for c in contenders)

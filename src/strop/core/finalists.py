@@ -59,12 +59,16 @@ def first_finalists(queue: Sequence[Entrant], count: int = AT_FIRST) -> list[Ent
 
 
 def next_finalist(
-    queue: Sequence[Entrant], called: Collection[str], standing: Sequence[Standing], settles: bool = False
+    queue: Sequence[Entrant], called: Collection[str], standing: Sequence[Standing], vacant: bool, settles: bool = False
 ) -> Entrant | None:
-    """Who is confirmed in the place of one that fell: the best of the queue that may still beat all that stand.
+    """Who is confirmed next: the best of the queue that may still beat all that stand.
+
+    As long as nobody takes the place of one that fell, it must have done better in the search than those that stand did in the
+    confirmation: the best of many look better than they are, and the next one may be it.
 
     Args:
         called: names of those confirmed so far, fallen or not.
+        vacant: whether a finalist fell whose place nobody took.
         standing: those of them that may be chosen, and the baseline.
         settles: whether more text can settle a must that the answers leave open.
     """
@@ -73,9 +77,10 @@ def next_finalist(
     best = min(standing, key=lambda s: (s.rank, -s.score), default=None)
     able = (e for e in queue if e.name not in called and (settles or not e.open_musts))
     waiting = sorted(able, key=lambda e: e.key)
-    return next((e for e in waiting if best is None or _may_beat(e, best)), None)
+    return next((e for e in waiting if best is None or _may_beat(e, best, vacant)), None)
 
 
-def _may_beat(entrant: Entrant, best: Standing) -> bool:
+def _may_beat(entrant: Entrant, best: Standing, vacant: bool) -> bool:
     rank = int(entrant.misses_goal)
-    return rank < best.rank or (rank == best.rank and entrant.score.high > best.score)
+    reach = entrant.score.high if vacant else entrant.score.value
+    return (vacant and rank < best.rank) or (rank <= best.rank and reach > best.score)

@@ -1,7 +1,8 @@
 """The confirmation: fresh samples of a size that was fixed beforehand; only these enter a verdict."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -145,28 +146,57 @@ def confirm(
     pairs = measure(run, *_sides(baseline, baseline), "confirmation", range(plan.pairs), plan.quads, folder=SELF)
     noise = timing_of(pairs, "confirmation", run.folder.candidate(baseline.name) / SELF)
     comparison_s = plan.pairs * (start_s + plan.quads * quad_s)
-    first = len(done)
-    while noise.speedup is not None and run.budget.left() >= comparison_s:
-        standing = [s for t in [*done, baseline] if (s := _standing(run, task, t, baseline)) is not None]
-        fallen = len(done) + 1 - len(standing)
-        entrant = next_finalist(entrants, [t.name for t in done], standing, settles=language)
-        if entrant is None or len(done) - first >= fallen:
-            break
-        run.emit("finalist-called-up", candidate=entrant.name)
-        called = look_longer(run, task, baseline, [find(queue, entrant.name).with_result(status="measured", reason="")])
-        able = not misses_must(called[0], run.gates)
-        again = plan._replace(second_look=plan.second_look and run.budget.left() >= 2 * comparison_s)
-        done += _compared(run, model, baseline, called, again) if able else called
+
+    def called_up(name: str) -> Trial:
+        run.emit("finalist-called-up", candidate=name)
+        fresh = [find(queue, name).with_result(status="measured", reason="")]
+        called = look_longer(run, task, baseline, fresh)
+        again = plan._replace(second_look=plan.second_look and run.budget.left() >= LOOKS * comparison_s)
+        return called[0] if misses_must(called[0], run.gates) else _compared(run, model, baseline, called, again)[0]
+
+    if noise.speedup is not None:
+        done = replace_fallen(
+            entrants, done, baseline, called_up, partial(_standing, run, task, baseline),
+            lambda: run.budget.left() >= comparison_s, settles=language,
+        )  # fmt: skip
     return done, noise
 
 
-def _standing(run: Run, task: Task, trial: Trial, baseline: Trial) -> Standing | None:
-    """What a confirmed candidate is worth to the choice; None of one that fell."""
-    verdict = verdict_of(trial, baseline, run.gates, why_no_accuracy(task))
+def replace_fallen(
+    entrants: Sequence[Entrant], done: Sequence[Trial], baseline: Trial, called_up: Callable[[str], Trial],
+    worth: Callable[[Trial], Standing | None], room: Callable[[], bool], settles: bool = False,
+) -> list[Trial]:  # fmt: skip
+    """With the next of the queue confirmed in the place of each finalist that fell, and those that may be better than all that
+    stand, as long as there is room.
+
+    Args:
+        called_up: confirms the candidate of that name.
+        worth: what a confirmed candidate is worth to the choice; None where it fell.
+    """
+    found = list(done)
+    while room():
+        standing = [s for t in [*found, baseline] if (s := worth(t)) is not None]
+        fallen = sum(worth(t) is None for t in found)
+        entrant = next_finalist(entrants, [t.name for t in found], standing, len(found) - len(done) < fallen, settles)
+        if entrant is None:
+            break
+        found.append(called_up(entrant.name))
+    return found
+
+
+def _standing(run: Run, task: Task, baseline: Trial, trial: Trial) -> Standing | None:
+    return standing_of(trial, baseline, run.gates, run.request.weights, why_no_accuracy(task))
+
+
+def standing_of(
+    trial: Trial, baseline: Trial, gates: Sequence[Gate], weights: dict[str, float], unmeasured: str | None
+) -> Standing | None:  # fmt: skip
+    """What a confirmed candidate is worth to the choice; None where it fell."""
+    verdict = verdict_of(trial, baseline, gates, unmeasured)
     contender = contender_of(trial, 0)
     if not trial.alive or contender is None or verdict.outcome not in RANKS:
         return None
-    return Standing(RANKS.index(verdict.outcome), score(contender, run.request.weights).value)
+    return Standing(RANKS.index(verdict.outcome), score(contender, weights).value)
 
 
 def _compared(

@@ -1,7 +1,7 @@
 """Screening one candidate: build, look, check, time; its race ends as soon as another leaves it nothing to win."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -186,10 +186,13 @@ def _time(run: Run, model: Model, task: Task, trial: Trial, baseline: Trial, oth
         run.note(f"{trial.candidate.recipe.runtime}: its speed here is not representative: {doubt}. It is judged by its answers.")
         return trial.with_result(status="measured", reason="not timed: its speed here is not representative")
     planned = SEARCH_PAIRS if task.language is None else LANGUAGE_PAIRS
-    rivals = Rivals(run.gates, run.request.weights, task, baseline, others)
+    rivals, compared = choosable(others, baseline), answers_compared(trial, baseline, task)
+
+    def beaten_by(speedup: Interval | None) -> str | None:
+        return beaten(trial, speedup, rivals, run.gates, run.request.weights, compared)
 
     def hopeless(pairs: Sequence[Pair]) -> bool:
-        return run.budget.left_for_search() <= 0 or rivals.beaten(trial, timing_of(pairs, "search", "").speedup) is not None
+        return run.budget.left_for_search() <= 0 or beaten_by(timing_of(pairs, "search", "").speedup) is not None
 
     try:
         with run.spending("search"):
@@ -199,7 +202,7 @@ def _time(run: Run, model: Model, task: Task, trial: Trial, baseline: Trial, oth
         return _fail(run, model, trial, failure_of("timing", error))
     timing = timing_of(pairs, "search", run.folder.candidate(trial.name) / "search")
     trial = replace(trial, pairs=tuple(pairs)).with_result(search=timing)
-    rival = rivals.beaten(trial, timing.speedup) if len(pairs) < planned else None
+    rival = beaten_by(timing.speedup) if len(pairs) < planned else None
     if rival is not None:
         shown = "1 pair" if len(pairs) == 1 else f"{len(pairs)} pairs"
         return trial.dropped(f"significantly slower than {rival} after {shown} of processes, and better in nothing that counts")
@@ -219,34 +222,40 @@ def refuse_baseline_failure(error: WorkerError, baseline: Trial) -> None:
         ) from error
 
 
-class Rivals:
-    """Who may end a candidate's race. Answers are compared once for each rival, however many pairs are measured."""
+def beaten(
+    trial: Trial, speedup: Interval | None, rivals: Sequence[Trial], gates: Sequence[Gate], weights: dict[str, float],
+    compared: Callable[[Trial], Mapping[str, Interval]],
+) -> str | None:  # fmt: skip
+    """The name of a rival that leaves nothing to win; None too for the runtime's defaults, which are timed in any case.
 
-    def __init__(
-        self, gates: Sequence[Gate], weights: dict[str, float], task: Task, baseline: Trial, others: Sequence[Trial]
-    ) -> None:
-        self.gates, self.weights, self.task, self.baseline = gates, weights, task, baseline
-        self.others = [o for o in others if o.alive and (o.candidate.recipe.role != "as-is" or o.name == baseline.name)]
-        """Those that may be chosen: the runtime's defaults are beside the race, and may use more cores than the budget."""
-        self.compared: dict[str, dict[str, Interval]] = {}
-
-    def beaten(self, trial: Trial, speedup: Interval | None) -> str | None:
-        """The name of a rival that leaves nothing to win; None too for the runtime's defaults, which are timed in any case."""
-        if trial.candidate.recipe.role == "as-is":
-            return None
-        me = racer_of(trial)._replace(speedup=speedup)
-        for other in self.others:
-            known = partial(self._advantage, other, trial)
-            if other.name != trial.name and ends_race(racer_of(other), me, self.gates, self.weights, known):
-                return other.name
+    Args:
+        speedup: of what was measured so far.
+        compared: how much better a rival's answers are than the trial's, by metric.
+    """
+    if trial.candidate.recipe.role == "as-is":
         return None
+    me = racer_of(trial)._replace(speedup=speedup)
+    others = (o for o in rivals if o.name != trial.name)
+    return next((o.name for o in others if ends_race(racer_of(o), me, gates, weights, partial(compared, o))), None)
 
-    def _advantage(self, rival: Trial, trial: Trial) -> dict[str, Interval]:
-        if rival.name not in self.compared:
-            theirs, mine, baseline = rival.check_folder, trial.check_folder, self.baseline.check_folder
-            assert theirs is not None and mine is not None and baseline is not None  # what is timed was checked
-            self.compared[rival.name] = advantage(theirs, mine, baseline, self.task)
-        return self.compared[rival.name]
+
+def choosable(others: Sequence[Trial], baseline: Trial) -> list[Trial]:
+    """Whom a candidate is compared with. Not the runtime's defaults, which may use more cores than the budget."""
+    return [o for o in others if o.alive and (o.candidate.recipe.role != "as-is" or o.name == baseline.name)]
+
+
+def answers_compared(trial: Trial, baseline: Trial, task: Task) -> Callable[[Trial], Mapping[str, Interval]]:
+    """The paired comparison of any rival's answers with the trial's, read and computed once for each rival."""
+    known: dict[str, Mapping[str, Interval]] = {}
+
+    def compared(rival: Trial) -> Mapping[str, Interval]:
+        if rival.name not in known:
+            theirs, mine, before = rival.check_folder, trial.check_folder, baseline.check_folder
+            assert theirs is not None and mine is not None and before is not None  # what is timed was checked
+            known[rival.name] = advantage(theirs, mine, before, task)
+        return known[rival.name]
+
+    return compared
 
 
 def racer_of(trial: Trial) -> Racer:
