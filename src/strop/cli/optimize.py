@@ -16,7 +16,7 @@ from strop.core.candidate import Result
 from strop.core.errors import EXIT_CHOSEN, EXIT_INTERRUPTED, EXIT_NONE, EXIT_PROVISIONAL
 from strop.core.outcome import Outcome
 from strop.core.recipe import Offer
-from strop.report.verdict import NOT_REPRESENTATIVE, ordered, ratio, target_name, three_lines
+from strop.report.verdict import NOT_REPRESENTATIVE, ordered, ratio, remarks, target_name, three_lines
 from strop.run.request import parse_budget
 
 HEAD = ["candidate", "speed-up ×", "kept", "memory", ""]
@@ -198,7 +198,7 @@ def show(outcome: Outcome, out: Path) -> None:
         say(line)
     head = HEAD if outcome.place == "here" else ELSEWHERE
     stdout.print(table(head, [row(outcome, result) for result in ordered(outcome)], right=(1, 2, 3), whole=(0, 1, 2, 3, 4)))
-    for note in outcome.notes:
+    for note in remarks(outcome):
         say(f"note: {note}")
     say(f"report: {out / 'report.html'}, {out / 'report.md'}, {out / 'report.json'}")
     if outcome.chosen is not None:

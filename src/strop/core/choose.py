@@ -91,15 +91,15 @@ def score(contender: Contender, weights: dict[str, float]) -> Interval:
     return Interval(value=value, low=value - spread, high=value + spread)
 
 
-def choose(contenders: Sequence[Contender], weights: dict[str, float]) -> Choice | None:
-    """The best of the best rank. Those within `TIE` of it that nobody significantly beats tie: less memory wins, then safety."""
+def choose(contenders: Sequence[Contender], weights: dict[str, float], tie: float = TIE) -> Choice | None:
+    """The best of the best rank. Those within `tie` of it that nobody significantly beats tie: less memory wins, then safety."""
     if not contenders:
         return None
     best_rank = min(c.rank for c in contenders)
     field = [c for c in contenders if c.rank == best_rank]
     scores = {c.name: score(c, weights) for c in contenders}
     surest = max(scores[c.name].low for c in field)
-    least = max(scores[c.name].value for c in field) - TIE
+    least = max(scores[c.name].value for c in field) - tie
     tied = [c for c in field if scores[c.name].high >= surest and scores[c.name].value >= least]
     winner = min(tied, key=lambda c: (*_memory_order(c, tied), c.safety, -scores[c.name].value))
     if len(tied) == 1:

@@ -8,6 +8,7 @@ from strop.core.inspection import Advice
 from strop.core.measurement import Environment
 from strop.core.model import Model
 from strop.core.noun import Noun
+from strop.core.prospects import Prospect, Untimed
 from strop.core.recipe import Offer
 from strop.core.target import Target
 from strop.core.task import Task
@@ -27,7 +28,8 @@ class Outcome(Noun):
     """The result of `optimize`. `baseline` names the tuned baseline, `as_is` the model as its runtime runs it by default.
 
     `place` is `here` where the target is this machine; elsewhere its speed, memory and energy are not measured, and imitated
-    means that this machine was held to what the target has.
+    means that this machine was held to what the target has. `prospects` are faster than the choice, but a must on their answers
+    stays open; `untimed` are settings of the baseline that may be faster than the tuned one.
     """
 
     run: str
@@ -53,6 +55,8 @@ class Outcome(Noun):
     target: Target | None = None
     advice: Advice | None = None
     place: Literal["here", "imitated", "elsewhere"] = "here"
+    prospects: tuple[Prospect, ...] = ()
+    untimed: tuple[Untimed, ...] = ()
 
     def result(self, name: str) -> Result:
         return next(r for r in self.results if r.name == name)

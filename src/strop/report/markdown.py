@@ -18,7 +18,18 @@ from strop.report.language import (
 )
 from strop.report.lineage import gains, over_each_framework
 from strop.report.parts import Cell
-from strop.report.verdict import is_judged, model_name, ordered, percent, ratio, speed, status_of, target_name, three_lines
+from strop.report.verdict import (
+    is_judged,
+    model_name,
+    ordered,
+    percent,
+    ratio,
+    remarks,
+    speed,
+    status_of,
+    target_name,
+    three_lines,
+)
 
 
 def markdown(outcome: Outcome, evidence: Evidence = NO_EVIDENCE) -> str:
@@ -34,7 +45,7 @@ def markdown(outcome: Outcome, evidence: Evidence = NO_EVIDENCE) -> str:
 
 
 def _head(outcome: Outcome) -> str:
-    notes = "".join(f"\n- {note}" for note in outcome.notes)
+    notes = "".join(f"\n- {note}" for note in remarks(outcome))
     return f"# {model_name(outcome)}: {outcome.outcome}\n\n" + "  \n".join(three_lines(outcome)) + (f"\n{notes}" if notes else "")
 
 
