@@ -17,7 +17,7 @@ from strop.core.errors import EXIT_CHOSEN, EXIT_INTERRUPTED, EXIT_NONE, EXIT_PRO
 from strop.core.outcome import Outcome
 from strop.core.recipe import Offer
 from strop.report.unlabeled import KEPT
-from strop.report.verdict import ordered, ratio, speed, three_lines
+from strop.report.verdict import ordered, ratio, remarks, speed, three_lines
 from strop.run.flags import OPTIMIZE_FOR
 from strop.run.optimize import Plan, list_plan
 from strop.run.request import parse_budget
@@ -205,7 +205,7 @@ def show(outcome: Outcome) -> None:
     kept = KEPT.get(outcome.task.metric, "kept")
     head = [kept if name == "kept" else name for name in (HEAD if outcome.place == "here" else ELSEWHERE)]
     stdout.print(table(head, [row(outcome, result) for result in ordered(outcome)], right=(1, 2, 3), whole=(0, 1, 2, 3, 4)))
-    for note in outcome.notes:
+    for note in remarks(outcome):
         say(f"note: {note}")
     say(f"report: {out / 'report.html'}, {out / 'report.md'}, {out / 'report.json'}")
     if outcome.chosen is not None:

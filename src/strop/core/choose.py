@@ -9,8 +9,11 @@ from strop.core.noun import Noun
 from strop.core.verdict import Interval
 
 DEFAULT_WEIGHTS = {"speed": 0.6, "memory": 0.3, "accuracy": 0.1}
-TIE = 0.01
-"""Scores closer than this (1 % of speed, where speed is all that counts) are alike; a wide interval makes no tie of a lead."""
+TIE = 0.005
+"""Scores closer than this by value (0.5 % of speed, where speed is all that counts) tie; a wide interval makes no tie of a lead.
+
+A tie gives away up to this much, and the noise of a confirmation adds to it: with twice as much, more than 1 % of the fields of
+`python -m benchmarks selection` lose over 0.01."""
 AXES = ("speed", "memory", "accuracy", "energy")
 
 
@@ -88,15 +91,15 @@ def score(contender: Contender, weights: dict[str, float]) -> Interval:
     return Interval(value=value, low=value - spread, high=value + spread)
 
 
-def choose(contenders: Sequence[Contender], weights: dict[str, float]) -> Choice | None:
-    """The best of the best rank; those as good within `TIE` that nobody surely beats tie: less memory wins, then safety."""
+def choose(contenders: Sequence[Contender], weights: dict[str, float], tie: float = TIE) -> Choice | None:
+    """The best of the best rank. Those within `tie` of it that nobody significantly beats tie: less memory wins, then safety."""
     if not contenders:
         return None
     best_rank = min(c.rank for c in contenders)
     field = [c for c in contenders if c.rank == best_rank]
     scores = {c.name: score(c, weights) for c in contenders}
     surest = max(scores[c.name].low for c in field)
-    least = max(scores[c.name].value for c in field) - TIE
+    least = max(scores[c.name].value for c in field) - tie
     tied = [c for c in field if scores[c.name].high >= surest and scores[c.name].value >= least]
     winner = min(tied, key=lambda c: (*_memory_order(c, tied), c.safety, -scores[c.name].value))
     if len(tied) == 1:

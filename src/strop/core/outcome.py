@@ -10,6 +10,7 @@ from strop.core.inspection import Advice
 from strop.core.measurement import Company, Environment
 from strop.core.model import Model
 from strop.core.noun import Noun
+from strop.core.prospects import Prospect, Untimed
 from strop.core.recipe import Offer
 from strop.core.target import Target
 from strop.core.task import Task
@@ -31,7 +32,8 @@ class Outcome(Noun):
 
     `place` is `here` where the target is this machine; elsewhere its speed, memory and energy are not measured, and imitated
     means that this machine was held to what the target has. `bundle` is the folder of the bundle within the run's; `delivered` is
-    the folder that the user was given it in, which is not stored.
+    the folder that the user was given it in, which is not stored. `prospects` are faster than the choice, but a must on their
+    answers stays open; `untimed` are settings of the baseline that may be faster than the tuned one.
     """
 
     run: str
@@ -61,6 +63,8 @@ class Outcome(Noun):
     """Who else used the machine when the run began; None where nobody did."""
     bundle: str = "bundle"
     delivered: str = Field("", exclude=True)
+    prospects: tuple[Prospect, ...] = ()
+    untimed: tuple[Untimed, ...] = ()
 
     def result(self, name: str) -> Result:
         return next(r for r in self.results if r.name == name)

@@ -5,12 +5,14 @@ from typing import Any
 from strop.core.candidate import Result, Timing
 from strop.core.noun import SCHEMA
 from strop.core.outcome import Outcome
+from strop.core.prospects import Prospect
 from strop.core.verdict import Interval
 from strop.plan.bottlenecks import find_bottlenecks
 from strop.report.advice import commands, deployment, python_lines, trade_offs, watch
 from strop.report.evidence import NO_EVIDENCE, Evidence
 from strop.report.language import language_document
 from strop.report.lineage import gains, over_each_framework
+from strop.report.verdict import reached
 
 
 def figure(interval: Interval | None) -> dict[str, float] | None:
@@ -34,6 +36,7 @@ def report(outcome: Outcome, evidence: Evidence = NO_EVIDENCE) -> dict[str, Any]
             **_candidate(outcome.result(outcome.baseline)),
             "as_is": outcome.as_is,
             "best_unquantized": outcome.best_unquantized,
+            "untimed_settings": [u.model_dump(mode="json") for u in outcome.untimed],
         },
         "gates": [{**g.model_dump(mode="json"), "text": str(g)} for g in outcome.gates],
         "target": outcome.target.model_dump(mode="json") if outcome.target else None,
@@ -44,6 +47,7 @@ def report(outcome: Outcome, evidence: Evidence = NO_EVIDENCE) -> dict[str, Any]
         "not_offered": [{"name": o.name, "reason": o.reason} for o in outcome.offers if not o.offered],
         "frontier": list(outcome.frontier),
         "choice": outcome.choice.model_dump(mode="json") if outcome.choice else None,
+        "prospects": [_prospect(found) for found in outcome.prospects],
         "environment": outcome.environment.model_dump(mode="json"),
         "noise": {
             "speedup": figure(outcome.noise.speedup),
@@ -67,6 +71,14 @@ def report(outcome: Outcome, evidence: Evidence = NO_EVIDENCE) -> dict[str, Any]
         "reproduce": evidence.command,
         "evidence": _evidence(evidence),
     }
+
+
+def _prospect(found: Prospect) -> dict[str, Any]:
+    return {
+        "candidate": found.candidate, "speedup": figure(found.speedup), "confirmed": found.confirmed,
+        "gate": str(found.gate), "metric": found.gate.metric, "figure": figure(found.figure),
+        "reached": float(reached(found.gate, found.figure)),
+    }  # fmt: skip
 
 
 def _evidence(evidence: Evidence) -> dict[str, Any]:

@@ -20,7 +20,18 @@ from strop.report.language import (
 from strop.report.lineage import gains, over_each_framework
 from strop.report.parts import Cell
 from strop.report.unlabeled import KEPT, figure_name
-from strop.report.verdict import is_judged, model_name, ordered, percent, ratio, speed, status_of, target_name, three_lines
+from strop.report.verdict import (
+    is_judged,
+    model_name,
+    ordered,
+    percent,
+    ratio,
+    remarks,
+    speed,
+    status_of,
+    target_name,
+    three_lines,
+)
 
 
 def markdown(outcome: Outcome, evidence: Evidence = NO_EVIDENCE) -> str:
@@ -36,7 +47,7 @@ def markdown(outcome: Outcome, evidence: Evidence = NO_EVIDENCE) -> str:
 
 
 def _head(outcome: Outcome) -> str:
-    notes = "".join(f"\n- {in_markdown(note)}" for note in outcome.notes)
+    notes = "".join(f"\n- {in_markdown(note)}" for note in remarks(outcome))
     lines = "  \n".join(in_markdown(line) for line in three_lines(outcome))
     return f"# {in_markdown(model_name(outcome))}: {outcome.outcome}\n\n{lines}" + (f"\n{notes}" if notes else "")
 

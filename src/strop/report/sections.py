@@ -30,7 +30,9 @@ from strop.report.verdict import (
     is_judged,
     model_name,
     ordered,
+    possible,
     ratio,
+    remarks,
     settings,
     status_of,
     target_name,
@@ -56,7 +58,7 @@ def verdict(outcome: Outcome, evidence: Evidence) -> Section:
         lines=three_lines(outcome), tried=_tried(outcome), timed=_timed(outcome), scored=_scored(outcome),
         model=model_name(outcome), settings=settings(chosen) if chosen else "", cards=_cards(outcome, chosen) if chosen else [],
         gates=[(MARKS[g.result], g.result, advice.gate_words(g.gate), g.gate.kind, advice.gate_figure(g)) for g in judged],
-        notes=outcome.notes,
+        notes=[note for note in (possible(outcome), *remarks(outcome)) if note],
     )  # fmt: skip
     return Section("verdict", "Verdict", body)
 

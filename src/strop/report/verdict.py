@@ -1,9 +1,12 @@
 """The verdict in three lines, and the words that all reports share."""
 
+import math
+
 from strop.core.candidate import Result
 from strop.core.measurement import Company
 from strop.core.outcome import Outcome
-from strop.core.verdict import GateResult, Interval, inverse
+from strop.core.prospects import Untimed
+from strop.core.verdict import Gate, GateResult, Interval, inverse
 from strop.report.unlabeled import unlabeled_words
 
 SPEED = "×"
@@ -75,7 +78,7 @@ def three_lines(outcome: Outcome) -> tuple[str, str, str]:
     if chosen is None:
         return (
             f"none{where}: no candidate meets every must.",
-            _nearest(outcome),
+            " ".join(part for part in (_nearest(outcome), possible(outcome)) if part),
             "Nothing was packed; report.json and report.md say what was tried and why each failed.",
         )
     if outcome.place != "here":
@@ -90,7 +93,7 @@ def three_lines(outcome: Outcome) -> tuple[str, str, str]:
     accuracy = language_words(outcome, chosen) if outcome.task.language is not None else accuracy
     memory = f"{ratio(chosen.memory_ratio)} of the memory" if chosen.memory_ratio is not None else "memory unmeasured"
     second = "; ".join(part for part in (pace, over, memory, accuracy) if part) + "."
-    return first, second, _mind(outcome, chosen)
+    return first, second, " ".join(part for part in (_mind(outcome, chosen), possible(outcome)) if part)
 
 
 def language_words(outcome: Outcome, chosen: Result) -> str:
@@ -197,6 +200,44 @@ def _passed_over(outcome: Outcome) -> str:
             why = "; ".join(f"{g.gate} ({g.gate.kind}): {short(g)}" for g in kept)
             return f" Not chosen: {result.name}, {speed(result)}: {why}."
     return ""
+
+
+def possible(outcome: Outcome) -> str:
+    """The fastest candidate that only an open must on its answers keeps from the choice, and what would settle it."""
+    if not outcome.prospects:
+        return ""
+    found, language = outcome.prospects[0], outcome.task.language is not None
+    gate, figure = found.gate, found.figure
+    share = gate.metric in ("accuracy_retained", "task_retained")
+    shown = f"{percent(figure)} of the accuracy" if share else f"{gate.metric} {ratio(figure)}"
+    more = "questions" if gate.metric.startswith("task_") else "text" if language else "evaluation examples"
+    unsure = "" if found.confirmed else " (speed by the search, not confirmed)"
+    sign = ">=" if gate.direction == "at_least" else "<="
+    accept = f", or accept it: --must '{gate.metric}{sign}{reached(gate, figure)}'"
+    return (
+        f"{found.speedup.value:.3g}× would be possible with {found.candidate}{unsure} if {shown} is enough: "
+        f"give more {more}{accept}."
+    )
+
+
+def reached(gate: Gate, figure: Interval) -> str:
+    """The strictest round bound that the whole interval meets: two decimals, more where the figure is small."""
+    worst, toward = (figure.low, math.floor) if gate.direction == "at_least" else (figure.high, math.ceil)
+    decimals = 2 if abs(worst) >= 0.1 or worst == 0 else 1 - math.floor(math.log10(abs(worst)))
+    return f"{toward(round(worst * 10**decimals, 6)) / 10**decimals:g}"
+
+
+def untimed_words(found: Untimed) -> str:
+    """A setting of the baseline that is left out of the denominator."""
+    return (
+        f"Baseline setting {found.name} may be faster (rough p50 {found.p50_ms:.3g} against {found.baseline_p50_ms:.3g} ms) but "
+        f"could not be timed: the speed-up may be overstated."
+    )
+
+
+def remarks(outcome: Outcome) -> tuple[str, ...]:
+    """The notes of the run, those first that bear on its figures."""
+    return (*map(untimed_words, outcome.untimed), *outcome.notes)
 
 
 def short(result: GateResult) -> str:

@@ -8,17 +8,20 @@ from numpy.typing import NDArray
 from strop.core.channels import Apart, worst
 from strop.core.classes import holds_classes, width
 from strop.core.metrics import (
+    UNLABELED,
     Accuracy,
     Array,
     agreement,
     answered,
+    cosine,
     mean_interval,
     perplexity_error,
     perplexity_interval,
     score,
     share,
+    student,
 )
-from strop.core.statistics import paired_proportion_ratio
+from strop.core.statistics import bootstrap_ratio, paired_proportion_ratio
 from strop.core.task import Dataset, Task
 from strop.core.verdict import EXACTLY_NONE, EXACTLY_ONE, Interval, exactly
 from strop.run.checking import SCORES, check_name, open_array, shards
@@ -143,3 +146,42 @@ def accuracy(mine: Path, theirs: Path, task: Task, longer: int = 0) -> Accuracy:
     values, baseline = scored_array(mine, task, longer), scored_array(theirs, task, longer)
     labels = np.zeros(len(values)) if task.scorer is not None else labels_of(task.evaluation)
     return score(task.metric, values, baseline, labels, task.k)
+
+
+def advantage(mine: Path, theirs: Path, baseline: Path, task: Task) -> dict[str, Interval]:
+    """How much better one candidate's answers are than another's, example by example; 0 is no difference.
+
+    Ratios are given less 1, differences as they are; each is positive where `mine` is better.
+
+    Args:
+        mine, theirs, baseline: folders of checks over the same evaluation data.
+    """
+    if task.metric == "unmeasured":
+        return {}
+    if task.metric in UNLABELED:
+        found: Interval | None = _nearer(task, *(scored_array(folder, task) for folder in (mine, theirs, baseline)))
+    else:
+        found = accuracy(mine, theirs, task).retained
+    better = {"accuracy_retained": _shifted(found)} if found is not None else {}
+    if task.language is None:
+        return better
+    if task.language.questions:
+        better["task_retained"] = _shifted(paired_proportion_ratio(right_answers(mine, task), right_answers(theirs, task)))
+    for name, sign in (("kl", -1.0), ("same_top", 1.0)):
+        if name in shards(mine) and name in shards(theirs):
+            difference = looks(mine, 0, name).mean(axis=1) - looks(theirs, 0, name).mean(axis=1)
+            better[name] = student(sign * np.asarray(difference, np.float64))
+    return better
+
+
+def _nearer(task: Task, mine: Array, theirs: Array, baseline: Array) -> Interval:
+    """Mean agreement (or cosine) with the baseline over the other's, paired by example."""
+    near = cosine if task.metric == "cosine" else agreement
+    one, other = near(mine, baseline), near(theirs, baseline)
+    if all(np.isin(values, (0, 1)).all() for values in (one, other)):
+        return paired_proportion_ratio(one == 1, other == 1)
+    return bootstrap_ratio(lambda rows: (float(one[rows].mean()), float(other[rows].mean())), len(one))
+
+
+def _shifted(ratio: Interval) -> Interval:
+    return ratio.model_copy(update={"value": ratio.value - 1, "low": ratio.low - 1, "high": ratio.high - 1})

@@ -2,11 +2,12 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from strop.core.candidate import Result, Timing
-from strop.core.errors import BaselineError, BudgetError
+from strop.core.errors import BaselineError, BudgetError, WorkerError
 from strop.core.measurement import Check
 from strop.core.metrics import UNLABELED, better_than_chance, chance_of
 from strop.core.model import Model
@@ -17,12 +18,12 @@ from strop.core.verdict import EXACTLY_ONE, Interval
 from strop.plan.batch import batch_to_test, require_apart
 from strop.plan.space import by_role
 from strop.run.answers import labels_of, language_quality, question_rows, scored_array, unlabeled_quality
-from strop.run.building import build
+from strop.run.building import build, failure_of, write_reproduce
 from strop.run.checking import check, footprint, open_array, shards, subject
 from strop.run.context import CONFIRM_SHARE, PACK_S, Run
 from strop.run.pairing import LANGUAGE_START_S, least_runs, quad_seconds
-from strop.run.screen import admit, retime
-from strop.run.timing import SEARCH_QUADS
+from strop.run.screen import admit, refuse_baseline_failure, retime
+from strop.run.timing import LANGUAGE_PAIRS, SEARCH_PAIRS, SEARCH_QUADS, measure, timing_of
 from strop.run.trial import Trial, accuracy_of, memory_ratio, pace_of
 
 START_S = 1.0
@@ -44,16 +45,48 @@ def tune(run: Run, model: Model, task: Task, found: Sequence[Offer]) -> tuple[Tr
     trials, champion = [reference], reference
     over_reference = {reference.name: EXACTLY_ONE}
     for recipe in variants_within(run, found):
-        trial = admit(run, model, task, recipe, champion, trials)
+        _, others = rebase(champion, trials, over_reference, task)  # one denominator for all who are compared
+        trial = admit(run, model, task, recipe, champion, others)
         trials.append(trial)
-        speedup = trial.result.speedup
-        if speedup is None:
-            continue
-        over_reference[trial.name] = product(speedup, over_reference[champion.name])
-        if trial.alive and better_denominator(trial, champion):
-            champion = trial
+        champion = _succeeded(trial, champion, over_reference)
+    for index, trial in enumerate(trials):
+        if may_be_faster(trial, champion) and run.budget.left_for_search() > 0:
+            trials[index] = timed_again(run, model, task, trial, champion)
+            champion = _succeeded(trials[index], champion, over_reference)
     run.emit("baseline-tuned", recipe=champion.name)
     return rebase(champion, trials, over_reference, task)
+
+
+def _succeeded(trial: Trial, champion: Trial, over_reference: dict[str, Interval]) -> Trial:
+    """The champion after a variant was timed against it, and the variant's figure over the reference kept."""
+    speedup = trial.result.speedup
+    if speedup is None:
+        return champion
+    over_reference[trial.name] = product(speedup, over_reference[champion.name])
+    return trial if trial.alive and better_denominator(trial, champion) else champion
+
+
+def may_be_faster(trial: Trial, champion: Trial) -> bool:
+    """A setting that could not be timed, though its first calls were quicker: the speed-up over the champion may be too high."""
+    mine, best = trial.rough_p50_ns, champion.rough_p50_ns
+    return trial.alive and trial.result.speedup is None and mine is not None and best is not None and mine < best
+
+
+def timed_again(run: Run, model: Model, task: Task, trial: Trial, champion: Trial) -> Trial:
+    """A variant whose pairs were too disturbed to give a figure, in further pairs of processes."""
+    assert trial.subject is not None and champion.subject is not None
+    count = SEARCH_PAIRS if task.language is None else LANGUAGE_PAIRS
+    try:
+        with run.spending("search"):
+            pairs = measure(
+                run, champion.subject, trial.subject, "search", range(count, 2 * count), SEARCH_QUADS,
+                lambda _: run.budget.left_for_search() <= 0,
+            )  # fmt: skip
+    except WorkerError as error:
+        refuse_baseline_failure(error, champion)
+        return trial.failed(failure_of("timing", error), write_reproduce(run, trial.candidate.recipe, model))
+    timing = timing_of(pairs, "search", run.folder.candidate(trial.name) / "search")
+    return replace(trial, pairs=tuple(pairs)).with_result(search=timing)
 
 
 def better_denominator(trial: Trial, champion: Trial) -> bool:

@@ -1,6 +1,6 @@
 """From judged trials to the outcome: comparisons beside the tuned baseline, the frontier, what the run cost."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from strop.core.candidate import Result, Timing
 from strop.core.choose import Choice
@@ -8,10 +8,12 @@ from strop.core.errors import WorkerError
 from strop.core.frontier import Figures, frontier
 from strop.core.model import Model
 from strop.core.outcome import Noise, Outcome
+from strop.core.prospects import Untimed, prospects
 from strop.core.recipe import Offer
 from strop.core.statistics import combine
 from strop.core.task import Task
 from strop.core.verdict import EXACTLY_ONE, Interval
+from strop.run.baseline import may_be_faster, variants_within
 from strop.run.checking import subject
 from strop.run.context import Run
 from strop.run.machine import environment
@@ -53,7 +55,18 @@ def conclude(
         environment=environment(run.place.machine, list(run.backends.values()), run.request.seed), timing=run.spent(),
         notes=(*run.kept, *(_warnings(noise) if noise else ())),
         batches=_batches(run, task, tuned, chosen) if noise else {}, company=run.company,
+        prospects=prospects(results, chosen.result if chosen is not None else None) if noise else (),
+        untimed=_untimed(trials, tuned, {r.name for r in variants_within(run, found)}) if noise else (),
     )  # fmt: skip
+
+
+def _untimed(trials: Sequence[Trial], tuned: Trial, variants: Collection[str]) -> tuple[Untimed, ...]:
+    """Settings that the baseline may have had, quicker in their first calls, but without a figure."""
+    return tuple(
+        Untimed(name=t.name, p50_ms=t.rough_p50_ns / 1e6, baseline_p50_ms=tuned.rough_p50_ns / 1e6)
+        for t in trials
+        if t.name in variants and may_be_faster(t, tuned) and t.rough_p50_ns is not None and tuned.rough_p50_ns is not None
+    )
 
 
 def _half_width(figure: Interval | None) -> float | None:

@@ -1,7 +1,8 @@
 """The confirmation: fresh samples of a size that was fixed beforehand; only these enter a verdict."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -9,19 +10,31 @@ import numpy as np
 from strop.core.candidate import Timing
 from strop.core.choose import Contender, score
 from strop.core.errors import WorkerError
-from strop.core.gate import NOT_MEASURED, Missing, judge
+from strop.core.finalists import Entrant, Standing, first_finalists, in_order, next_finalist
+from strop.core.gate import NOT_MEASURED, Missing, judge, judge_one
 from strop.core.model import Model
 from strop.core.statistics import LOOKS
-from strop.core.verdict import EXACTLY_ONE, Gate, GateResult, Interval, Verdict
+from strop.core.task import Task
+from strop.core.verdict import EXACTLY_ONE, RANKS, Gate, GateResult, Interval, Verdict
 from strop.run.building import failure_of, write_reproduce
 from strop.run.checking import footprint
 from strop.run.context import Run
+from strop.run.longer import look_longer
 from strop.run.pairing import LANGUAGE_START_S, Subject, least_runs, plan_quads, quad_seconds
 from strop.run.screen import refuse_baseline_failure
 from strop.run.timing import LANGUAGE_QUADS, measure, timing_of
-from strop.run.trial import Trial, memory_ratio, must_left_open, pace_figures, pace_of, quality_figures
+from strop.run.trial import (
+    Trial,
+    find,
+    known_figures,
+    memory_ratio,
+    misses_must,
+    must_left_open,
+    pace_figures,
+    pace_of,
+    quality_figures,
+)
 
-MOST_FINALISTS = 3
 PAIRS = 5
 LEAST_PAIRS = 3
 QUADS = (12, 40)
@@ -67,23 +80,30 @@ def plan_confirmation(
 
 
 def select(
-    trials: Sequence[Trial], baseline: Trial, weights: dict[str, float], gates: Sequence[Gate] = (), most: int = MOST_FINALISTS
+    trials: Sequence[Trial], baseline: Trial, weights: dict[str, float], gates: Sequence[Gate] = (), most: int | None = None
 ) -> list[Trial]:  # fmt: skip
-    """By search data: at most three whose score may exceed the baseline's, best first. Selects, decides nothing.
-
-    Those whose answers and size pass the musts come before those that leave some open, however fast.
-    """
-    scored = []
+    """By search data: the queue of those whose score may exceed the baseline's, best first. Selects, decides nothing."""
+    entrants = []
     for trial in trials:
-        if not trial.alive or trial.name == baseline.name or trial.candidate.recipe.role == "as-is":
-            continue
-        contender = contender_of(trial, 0)
-        if contender is None:
-            continue
-        figure = score(contender, weights)
-        if figure.high > 0:
-            scored.append((must_left_open(trial, gates), -figure.value, trial))
-    return [trial for *_, trial in sorted(scored, key=lambda entry: entry[:2])[:most]]
+        if trial.name != baseline.name and trial.candidate.recipe.role != "as-is" and (trial.alive or trial.outpaced):
+            entrant = entrant_of(trial, weights, gates)
+            entrants += [entrant] if entrant is not None else []
+    return [find(trials, e.name) for e in in_order(entrants)[:most]]
+
+
+def entrant_of(trial: Trial, weights: dict[str, float], gates: Sequence[Gate]) -> Entrant | None:
+    """A candidate's place in the queue, or None where there is no speed-up to weigh."""
+    contender, result = contender_of(trial, 0), trial.result
+    if contender is None:
+        return None
+    memory = {"memory_ratio": result.memory_ratio} if result.memory_ratio is not None else {}
+    known, later = known_figures(trial), {**figures_of_timing(result.search), **memory}
+    found = {g: judge_one(g, (known | later)[g.metric]).result for g in gates if g.metric in known | later}
+    return Entrant(
+        trial.name, score(contender, weights), must_left_open(trial, gates),
+        missed=sum(g.kind == "must" and g.metric in later and r == "FAIL" for g, r in found.items()),
+        misses_goal=any(g.kind == "goal" and r == "FAIL" for g, r in found.items()), outpaced=trial.outpaced,
+    )  # fmt: skip
 
 
 def contender_of(trial: Trial, rank: int) -> Contender | None:
@@ -108,8 +128,15 @@ def typical(trial: Trial) -> float:
     return float(np.median(trial.footprints[0].latencies_ns)) if trial.footprints and trial.footprints[0].latencies_ns else 1e6
 
 
-def confirm(run: Run, model: Model, baseline: Trial, finalists: Sequence[Trial]) -> tuple[list[Trial], Timing]:
-    """Fresh comparisons of every finalist, then the baseline against itself (A/A)."""
+def confirm(
+    run: Run, model: Model, task: Task, baseline: Trial, queue: Sequence[Trial]
+) -> tuple[list[Trial], Timing]:  # fmt: skip
+    """Fresh comparisons of the first of the queue and of the baseline against itself (A/A); then of those who take the place
+    of finalists that fell."""
+    entrants = [e for t in queue if (e := entrant_of(t, run.request.weights, run.gates)) is not None]
+    finalists = look_longer(run, task, baseline, [find(queue, e.name) for e in first_finalists(entrants)])
+    lost = [t for t in finalists if misses_must(t, run.gates)]
+    finalists = [t for t in finalists if t not in lost]
     latency = (typical(baseline), max([typical(t) for t in finalists], default=typical(baseline)))
     fastest = min([typical(t) for t in finalists], default=typical(baseline))
     quads = plan_quads((typical(baseline), fastest), PAIRS, PAIR_S, *QUADS)
@@ -123,9 +150,70 @@ def confirm(run: Run, model: Model, baseline: Trial, finalists: Sequence[Trial])
     plan = plan_confirmation(run.budget.left(), len(finalists), quads, start_s, quad_s, most)
     plan = plan._replace(second_look=plan.second_look and not language)  # a request is long: it would take minutes
     run.emit("confirmation-planned", **plan._asdict())
-    trials = [_more_memory(run, trial, baseline) for trial in finalists[: plan.finalists]]
+    done = lost + _compared(run, model, baseline, finalists[: plan.finalists], plan, with_self=True)
+    pairs = measure(run, *_sides(baseline, baseline), "confirmation", range(plan.pairs), plan.quads, folder=SELF)
+    noise = timing_of(pairs, "confirmation", run.folder.candidate(baseline.name) / SELF)
+    comparison_s = plan.pairs * (start_s + plan.quads * quad_s)
+
+    def called_up(name: str) -> Trial:
+        run.emit("finalist-called-up", candidate=name)
+        fresh = [find(queue, name).with_result(status="measured", reason="")]
+        called = look_longer(run, task, baseline, fresh)
+        again = plan._replace(second_look=plan.second_look and run.budget.left() >= LOOKS * comparison_s)
+        return called[0] if misses_must(called[0], run.gates) else _compared(run, model, baseline, called, again)[0]
+
+    if noise.speedup is not None:
+        done = replace_fallen(
+            entrants, done, baseline, called_up, partial(_standing, run, task, baseline),
+            lambda: run.budget.left() >= comparison_s, settles=language,
+        )  # fmt: skip
+    return done, noise
+
+
+def replace_fallen(
+    entrants: Sequence[Entrant], done: Sequence[Trial], baseline: Trial, called_up: Callable[[str], Trial],
+    worth: Callable[[Trial], Standing | None], room: Callable[[], bool], settles: bool = False,
+) -> list[Trial]:  # fmt: skip
+    """With the next of the queue confirmed in the place of each finalist that fell, and those that may be better than all that
+    stand, as long as there is room.
+
+    Args:
+        called_up: confirms the candidate of that name.
+        worth: what a confirmed candidate is worth to the choice; None where it fell.
+    """
+    found = list(done)
+    while room():
+        standing = [s for t in [*found, baseline] if (s := worth(t)) is not None]
+        fallen = sum(worth(t) is None for t in found)
+        entrant = next_finalist(entrants, [t.name for t in found], standing, len(found) - len(done) < fallen, settles)
+        if entrant is None:
+            break
+        found.append(called_up(entrant.name))
+    return found
+
+
+def _standing(run: Run, task: Task, baseline: Trial, trial: Trial) -> Standing | None:
+    return standing_of(trial, baseline, run.gates, run.request.weights, why_no_accuracy(task))
+
+
+def standing_of(
+    trial: Trial, baseline: Trial, gates: Sequence[Gate], weights: dict[str, float], unmeasured: str | None
+) -> Standing | None:  # fmt: skip
+    """What a confirmed candidate is worth to the choice; None where it fell."""
+    verdict = verdict_of(trial, baseline, gates, unmeasured)
+    contender = contender_of(trial, 0)
+    if not trial.alive or contender is None or verdict.outcome not in RANKS:
+        return None
+    return Standing(RANKS.index(verdict.outcome), score(contender, weights).value)
+
+
+def _compared(
+    run: Run, model: Model, baseline: Trial, finalists: Sequence[Trial], plan: Plan, with_self: bool = False
+) -> list[Trial]:
+    """Finalists after one look, or two where a gate on time was still open."""
+    trials = [_more_memory(run, trial, baseline) for trial in finalists]
     first, second = range(plan.pairs), range(plan.pairs, LOOKS * plan.pairs)
-    failed = _rounds(run, baseline, trials, first, plan.quads, with_self=True)
+    failed = _rounds(run, baseline, trials, first, plan.quads, with_self=with_self)
     looked = [_look(run, baseline, trial, first, plan.quads) for trial in trials if trial.name not in failed]
     undecided = [t for t in looked if plan.second_look and _open_gate(run.gates, t.result.confirmation)]
     failed |= _rounds(run, baseline, undecided, second, plan.quads)
@@ -136,8 +224,7 @@ def confirm(run: Run, model: Model, baseline: Trial, finalists: Sequence[Trial])
         final[name] = final[name].failed(failure_of("timing", error), write_reproduce(run, final[name].candidate.recipe, model))
     for trial in final.values():
         _tell(run, trial)
-    pairs = measure(run, *_sides(baseline, baseline), "confirmation", first, plan.quads, folder=SELF)
-    return list(final.values()), timing_of(pairs, "confirmation", run.folder.candidate(baseline.name) / SELF)
+    return list(final.values())
 
 
 def _sides(baseline: Trial, trial: Trial) -> tuple[Subject, Subject]:
@@ -282,6 +369,11 @@ def name_tail(result: GateResult, timing: Timing | None) -> GateResult:
         return result
     few = "" if timing.tail_percentile == 99 else "; a p99 needs 662 calls of each side"
     return result.model_copy(update={"reason": f"p{timing.tail_percentile}/p50: {result.reason}{few}"})
+
+
+def why_no_accuracy(task: Task) -> str | None:
+    """Why accuracy could not be measured at all, or None."""
+    return "no data were given" if task.metric == "unmeasured" else None
 
 
 def why_no_timing(trial: Trial) -> Missing:

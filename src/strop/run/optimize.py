@@ -15,14 +15,13 @@ from strop.plan.space import by_role, follow, next_in_turn, offers, places_of, r
 from strop.run.advising import advised
 from strop.run.baseline import tune
 from strop.run.conclude import conclude
-from strop.run.confirm import confirm, contender_of, more_baseline_memory, select, verdict_of
+from strop.run.confirm import confirm, contender_of, more_baseline_memory, select, verdict_of, why_no_accuracy
 from strop.run.context import Observer, Run, nobody
 from strop.run.deliver import deliver
 from strop.run.elsewhere import pursue_elsewhere
 from strop.run.flags import OPTIMIZE
 from strop.run.identity import note_used
 from strop.run.intake import read_task
-from strop.run.longer import look_longer
 from strop.run.open_run import OUTCOME, opened
 from strop.run.outfolder import require_writable
 from strop.run.request import make_request
@@ -102,8 +101,8 @@ def pursue(run: Run, model: Model) -> Outcome:
     baseline, trials = tune(run, model, task, found)
     trials = search(run, model, task, found, baseline, trials)
     baseline = more_baseline_memory(run, baseline)
-    finalists = look_longer(run, task, baseline, select(trials, baseline, run.request.weights, run.gates))
-    confirmed, noise = confirm(run, model, baseline, finalists)
+    queue = select(trials, baseline, run.request.weights, run.gates)
+    confirmed, noise = confirm(run, model, task, baseline, queue)
     final = {t.name: t for t in [*trials, *confirmed, baseline]}
     trials = judge_all(run, task, list(final.values()), baseline, timed=noise.speedup is not None)
     choice = choose_among(trials, [t.name for t in [*confirmed, baseline]], run.request.weights)
@@ -161,7 +160,7 @@ def search(run: Run, model: Model, task: Task, found: Sequence[Offer], baseline:
         recipe = next_in_turn(waiting, [t.name for t in trials if t.lost_accuracy], places_of(found, run.advice))
         waiting.remove(recipe)
         trials = [*trials, _next(run, model, task, follow(recipe, baseline.candidate.recipe), baseline, trials)]
-    best = select([t for t in trials if t.candidate.recipe.steps], baseline, run.request.weights, run.gates, most=1)
+    best = select([t for t in trials if t.alive and t.candidate.recipe.steps], baseline, run.request.weights, run.gates, most=1)
     variants = [*by_role(found, "reference"), *by_role(found, "baseline-variant")]
     for recipe in other_settings(run, given[best[0].name], variants) if best else []:
         if recipe.settings != best[0].candidate.recipe.settings:
@@ -182,8 +181,7 @@ def _next(run: Run, model: Model, task: Task, recipe: Recipe, baseline: Trial, t
 
 def judge_all(run: Run, task: Task, trials: Sequence[Trial], baseline: Trial, timed: bool) -> list[Trial]:
     """A verdict for every candidate; only a confirmation can pass a gate on time."""
-    unmeasured = "no data were given" if task.metric == "unmeasured" else None
-    return [t.with_result(verdict=verdict_of(t, baseline, run.gates, unmeasured, timed)) for t in trials]
+    return [t.with_result(verdict=verdict_of(t, baseline, run.gates, why_no_accuracy(task), timed)) for t in trials]
 
 
 def choose_among(trials: Sequence[Trial], names: Sequence[str], weights: dict[str, float]) -> Choice | None:

@@ -1,8 +1,9 @@
-"""Screening one candidate: build, look, check, time; dropped as soon as it is surely beaten, by interval."""
+"""Screening one candidate: build, look, check, time; its race ends as soon as another leaves it nothing to win."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 from strop.core.candidate import Candidate, Failure, Result, Timing
 from strop.core.errors import BaselineError, WorkerError
@@ -10,9 +11,10 @@ from strop.core.gate import judge_one
 from strop.core.measurement import Pair
 from strop.core.model import Artifact, Model
 from strop.core.recipe import Recipe
+from strop.core.rivalry import Racer, ends_race
 from strop.core.task import Task
 from strop.core.verdict import Gate, Interval
-from strop.run.answers import language_quality, unlabeled_quality
+from strop.run.answers import advantage, language_quality, unlabeled_quality
 from strop.run.building import build, failure_of, write_reproduce
 from strop.run.checking import check, footprint, shards, subject
 from strop.run.context import Run
@@ -185,16 +187,20 @@ def _surely_misses(gate: Gate, trial: Trial) -> str | None:
 
 
 def _time(run: Run, model: Model, task: Task, trial: Trial, baseline: Trial, others: Sequence[Trial]) -> Trial:
-    """Up to three pairs against the baseline; ends early where another is surely better in everything."""
+    """Up to three pairs against the baseline; ends early where another leaves it nothing to win."""
     assert trial.subject is not None and baseline.subject is not None
     doubt = trial.candidate.recipe.unrepresentative
     if doubt:
         run.note(f"{trial.candidate.recipe.runtime}: its speed here is not representative: {doubt}. It is judged by its answers.")
         return trial.with_result(status="measured", reason="not timed: its speed here is not representative")
     planned = SEARCH_PAIRS if task.language is None else LANGUAGE_PAIRS
+    rivals, compared = choosable(others, baseline), answers_compared(trial, baseline, task)
+
+    def beaten_by(speedup: Interval | None) -> str | None:
+        return beaten(trial, speedup, rivals, run.gates, run.request.weights, compared)
 
     def hopeless(pairs: Sequence[Pair]) -> bool:
-        return run.budget.left_for_search() <= 0 or _beaten(trial, timing_of(pairs, "search", "").speedup, others) is not None
+        return run.budget.left_for_search() <= 0 or beaten_by(timing_of(pairs, "search", "").speedup) is not None
 
     try:
         with run.spending("search"):
@@ -204,9 +210,10 @@ def _time(run: Run, model: Model, task: Task, trial: Trial, baseline: Trial, oth
         return _fail(run, model, trial, failure_of("timing", error))
     timing = timing_of(pairs, "search", run.folder.candidate(trial.name) / "search")
     trial = replace(trial, pairs=tuple(pairs)).with_result(search=timing)
-    rival = _beaten(trial, timing.speedup, others) if len(pairs) < planned else None
+    rival = beaten_by(timing.speedup) if len(pairs) < planned else None
     if rival is not None:
-        return trial.dropped(f"surely slower than {rival} after {len(pairs)} pair(s), and better in nothing")
+        shown = "1 pair" if len(pairs) == 1 else f"{len(pairs)} pairs"
+        return trial.dropped(f"significantly slower than {rival} after {shown} of processes, and better in nothing that counts")
     return trial
 
 
@@ -223,20 +230,47 @@ def refuse_baseline_failure(error: WorkerError, baseline: Trial) -> None:
         ) from error
 
 
-def _beaten(trial: Trial, speedup: Interval | None, others: Sequence[Trial]) -> str | None:
-    """Who is surely faster, while this one is surely better neither in memory nor in accuracy."""
-    if speedup is None or trial.candidate.recipe.role == "as-is":
+def beaten(
+    trial: Trial, speedup: Interval | None, rivals: Sequence[Trial], gates: Sequence[Gate], weights: dict[str, float],
+    compared: Callable[[Trial], Mapping[str, Interval]],
+) -> str | None:  # fmt: skip
+    """The name of a rival that leaves nothing to win; None too for the runtime's defaults, which are timed in any case.
+
+    Args:
+        speedup: of what was measured so far.
+        compared: how much better a rival's answers are than the trial's, by metric.
+    """
+    if trial.candidate.recipe.role == "as-is":
         return None
-    for other in others:
-        theirs = other.result.speedup
-        if not other.alive or other.name == trial.name or theirs is None or theirs.low <= speedup.high:
-            continue
-        mine, rival = trial.result, other.result
-        lighter = mine.memory_ratio and rival.memory_ratio and mine.memory_ratio.high < rival.memory_ratio.low
-        truer = mine.retained and rival.retained and mine.retained.low > rival.retained.high
-        if not lighter and not truer:
-            return other.name
-    return None
+    me = racer_of(trial)._replace(speedup=speedup)
+    others = (o for o in rivals if o.name != trial.name)
+    return next((o.name for o in others if ends_race(racer_of(o), me, gates, weights, partial(compared, o))), None)
+
+
+def choosable(others: Sequence[Trial], baseline: Trial) -> list[Trial]:
+    """Whom a candidate is compared with. Not the runtime's defaults, which may use more cores than the budget."""
+    return [o for o in others if o.alive and (o.candidate.recipe.role != "as-is" or o.name == baseline.name)]
+
+
+def answers_compared(trial: Trial, baseline: Trial, task: Task) -> Callable[[Trial], Mapping[str, Interval]]:
+    """The paired comparison of any rival's answers with the trial's, read and computed once for each rival."""
+    known: dict[str, Mapping[str, Interval]] = {}
+
+    def compared(rival: Trial) -> Mapping[str, Interval]:
+        if rival.name not in known:
+            theirs, mine, before = rival.check_folder, trial.check_folder, baseline.check_folder
+            assert theirs is not None and mine is not None and before is not None  # what is timed was checked
+            known[rival.name] = advantage(theirs, mine, before, task)
+        return known[rival.name]
+
+    return compared
+
+
+def racer_of(trial: Trial) -> Racer:
+    """What the search knows of a trial."""
+    result = trial.result
+    energy = result.timing.energy_ratio if result.timing is not None else None
+    return Racer(trial.name, result.speedup, result.memory_ratio, known_figures(trial), energy)
 
 
 def retime(trial: Trial, speedup: Interval) -> Trial:

@@ -72,6 +72,17 @@ class Trial:
         calls = self.footprints[0].latencies_ns if self.footprints else ()
         return (float(min(calls)), float(np.percentile(calls, 90))) if calls else (0.0, 0.0)
 
+    @property
+    def rough_p50_ns(self) -> float | None:
+        """Median of the first calls, alone and unpaired: for a remark, never for a decision."""
+        calls = self.footprints[0].latencies_ns if self.footprints else ()
+        return float(np.median(calls)) if calls else None
+
+    @property
+    def outpaced(self) -> bool:
+        """Its race ended early since another was faster: valid, accurate enough, and timed in too few pairs to be sure."""
+        return self.result.status == "dropped" and self.result.search is not None
+
 
 def memory_resolution(peaks: Sequence[float]) -> float:
     """The smallest difference in peak memory that means anything: what repeats of the baseline differ by, at least 1 MB.
@@ -140,6 +151,12 @@ def must_left_open(trial: Trial, gates: Sequence[Gate]) -> int:
     known = known_figures(trial)
     musts = [g for g in gates if g.kind == "must" and g.metric in known]
     return sum(judge_one(g, known[g.metric]).result != "PASS" for g in musts)
+
+
+def misses_must(trial: Trial, gates: Sequence[Gate]) -> bool:
+    """Whether its known figures miss a must by their whole interval."""
+    known = known_figures(trial)
+    return any(g.kind == "must" and g.metric in known and judge_one(g, known[g.metric]).result == "FAIL" for g in gates)
 
 
 def pace_figures(trial: Trial) -> dict[str, Interval]:
