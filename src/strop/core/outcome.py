@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+from strop.core.budget import BudgetUse
 from strop.core.candidate import Result, Timing
 from strop.core.choose import Choice
 from strop.core.inspection import Advice
@@ -53,6 +54,7 @@ class Outcome(Noun):
     target: Target | None = None
     advice: Advice | None = None
     place: Literal["here", "imitated", "elsewhere"] = "here"
+    budget: BudgetUse | None = None
 
     def result(self, name: str) -> Result:
         return next(r for r in self.results if r.name == name)

@@ -53,13 +53,17 @@ class Gate(Noun):
 
 
 class GateResult(Noun):
-    """`elsewhere` where only the target itself could tell: an open question, not a disturbed measurement."""
+    """`elsewhere` where only the target itself could tell: an open question, not a disturbed measurement.
+
+    `hasty` where the budget left no time to measure it.
+    """
 
     gate: Gate
     result: Result
     reason: str
     figure: Interval | None = None
     elsewhere: bool = False
+    hasty: bool = False
 
 
 class Verdict(Noun):

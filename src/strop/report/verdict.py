@@ -142,13 +142,19 @@ def settings(result: Result) -> str:
 
 
 def _mind(outcome: Outcome, chosen: Result) -> str:
-    if outcome.noise.speedup is None:
+    if outcome.noise.speedup is None and not hasty(outcome):
         return "Nothing could be timed: the machine was too busy. The same command with --fresh measures again."
     missed = [r for r in (chosen.verdict.results if chosen.verdict else ()) if r.result != "PASS"]
     said = (
         "Missed: " + "; ".join(f"{r.gate} ({r.gate.kind}): {short(r)}" for r in missed) + "." if missed else "Every gate passed."
     )
     return f"{said}{_passed_over(outcome)}" if chosen.name == outcome.baseline else said
+
+
+def hasty(outcome: Outcome) -> bool:
+    """Whether it was the budget, not the machine, that left out the baseline's comparison with itself."""
+    savings = outcome.budget.left_out if outcome.budget is not None else ()
+    return any(saving.what in ("self-comparison", "confirmation") for saving in savings)
 
 
 def _passed_over(outcome: Outcome) -> str:

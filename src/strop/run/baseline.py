@@ -1,12 +1,11 @@
 """The tuned baseline: the given model, unquantized, in its own runtime, under the best settings inside the budget."""
 
-import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from strop.core.candidate import Result, Timing
-from strop.core.errors import BaselineError, BudgetError
+from strop.core.errors import BaselineError
 from strop.core.metrics import UNLABELED, better_than_chance, chance_of
 from strop.core.model import Model
 from strop.core.recipe import Offer, Recipe
@@ -17,14 +16,11 @@ from strop.plan.space import by_role
 from strop.run.answers import labels_of, language_quality, question_rows, scored_array
 from strop.run.building import build
 from strop.run.checking import check, footprint, open_array, shards, subject
-from strop.run.context import CONFIRM_SHARE, PACK_S, Run
-from strop.run.pairing import LANGUAGE_START_S, least_runs, quad_seconds
-from strop.run.screen import admit, retime
-from strop.run.timing import SEARCH_QUADS
+from strop.run.context import Run
+from strop.run.planning import affordable, settle
+from strop.run.screen import admit, not_reached, retime
 from strop.run.trial import Trial, accuracy_of, memory_ratio, pace_of
 
-START_S = 1.0
-LEAST_PAIRS, LEAST_QUADS = 3, 4
 DENOMINATOR_LEVEL, WORTH_CORES = 0.80, 1.05
 
 
@@ -33,15 +29,17 @@ def tune(run: Run, model: Model, task: Task, found: Sequence[Offer]) -> tuple[Tr
 
     Raises:
         BaselineError: the given model does not run, or is no better than chance.
-        BudgetError: the budget is below the minimum, which is printed.
     """
     reference = establish(run, model, task, by_role(found, "reference")[0])
-    require_budget(run, reference)
-    if task.language is not None:
-        run.budget.keep(language_confirmation(reference))
+    settle(run, model, task, found, reference)
     trials, champion = [reference], reference
     over_reference = {reference.name: EXACTLY_ONE}
-    for recipe in variants_within(run, found):
+    variants = variants_within(run, found)
+    for place, recipe in enumerate(variants):
+        if not affordable(run, [recipe], model, task, trials):
+            trials.append(not_reached(recipe))
+            continue
+        run.budget.share(len(variants) - place)
         trial = admit(run, model, task, recipe, champion, trials)
         trials.append(trial)
         speedup = trial.result.speedup
@@ -136,33 +134,6 @@ def require_better_than_chance(trial: Trial, task: Task) -> None:
             f"the given model is no better than chance on the evaluation data: {task.metric} {value:.4g}, "
             f"shuffled labels give {chance:.4g}",
             "wrong preprocessing, wrong labels or the wrong output? fix the data and run again",
-        )
-
-
-def minimum_budget(run: Run, reference: Trial) -> float:
-    """Seconds below which no honest answer is possible: what is spent, one candidate, a small confirmation, packing."""
-    assert reference.check is not None
-    slow = reference.rough_ns[1]
-    quad = quad_seconds((slow, slow), least_runs(reference.subject))
-    pair = START_S + LEAST_QUADS * quad
-    one = reference.check.seconds + 3 * START_S + SEARCH_QUADS * quad
-    confirmation = 2 * LEAST_PAIRS * pair
-    return run.budget.spent + PACK_S + max(one + confirmation, confirmation / CONFIRM_SHARE / 2)
-
-
-def language_confirmation(reference: Trial) -> float:
-    """Seconds that three finalists and the baseline against itself take, as fast as the baseline at worst."""
-    quad = quad_seconds((reference.rough_ns[0], reference.rough_ns[0]), least_runs(reference.subject))
-    loading = reference.footprints[0].memory.load_s if reference.footprints[0].memory is not None else 0.0
-    return 4 * LEAST_PAIRS * (LANGUAGE_START_S + loading + 2 * LEAST_QUADS * quad)
-
-
-def require_budget(run: Run, reference: Trial) -> None:
-    least = minimum_budget(run, reference)
-    if run.budget.total is not None and run.budget.total < least:
-        raise BudgetError(
-            f"a budget of {run.budget.total:.0f} s is below the minimum of {math.ceil(least)} s for this model and data",
-            f"give --budget {math.ceil(least * 1.1)}s or more",
         )
 
 

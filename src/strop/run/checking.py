@@ -1,5 +1,6 @@
 """One candidate alone: does it run, what does it answer, what memory does it take."""
 
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
@@ -8,7 +9,7 @@ import numpy as np
 
 from strop.core.backend import Backend
 from strop.core.candidate import MISSING, Candidate, Failure
-from strop.core.errors import WorkerCrash, WorkerError, WorkerTimeout
+from strop.core.errors import WorkerCrash, WorkerError
 from strop.core.measurement import Check, Memory
 from strop.core.metrics import Array
 from strop.core.noun import Noun, Scalar
@@ -32,9 +33,14 @@ SLOWEST = 25
 
 
 class Footprint(Noun):
-    """One process alone: its memory (None where the platform cannot tell), its first calls' latencies, ns; or why not."""
+    """One process alone: its memory (None where the platform cannot tell), its first calls' latencies, ns; or why not.
+
+    ready_s: from starting the process until the model is loaded; seconds: the whole. Both for planning only.
+    """
 
     memory: Memory | None = None
+    ready_s: float = 0.0
+    seconds: float = 0.0
     latencies_ns: tuple[int, ...] = ()
     prompt_ns: tuple[int, ...] = ()
     token_ns: tuple[int, ...] = ()
@@ -93,13 +99,16 @@ def footprint(run: Run, of: Subject, repeat: int, brief: bool = False) -> Footpr
 
 
 def _alone(run: Run, of: Subject, brief: bool) -> Footprint:
+    begin = time.monotonic()
     with run_child(run, of) as child:
-        return footprint_in(child, of, brief)
+        found = footprint_in(child, of, brief, begin)
+    return found.model_copy(update={"seconds": round(time.monotonic() - begin, 3)})
 
 
-def footprint_in(child: Child, of: Subject, brief: bool = False) -> Footprint:
-    """The footprint of the subject in a fresh child of its own child side."""
+def footprint_in(child: Child, of: Subject, brief: bool = False, begin: float | None = None) -> Footprint:
+    """The footprint of the subject in a fresh child of its own child side, which was started at `begin`."""
     opened = child.ask("open", **open_request(of._replace(reference=None)))
+    ready = time.monotonic() - begin if begin is not None else 0.0
     block = child.ask("block", runs=MEMORY_RUNS if of.language is None else 1 if brief else LANGUAGE_RUNS)
     if of.language is not None and not brief:
         child.ask("fill")
@@ -117,6 +126,7 @@ def footprint_in(child: Child, of: Subject, brief: bool = False) -> Footprint:
         memory=memory,
         latencies_ns=tuple(block["latencies_ns"]),
         properties=opened["properties"],
+        ready_s=round(ready, 3),
         **{name: tuple(times) for name, times in apart.items()},
     )
 
@@ -134,11 +144,14 @@ def check(
     Args:
         expected: folder of the baseline's check; None for the baseline itself.
         baseline_seconds: what its evaluation took; bounds this one's. Infinite where its own speed says nothing:
-            the time limit and the budget bound it then.
+            the time limit bounds it then.
         task: whose scorer, where it has one, sees the outputs.
         longer: which further look it is: of a language model's windows, as many again as were scored before.
     Returns:
         The check and its folder, where the output shards lie.
+
+    Raises:
+        BudgetError: the budget ended first; nothing is recorded.
     """
     folder = run.folder.candidate(of.name) / check_name(longer)
     known = load(folder / CHECK, Check)
@@ -147,7 +160,7 @@ def check(
     files.sweep(folder.parent)
     seconds = None
     if baseline_seconds is not None:
-        seconds = min(run.request.time_limit_s, max(60.0, SLOWEST * baseline_seconds), max(1.0, run.budget.left_for_search()))
+        seconds = min(run.request.time_limit_s, max(60.0, SLOWEST * baseline_seconds))
     with files.whole_folder(folder) as draft:
         try:
             found = _twice(lambda: _evaluate(run, of, draft, seconds, expected, longer))
@@ -157,7 +170,7 @@ def check(
             if task.scorer is not None and found.failure is None:
                 user_scores(run, of, draft, found, task)
         except WorkerError as error:
-            failed = failure_of("check", run.ended_by_budget(error, "checked") if isinstance(error, WorkerTimeout) else error)
+            failed = failure_of("check", error)
             found = Check(failure=failed.message, failure_kind=failed.kind, log_tail=failed.log_tail)
         save(draft / CHECK, found)
     return found, folder

@@ -1,67 +1,46 @@
 """The confirmation: fresh samples of a size that was fixed beforehand; only these enter a verdict."""
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-import numpy as np
-
+from strop.core.budget import Saving
 from strop.core.candidate import Timing
 from strop.core.choose import Contender, score
-from strop.core.errors import WorkerError
+from strop.core.errors import BudgetError, WorkerError
 from strop.core.gate import judge
 from strop.core.model import Model
 from strop.core.statistics import LOOKS
 from strop.core.verdict import EXACTLY_ONE, Gate, GateResult, Interval, Verdict
+from strop.plan.ladder import LEAST_PAIRS, LEAST_QUADS, REPEATS, Plan, plan_confirmation, savings, seconds_of
 from strop.run.building import failure_of, write_reproduce
-from strop.run.checking import footprint
+from strop.run.checking import Footprint, footprint
 from strop.run.context import Run
-from strop.run.pairing import LANGUAGE_START_S, Subject, least_runs, plan_quads, quad_seconds
+from strop.run.pairing import Subject, plan_quads
+from strop.run.planning import costs, delivery_s, is_language
 from strop.run.screen import refuse_baseline_failure
 from strop.run.timing import LANGUAGE_QUADS, measure, timing_of
 from strop.run.trial import Trial, memory_ratio, must_left_open, pace_figures, pace_of, quality_figures
 
 MOST_FINALISTS = 3
 PAIRS = 5
-LEAST_PAIRS = 3
 QUADS = (12, 40)
 """Quads a pair: at least, and at most."""
 PAIR_S = 1.5
 """Seconds that a pair's quads may take, unless calls are so long that a p99 needs more of them."""
-START_S = 1.0
-"""Seconds to start and warm two processes, for planning; a model's own loading time is added."""
-REPEATS = 3
-"""Processes that memory is measured in."""
 SELF = "self"
 TIMED = ("speedup", "tail_ratio", "latency_ms")
 
 
-class Plan(NamedTuple):
-    """Sizes of the confirmation, fixed before its first sample."""
+class Hasty(NamedTuple):
+    """What the budget left no time for: the confirmation, some settings of the baseline."""
 
-    finalists: int
-    pairs: int
-    quads: int
-    second_look: bool
+    unconfirmed: bool = False
+    untuned: bool = False
 
 
-def plan_confirmation(
-    left_s: float, finalists: int, quads: int, pair_s: float, quad_s: float, most_pairs: int = PAIRS
-) -> Plan:  # fmt: skip
-    """The largest plan that fits the time left: fewer quads first, then fewer pairs, then fewer finalists.
-
-    Each finalist takes one comparison, and so does the A/A run. A second look doubles a finalist's share.
-
-    Args:
-        pair_s: seconds to start and warm one pair. quad_s: seconds of one quad.
-    """
-    for count in range(finalists, 0, -1):
-        for pairs in range(most_pairs, LEAST_PAIRS - 1, -1):
-            for size in sorted({quads, 24, QUADS[0], 8, 6, 4}, reverse=True):
-                comparison = pairs * (pair_s + size * quad_s)
-                if size <= quads and (count + 1) * comparison <= left_s:
-                    return Plan(count, pairs, size, (count + 2) * comparison <= left_s)
-    return Plan(min(finalists, 1), LEAST_PAIRS, 4, False)
+UNHURRIED = Hasty()
 
 
 def select(
@@ -95,41 +74,59 @@ def contender_of(trial: Trial, rank: int) -> Contender | None:
     )  # fmt: skip
 
 
-def typical(trial: Trial) -> float:
-    """A rough latency, ns, from what is known already."""
-    return float(np.median(trial.footprints[0].latencies_ns)) if trial.footprints and trial.footprints[0].latencies_ns else 1e6
-
-
 def confirm(run: Run, model: Model, baseline: Trial, finalists: Sequence[Trial]) -> tuple[list[Trial], Timing]:
-    """Fresh comparisons of every finalist, then the baseline against itself (A/A)."""
-    latency = (typical(baseline), max([typical(t) for t in finalists], default=typical(baseline)))
-    fastest = min([typical(t) for t in finalists], default=typical(baseline))
-    quads = plan_quads((typical(baseline), fastest), PAIRS, PAIR_S, *QUADS)
-    language = baseline.subject is not None and baseline.subject.language is not None
-    if language:
-        quads = min(quads, LANGUAGE_QUADS["confirmation"])
-    loading = sum(f.memory.load_s for t in (baseline, *finalists[:1]) for f in t.footprints[:1] if f.memory is not None)
-    quad_s = quad_seconds(latency, least_runs(baseline.subject))
-    most = LEAST_PAIRS if language else PAIRS
-    start_s = (LANGUAGE_START_S if language else START_S) + loading
-    plan = plan_confirmation(run.budget.left(), len(finalists), quads, start_s, quad_s, most)
-    plan = plan._replace(second_look=plan.second_look and not language)  # a request is long: it would take minutes
+    """Fresh comparisons of every finalist, then the baseline against itself (A/A).
+
+    Where the budget leaves no time for that, the finalists are given back as they are, and the comparison has no pairs.
+    """
+    run.budget.enter("confirmation")
+    plan = planned(run, baseline, finalists)
     run.emit("confirmation-planned", **plan._asdict())
     trials = [_more_memory(run, trial, baseline) for trial in finalists[: plan.finalists]]
     first, second = range(plan.pairs), range(plan.pairs, LOOKS * plan.pairs)
-    failed = _rounds(run, baseline, trials, first, plan.quads, with_self=True)
+    failed, done = _rounds(run, baseline, trials, first, plan.quads, plan.with_self)
+    if done < LEAST_PAIRS:
+        return unconfirmed(run, finalists, plan)
+    first = range(done)
     looked = [_look(run, baseline, trial, first, plan.quads) for trial in trials if trial.name not in failed]
-    undecided = [t for t in looked if plan.second_look and _open_gate(run.gates, t.result.confirmation)]
-    failed |= _rounds(run, baseline, undecided, second, plan.quads)
-    both = range(LOOKS * plan.pairs)
-    again = {t.name: _look(run, baseline, t, both, plan.quads) for t in undecided if t.name not in failed}
+    undecided = [t for t in looked if plan.second_look and done == plan.pairs and _open_gate(run.gates, t.result.confirmation)]
+    later, more = _rounds(run, baseline, undecided, second, plan.quads)
+    failed |= later
+    both = range(plan.pairs + more)
+    again = {t.name: _look(run, baseline, t, both, plan.quads) for t in undecided if t.name not in failed and more == plan.pairs}
     final = {t.name: t for t in [*trials, *looked]} | again
     for name, error in failed.items():
         final[name] = final[name].failed(failure_of("timing", error), write_reproduce(run, final[name].candidate.recipe, model))
     for trial in final.values():
         _tell(run, trial)
-    pairs = measure(run, *_sides(baseline, baseline), "confirmation", first, plan.quads, folder=SELF)
+    pairs = measure(run, *_sides(baseline, baseline), "confirmation", first, plan.quads, folder=SELF) if plan.with_self else []
     return list(final.values()), timing_of(pairs, "confirmation", run.folder.candidate(baseline.name) / SELF)
+
+
+def planned(run: Run, baseline: Trial, finalists: Sequence[Trial]) -> Plan:
+    """The size of the confirmation, by what warm calls and starts have taken; what it leaves out is noted with the budget."""
+    slowest = max(finalists, key=lambda t: t.warm_ns, default=baseline)
+    fastest = min([t.warm_ns for t in finalists], default=baseline.warm_ns)
+    quads, language = plan_quads((baseline.warm_ns, fastest), PAIRS, PAIR_S, *QUADS), is_language(baseline)
+    quads = min(quads, LANGUAGE_QUADS["confirmation"]) if language else quads
+    most = LEAST_PAIRS if language else PAIRS
+    run.budget.keep("delivery", delivery_s([baseline, *finalists]))
+    each = costs(run, baseline, slowest)
+    plan = plan_confirmation(run.budget.left(), len(finalists), quads, each, most)
+    run.budget.savings += savings(plan, len(finalists), quads, each, most)
+    return plan._replace(second_look=plan.second_look and not language)  # a request is long: it would take minutes
+
+
+def unconfirmed(run: Run, finalists: Sequence[Trial], plan: Plan) -> tuple[list[Trial], Timing]:
+    """Too few pairs for an interval, or none: the figures of the search are all there is.
+
+    They are rough, so only what they show to be better than the baseline stays in the field.
+    """
+    if plan.finalists:
+        run.emit("confirmation-cut", pairs=plan.pairs)
+        run.budget.savings.append(Saving(what="confirmation", count=plan.finalists))
+    field = [t for t in finalists if (c := contender_of(t, 0)) is not None and score(c, run.request.weights).low > 0]
+    return field, timing_of([], "confirmation", "")
 
 
 def _sides(baseline: Trial, trial: Trial) -> tuple[Subject, Subject]:
@@ -139,28 +136,39 @@ def _sides(baseline: Trial, trial: Trial) -> tuple[Subject, Subject]:
 
 def _rounds(
     run: Run, baseline: Trial, trials: Sequence[Trial], indices: range, quads: int, with_self: bool = False
-) -> dict[str, WorkerError]:
-    """Pair after pair, every finalist (and the baseline against itself, A/A) in turn; returns those that failed.
+) -> tuple[dict[str, WorkerError], int]:
+    """Pair after pair, every finalist (and the baseline against itself, A/A) in turn; returns those that failed, and how many
+    rounds were whole before the budget ended.
 
     In turn, so that a slow drift of the machine meets them all alike, and shows in the spread of each one's pairs.
     """
     failed: dict[str, WorkerError] = {}
-    for index in indices:
-        for trial in trials:
-            if trial.name in failed:
-                continue
-            run.tell("confirming", candidate=trial.name)
-            try:
-                with run.spending("confirm"):
-                    measure(run, *_sides(baseline, trial), "confirmation", range(index, index + 1), quads)
-            except WorkerError as error:
-                refuse_baseline_failure(error, baseline)
-                failed[trial.name] = error
-        if with_self:
-            run.tell("confirming", candidate="the baseline against itself")
-            with run.spending("noise"):
-                measure(run, *_sides(baseline, baseline), "confirmation", range(index, index + 1), quads, folder=SELF)
-    return failed
+    for done, index in enumerate(indices):
+        try:
+            _round(run, baseline, trials, index, quads, with_self, failed)
+        except BudgetError:
+            return failed, done
+    return failed, len(indices)
+
+
+def _round(
+    run: Run, baseline: Trial, trials: Sequence[Trial], index: int, quads: int, with_self: bool, failed: dict[str, WorkerError]
+) -> None:  # fmt: skip
+    """One pair of each; what fails is added to `failed`."""
+    for trial in trials:
+        if trial.name in failed:
+            continue
+        run.tell("confirming", candidate=trial.name)
+        try:
+            with run.spending("confirm"):
+                measure(run, *_sides(baseline, trial), "confirmation", range(index, index + 1), quads)
+        except WorkerError as error:
+            refuse_baseline_failure(error, baseline)
+            failed[trial.name] = error
+    if with_self:
+        run.tell("confirming", candidate="the baseline against itself")
+        with run.spending("noise"):
+            measure(run, *_sides(baseline, baseline), "confirmation", range(index, index + 1), quads, folder=SELF)
 
 
 def _look(run: Run, baseline: Trial, trial: Trial, indices: range, quads: int) -> Trial:
@@ -185,10 +193,13 @@ def _open_gate(gates: Sequence[Gate], timing: Timing | None) -> bool:
 
 
 def _more_memory(run: Run, trial: Trial, baseline: Trial) -> Trial:
-    """Memory of a finalist in further processes."""
+    """Memory of a finalist in further processes, as far as the budget allows."""
     assert trial.subject is not None
-    with run.spending("memory"):
-        more = [f for i in range(1, REPEATS) if (f := footprint(run, trial.subject, i)).failure is None]
+    more: list[Footprint] = []
+    with run.spending("memory"), contextlib.suppress(BudgetError):
+        for repeat in range(1, REPEATS):
+            found = footprint(run, trial.subject, repeat)
+            more += [found] if found.failure is None else []
     trial = replace(trial, footprints=(trial.footprints[0], *more))
     memory = tuple(f.memory for f in trial.footprints if f.memory is not None)
     pace = pace_of(trial.footprints, trial.subject)
@@ -196,7 +207,11 @@ def _more_memory(run: Run, trial: Trial, baseline: Trial) -> Trial:
 
 
 def more_baseline_memory(run: Run, baseline: Trial) -> Trial:
-    """The baseline's repeats: what they differ by is the resolution."""
+    """The baseline's repeats: what they differ by is the resolution. Left out where they would cost the confirmation."""
+    each = costs(run, baseline, baseline)
+    least = seconds_of(Plan(1, LEAST_PAIRS, LEAST_QUADS, False, with_self=False), each)
+    if run.budget.left_until("confirmation") < (REPEATS - 1) * each.alone + least:
+        return baseline
     return _more_memory(run, baseline, baseline).with_result(memory_ratio=EXACTLY_ONE)
 
 
@@ -212,6 +227,8 @@ def figures_of_timing(timing: Timing | None) -> dict[str, Interval]:
     return figures
 
 
+NO_TIME = "the budget left no time for a confirmation"
+NOT_TUNED = "the budget left no time to try every setting of the baseline"
 TOO_BUSY = "the machine was too busy to time anything: --fresh measures again"
 
 
@@ -222,6 +239,7 @@ def verdict_of(
     unmeasured: str | None,
     timed: bool = True,
     elsewhere: Mapping[str, str] | None = None,
+    hasty: Hasty = UNHURRIED,
 ) -> Verdict:
     """All gates on one candidate. Timing enters by the confirmation only; the baseline is 1 against itself by definition.
 
@@ -230,6 +248,7 @@ def verdict_of(
         timed: False where not even the baseline could be timed against itself: then nobody knows what is faster, and no
             speed passes or fails.
         elsewhere: metric → why only the target could tell.
+        hasty: what the budget left no time for; what rests on it is unmeasured.
     """
     result = trial.result
     figures: dict[str, Interval] = {}
@@ -239,6 +258,8 @@ def verdict_of(
     else:
         figures |= figures_of_timing(result.confirmation)
     missing |= dict.fromkeys(TIMED, why_no_timing(trial) if timed else TOO_BUSY)
+    late = hasty.unconfirmed and result.confirmation is None and not result.candidate.recipe.unrepresentative
+    own = trial.name == baseline.name
     figures |= quality_figures(trial)
     if not result.candidate.recipe.unrepresentative:
         figures |= pace_figures(trial)
@@ -258,7 +279,20 @@ def verdict_of(
         size = result.candidate.artifact.bytes / 1e6
         figures["size_mb"] = Interval(value=size, low=size, high=size)
     verdict = judge(gates, figures, str(result.failure) if result.failure else None, missing, elsewhere)
-    return Verdict(results=tuple(name_tail(r, result.confirmation) for r in verdict.results))
+    results = [name_tail(r, result.confirmation) for r in verdict.results]
+    return Verdict(results=tuple(in_haste(r, late, hasty.untuned and not own) for r in results))
+
+
+def in_haste(result: GateResult, unconfirmed: bool, untuned: bool) -> GateResult:
+    """A gate on time stays unmeasured where the budget left no time for the confirmation; and no speed-up passes over a
+    baseline whose settings were not all tried, since a better one may be among the rest."""
+    metric, shown = result.gate.metric, result.reason
+    if unconfirmed and metric in TIMED and result.figure is None:
+        return result.model_copy(update={"result": "UNMEASURED", "reason": NO_TIME, "hasty": True})
+    if untuned and metric == "speedup" and result.result == "PASS":
+        reason = f"{shown}, but {NOT_TUNED}"
+        return result.model_copy(update={"result": "UNMEASURED", "reason": reason, "hasty": True})
+    return result
 
 
 def name_tail(result: GateResult, timing: Timing | None) -> GateResult:

@@ -27,6 +27,8 @@ from strop.worker.call import BUNDLE_WORK, Child, Work
 
 MARK = ".strop-output"
 RUNNER_PAIRS, RUNNER_QUADS = 3, 12
+RUNNER_S = 10.0
+"""With less time left than this the bundle's runner is not timed."""
 SLOWER_RUNNER = 0.95
 
 
@@ -48,6 +50,7 @@ def require_writable(out: Path) -> None:
 
 def deliver(run: Run, outcome: Outcome) -> Outcome:
     """Bundle, reports and output folder; whole or not at all. Returns the outcome, with the bundle's own figures noted."""
+    run.budget.enter("delivery")
     folder = run.folder.folder
     new = not (folder / OUTCOME).exists()
     if new:
@@ -152,7 +155,7 @@ def note_runner_speed(run: Run, outcome: Outcome, bundle: Path) -> Outcome:
         artifact=str((bundle / "infer.py").absolute()),
         log=run.folder.folder / "bundle.log",
     )
-    if run.budget.left() < 10 or outcome.task.language is not None:
+    if run.budget.left() < RUNNER_S or outcome.task.language is not None:
         return outcome
     pairs = measure(run, session, runner, "confirmation", range(RUNNER_PAIRS), RUNNER_QUADS)
     figure = timing_of(pairs, "confirmation", "").speedup

@@ -2,6 +2,7 @@
 
 import contextlib
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from strop.core.model import Model
 from strop.core.outcome import Outcome
 from strop.core.target import Target
 from strop.plan.discover import backends
+from strop.run.budget import Budget
 from strop.run.context import Observer, Run
 from strop.run.devices import find_device, this_device
 from strop.run.intake import read_model
@@ -39,19 +41,22 @@ def opened(request: Request, observer: Observer, keep: bool = True) -> Iterator[
     Raises:
         ModelError: the model cannot be used. StoreError: the run is in progress elsewhere.
     """
-    found = backends()
+    start, found = time.monotonic(), backends()
+    budget = Budget(request.budget_s, start)
     target = find_device(request.target, request.threads)
     machine = target if target.here else this_device()
     store = Store(Path(request.store))
     with tempfile.TemporaryDirectory(prefix="strop-") as scratch:
-        model = read_model(found, Path(request.model), Path(scratch) / "inspect.log", Limits(INSPECT_S, None), store)
+        model = read_model(
+            found, Path(request.model), Path(scratch) / "inspect.log", Limits(INSPECT_S, None, budget.deadline), store
+        )
     versions = package_versions(list(found.values()))
     key = run_key(request, model, machine.host, versions, target)
     name = f"{Path(request.model).stem}-{key[:8]}"
     with contextlib.ExitStack() as stack:
         folder = choose_folder(store, name, request.fresh) if keep else stack.enter_context(passing_folder(store, name))
         stack.enter_context(folder.hold())
-        run = Run(request, store, folder, found, place_for(machine, target, found), observer)
+        run = Run(request, store, folder, found, place_for(machine, target, found), observer, start)
         if model.family == "llm":
             run.gates = for_language(request.gates, request.questions is not None)
         if not (folder.folder / "run.json").exists():
