@@ -117,7 +117,7 @@ class Progress:
         self.doing = f"timing {candidate} under imitation"
         self._say(f"… {candidate}: timed on this machine, held to the target")
 
-    def _on_budget_settled(self, seconds: float | None, asked: float | str | None, estimate: float | None) -> None:
+    def _on_budget_settled(self, seconds: float, asked: float | str, estimate: float | None) -> None:
         self.budget_s = seconds
         self._say(f"budget: {budget_line(asked, seconds, estimate)}")
 

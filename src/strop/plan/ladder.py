@@ -14,7 +14,7 @@ AUTO_TENSOR_S, AUTO_LANGUAGE_S = 300.0, 600.0
 """What `--budget auto` comes to at most."""
 AUTO_STEP_S = 10.0
 TUNING_SHARE = 1 / 3
-"""Of the whole budget, what tuning the baseline may take."""
+"""Of what tuning the baseline and the search have together: so of the whole budget at most as much."""
 CONFIRM_SHARE, MOST_CONFIRM_SHARE = 0.25, 0.5
 """Of what is left once the reference ran: what the confirmation is kept, and at most where it is known to need more."""
 LEAST_PAIRS, LEAST_QUADS, FULL_QUADS = 3, 4, 12
@@ -122,13 +122,13 @@ def kept_for_confirmation(left_s: float, one_s: float, quads: int, costs: Costs,
     return min(full, wanted, left_s - one_s)
 
 
-def kept_from_tuning(total_s: float, left_s: float, named_s: Sequence[float]) -> float:
-    """Seconds of what is left that tuning the baseline may not touch: two thirds of the budget, and recipes asked for by name.
+def kept_from_tuning(left_s: float, wanted_s: Sequence[float]) -> float:
+    """Seconds of what is left that tuning the baseline may not touch: two thirds, and more where recipes need it.
 
     Args:
-        left_s: of the search and the tuning together. named_s: what each recipe that was asked for takes.
+        left_s: of the search and the tuning together. wanted_s: of each recipe that was asked for by name, else of the cheapest.
     """
-    return min(left_s, max(left_s - TUNING_SHARE * total_s, sum(named_s)))
+    return min(left_s, max((1 - TUNING_SHARE) * left_s, sum(wanted_s)))
 
 
 def auto_seconds(spent_s: float, rest_s: float, language: bool, least_s: float) -> float:

@@ -12,29 +12,28 @@ def duration(seconds: float) -> str:
     return f"{seconds / MINUTE:.0f} min"
 
 
-def budget_line(asked: object, seconds: float | None, estimate: float | None) -> str:
+def budget_line(asked: float | str, seconds: float, estimate: float | None) -> str:
     """What the budget is, once it is known: `180 s (auto: ...)`."""
-    if seconds is None:
-        return "none: everything is measured"
     if asked != "auto" or estimate is None:
         return f"{seconds:.0f} s"
     if estimate > seconds:
-        return f"{seconds:.0f} s (auto; measuring everything would take about {duration(estimate)}: --budget none)"
-    return f"{seconds:.0f} s (auto: what measuring everything is estimated to take)"
+        return f"{seconds:.0f} s (auto); --budget none measures everything, in about {duration(estimate)}"
+    return f"{seconds:.0f} s (auto), which is what measuring everything is estimated to take"
 
 
 def budget_notes(used: BudgetUse) -> list[str]:
     """One note for the report, empty where nothing was left out."""
     if not used.left_out or used.seconds is None:
         return []
-    sentences = " ".join(f"{_left_out(saving)}{_more(saving)}" for saving in used.left_out)
+    first, *others = (f"{_left_out(saving)}{_more(saving)}" for saving in used.left_out)
+    sentences = " ".join([first, *(text[0].upper() + text[1:] for text in others)])
     return [f"To keep the budget of {used.seconds:.0f} s{' (auto)' if used.asked == 'auto' else ''}: {sentences}"]
 
 
 def _left_out(saving: Saving) -> str:
     count = saving.count
     return {
-        "settings": f"{_so_many(count, 'setting')} of the baseline not tried, so no speed-up passes a gate",
+        "settings": f"{count} of the baseline's settings {_was(count)} not tried, so no speed-up passes a gate",
         "candidates": f"{_so_many(count, 'candidate')} not reached",
         "samples": "the confirmation took fewer samples, so its intervals are wider",
         "finalists": f"{_so_many(count, 'finalist')} not confirmed",
@@ -44,7 +43,11 @@ def _left_out(saving: Saving) -> str:
 
 
 def _so_many(count: int, noun: str) -> str:
-    return f"{count} {noun}{'' if count == 1 else 's'} {'was' if count == 1 else 'were'}"
+    return f"{count} {noun}{'' if count == 1 else 's'} {_was(count)}"
+
+
+def _was(count: int) -> str:
+    return "was" if count == 1 else "were"
 
 
 def _more(saving: Saving) -> str:

@@ -14,6 +14,7 @@ from strop.core.task import Task
 from strop.core.verdict import EXACTLY_ONE, Interval
 from strop.plan.space import by_role
 from strop.run.answers import labels_of, language_quality, question_rows, scored_array
+from strop.run.budget import least_of
 from strop.run.building import build
 from strop.run.checking import check, footprint, open_array, shards, subject
 from strop.run.context import Run
@@ -29,8 +30,10 @@ def tune(run: Run, model: Model, task: Task, found: Sequence[Offer]) -> tuple[Tr
 
     Raises:
         BaselineError: the given model does not run, or is no better than chance.
+        BudgetError: the budget ended before that was known.
     """
-    reference = establish(run, model, task, by_role(found, "reference")[0])
+    with least_of(run.budget.asked):
+        reference = establish(run, model, task, by_role(found, "reference")[0])
     settle(run, model, task, found, reference)
     trials, champion = [reference], reference
     over_reference = {reference.name: EXACTLY_ONE}

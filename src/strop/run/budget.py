@@ -1,19 +1,44 @@
 """The clock of a run: how long it may take, and how much of that is kept for the stages to come."""
 
+import contextlib
 import time
+from collections.abc import Iterator
 from statistics import median
 from typing import Literal, get_args
 
 from strop.core.budget import Asked, LeftOut, Saving
+from strop.core.errors import BudgetError
 
 Stage = Literal["reference", "tuning", "search", "confirmation", "beside", "delivery"]
 """In this order. `reference`: the given model, built and checked. `beside`: comparisons that decide nothing. `delivery`: what
 has to be done for there to be a result at all; it is never cut off."""
 STAGES: tuple[Stage, ...] = get_args(Stage)
-PACK_S = 5.0
-"""For judging, packing and writing the report."""
-RECENT, PACE = 5, (0.5, 4.0)
-"""So many measurements correct the estimates, by so much at least and at most: a machine may be busy for a while."""
+PACK_S, PACK_SHARE = 4.0, 0.25
+"""For judging, packing and writing the report; at most this share of what there is."""
+RECENT, PACE, CAUTION = 5, (0.5, 4.0), 1.5
+"""So many measurements correct the estimates, by so much at least and at most; until one did, estimates are this much longer."""
+
+
+def packing_s(left: float | None) -> float:
+    """Seconds to keep for packing, out of so many."""
+    return min(PACK_S, PACK_SHARE * left) if left is not None else PACK_S
+
+
+@contextlib.contextmanager
+def least_of(asked: Asked) -> Iterator[None]:
+    """Around what no answer can do without: the given model read, built and checked.
+
+    Raises:
+        BudgetError: the budget ended before the block did.
+    """
+    try:
+        yield
+    except BudgetError as error:
+        shown = f"{asked:g} s" if isinstance(asked, float) else str(asked)
+        raise BudgetError(
+            f"a budget of {shown} is below one build and one check of the given model: it ended before they were done",
+            "give a larger --budget, or leave it out: auto is estimated from that first build and check",
+        ) from error
 
 
 class Budget:
@@ -30,7 +55,7 @@ class Budget:
         self.stage: Stage = "reference"
         self.estimate: float | None = None
         self.savings: list[Saving] = []
-        self._kept: dict[Stage, float] = {"delivery": PACK_S}
+        self._kept: dict[Stage, float] = {"delivery": packing_s(self.total)}
         self._share_ends = float("inf")
         self._ratios: list[float] = []
 
@@ -79,7 +104,7 @@ class Budget:
     @property
     def pace(self) -> float:
         """What estimates are multiplied by: the median of what recent ones were off by."""
-        return min(max(median(self._ratios), PACE[0]), PACE[1]) if self._ratios else 1.0
+        return min(max(median(self._ratios), PACE[0]), PACE[1]) if self._ratios else CAUTION
 
     @property
     def deadline(self) -> float | None:

@@ -110,7 +110,7 @@ def planned(run: Run, baseline: Trial, finalists: Sequence[Trial]) -> Plan:
     quads, language = plan_quads((baseline.warm_ns, fastest), PAIRS, PAIR_S, *QUADS), is_language(baseline)
     quads = min(quads, LANGUAGE_QUADS["confirmation"]) if language else quads
     most = LEAST_PAIRS if language else PAIRS
-    run.budget.keep("delivery", delivery_s([baseline, *finalists]))
+    run.budget.keep("delivery", delivery_s(run, [baseline, *finalists]))
     each = costs(run, baseline, slowest)
     plan = plan_confirmation(run.budget.left(), len(finalists), quads, each, most)
     run.budget.savings += savings(plan, len(finalists), quads, each, most)

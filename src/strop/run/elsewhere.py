@@ -13,6 +13,7 @@ from strop.core.task import Task
 from strop.core.verdict import RANKS
 from strop.plan.space import by_role, next_in_turn, places_of
 from strop.run.baseline import establish
+from strop.run.budget import least_of
 from strop.run.conclude import conclude
 from strop.run.confirm import verdict_of
 from strop.run.context import Run
@@ -29,7 +30,8 @@ OF_THE_TARGET = ("speedup", "tail_ratio", "memory_ratio", *ABSOLUTE)
 def pursue_elsewhere(run: Run, model: Model, task: Task, found: Sequence[Offer]) -> Outcome:
     """Every recipe built and its answers judged; the choice follows the advice, since nobody knows the speed."""
     say_what_is_unknown(run)
-    baseline = establish(run, model, task, by_role(found, "reference")[0])
+    with least_of(run.budget.asked):
+        baseline = establish(run, model, task, by_role(found, "reference")[0])
     settle(run, model, task, found, baseline)
     baseline = baseline.with_result(search=None, memory=(), memory_ratio=None)
     trials = [baseline]

@@ -14,7 +14,7 @@ from strop.core.model import Model
 from strop.core.outcome import Outcome
 from strop.core.target import Target
 from strop.plan.discover import backends
-from strop.run.budget import Budget
+from strop.run.budget import Budget, least_of
 from strop.run.context import Observer, Run
 from strop.run.devices import find_device, this_device
 from strop.run.intake import read_model
@@ -46,7 +46,7 @@ def opened(request: Request, observer: Observer, keep: bool = True) -> Iterator[
     target = find_device(request.target, request.threads)
     machine = target if target.here else this_device()
     store = Store(Path(request.store))
-    with tempfile.TemporaryDirectory(prefix="strop-") as scratch:
+    with tempfile.TemporaryDirectory(prefix="strop-") as scratch, least_of(request.budget_s):
         model = read_model(
             found, Path(request.model), Path(scratch) / "inspect.log", Limits(INSPECT_S, None, budget.deadline), store
         )

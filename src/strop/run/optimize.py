@@ -14,6 +14,7 @@ from strop.core.task import Task
 from strop.plan.space import by_role, follow, next_in_turn, offers, places_of, retuned
 from strop.run.advising import advised
 from strop.run.baseline import tune
+from strop.run.budget import least_of
 from strop.run.conclude import conclude
 from strop.run.confirm import Hasty, confirm, contender_of, more_baseline_memory, select, verdict_of
 from strop.run.context import Observer, Run, nobody
@@ -73,7 +74,7 @@ def reopen(run: Run) -> None:
 
 def pursue(run: Run, model: Model) -> Outcome:
     """The run itself, from the data to the conclusion; what is already on disk is read instead of made again."""
-    with run.spending("data"):
+    with run.spending("data"), least_of(run.budget.asked):
         task = read_task(run, model)
     if model.origin is not None:
         worst = max(model.origin.differences.values())
@@ -125,18 +126,31 @@ def search(run: Run, model: Model, task: Task, found: Sequence[Offer], baseline:
     given = {r.name: r for r in by_role(found, "candidate")}
     trials = _each(run, model, task, untried(found, "as-is", trials), baseline, trials)
     run.budget.enter("search")
-    waiting = untried(found, "candidate", trials)
-    while can_pay := within_budget(run, waiting, model, task, trials):
-        recipe = next_in_turn(can_pay, [t.name for t in trials if t.lost_accuracy], places_of(found, run.advice))
-        run.budget.share(len(waiting))
-        waiting.remove(recipe)
-        trials = [*trials, admit(run, model, task, follow(recipe, baseline.candidate.recipe), baseline, trials)]
-    trials = [*trials, *(not_reached(recipe) for recipe in waiting)]
+    trials = _in_turn(run, model, task, found, baseline, trials)
+    if not select(trials, baseline, run.request.weights, run.gates):
+        run.budget.keep("confirmation", 0.0)  # there is nothing to confirm: better a rough figure of something
+        trials = _in_turn(run, model, task, found, baseline, trials)
+    known = {t.name for t in trials}
+    trials = [*trials, *(not_reached(r) for r in given.values() if r.name not in known)]
     trials = _each(run, model, task, untried(found, "as-is", trials), baseline, trials)
     best = select([t for t in trials if t.candidate.recipe.steps], baseline, run.request.weights, run.gates, most=1)
     variants = [*by_role(found, "reference"), *by_role(found, "baseline-variant")]
     others = other_settings(run, given[best[0].name], variants) if best else []
     return _each(run, model, task, [r for r in others if r.settings != best[0].candidate.recipe.settings], baseline, trials)
+
+
+def _in_turn(
+    run: Run, model: Model, task: Task, found: Sequence[Offer], baseline: Trial, trials: list[Trial]
+) -> list[Trial]:  # fmt: skip
+    """With the trials of the candidates, of those that fit the time left the next in turn."""
+    waiting = untried(found, "candidate", trials)
+    while can_pay := within_budget(run, waiting, model, task, trials):
+        recipe = next_in_turn(can_pay, [t.name for t in trials if t.lost_accuracy], places_of(found, run.advice))
+        run.budget.share(len(waiting))
+        waiting.remove(recipe)
+        trial = admit(run, model, task, follow(recipe, baseline.candidate.recipe), baseline, trials)
+        trials = [*(t for t in trials if t.name != trial.name), trial]
+    return trials
 
 
 def untried(found: Sequence[Offer], role: str, trials: Sequence[Trial]) -> list[Recipe]:

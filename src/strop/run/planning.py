@@ -22,7 +22,7 @@ from strop.plan.ladder import (
     seconds_of,
 )
 from strop.plan.space import by_role
-from strop.run.budget import PACK_S
+from strop.run.budget import packing_s
 from strop.run.building import cached_step
 from strop.run.context import Run
 from strop.run.pairing import LANGUAGE_START_S, least_runs, quad_seconds
@@ -73,9 +73,11 @@ def check_s(trial: Trial) -> float:
     return trial.check.seconds if trial.check is not None else 0.0
 
 
-def delivery_s(trials: Sequence[Trial]) -> float:
+def delivery_s(run: Run, trials: Sequence[Trial]) -> float:
     """To pack, to check that the bundle answers alike over all evaluation data, and to write the report."""
-    return PACK_S + max((ready_s(t) + check_s(t) for t in trials), default=0.0)
+    total = run.budget.total
+    packing = packing_s(None if total is None else total - run.budget.spent)
+    return packing + max((ready_s(t) + check_s(t) for t in trials), default=0.0)
 
 
 def judging_s(trials: Sequence[Trial], runtime: str) -> float:
@@ -116,10 +118,12 @@ def built_before(run: Run, name: str) -> list[Candidate]:
 
 
 def candidate_s(run: Run, recipe: Recipe, model: Model, task: Task, trials: Sequence[Trial], full: bool = False) -> float:
-    """Until a recipe was built, judged and timed, roughly or in full."""
+    """Until a recipe was built, judged and timed, roughly or in full; what is on disk already costs nothing."""
     one = costs(run, trials[0], trials[0])
     pairs, quads = pairs_and_quads(task.language is not None) if full else (1, ROUGH_QUADS)
     timing = 0.0 if recipe.unrepresentative or run.place.kind != "here" else pairs * (one.pair + quads * one.quad)
+    if (run.folder.candidate(recipe.name) / "check").exists():
+        return timing
     return build_s(run, recipe, model, task, trials) + judging_s(trials, recipe.runtime) + timing
 
 
@@ -130,7 +134,7 @@ def settle(run: Run, model: Model, task: Task, found: Sequence[Offer], reference
     one = costs(run, reference, reference)
     cheap = {r.name: candidate_s(run, r, model, task, trials) for r in candidates}
     least = min(cheap.values(), default=0.0)
-    packing = delivery_s(trials)
+    packing = delivery_s(run, trials)
     most_pairs, quads = (LEAST_PAIRS, LANGUAGE_QUADS["confirmation"]) if language else (CONFIRM_PAIRS, FULL_QUADS)
     here = run.place.kind == "here"
     if run.budget.asked == "auto":
@@ -144,7 +148,6 @@ def settle(run: Run, model: Model, task: Task, found: Sequence[Offer], reference
         run.budget.settle(auto_seconds(run.budget.spent, rest + packing, language, least + packing), estimate)
     total = run.budget.total
     if total is None:
-        run.emit("budget-settled", seconds=None, asked=None, estimate=None)
         return
     run.emit("budget-settled", seconds=total, asked=run.budget.asked, estimate=run.budget.estimate)
     run.budget.keep("delivery", packing)
@@ -155,7 +158,7 @@ def settle(run: Run, model: Model, task: Task, found: Sequence[Offer], reference
     run.budget.keep("beside", min(further, run.budget.left() / 4))
     run.budget.keep("confirmation", kept_for_confirmation(run.budget.left(), least, quads, one, most_pairs))
     named = [cheap[r.name] for r in candidates if r.name in run.request.recipes]
-    run.budget.keep("search", kept_from_tuning(total, run.budget.left(), named or [least]))
+    run.budget.keep("search", kept_from_tuning(run.budget.left(), named or [least]))
     run.budget.enter("tuning")
 
 
@@ -168,9 +171,11 @@ def affordable(run: Run, recipes: Sequence[Recipe], model: Model, task: Task, tr
 def within_budget(run: Run, waiting: Sequence[Recipe], model: Model, task: Task, trials: Sequence[Trial]) -> list[Recipe]:
     """What is affordable. Where nothing is, and no candidate was tried yet, the cheapest: estimates may be wrong."""
     found = affordable(run, waiting, model, task, trials)
-    tried = any(t.candidate.recipe.role == "candidate" and t.result.status != "not reached" for t in trials)
-    if found or tried or run.budget.left() <= 0:
+    if found or not waiting:
         return found
+    tried = any(t.candidate.recipe.role == "candidate" and t.result.status != "not reached" for t in trials)
+    if tried or run.budget.left() <= 0:
+        return []
     return [min(waiting, key=lambda r: candidate_s(run, r, model, task, trials))]
 
 

@@ -209,6 +209,9 @@ def _time(run: Run, model: Model, task: Task, trial: Trial, baseline: Trial, oth
     except WorkerError as error:
         refuse_baseline_failure(error, baseline)
         return _fail(run, model, trial, failure_of("timing", error))
+    except BudgetError:
+        run.budget.observe(expected.pair + quads * expected.quad, time.monotonic() - begin)
+        raise
     if fresh:
         run.budget.observe(len(pairs) * (expected.pair + quads * expected.quad), time.monotonic() - begin)
     timing = timing_of(pairs, "search", run.folder.candidate(trial.name) / "search")
