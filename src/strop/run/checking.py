@@ -1,5 +1,6 @@
 """One candidate alone: does it run, what does it answer, what memory does it take."""
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -27,6 +28,8 @@ MEMORY_RUNS = 20
 LANGUAGE_RUNS = 5
 """Requests to a language model, each of many steps."""
 PHASES = 3
+PATIENCE = 0.05
+"""Of the budget that is left, what the calls of a first look may take."""
 CHECK, SCORES = "check.json", "scores.npy"
 SLOWEST = 25
 """A candidate's evaluation may take this many times the baseline's, and never less than a minute."""
@@ -101,19 +104,27 @@ def footprint(run: Run, of: Subject, repeat: int, brief: bool = False) -> Footpr
 def _alone(run: Run, of: Subject, brief: bool) -> Footprint:
     begin = time.monotonic()
     with run_child(run, of) as child:
-        found = footprint_in(child, of, brief, begin)
+        found = footprint_in(child, of, brief, begin, PATIENCE * run.budget.left())
     return found.model_copy(update={"seconds": round(time.monotonic() - begin, 3)})
 
 
-def footprint_in(child: Child, of: Subject, brief: bool = False, begin: float | None = None) -> Footprint:
-    """The footprint of the subject in a fresh child of its own child side, which was started at `begin`."""
+def footprint_in(
+    child: Child, of: Subject, brief: bool = False, begin: float | None = None, patience: float = math.inf
+) -> Footprint:
+    """The footprint of the subject in a fresh child of its own child side, which was started at `begin`.
+
+    Args:
+        patience: seconds that its calls may take; where they are slow, fewer are made, but one at least.
+    """
     opened = child.ask("open", **open_request(of._replace(reference=None)))
     ready = time.monotonic() - begin if begin is not None else 0.0
-    block = child.ask("block", runs=MEMORY_RUNS if of.language is None else 1 if brief else LANGUAGE_RUNS)
+    wanted = MEMORY_RUNS if of.language is None else 1 if brief else LANGUAGE_RUNS
+    latencies = calls(child, wanted, patience)
     if of.language is not None and not brief:
         child.ask("fill")
     sample = child.ask("memory")
-    apart = child.ask("phases", requests=1 if brief else PHASES) if of.language is not None else {}
+    few = brief or PHASES * max(latencies) / 1e9 > patience
+    apart = child.ask("phases", requests=1 if few else PHASES) if of.language is not None else {}
     memory = None
     if sample["private"] is not None:
         empty = opened["empty"]
@@ -124,11 +135,20 @@ def footprint_in(child: Child, of: Subject, brief: bool = False, begin: float | 
         )  # fmt: skip
     return Footprint(
         memory=memory,
-        latencies_ns=tuple(block["latencies_ns"]),
+        latencies_ns=tuple(latencies),
         properties=opened["properties"],
         ready_s=round(ready, 3),
         **{name: tuple(times) for name, times in apart.items()},
     )
+
+
+def calls(child: Child, wanted: int, patience: float) -> list[int]:
+    """Latencies of some calls, ns: as many as wanted, or as fit the time after a first one."""
+    if math.isinf(patience):
+        return list(child.ask("block", runs=wanted)["latencies_ns"])
+    first: list[int] = child.ask("block", runs=1)["latencies_ns"]
+    more = min(wanted - 1, int(patience * 1e9 / max(1, *first)) - 1)
+    return [*first, *(child.ask("block", runs=more)["latencies_ns"] if more > 0 else [])]
 
 
 def run_child(run: Run, of: Subject, seconds: float | None = None) -> Child:

@@ -32,8 +32,8 @@ from strop.store.store import load
 
 START_S = 1.0
 """To start a process and load a model, where it was not measured."""
-WARM_CALLS, WARM_S = 12, (0.1, 3.0)
-"""A warm-up ends at a plateau: some four chunks of three calls; at least and at most so many seconds."""
+WARM_CALLS, CHUNK, WARM_S = 12, 3, (0.1, 3.0)
+"""A warm-up ends at a plateau: some four chunks of three calls. It takes so many seconds at least and at most, and a chunk."""
 OTHER_SETTINGS = 3
 """Settings that the best candidate is usually tried under besides its own."""
 AS_IS_QUADS = 64
@@ -52,7 +52,8 @@ def ready_s(trial: Trial) -> float:
 
 
 def warming_s(trial: Trial) -> float:
-    return min(max(WARM_S[0], WARM_CALLS * trial.warm_ns / 1e9), WARM_S[1])
+    call = trial.warm_ns / 1e9
+    return max(WARM_S[0], min(WARM_CALLS * call, max(WARM_S[1], CHUNK * call)))
 
 
 def costs(run: Run, a: Trial, b: Trial) -> Costs:
