@@ -1,4 +1,4 @@
-"""A budget is kept: what does not fit is left out and told, never refused; nothing that the budget ended is recorded as a failure."""
+"""A budget is kept: what does not fit is left out and told; nothing that the budget ended is recorded as a failure."""
 
 import json
 from pathlib import Path
