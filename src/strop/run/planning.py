@@ -51,6 +51,12 @@ def ready_s(trial: Trial) -> float:
     return known or (LANGUAGE_START_S / 2 if is_language(trial) else START_S)
 
 
+def alone_s(trial: Trial) -> float:
+    """Seconds of a process that looks at it alone; of what is not looked at here, to start it twice."""
+    known = trial.footprints[0].seconds if trial.footprints else 0.0
+    return known or 2 * ready_s(trial)
+
+
 def warming_s(trial: Trial) -> float:
     call = trial.warm_ns / 1e9
     return max(WARM_S[0], min(WARM_CALLS * call, max(WARM_S[1], CHUNK * call)))
@@ -60,9 +66,8 @@ def costs(run: Run, a: Trial, b: Trial) -> Costs:
     """Of comparing two; `b` may be `a` where it is not known yet, which is as slow as the baseline at worst."""
     pair = sum(ready_s(t) + warming_s(t) for t in (a, b))
     quad = quad_seconds((a.warm_ns, b.warm_ns), least_runs(a.subject))
-    alone = (b.footprints[0].seconds if b.footprints else 0.0) or 2 * ready_s(b)
     pace = run.budget.pace
-    return Costs(pace * pair, pace * quad, alone)
+    return Costs(pace * pair, pace * quad, alone_s(b))
 
 
 def pairs_and_quads(language: bool) -> tuple[int, int]:
@@ -84,7 +89,7 @@ def delivery_s(run: Run, trials: Sequence[Trial]) -> float:
 def judging_s(trials: Sequence[Trial], runtime: str) -> float:
     """Until a candidate of this runtime was looked at alone and its answers were judged; `trials[0]` is the reference."""
     alike = [t for t in trials if t.candidate.recipe.runtime == runtime and t.check is not None] or [trials[0]]
-    return max(t.footprints[0].seconds + ready_s(t) + check_s(t) for t in alike)
+    return max(alone_s(t) + ready_s(t) + check_s(t) for t in alike)
 
 
 def build_s(run: Run, recipe: Recipe, model: Model, task: Task, trials: Sequence[Trial]) -> float:
