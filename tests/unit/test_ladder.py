@@ -23,6 +23,7 @@ from strop.plan.ladder import (
     quads_that_fit,
     savings,
     seconds_of,
+    those_in_time,
 )
 from strop.report.budget import budget_line, budget_notes
 
@@ -122,6 +123,14 @@ def test_a_rough_timing_fits_or_is_not_begun(left, each):
     quads = quads_that_fit(left, each, 12)
     assert quads == 0 or (ROUGH_QUADS <= quads <= 12 and each.pair + quads * each.quad <= left * 1.0001)
     assert quads_that_fit(math.inf, each, 12) == 12
+
+
+def test_the_last_in_line_are_given_up_where_rounds_take_too_long_and_never_the_first():
+    assert those_in_time([10, 10, 10], 2, 60) == 3
+    assert those_in_time([10, 10, 10], 2, 59) == 2
+    assert those_in_time([10, 10, 10], 2, 1) == 1
+    assert those_in_time([10, 10, 10], 0, 1) == 3
+    assert those_in_time([], 3, 0) == 0
 
 
 def test_notes_say_what_was_left_out_and_what_more_time_would_buy():

@@ -150,3 +150,11 @@ def quads_that_fit(left_s: float, costs: Costs, most: int) -> int:
         return most
     room = int((left_s - costs.pair) / costs.quad) if left_s > costs.pair else 0
     return min(most, room) if room >= ROUGH_QUADS else 0
+
+
+def those_in_time(seconds: Sequence[float], rounds: int, left_s: float) -> int:
+    """How many of those in line fit so many rounds more, by what each took in the last one; the first always stays."""
+    count = len(seconds)
+    while count > 1 and rounds > 0 and sum(seconds[:count]) * rounds > left_s:
+        count -= 1
+    return count

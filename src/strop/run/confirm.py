@@ -1,6 +1,7 @@
 """The confirmation: fresh samples of a size that was fixed beforehand; only these enter a verdict."""
 
 import contextlib
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
@@ -13,7 +14,7 @@ from strop.core.gate import judge
 from strop.core.model import Model
 from strop.core.statistics import LOOKS
 from strop.core.verdict import EXACTLY_ONE, Gate, GateResult, Interval, Verdict
-from strop.plan.ladder import LEAST_PAIRS, LEAST_QUADS, REPEATS, Plan, plan_confirmation, savings, seconds_of
+from strop.plan.ladder import LEAST_PAIRS, LEAST_QUADS, REPEATS, Plan, plan_confirmation, savings, seconds_of, those_in_time
 from strop.run.building import failure_of, write_reproduce
 from strop.run.checking import Footprint, footprint
 from strop.run.context import Run
@@ -84,19 +85,19 @@ def confirm(run: Run, model: Model, baseline: Trial, finalists: Sequence[Trial])
     run.emit("confirmation-planned", **plan._asdict())
     trials = [_more_memory(run, trial, baseline) for trial in finalists[: plan.finalists]]
     first, second = range(plan.pairs), range(plan.pairs, LOOKS * plan.pairs)
-    failed, done = _rounds(run, baseline, trials, first, plan.quads, plan.with_self)
+    failed, done, kept = _rounds(run, baseline, trials, first, plan.quads, plan.with_self)
     if done < LEAST_PAIRS:
-        return unconfirmed(run, finalists, plan)
+        return unconfirmed(run, model, finalists, plan, failed)
+    plan, trials = _narrowed(run, plan, trials, kept)
     first = range(done)
     looked = [_look(run, baseline, trial, first, plan.quads) for trial in trials if trial.name not in failed]
     undecided = [t for t in looked if plan.second_look and done == plan.pairs and _open_gate(run.gates, t.result.confirmation)]
-    later, more = _rounds(run, baseline, undecided, second, plan.quads)
+    later, more, _ = _rounds(run, baseline, undecided, second, plan.quads)
     failed |= later
     both = range(plan.pairs + more)
     again = {t.name: _look(run, baseline, t, both, plan.quads) for t in undecided if t.name not in failed and more == plan.pairs}
     final = {t.name: t for t in [*trials, *looked]} | again
-    for name, error in failed.items():
-        final[name] = final[name].failed(failure_of("timing", error), write_reproduce(run, final[name].candidate.recipe, model))
+    final |= {name: broken(run, model, final[name], error) for name, error in failed.items()}
     for trial in final.values():
         _tell(run, trial)
     pairs = measure(run, *_sides(baseline, baseline), "confirmation", first, plan.quads, folder=SELF) if plan.with_self else []
@@ -117,7 +118,9 @@ def planned(run: Run, baseline: Trial, finalists: Sequence[Trial]) -> Plan:
     return plan._replace(second_look=plan.second_look and not language)  # a request is long: it would take minutes
 
 
-def unconfirmed(run: Run, finalists: Sequence[Trial], plan: Plan) -> tuple[list[Trial], Timing]:
+def unconfirmed(
+    run: Run, model: Model, finalists: Sequence[Trial], plan: Plan, failed: Mapping[str, WorkerError]
+) -> tuple[list[Trial], Timing]:
     """Too few pairs for an interval, or none: the figures of the search are all there is.
 
     They are rough, so only what they show to be better than the baseline stays in the field.
@@ -126,7 +129,23 @@ def unconfirmed(run: Run, finalists: Sequence[Trial], plan: Plan) -> tuple[list[
         run.emit("confirmation-cut", pairs=plan.pairs)
         run.budget.savings.append(Saving(what="confirmation", count=plan.finalists))
     field = [t for t in finalists if (c := contender_of(t, 0)) is not None and score(c, run.request.weights).low > 0]
-    return field, timing_of([], "confirmation", "")
+    lost = [broken(run, model, t, failed[t.name]) for t in finalists if t.name in failed]
+    return [*(t for t in field if t.name not in failed), *lost], timing_of([], "confirmation", "")
+
+
+def broken(run: Run, model: Model, trial: Trial, error: WorkerError) -> Trial:
+    """A finalist that failed while it was timed."""
+    return trial.failed(failure_of("timing", error), write_reproduce(run, trial.candidate.recipe, model))
+
+
+def _narrowed(run: Run, plan: Plan, trials: list[Trial], kept: Sequence[str]) -> tuple[Plan, list[Trial]]:
+    """Without what was given up on the way, since pairs took longer than planned; noted with the budget."""
+    left = [t for t in trials if t.name in kept]
+    if len(left) < len(trials):
+        run.budget.savings.append(Saving(what="finalists", count=len(trials) - len(left)))
+    if plan.with_self and SELF not in kept:
+        run.budget.savings.append(Saving(what="self-comparison"))
+    return plan._replace(with_self=plan.with_self and SELF in kept), left
 
 
 def _sides(baseline: Trial, trial: Trial) -> tuple[Subject, Subject]:
@@ -134,41 +153,52 @@ def _sides(baseline: Trial, trial: Trial) -> tuple[Subject, Subject]:
     return baseline.subject, trial.subject
 
 
+class Rounds(NamedTuple):
+    """Those that failed, how many rounds were whole before the budget ended, and who (or `SELF`) was in all of them."""
+
+    failed: dict[str, WorkerError]
+    done: int
+    kept: list[str]
+
+
 def _rounds(
     run: Run, baseline: Trial, trials: Sequence[Trial], indices: range, quads: int, with_self: bool = False
-) -> tuple[dict[str, WorkerError], int]:
-    """Pair after pair, every finalist (and the baseline against itself, A/A) in turn; returns those that failed, and how many
-    rounds were whole before the budget ended.
+) -> Rounds:  # fmt: skip
+    """Pair after pair, every finalist (and the baseline against itself, A/A) in turn.
 
-    In turn, so that a slow drift of the machine meets them all alike, and shows in the spread of each one's pairs.
+    In turn, so that a slow drift of the machine meets them all alike, and shows in the spread of each one's pairs. Where the
+    rounds take so long that three of them would not end in time, the last in line are given up: A/A first, the best last.
     """
     failed: dict[str, WorkerError] = {}
+    sides = {t.name: t for t in trials} | ({SELF: baseline} if with_self else {})
+    taken: dict[str, float] = {}
     for done, index in enumerate(indices):
+        names = list(sides)[: those_in_time([taken.get(name, 0.0) for name in sides], LEAST_PAIRS - done, run.budget.left())]
+        sides = {name: sides[name] for name in names}
         try:
-            _round(run, baseline, trials, index, quads, with_self, failed)
+            for name, trial in sides.items():
+                if name not in failed:
+                    begin = time.monotonic()
+                    _one_pair(run, baseline, trial, index, quads, failed)
+                    taken[name] = time.monotonic() - begin
         except BudgetError:
-            return failed, done
-    return failed, len(indices)
+            return Rounds(failed, done, list(sides))
+    return Rounds(failed, len(indices), list(sides))
 
 
-def _round(
-    run: Run, baseline: Trial, trials: Sequence[Trial], index: int, quads: int, with_self: bool, failed: dict[str, WorkerError]
-) -> None:  # fmt: skip
-    """One pair of each; what fails is added to `failed`."""
-    for trial in trials:
-        if trial.name in failed:
-            continue
-        run.tell("confirming", candidate=trial.name)
-        try:
-            with run.spending("confirm"):
-                measure(run, *_sides(baseline, trial), "confirmation", range(index, index + 1), quads)
-        except WorkerError as error:
-            refuse_baseline_failure(error, baseline)
-            failed[trial.name] = error
-    if with_self:
-        run.tell("confirming", candidate="the baseline against itself")
-        with run.spending("noise"):
-            measure(run, *_sides(baseline, baseline), "confirmation", range(index, index + 1), quads, folder=SELF)
+def _one_pair(run: Run, baseline: Trial, trial: Trial, index: int, quads: int, failed: dict[str, WorkerError]) -> None:
+    """A pair of a finalist, or of the baseline against itself; what fails is added to `failed`."""
+    own = trial.name == baseline.name
+    run.tell("confirming", candidate="the baseline against itself" if own else trial.name)
+    try:
+        with run.spending("noise" if own else "confirm"):
+            place = SELF if own else None
+            measure(run, *_sides(baseline, trial), "confirmation", range(index, index + 1), quads, folder=place)
+    except WorkerError as error:
+        if own:
+            raise
+        refuse_baseline_failure(error, baseline)
+        failed[trial.name] = error
 
 
 def _look(run: Run, baseline: Trial, trial: Trial, indices: range, quads: int) -> Trial:
