@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import strop
-from benchmarks import aa, coverage, imitation, memory_order, overhead, power, report, versus_defaults
+from benchmarks import aa, budgets, coverage, imitation, memory_order, overhead, power, report, versus_defaults
 from benchmarks.llm import loops, sizes
 from benchmarks.options import Given, Options
 from benchmarks.peers import run as peers
@@ -19,6 +19,7 @@ BENCHMARKS = {
     "memory_order": memory_order.run,
     "imitation": imitation.run,
     "overhead": overhead.run,
+    "budgets": budgets.run,
     "versus_defaults": versus_defaults.run,
     "peers": peers.run,
     "loops": loops.run,

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from benchmarks import aa, coverage, imitation, memory_order, overhead, power, results, versus_defaults
+from benchmarks import aa, budgets, coverage, imitation, memory_order, overhead, power, results, versus_defaults
 from benchmarks.llm import loops, sizes
 from benchmarks.options import Options
 from benchmarks.peers import chart, table
@@ -23,6 +23,7 @@ SECTIONS = {
     "memory_order": Section("Does memory depend on what was measured before?", memory_order.render),
     "imitation": Section("Where does INT8 stop paying?", imitation.render),
     "overhead": Section("What does Strop itself cost?", overhead.render),
+    "budgets": Section("Is a budget kept?", budgets.render),
     "versus_defaults": Section("Strop's pick and ONNX Runtime's defaults", versus_defaults.render),
     "peers": Section("Strop's pick and its peers", table.render),
     "loops": Section("What does a session cost beside a language framework's own loop?", loops.render),

@@ -147,7 +147,8 @@ def test_baseline_at_chance(tmp_path: Path) -> None:
         (["--prefer", "speed=0.7,memory=0.7"], CONFIG, ["sum to 1"]),
         (["--prefer", "looks=1"], CONFIG, ["'looks'"]),
         (["--budget", "soon"], 2, ["'soon'"]),
-        (["--budget", "2s"], BUDGET, ["minimum of"]),
+        (["--budget", "5x"], 2, ["'5x' is not a duration"]),
+        (["--budget", "0.5s"], BUDGET, ["0.5 s", "below one build and one check"]),
         (["--threads", "4096"], 2, ["--threads 4096"]),
         (["--recipe", "nonsense"], CONFIG, ["'nonsense'"]),
         (["--backend", "nonsense"], CONFIG, ["'nonsense'"]),
@@ -175,11 +176,12 @@ def test_foreign_output_folder_is_not_overwritten(tmp_path: Path) -> None:
 
 
 def test_newer_store_is_refused(tmp_path: Path) -> None:
-    model = null_model(tmp_path, ["fast"])
-    refused(run_strop(tmp_path, "optimize", model, *DATA, "--budget", "2s"), BUDGET, "minimum")
-    record = next(tmp_path.glob(".strop/runs/*/candidates/plain/candidate.json"))
+    labels = np.random.default_rng(3).integers(0, 4, 40)
+    command = ("optimize", dense(tmp_path), "--data", _arrays(tmp_path, x=X, labels=labels))
+    refused(run_strop(tmp_path, *command), BASELINE, "no better than chance")
+    record = next(tmp_path.glob(".strop/runs/*/candidates/*/candidate.json"))
     record.write_text(record.read_text().replace('"schema": 1', '"schema": 99'))
-    refused(run_strop(tmp_path, "optimize", model, *DATA, "--budget", "2s"), 12, "newer Strop")
+    refused(run_strop(tmp_path, *command), 12, "newer Strop")
 
 
 def test_full_disk(tmp_path: Path) -> None:

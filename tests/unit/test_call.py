@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from strop.core.errors import OutputError, WorkerCrash, WorkerFailure, WorkerMemory, WorkerMissing, WorkerTimeout
+from strop.core.errors import BudgetError, OutputError, WorkerCrash, WorkerFailure, WorkerMemory, WorkerMissing, WorkerTimeout
 from strop.worker.call import Child, Limits, Work
 
 WORK = """
@@ -132,6 +132,13 @@ def test_the_limit_of_one_request_is_the_one_reported(work, log):
         child.call("echo", value=1)
         with pytest.raises(WorkerTimeout, match="within 1 s"):
             child.call("hang", seconds=1.0)
+
+
+def test_a_deadline_ends_what_runs_whatever_its_own_limit_and_blames_the_budget(work, log):
+    with Child(work, log, LIMITS._replace(deadline=time.monotonic() + 1)) as child:
+        with pytest.raises(BudgetError, match="the time budget ended"):
+            child.call("hang", seconds=60.0)
+        assert gone(child.pid)
 
 
 def test_a_memory_bomb_meets_its_limit(work, log):

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from strop.core.choose import DEFAULT_WEIGHTS
 from strop.core.errors import ConfigError, UsageError
 from strop.core.gate import DEFAULT_GATES
-from strop.run.request import make_request, parse_budget, parse_pairs, parse_sizes
+from strop.run.request import Request, make_request, parse_budget, parse_pairs, parse_sizes
 
 TOML = """
 [task]
@@ -47,7 +47,7 @@ def test_defaults(tmp_path):
     request = make_request(str(tmp_path / "m.onnx"))
     assert (request.batches, request.k, request.metric, request.data) == ((1,), 5, None, None)
     assert (request.gates, request.weights) == (DEFAULT_GATES, DEFAULT_WEIGHTS)
-    assert (request.budget_s, request.seed, request.out, request.store) == (None, 0, None, ".strop")
+    assert (request.budget_s, request.seed, request.out, request.store) == ("auto", 0, None, ".strop")
 
 
 def test_the_file_is_read_and_its_paths_are_relative_to_it(toml, tmp_path):
@@ -155,14 +155,35 @@ def test_flags_that_cannot_be_meant_are_refused(tmp_path, flags, error):
         make_request(str(tmp_path / "m.onnx"), **flags)
 
 
-@pytest.mark.parametrize(("text", "seconds"), [(None, None), ("90", 90), ("90s", 90), ("1.5m", 90), (" 1h ", 3600), ("2 m", 120)])
-def test_budgets(text, seconds):
-    assert parse_budget(text) == seconds
+@pytest.mark.parametrize(
+    ("given", "seconds"),
+    [
+        ("90", 90),
+        ("90s", 90),
+        ("1.5m", 90),
+        (" 1h ", 3600),
+        ("2 m", 120),
+        (90, 90),
+        (1.5, 1.5),
+        ("none", None),
+        (None, "auto"),
+        ("auto", "auto"),
+    ],
+)
+def test_budgets(given, seconds):
+    assert parse_budget(given) == seconds
 
 
-@pytest.mark.parametrize("text", ["", "0", "0s", "-5", "5d", "m", "1m30s", "1e3", "inf", "nan"])
+def test_a_budget_survives_the_record_and_auto_is_the_same_question_whatever_it_comes_to(tmp_path):
+    for asked, kept in ((None, "auto"), ("auto", "auto"), ("none", None), (90, 90.0)):
+        request = make_request(str(tmp_path / "m.onnx"), budget=asked)
+        assert request.budget_s == kept
+        assert Request.model_validate_json(request.model_dump_json()) == request
+
+
+@pytest.mark.parametrize("text", ["", "0", "0s", "-5", "5d", "5x", "m", "1m30s", "1e3", "inf", "nan", "None", True, -1, 0])
 def test_what_is_no_duration_is_refused(text):
-    with pytest.raises(UsageError, match="no duration"):
+    with pytest.raises(UsageError, match=r"not a duration.*"):
         parse_budget(text)
 
 

@@ -65,7 +65,9 @@ def command(
     backends: Annotated[list[str] | None, typer.Option("--backend", help="Backends to ask [all].")] = None,
     recipes: Annotated[list[str] | None, typer.Option("--recipe", help="Candidate recipes to try [all offered].")] = None,
     olive_config: o.OliveConfig = None,
-    budget: Annotated[str | None, typer.Option("--budget", help="Time for the whole run, e.g. 5m.")] = None,
+    budget: Annotated[
+        str | None, typer.Option("--budget", help="Time for the whole run: e.g. 90s, 5m; auto or none [auto].")
+    ] = None,
     out: Annotated[str | None, typer.Option("--out", help="Where report and bundle go [strop-out/MODEL].")] = None,
     store: o.Store = None,
     seed: o.Seed = None,

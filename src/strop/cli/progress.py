@@ -11,8 +11,10 @@ from rich.live import Live
 from rich.markup import escape
 from rich.text import Text
 
+from strop.core.budget import Asked
 from strop.core.foreign import clean
 from strop.core.measurement import Company
+from strop.report.budget import budget_line
 from strop.report.unlabeled import figure_name
 from strop.report.verdict import NOISY, company_lines
 
@@ -34,9 +36,10 @@ NOTICES = {
 class Progress:
     """An observer of a run; use as a context manager."""
 
-    def __init__(self, console: Console, budget_s: float | None = None, quiet: bool = False) -> None:
-        self.console, self.budget_s, self.quiet = console, budget_s, quiet
-        self.start = time.monotonic()
+    def __init__(self, console: Console, budget: Asked = None, quiet: bool = False) -> None:
+        self.console, self.budget, self.quiet = console, budget, quiet
+        self.budget_s = budget if not isinstance(budget, str) else None
+        self.start = self.budget_start = time.monotonic()
         self.expected, self.finished = 0, 0
         self.leader, self.leading = "", 0.0
         self.doing = "reading the model"
@@ -72,7 +75,7 @@ class Progress:
 
     def left(self) -> str:
         """By the budget where there is one, else by what candidates have taken so far."""
-        spent = time.monotonic() - self.start
+        spent = time.monotonic() - self.budget_start
         if self.budget_s is not None:
             return f"{max(0, self.budget_s - spent):.0f} s of the budget left"
         if self.finished < 2 or self.expected <= self.finished:
@@ -96,6 +99,8 @@ class Progress:
 
     def _on_target(self, name: str) -> None:
         self.expected = self.finished = 0
+        self.budget_start = time.monotonic()
+        self.budget_s = self.budget if not isinstance(self.budget, str) else None
         self._say(f"for {name}:", "bold")
 
     def _on_run_opened(self, run: str, resumed: bool) -> None:
@@ -145,8 +150,18 @@ class Progress:
         self.doing = f"timing {candidate} under imitation"
         self._say(f"… {candidate}: timed on this machine, held to the target")
 
-    def _on_confirmation_planned(self, finalists: int, pairs: int, quads: int, second_look: bool) -> None:
+    def _on_budget_settled(self, seconds: float, asked: float | str, estimate: float | None) -> None:
+        self.budget_s = seconds
+        self._say(f"budget: {budget_line(asked, seconds, estimate)}")
+
+    def _on_confirmation_cut(self, pairs: int) -> None:
+        self._say(f"the budget ended before {pairs} pairs were measured: there is no confirmation", "yellow")
+
+    def _on_confirmation_planned(self, finalists: int, pairs: int, quads: int, second_look: bool, with_self: bool) -> None:
         self.expected = self.finished
+        if not finalists:
+            self._say("no finalist is confirmed: " + ("none is left" if with_self else "the budget leaves no time for it"))
+            return
         looks = "; once more as many where a gate is open" if second_look else ""
         self._say(f"confirming {finalists} finalist(s) with fresh samples: {pairs} pairs of processes, {quads} quads each{looks}")
 

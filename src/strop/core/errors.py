@@ -8,7 +8,7 @@
     │   └── UntrustedError    a strop.toml that was found, not named with --config, names code
     ├── BaselineError     6   the given model itself does not run, or is no better than chance
     ├── OutputError       7   a folder cannot be written, or is not Strop's to overwrite; the disk is full
-    ├── BudgetError       8   the time budget is below what any honest answer takes
+    ├── BudgetError       8   the time budget is below one build and one check of the given model
     ├── BundleError       9   a bundle is changed, incomplete or does not run
     ├── StoreError       12   the store is of a newer Strop, damaged, or in use by another run
     ├── BackendError     13   a backend is missing or broken here

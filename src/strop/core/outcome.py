@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from strop.core.budget import BudgetUse
 from strop.core.candidate import Result, Timing
 from strop.core.choose import Choice
 from strop.core.inspection import Advice
@@ -65,6 +66,7 @@ class Outcome(Noun):
     delivered: str = Field("", exclude=True)
     prospects: tuple[Prospect, ...] = ()
     untimed: tuple[Untimed, ...] = ()
+    budget: BudgetUse | None = None
 
     def result(self, name: str) -> Result:
         return next(r for r in self.results if r.name == name)

@@ -9,8 +9,9 @@ Kind = Literal["must", "goal"]
 RANKS = ("chosen", "provisional")
 """Outcomes of what kept every must that could be measured, the better first."""
 Direction = Literal["at_least", "at_most"]
-Cause = Literal["no data", "too busy"]
-"""Why a figure could not be taken at all: no data were given that could show it, or the machine was too busy to time."""
+Cause = Literal["no data", "too busy", "no time"]
+"""Why a figure could not be taken at all: no data were given that could show it, the machine was too busy to time it, or the
+budget left no time for it."""
 
 
 class Interval(Noun):

@@ -58,6 +58,7 @@ def report(outcome: Outcome, evidence: Evidence = NO_EVIDENCE) -> dict[str, Any]
         },
         "company": outcome.company.model_dump(mode="json") if outcome.company else None,
         "timing": outcome.timing,
+        "budget": outcome.budget.model_dump(mode="json") if outcome.budget else None,
         "notes": list(outcome.notes),
         "language": language_document(outcome, evidence),
         "steps": [gain.model_dump(mode="json") for gain in gains(outcome)],

@@ -178,7 +178,7 @@ def _mind(outcome: Outcome, chosen: Result) -> str:
 def _busy(outcome: Outcome) -> str:
     """What company on the machine did to the figures."""
     parts = []
-    if outcome.noise.speedup is None:
+    if outcome.noise.speedup is None and not hasty(outcome):
         parts.append(
             "The machine was too busy to time reliably: speed-ups are rough and decide no gate; --fresh measures again on a "
             "quieter machine."
@@ -189,6 +189,12 @@ def _busy(outcome: Outcome) -> str:
             f"{outcome.company.cores:.1f} cores busy."
         )
     return "".join(f" {part}" for part in parts)
+
+
+def hasty(outcome: Outcome) -> bool:
+    """Whether it was the budget, not the machine, that left out the baseline's comparison with itself."""
+    savings = outcome.budget.left_out if outcome.budget is not None else ()
+    return any(saving.what in ("self-comparison", "confirmation") for saving in savings)
 
 
 def _passed_over(outcome: Outcome) -> str:

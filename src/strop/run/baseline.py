@@ -1,6 +1,5 @@
 """The tuned baseline: the given model, unquantized, in its own runtime, under the best settings inside the budget."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -18,16 +17,15 @@ from strop.core.verdict import EXACTLY_ONE, Interval
 from strop.plan.batch import batch_to_test, require_apart
 from strop.plan.space import by_role
 from strop.run.answers import labels_of, language_quality, question_rows, scored_array, unlabeled_quality
+from strop.run.budget import least_of
 from strop.run.building import build, failure_of, write_reproduce
 from strop.run.checking import check, footprint, open_array, shards, subject
-from strop.run.context import CONFIRM_SHARE, PACK_S, Run
-from strop.run.pairing import LANGUAGE_START_S, least_runs, quad_seconds
-from strop.run.screen import admit, refuse_baseline_failure, retime
+from strop.run.context import Run
+from strop.run.planning import affordable, settle
+from strop.run.screen import admit, not_reached, refuse_baseline_failure, retime
 from strop.run.timing import LANGUAGE_PAIRS, SEARCH_PAIRS, SEARCH_QUADS, measure, timing_of
 from strop.run.trial import Trial, accuracy_of, memory_ratio, pace_of
 
-START_S = 1.0
-LEAST_PAIRS, LEAST_QUADS = 3, 4
 DENOMINATOR_LEVEL, WORTH_CORES = 0.80, 1.05
 
 
@@ -36,21 +34,25 @@ def tune(run: Run, model: Model, task: Task, found: Sequence[Offer]) -> tuple[Tr
 
     Raises:
         BaselineError: the given model does not run, or is no better than chance.
-        BudgetError: the budget is below the minimum, which is printed.
+        BudgetError: the budget ended before that was known.
     """
-    reference = establish(run, model, task, by_role(found, "reference")[0])
-    require_budget(run, reference)
-    if task.language is not None:
-        run.budget.keep(language_confirmation(reference))
+    with least_of(run.budget.asked):
+        reference = establish(run, model, task, by_role(found, "reference")[0])
+    settle(run, model, task, found, reference)
     trials, champion = [reference], reference
     over_reference = {reference.name: EXACTLY_ONE}
-    for recipe in variants_within(run, found):
+    variants = variants_within(run, found)
+    for place, recipe in enumerate(variants):
+        if not affordable(run, [recipe], model, task, trials):
+            trials.append(not_reached(recipe))
+            continue
+        run.budget.share(len(variants) - place)
         _, others = rebase(champion, trials, over_reference, task)  # one denominator for all who are compared
         trial = admit(run, model, task, recipe, champion, others)
         trials.append(trial)
         champion = _succeeded(trial, champion, over_reference)
     for index, trial in enumerate(trials):
-        if may_be_faster(trial, champion) and run.budget.left_for_search() > 0:
+        if may_be_faster(trial, champion) and run.budget.left() > 0:
             trials[index] = timed_again(run, model, task, trial, champion)
             champion = _succeeded(trials[index], champion, over_reference)
     run.emit("baseline-tuned", recipe=champion.name)
@@ -80,11 +82,13 @@ def timed_again(run: Run, model: Model, task: Task, trial: Trial, champion: Tria
         with run.spending("search"):
             pairs = measure(
                 run, champion.subject, trial.subject, "search", range(count, 2 * count), SEARCH_QUADS,
-                lambda _: run.budget.left_for_search() <= 0,
+                lambda _: run.budget.left() <= 0,
             )  # fmt: skip
     except WorkerError as error:
         refuse_baseline_failure(error, champion)
         return trial.failed(failure_of("timing", error), write_reproduce(run, trial.candidate.recipe, model))
+    except BudgetError:
+        return trial
     timing = timing_of(pairs, "search", run.folder.candidate(trial.name) / "search")
     return replace(trial, pairs=tuple(pairs)).with_result(search=timing)
 
@@ -188,33 +192,6 @@ def require_better_than_chance(trial: Trial, task: Task) -> None:
             f"the given model is no better than chance on the evaluation data: {task.metric} {value:.4g}, "
             f"shuffled labels give {chance:.4g}",
             "wrong preprocessing, wrong labels or the wrong output? fix the data and run again",
-        )
-
-
-def minimum_budget(run: Run, reference: Trial) -> float:
-    """Seconds below which no honest answer is possible: what is spent, one candidate, a small confirmation, packing."""
-    assert reference.check is not None
-    slow = reference.rough_ns[1]
-    quad = quad_seconds((slow, slow), least_runs(reference.subject))
-    pair = START_S + LEAST_QUADS * quad
-    one = reference.check.seconds + 3 * START_S + SEARCH_QUADS * quad
-    confirmation = 2 * LEAST_PAIRS * pair
-    return run.budget.spent + PACK_S + max(one + confirmation, confirmation / CONFIRM_SHARE / 2)
-
-
-def language_confirmation(reference: Trial) -> float:
-    """Seconds that three finalists and the baseline against itself take, as fast as the baseline at worst."""
-    quad = quad_seconds((reference.rough_ns[0], reference.rough_ns[0]), least_runs(reference.subject))
-    loading = reference.footprints[0].memory.load_s if reference.footprints[0].memory is not None else 0.0
-    return 4 * LEAST_PAIRS * (LANGUAGE_START_S + loading + 2 * LEAST_QUADS * quad)
-
-
-def require_budget(run: Run, reference: Trial) -> None:
-    least = minimum_budget(run, reference)
-    if run.budget.total is not None and run.budget.total < least:
-        raise BudgetError(
-            f"a budget of {run.budget.total:.0f} s is below the minimum of {math.ceil(least)} s for this model and data",
-            f"give --budget {math.ceil(least * 1.1)}s or more",
         )
 
 

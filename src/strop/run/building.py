@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from strop.core.candidate import MISSING, Candidate, Failure
-from strop.core.errors import WorkerCrash, WorkerError, WorkerFailure, WorkerTimeout
+from strop.core.errors import WorkerCrash, WorkerError, WorkerFailure
 from strop.core.model import Artifact, Model
 from strop.core.recipe import Recipe, Step
 from strop.core.task import Task
@@ -23,7 +23,11 @@ RESULT = "step.json"
 
 
 def build(run: Run, recipe: Recipe, model: Model, task: Task) -> Candidate:
-    """The candidate of a recipe; a failing step is its recorded result. Already recorded: read, not repeated."""
+    """The candidate of a recipe; a failing step is its recorded result. Already recorded: read, not repeated.
+
+    Raises:
+        BudgetError: the budget ended first; nothing is recorded.
+    """
     record = run.folder.candidate(recipe.name) / "candidate.json"
     known = load(record, Candidate)
     if known is not None and not _again(known):
@@ -98,18 +102,14 @@ def build_step(run: Run, recipe: Recipe, step: Step, artifact: Artifact, task: T
     data = paths(task.calibration) if step.calibration and task.calibration is not None else None
 
     def make(draft: Path) -> None:
-        seconds = min(run.request.time_limit_s, max(1.0, run.budget.left_for_search()))
         arguments = {
             "step": step.model_dump(mode="json"),
             "artifact": artifact.path,
             "out_dir": str(draft),
             "data": data,
         }
-        try:
-            with run.child(backend, run.log(recipe), seconds) as child:
-                answer = child.call("build", None, **arguments)
-        except WorkerTimeout as error:
-            raise run.ended_by_budget(error, "built") from None
+        with run.child(backend, run.log(recipe)) as child:
+            answer = child.call("build", None, **arguments)
         told = answer if isinstance(answer, dict) else {"file": answer}
         name, made = told["file"], sorted(str(p.relative_to(draft)) for p in draft.rglob("*") if p.is_file())
         if name not in made:
@@ -122,12 +122,24 @@ def build_step(run: Run, recipe: Recipe, step: Step, artifact: Artifact, task: T
 
     folder = once_or_again(run, key, make)
     result = read_json(folder / RESULT)
+    return Built(made_artifact(folder), key, result.get("claims", {}), result.get("notes", []))
+
+
+def made_artifact(folder: Path) -> Artifact:
+    """What lies in a step's folder of the build cache."""
+    result = read_json(folder / RESULT)
     size = sum((folder / n).stat().st_size for n in result["files"])
-    made = Artifact(
+    return Artifact(
         kind=result["kind"], path=str((folder / result["file"]).absolute()), digest=result["digest"],
         files=tuple(result["files"]), bytes=size, content=result.get("content", ""),
     )  # fmt: skip
-    return Built(made, key, result.get("claims", {}), result.get("notes", []))
+
+
+def cached_step(run: Run, recipe: Recipe, step: Step, artifact: Artifact, task: Task) -> Artifact | None:
+    """A step's artifact where the build cache holds it."""
+    versions = package_versions([run.backend(s.builder) for s in recipe.steps])
+    folder = run.store.root / "build" / step_key(run, step, artifact, task, versions)
+    return made_artifact(folder) if folder.exists() else None
 
 
 def once_or_again(run: Run, key: str, make: Callable[[Path], None]) -> Path:

@@ -1,5 +1,7 @@
 """One candidate alone: does it run, what does it answer, what memory does it take."""
 
+import math
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
@@ -9,7 +11,7 @@ import numpy as np
 from strop.core.backend import Backend
 from strop.core.candidate import MISSING, Candidate, Failure
 from strop.core.channels import lost
-from strop.core.errors import WorkerCrash, WorkerError, WorkerTimeout
+from strop.core.errors import WorkerCrash, WorkerError
 from strop.core.measurement import Check, Memory
 from strop.core.metrics import Array
 from strop.core.noun import Noun, Scalar
@@ -27,15 +29,22 @@ MEMORY_RUNS = 20
 LANGUAGE_RUNS = 5
 """Requests to a language model, each of many steps."""
 PHASES = 3
+PATIENCE = 0.05
+"""Of the budget that is left, what the calls of a first look may take."""
 CHECK, SCORES = "check.json", "scores.npy"
 SLOWEST = 25
 """A candidate's evaluation may take this many times the baseline's, and never less than a minute."""
 
 
 class Footprint(Noun):
-    """One process alone: its memory (None where the platform cannot tell), its first calls' latencies, ns; or why not."""
+    """One process alone: its memory (None where the platform cannot tell), its first calls' latencies, ns; or why not.
+
+    ready_s: from starting the process until the model is loaded; seconds: the whole. Both for planning only.
+    """
 
     memory: Memory | None = None
+    ready_s: float = 0.0
+    seconds: float = 0.0
     latencies_ns: tuple[int, ...] = ()
     prompt_ns: tuple[int, ...] = ()
     token_ns: tuple[int, ...] = ()
@@ -94,18 +103,29 @@ def footprint(run: Run, of: Subject, repeat: int, brief: bool = False) -> Footpr
 
 
 def _alone(run: Run, of: Subject, brief: bool) -> Footprint:
+    begin = time.monotonic()
     with run_child(run, of) as child:
-        return footprint_in(child, of, brief)
+        found = footprint_in(child, of, brief, begin, PATIENCE * run.budget.left())
+    return found.model_copy(update={"seconds": round(time.monotonic() - begin, 3)})
 
 
-def footprint_in(child: Child, of: Subject, brief: bool = False) -> Footprint:
-    """The footprint of the subject in a fresh child of its own child side."""
+def footprint_in(
+    child: Child, of: Subject, brief: bool = False, begin: float | None = None, patience: float = math.inf
+) -> Footprint:
+    """The footprint of the subject in a fresh child of its own child side, which was started at `begin`.
+
+    Args:
+        patience: seconds that its calls may take; where they are slow, fewer are made, but one at least.
+    """
     opened = child.ask("open", **open_request(of._replace(reference=None)))
-    block = child.ask("block", runs=MEMORY_RUNS if of.language is None else 1 if brief else LANGUAGE_RUNS)
+    ready = time.monotonic() - begin if begin is not None else 0.0
+    wanted = MEMORY_RUNS if of.language is None else 1 if brief else LANGUAGE_RUNS
+    latencies = calls(child, wanted, patience)
     if of.language is not None and not brief:
         child.ask("fill")
     sample = child.ask("memory")
-    apart = child.ask("phases", requests=1 if brief else PHASES) if of.language is not None else {}
+    few = brief or PHASES * max(latencies) / 1e9 > patience
+    apart = child.ask("phases", requests=1 if few else PHASES) if of.language is not None else {}
     memory = None
     if sample["private"] is not None:
         empty = opened["empty"]
@@ -116,10 +136,20 @@ def footprint_in(child: Child, of: Subject, brief: bool = False) -> Footprint:
         )  # fmt: skip
     return Footprint(
         memory=memory,
-        latencies_ns=tuple(block["latencies_ns"]),
+        latencies_ns=tuple(latencies),
         properties=opened["properties"],
+        ready_s=round(ready, 3),
         **{name: tuple(times) for name, times in apart.items()},
     )
+
+
+def calls(child: Child, wanted: int, patience: float) -> list[int]:
+    """Latencies of some calls, ns: as many as wanted, or as fit the time after a first one."""
+    if math.isinf(patience):
+        return list(child.ask("block", runs=wanted)["latencies_ns"])
+    first: list[int] = child.ask("block", runs=1)["latencies_ns"]
+    more = min(wanted - 1, int(patience * 1e9 / max(1, *first)) - 1)
+    return [*first, *(child.ask("block", runs=more)["latencies_ns"] if more > 0 else [])]
 
 
 def run_child(run: Run, of: Subject, seconds: float | None = None) -> Child:
@@ -135,12 +165,15 @@ def check(
     Args:
         expected: folder of the baseline's check; None for the baseline itself.
         baseline_seconds: what its evaluation took; bounds this one's. Infinite where its own speed says nothing:
-            the time limit and the budget bound it then.
+            the time limit bounds it then.
         task: whose scorer, where it has one, sees the outputs.
         longer: which further look it is: of a language model's windows, as many again as were scored before.
         mixing: of how many examples a batch is that shows whether they mix; 0: it is not asked.
     Returns:
         The check and its folder, where the output shards lie.
+
+    Raises:
+        BudgetError: the budget ended first; nothing is recorded.
     """
     folder = run.folder.candidate(of.name) / check_name(longer)
     known = load(folder / CHECK, Check)
@@ -149,7 +182,7 @@ def check(
     files.sweep(folder.parent)
     seconds = None
     if baseline_seconds is not None:
-        seconds = min(run.request.time_limit_s, max(60.0, SLOWEST * baseline_seconds), max(1.0, run.budget.left_for_search()))
+        seconds = min(run.request.time_limit_s, max(60.0, SLOWEST * baseline_seconds))
     with files.whole_folder(folder) as draft:
         try:
             found = _twice(lambda: _evaluate(run, of, draft, seconds, expected, longer, mixing))
@@ -159,7 +192,7 @@ def check(
             if task.scorer is not None and found.failure is None:
                 user_scores(run, of, draft, found, task)
         except WorkerError as error:
-            failed = failure_of("check", run.ended_by_budget(error, "checked") if isinstance(error, WorkerTimeout) else error)
+            failed = failure_of("check", error)
             found = Check(failure=failed.message, failure_kind=failed.kind, log_tail=failed.log_tail)
         save(draft / CHECK, found)
     return found, folder

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 
 from strop.core.candidate import Result, Timing
 from strop.core.choose import Choice
-from strop.core.errors import WorkerError
+from strop.core.errors import BudgetError, WorkerError
 from strop.core.frontier import Figures, frontier
 from strop.core.model import Model
 from strop.core.outcome import Noise, Outcome
@@ -13,17 +13,19 @@ from strop.core.recipe import Offer
 from strop.core.statistics import combine
 from strop.core.task import Task
 from strop.core.verdict import EXACTLY_ONE, Interval
+from strop.report.budget import budget_notes
 from strop.run.baseline import may_be_faster, variants_within
 from strop.run.checking import subject
 from strop.run.context import Run
 from strop.run.machine import environment
-from strop.run.pairing import LANGUAGE_START_S, Subject, least_runs, quad_seconds
+from strop.run.pairing import Subject
+from strop.run.planning import budget_use, costs
 from strop.run.timing import measure, timing_of
 from strop.run.trial import Trial, find, memory_resolution
 
-BATCH_PAIRS, BATCH_QUADS, BEYOND = 3, 8, 0.25
-"""Of further batch sizes, which are asked for by name; they may take a quarter of the budget more."""
-AS_IS_PAIRS, AS_IS_QUADS, AS_IS_S = 4, 16, 20.0
+BATCH_PAIRS, BATCH_QUADS = 3, 8
+"""Of further batch sizes, which are asked for by name: as many pairs as fit."""
+AS_IS_PAIRS, AS_IS_QUADS = 4, 16
 
 
 def conclude(
@@ -35,12 +37,14 @@ def conclude(
     Args:
         noise: the baseline against itself; None where nothing was timed, since the target is elsewhere.
     """
+    run.budget.enter("beside")
     tuned = find(trials, baseline)
     results = tuple(t.result for t in trials)
     best = _best_unquantized(results, baseline)
     as_is = next((r.name for r in results if r.candidate.recipe.role == "as-is" and r.speedup is not None), None)
     chosen = find(trials, choice.name) if choice is not None else None
     verdict = chosen.result.verdict if chosen is not None else None
+    used = budget_use(run, model, task, trials, found)
     return Outcome(
         run=run.folder.name, outcome=verdict.outcome if verdict is not None else "none", model=model, task=task,
         gates=run.gates, weights=run.request.weights, offers=tuple(found), results=results, baseline=baseline,
@@ -53,8 +57,8 @@ def conclude(
         ),
         target=run.target, advice=run.advice, place=run.place.kind,
         environment=environment(run.place.machine, list(run.backends.values()), run.request.seed), timing=run.spent(),
-        notes=(*run.kept, *(_warnings(noise) if noise else ())),
-        batches=_batches(run, task, tuned, chosen) if noise else {}, company=run.company,
+        notes=(*run.kept, *budget_notes(used), *(_warnings(noise) if noise and noise.pairs else ())),
+        batches=_batches(run, task, tuned, chosen) if noise else {}, company=run.company, budget=used,
         prospects=prospects(results, chosen.result if chosen is not None else None) if noise else (),
         untimed=_untimed(trials, tuned, {r.name for r in variants_within(run, found)}) if noise else (),
     )  # fmt: skip
@@ -112,12 +116,16 @@ def _over_as_is(run: Run, trials: Sequence[Trial], chosen: Trial | None, as_is: 
         return EXACTLY_ONE
     if as_is == baseline:
         return chosen.result.speedup
-    if chosen.subject is None or default.subject is None or run.budget.left() < AS_IS_S:
+    each = costs(run, default, chosen)
+    takes = AS_IS_PAIRS * (each.pair + AS_IS_QUADS * each.quad)
+    if chosen.subject is None or default.subject is None or run.budget.left() < takes:
         return _over(chosen, [t.result for t in trials], as_is)
     place = "against-as-is"
     try:
         with run.spending("confirm"):
             pairs = measure(run, default.subject, chosen.subject, "confirmation", range(AS_IS_PAIRS), AS_IS_QUADS, folder=place)
+    except BudgetError:
+        return _over(chosen, [t.result for t in trials], as_is)
     except WorkerError as error:
         run.note(f"The model as it runs today could not be timed: {error.message}.")
         return None
@@ -143,12 +151,6 @@ def pareto(results: Sequence[Result]) -> list[str]:
     return frontier(figures)
 
 
-def _left_for_batches(run: Run) -> float:
-    """Seconds: what is left of the budget, or a part of it beyond."""
-    total = run.budget.total or 0.0
-    return max(run.budget.left(), (1 + BEYOND) * total - run.budget.spent)
-
-
 def _in_batch(run: Run, trial: Trial, task: Task, batch: int) -> Subject:
     """The trial's subject with another batch; its memory grows with that at most as it would for texts."""
     of = subject(run, trial.candidate, task, batch)._replace(reference=None)
@@ -163,10 +165,9 @@ def _batches(run: Run, task: Task, tuned: Trial, chosen: Trial | None) -> dict[i
     found = {}
     for batch in task.workload.batches[1:]:
         a, b = (_in_batch(run, t, task, batch) for t in (tuned, chosen))
-        times = batch / task.workload.batch
-        a_pair = BATCH_QUADS * quad_seconds((times * tuned.rough_ns[0], times * chosen.rough_ns[0]), least_runs(b))
-        a_pair += LANGUAGE_START_S if b.language is not None else 0.0
-        room = min(BATCH_PAIRS, int(_left_for_batches(run) / a_pair)) if run.budget.total is not None else BATCH_PAIRS
+        each, times = costs(run, tuned, chosen), batch / task.workload.batch
+        a_pair = each.pair + BATCH_QUADS * times * each.quad
+        room = int(min(BATCH_PAIRS, run.budget.left() / a_pair))
         if not room:
             run.note(
                 f"Batch {batch} was not measured: a pair of processes takes some {a_pair:.0f} s, more than the budget leaves."
@@ -176,6 +177,9 @@ def _batches(run: Run, task: Task, tuned: Trial, chosen: Trial | None) -> dict[i
         try:
             with run.spending("batches"):
                 pairs = measure(run, a, b, "confirmation", range(room), BATCH_QUADS, folder=place)
+        except BudgetError:
+            run.note(f"Batch {batch} was not measured: the budget ended.")
+            continue
         except WorkerError as error:
             run.note(f"Batch {batch} could not be measured: {error.message}.")
             continue

@@ -1,26 +1,30 @@
 """The confirmation: fresh samples of a size that was fixed beforehand; only these enter a verdict."""
 
+import contextlib
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
-import numpy as np
-
+from strop.core.budget import Saving
 from strop.core.candidate import Timing
 from strop.core.choose import Contender, score
-from strop.core.errors import WorkerError
+from strop.core.errors import BudgetError, WorkerError
 from strop.core.finalists import Entrant, Standing, first_finalists, in_order, next_finalist
 from strop.core.gate import NOT_MEASURED, Missing, judge, judge_one
+from strop.core.measurement import Pair
 from strop.core.model import Model
 from strop.core.statistics import LOOKS
 from strop.core.task import Task
 from strop.core.verdict import EXACTLY_ONE, RANKS, Gate, GateResult, Interval, Verdict
+from strop.plan.ladder import LEAST_PAIRS, LEAST_QUADS, REPEATS, Plan, plan_confirmation, savings, seconds_of, those_in_time
 from strop.run.building import failure_of, write_reproduce
-from strop.run.checking import footprint
+from strop.run.checking import Footprint, footprint
 from strop.run.context import Run
 from strop.run.longer import look_longer
-from strop.run.pairing import LANGUAGE_START_S, Subject, least_runs, plan_quads, quad_seconds
+from strop.run.pairing import Subject, plan_quads
+from strop.run.planning import costs, delivery_s, is_language
 from strop.run.screen import refuse_baseline_failure
 from strop.run.timing import LANGUAGE_QUADS, measure, timing_of
 from strop.run.trial import (
@@ -36,47 +40,24 @@ from strop.run.trial import (
 )
 
 PAIRS = 5
-LEAST_PAIRS = 3
 QUADS = (12, 40)
 """Quads a pair: at least, and at most."""
 PAIR_S = 1.5
 """Seconds that a pair's quads may take, unless calls are so long that a p99 needs more of them."""
-START_S = 1.0
-"""Seconds to start and warm two processes, for planning; a model's own loading time is added."""
-REPEATS = 3
-"""Processes that memory is measured in."""
 SELF = "self"
 TIMED = ("speedup", "tail_ratio", "latency_ms")
 UNEVEN = 0.01
 """Refusals that differ between the sides by less than this chance are told."""
 
 
-class Plan(NamedTuple):
-    """Sizes of the confirmation, fixed before its first sample."""
+class Hasty(NamedTuple):
+    """What the budget left no time for: the confirmation, some settings of the baseline."""
 
-    finalists: int
-    pairs: int
-    quads: int
-    second_look: bool
+    unconfirmed: bool = False
+    untuned: bool = False
 
 
-def plan_confirmation(
-    left_s: float, finalists: int, quads: int, pair_s: float, quad_s: float, most_pairs: int = PAIRS
-) -> Plan:  # fmt: skip
-    """The largest plan that fits the time left: fewer quads first, then fewer pairs, then fewer finalists.
-
-    Each finalist takes one comparison, and so does the A/A run. A second look doubles a finalist's share.
-
-    Args:
-        pair_s: seconds to start and warm one pair. quad_s: seconds of one quad.
-    """
-    for count in range(finalists, 0, -1):
-        for pairs in range(most_pairs, LEAST_PAIRS - 1, -1):
-            for size in sorted({quads, 24, QUADS[0], 8, 6, 4}, reverse=True):
-                comparison = pairs * (pair_s + size * quad_s)
-                if size <= quads and (count + 1) * comparison <= left_s:
-                    return Plan(count, pairs, size, (count + 2) * comparison <= left_s)
-    return Plan(min(finalists, 1), LEAST_PAIRS, 4, False)
+UNHURRIED = Hasty()
 
 
 def select(
@@ -123,51 +104,56 @@ def contender_of(trial: Trial, rank: int) -> Contender | None:
     )  # fmt: skip
 
 
-def typical(trial: Trial) -> float:
-    """A rough latency, ns, from what is known already."""
-    return float(np.median(trial.footprints[0].latencies_ns)) if trial.footprints and trial.footprints[0].latencies_ns else 1e6
-
-
-def confirm(
-    run: Run, model: Model, task: Task, baseline: Trial, queue: Sequence[Trial]
-) -> tuple[list[Trial], Timing]:  # fmt: skip
+def confirm(run: Run, model: Model, task: Task, baseline: Trial, queue: Sequence[Trial]) -> tuple[list[Trial], Timing]:
     """Fresh comparisons of the first of the queue and of the baseline against itself (A/A); then of those who take the place
-    of finalists that fell."""
+    of finalists that fell.
+
+    Where the budget leaves no time for that, the finalists are given back as they are, and the comparison has no pairs.
+    """
+    run.budget.enter("confirmation")
     entrants = [e for t in queue if (e := entrant_of(t, run.request.weights, run.gates)) is not None]
     finalists = look_longer(run, task, baseline, [find(queue, e.name) for e in first_finalists(entrants)])
     lost = [t for t in finalists if misses_must(t, run.gates)]
     finalists = [t for t in finalists if t not in lost]
-    latency = (typical(baseline), max([typical(t) for t in finalists], default=typical(baseline)))
-    fastest = min([typical(t) for t in finalists], default=typical(baseline))
-    quads = plan_quads((typical(baseline), fastest), PAIRS, PAIR_S, *QUADS)
-    language = baseline.subject is not None and baseline.subject.language is not None
-    if language:
-        quads = min(quads, LANGUAGE_QUADS["confirmation"])
-    loading = sum(f.memory.load_s for t in (baseline, *finalists[:1]) for f in t.footprints[:1] if f.memory is not None)
-    quad_s = quad_seconds(latency, least_runs(baseline.subject))
-    most = LEAST_PAIRS if language else PAIRS
-    start_s = (LANGUAGE_START_S if language else START_S) + loading
-    plan = plan_confirmation(run.budget.left(), len(finalists), quads, start_s, quad_s, most)
-    plan = plan._replace(second_look=plan.second_look and not language)  # a request is long: it would take minutes
+    plan = planned(run, baseline, finalists)
     run.emit("confirmation-planned", **plan._asdict())
-    done = lost + _compared(run, model, baseline, finalists[: plan.finalists], plan, with_self=True)
-    pairs = measure(run, *_sides(baseline, baseline), "confirmation", range(plan.pairs), plan.quads, folder=SELF)
+    found = _compared(run, model, baseline, finalists[: plan.finalists], plan)
+    if found.rounds < LEAST_PAIRS:
+        return unconfirmed(run, model, lost, finalists, found)
+    done = [*lost, *found.trials]
+    pairs = measure_self(run, baseline, found)
     noise = timing_of(pairs, "confirmation", run.folder.candidate(baseline.name) / SELF)
-    comparison_s = plan.pairs * (start_s + plan.quads * quad_s)
+    slowest = max(finalists, key=lambda t: t.warm_ns, default=baseline)
+
+    def comparison_s() -> float:
+        each = costs(run, baseline, slowest)
+        return plan.pairs * (each.pair + plan.quads * each.quad)
 
     def called_up(name: str) -> Trial:
         run.emit("finalist-called-up", candidate=name)
         fresh = [find(queue, name).with_result(status="measured", reason="")]
         called = look_longer(run, task, baseline, fresh)
-        again = plan._replace(second_look=plan.second_look and run.budget.left() >= LOOKS * comparison_s)
-        return called[0] if misses_must(called[0], run.gates) else _compared(run, model, baseline, called, again)[0]
+        if misses_must(called[0], run.gates):
+            return called[0]
+        again = plan._replace(
+            finalists=1, with_self=False, second_look=plan.second_look and run.budget.left() >= LOOKS * comparison_s()
+        )
+        late = _compared(run, model, baseline, called, again)
+        return late.trials[0] if late.trials else find(queue, name)
 
     if noise.speedup is not None:
         done = replace_fallen(
             entrants, done, baseline, called_up, partial(_standing, run, task, baseline),
-            lambda: run.budget.left() >= comparison_s, settles=language,
+            lambda: run.budget.left() >= comparison_s(), settles=task.language is not None,
         )  # fmt: skip
     return done, noise
+
+
+def measure_self(run: Run, baseline: Trial, found: "Compared") -> list[Pair]:
+    """The pairs of the baseline against itself that were measured beside the finalists'."""
+    if not found.plan.with_self:
+        return []
+    return measure(run, *_sides(baseline, baseline), "confirmation", range(found.rounds), found.plan.quads, folder=SELF)
 
 
 def replace_fallen(
@@ -207,24 +193,80 @@ def standing_of(
     return Standing(RANKS.index(verdict.outcome), score(contender, weights).value)
 
 
-def _compared(
-    run: Run, model: Model, baseline: Trial, finalists: Sequence[Trial], plan: Plan, with_self: bool = False
-) -> list[Trial]:
-    """Finalists after one look, or two where a gate on time was still open."""
+class Compared(NamedTuple):
+    """Finalists that were compared, the plan that was carried out, how many of its rounds were whole, and what failed."""
+
+    trials: list[Trial]
+    plan: Plan
+    rounds: int
+    failed: dict[str, WorkerError]
+
+
+def _compared(run: Run, model: Model, baseline: Trial, finalists: Sequence[Trial], plan: Plan) -> Compared:
+    """Finalists after one look, or two where a gate on time was still open; none where the budget ended first."""
     trials = [_more_memory(run, trial, baseline) for trial in finalists]
     first, second = range(plan.pairs), range(plan.pairs, LOOKS * plan.pairs)
-    failed = _rounds(run, baseline, trials, first, plan.quads, with_self=with_self)
+    failed, done, kept = _rounds(run, baseline, trials, first, plan.quads, plan.with_self)
+    if done < LEAST_PAIRS:
+        return Compared([], plan, done, failed)
+    plan, trials = _narrowed(run, plan, trials, kept)
+    first = range(done)
     looked = [_look(run, baseline, trial, first, plan.quads) for trial in trials if trial.name not in failed]
-    undecided = [t for t in looked if plan.second_look and _open_gate(run.gates, t.result.confirmation)]
-    failed |= _rounds(run, baseline, undecided, second, plan.quads)
-    both = range(LOOKS * plan.pairs)
-    again = {t.name: _look(run, baseline, t, both, plan.quads) for t in undecided if t.name not in failed}
+    undecided = [t for t in looked if plan.second_look and done == plan.pairs and _open_gate(run.gates, t.result.confirmation)]
+    later, more, _ = _rounds(run, baseline, undecided, second, plan.quads)
+    failed |= later
+    both = range(plan.pairs + more)
+    again = {t.name: _look(run, baseline, t, both, plan.quads) for t in undecided if t.name not in failed and more == plan.pairs}
     final = {t.name: t for t in [*trials, *looked]} | again
-    for name, error in failed.items():
-        final[name] = final[name].failed(failure_of("timing", error), write_reproduce(run, final[name].candidate.recipe, model))
+    final |= {name: broken(run, model, final[name], error) for name, error in failed.items()}
     for trial in final.values():
         _tell(run, trial)
-    return list(final.values())
+    return Compared(list(final.values()), plan, done, failed)
+
+
+def planned(run: Run, baseline: Trial, finalists: Sequence[Trial]) -> Plan:
+    """The size of the confirmation, by what warm calls and starts have taken; what it leaves out is noted with the budget."""
+    slowest = max(finalists, key=lambda t: t.warm_ns, default=baseline)
+    fastest = min([t.warm_ns for t in finalists], default=baseline.warm_ns)
+    quads, language = plan_quads((baseline.warm_ns, fastest), PAIRS, PAIR_S, *QUADS), is_language(baseline)
+    quads = min(quads, LANGUAGE_QUADS["confirmation"]) if language else quads
+    most = LEAST_PAIRS if language else PAIRS
+    run.budget.keep("delivery", delivery_s(run, [baseline, *finalists]))
+    each = costs(run, baseline, slowest)
+    plan = plan_confirmation(run.budget.left(), len(finalists), quads, each, most)
+    run.budget.savings += savings(plan, len(finalists), quads, each, most)
+    return plan._replace(second_look=plan.second_look and not language)  # a request is long: it would take minutes
+
+
+def unconfirmed(
+    run: Run, model: Model, lost: Sequence[Trial], finalists: Sequence[Trial], found: Compared
+) -> tuple[list[Trial], Timing]:
+    """Too few pairs for an interval, or none: the figures of the search are all there is.
+
+    They are rough, so only what they show to be better than the baseline stays in the field.
+    """
+    if found.plan.finalists:
+        run.emit("confirmation-cut", pairs=found.plan.pairs)
+        run.budget.savings.append(Saving(what="confirmation", count=found.plan.finalists))
+    failed = found.failed
+    field = [t for t in finalists if (c := contender_of(t, 0)) is not None and score(c, run.request.weights).low > 0]
+    fell = [broken(run, model, t, failed[t.name]) for t in finalists if t.name in failed]
+    return [*lost, *(t for t in field if t.name not in failed), *fell], timing_of([], "confirmation", "")
+
+
+def broken(run: Run, model: Model, trial: Trial, error: WorkerError) -> Trial:
+    """A finalist that failed while it was timed."""
+    return trial.failed(failure_of("timing", error), write_reproduce(run, trial.candidate.recipe, model))
+
+
+def _narrowed(run: Run, plan: Plan, trials: list[Trial], kept: Sequence[str]) -> tuple[Plan, list[Trial]]:
+    """Without what was given up on the way, since pairs took longer than planned; noted with the budget."""
+    left = [t for t in trials if t.name in kept]
+    if len(left) < len(trials):
+        run.budget.savings.append(Saving(what="finalists", count=len(trials) - len(left)))
+    if plan.with_self and SELF not in kept:
+        run.budget.savings.append(Saving(what="self-comparison"))
+    return plan._replace(with_self=plan.with_self and SELF in kept), left
 
 
 def _sides(baseline: Trial, trial: Trial) -> tuple[Subject, Subject]:
@@ -232,30 +274,52 @@ def _sides(baseline: Trial, trial: Trial) -> tuple[Subject, Subject]:
     return baseline.subject, trial.subject
 
 
+class Rounds(NamedTuple):
+    """Those that failed, how many rounds were whole before the budget ended, and who (or `SELF`) was in all of them."""
+
+    failed: dict[str, WorkerError]
+    done: int
+    kept: list[str]
+
+
 def _rounds(
     run: Run, baseline: Trial, trials: Sequence[Trial], indices: range, quads: int, with_self: bool = False
-) -> dict[str, WorkerError]:
-    """Pair after pair, every finalist (and the baseline against itself, A/A) in turn; returns those that failed.
+) -> Rounds:  # fmt: skip
+    """Pair after pair, every finalist (and the baseline against itself, A/A) in turn.
 
-    In turn, so that a slow drift of the machine meets them all alike, and shows in the spread of each one's pairs.
+    In turn, so that a slow drift of the machine meets them all alike, and shows in the spread of each one's pairs. Where the
+    rounds take so long that three of them would not end in time, the last in line are given up: A/A first, the best last.
     """
     failed: dict[str, WorkerError] = {}
-    for index in indices:
-        for trial in trials:
-            if trial.name in failed:
-                continue
-            run.tell("confirming", candidate=trial.name)
-            try:
-                with run.spending("confirm"):
-                    measure(run, *_sides(baseline, trial), "confirmation", range(index, index + 1), quads)
-            except WorkerError as error:
-                refuse_baseline_failure(error, baseline)
-                failed[trial.name] = error
-        if with_self:
-            run.tell("confirming", candidate="the baseline against itself")
-            with run.spending("noise"):
-                measure(run, *_sides(baseline, baseline), "confirmation", range(index, index + 1), quads, folder=SELF)
-    return failed
+    sides = {t.name: t for t in trials} | ({SELF: baseline} if with_self else {})
+    taken: dict[str, float] = {}
+    for done, index in enumerate(indices):
+        names = list(sides)[: those_in_time([taken.get(name, 0.0) for name in sides], LEAST_PAIRS - done, run.budget.left())]
+        sides = {name: sides[name] for name in names}
+        try:
+            for name, trial in sides.items():
+                if name not in failed:
+                    begin = time.monotonic()
+                    _one_pair(run, baseline, trial, index, quads, failed)
+                    taken[name] = time.monotonic() - begin
+        except BudgetError:
+            return Rounds(failed, done, list(sides))
+    return Rounds(failed, len(indices), list(sides))
+
+
+def _one_pair(run: Run, baseline: Trial, trial: Trial, index: int, quads: int, failed: dict[str, WorkerError]) -> None:
+    """A pair of a finalist, or of the baseline against itself; what fails is added to `failed`."""
+    own = trial.name == baseline.name
+    run.tell("confirming", candidate="the baseline against itself" if own else trial.name)
+    try:
+        with run.spending("noise" if own else "confirm"):
+            place = SELF if own else None
+            measure(run, *_sides(baseline, trial), "confirmation", range(index, index + 1), quads, folder=place)
+    except WorkerError as error:
+        if own:
+            raise
+        refuse_baseline_failure(error, baseline)
+        failed[trial.name] = error
 
 
 def _look(run: Run, baseline: Trial, trial: Trial, indices: range, quads: int) -> Trial:
@@ -285,10 +349,13 @@ def _open_gate(gates: Sequence[Gate], timing: Timing | None) -> bool:
 
 
 def _more_memory(run: Run, trial: Trial, baseline: Trial) -> Trial:
-    """Memory of a finalist in further processes."""
+    """Memory of a finalist in further processes, as far as the budget allows."""
     assert trial.subject is not None
-    with run.spending("memory"):
-        more = [f for i in range(1, REPEATS) if (f := footprint(run, trial.subject, i)).failure is None]
+    more: list[Footprint] = []
+    with run.spending("memory"), contextlib.suppress(BudgetError):
+        for repeat in range(1, REPEATS):
+            found = footprint(run, trial.subject, repeat)
+            more += [found] if found.failure is None else []
     trial = replace(trial, footprints=(trial.footprints[0], *more))
     memory = tuple(f.memory for f in trial.footprints if f.memory is not None)
     pace = pace_of(trial.footprints, trial.subject)
@@ -296,7 +363,11 @@ def _more_memory(run: Run, trial: Trial, baseline: Trial) -> Trial:
 
 
 def more_baseline_memory(run: Run, baseline: Trial) -> Trial:
-    """The baseline's repeats: what they differ by is the resolution."""
+    """The baseline's repeats: what they differ by is the resolution. Left out where they would cost the confirmation."""
+    each = costs(run, baseline, baseline)
+    least = seconds_of(Plan(1, LEAST_PAIRS, LEAST_QUADS, False, with_self=False), each)
+    if run.budget.left_until("confirmation") < (REPEATS - 1) * each.alone + least:
+        return baseline
     return _more_memory(run, baseline, baseline).with_result(memory_ratio=EXACTLY_ONE)
 
 
@@ -312,6 +383,8 @@ def figures_of_timing(timing: Timing | None) -> dict[str, Interval]:
     return figures
 
 
+NO_TIME = Missing("the budget left no time for a confirmation", "no time")
+NOT_TUNED = "the budget left no time to try every setting of the baseline"
 TOO_BUSY = Missing("the machine was too busy to time it reliably: --fresh measures again", "too busy")
 
 
@@ -322,6 +395,7 @@ def verdict_of(
     unmeasured: str | None,
     timed: bool = True,
     elsewhere: Mapping[str, str] | None = None,
+    hasty: Hasty = UNHURRIED,
 ) -> Verdict:
     """All gates on one candidate. Timing enters by the confirmation only; the baseline is 1 against itself by definition.
 
@@ -330,6 +404,7 @@ def verdict_of(
         timed: False where not even the baseline could be timed against itself: then nobody knows what is faster, and no
             speed passes or fails.
         elsewhere: metric → why only the target could tell.
+        hasty: what the budget left no time for; what rests on it is unmeasured.
     """
     result = trial.result
     figures: dict[str, Interval] = {}
@@ -339,6 +414,8 @@ def verdict_of(
     else:
         figures |= figures_of_timing(result.confirmation)
     missing |= dict.fromkeys(TIMED, why_no_timing(trial) if timed else TOO_BUSY)
+    late = hasty.unconfirmed and result.confirmation is None and not result.candidate.recipe.unrepresentative
+    own = trial.name == baseline.name
     figures |= quality_figures(trial)
     if not result.candidate.recipe.unrepresentative:
         figures |= pace_figures(trial)
@@ -360,7 +437,20 @@ def verdict_of(
         size = result.candidate.artifact.bytes / 1e6
         figures["size_mb"] = Interval(value=size, low=size, high=size)
     verdict = judge(gates, figures, str(result.failure) if result.failure else None, missing, elsewhere)
-    return Verdict(results=tuple(name_tail(r, result.confirmation) for r in verdict.results))
+    results = [name_tail(r, result.confirmation) for r in verdict.results]
+    return Verdict(results=tuple(in_haste(r, late, hasty.untuned and not own) for r in results))
+
+
+def in_haste(result: GateResult, unconfirmed: bool, untuned: bool) -> GateResult:
+    """A gate on time stays unmeasured where the budget left no time for the confirmation; and no speed-up passes over a
+    baseline whose settings were not all tried, since a better one may be among the rest."""
+    metric = result.gate.metric
+    if unconfirmed and metric in TIMED and result.figure is None:
+        return result.model_copy(update={"result": "UNMEASURED", "reason": NO_TIME.why, "cause": NO_TIME.cause})
+    if untuned and metric == "speedup" and result.result == "PASS":
+        reason = f"{result.reason}, but {NOT_TUNED}"
+        return result.model_copy(update={"result": "UNMEASURED", "reason": reason, "cause": NO_TIME.cause})
+    return result
 
 
 def name_tail(result: GateResult, timing: Timing | None) -> GateResult:

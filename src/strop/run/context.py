@@ -9,12 +9,13 @@ from typing import Any
 import psutil
 
 from strop.core.backend import Backend
-from strop.core.errors import BackendError, WorkerTimeout
+from strop.core.errors import BackendError
 from strop.core.inspection import Advice
 from strop.core.measurement import Company
 from strop.core.recipe import Recipe
 from strop.core.target import Target
 from strop.core.verdict import Gate
+from strop.run.budget import Budget
 from strop.run.place import Place
 from strop.run.request import Request
 from strop.store.store import RunFolder, Store
@@ -24,47 +25,24 @@ from strop.worker.interpreter import work_of
 Observer = Callable[[str, dict[str, Any]], None]
 MEMORY_SHARE = 0.8
 """Of the memory that is free when a child starts, this much may be its own."""
-CONFIRM_SHARE, MOST_CONFIRM_SHARE = 0.25, 0.5
-PACK_S = 5.0
-"""Kept for judging, packing and writing the report."""
 
 
 def nobody(_event: str, _details: dict[str, Any]) -> None:
     """The observer of a run that nobody watches."""
 
 
-class Budget:
-    """Seconds for the whole run, or none. A quarter is kept for the confirmation, or more where it is known to need it."""
-
-    def __init__(self, total: float | None) -> None:
-        self.total = total
-        self.start = time.monotonic()
-        self.kept = CONFIRM_SHARE * (total or 0.0)
-
-    @property
-    def spent(self) -> float:
-        return time.monotonic() - self.start
-
-    def left(self) -> float:
-        """Until the end, less what packing takes."""
-        return float("inf") if self.total is None else max(0.0, self.total - PACK_S - self.spent)
-
-    def keep(self, seconds: float) -> None:
-        """So many seconds for the confirmation, at most half of what there is."""
-        self.kept = max(self.kept, min(seconds, MOST_CONFIRM_SHARE * (self.total or 0.0)))
-
-    def left_for_search(self) -> float:
-        return float("inf") if self.total is None else max(0.0, self.left() - self.kept)
-
-
 class Run:
     """What every stage is given. Frozen in spirit: stages return values and keep nothing here but time spent."""
 
     def __init__(self, request: Request, store: Store, folder: RunFolder, backends: dict[str, Backend], place: Place,
-                 observer: Observer) -> None:  # fmt: skip
+                 observer: Observer, start: float | None = None) -> None:  # fmt: skip
+        """
+        Args:
+            start: `time.monotonic()` of the command, from which its budget counts.
+        """
         self.request, self.store, self.folder = request, store, folder
         self.backends, self.place, self._observer = backends, place, observer
-        self.budget = Budget(request.budget_s)
+        self.budget = Budget(request.budget_s, start)
         self.timing: dict[str, float] = {}
         self._waited_before = Waiting.seconds
         self.kept: list[str] = []
@@ -107,7 +85,7 @@ class Run:
         return self.backends[name]
 
     def limits(self, seconds: float | None = None, session: bool = False) -> Limits:
-        """For one child: wall-clock per request, and memory by the user's word or by what is free now.
+        """For one child: wall-clock per request and by the budget, and memory by the user's word or by what is free now.
 
         Args:
             session: whether it stands for the target, and is held to its memory; a build is not.
@@ -115,17 +93,13 @@ class Run:
         asked = self.request.memory_limit_mb
         memory = asked * 1_000_000 if asked else int(psutil.virtual_memory().available * MEMORY_SHARE)
         return Limits(
-            seconds if seconds is not None else self.request.time_limit_s, self.place.memory(memory) if session else memory
+            seconds if seconds is not None else self.request.time_limit_s,
+            self.place.memory(memory) if session else memory,
+            self.budget.deadline,
         )
 
     def child(self, backend: Backend, log: Path, seconds: float | None = None) -> Child:
         return Child(work_of(backend), log, self.limits(seconds))
-
-    def ended_by_budget(self, error: WorkerTimeout, doing: str) -> WorkerTimeout:
-        """The same timeout, saying so where it was the budget that ended it."""
-        if self.budget.left_for_search() > 0:
-            return error
-        return WorkerTimeout(f"the budget ended while it was {doing}", log_tail=error.log_tail)
 
     def log(self, recipe: Recipe) -> Path:
         return self.folder.candidate(recipe.name) / "log.txt"

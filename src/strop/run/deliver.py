@@ -8,6 +8,7 @@ from pathlib import Path
 
 from strop.bundle.pack import pack
 from strop.bundle.verify import verify_bundle
+from strop.core.candidate import Result
 from strop.core.difference import close
 from strop.core.errors import BundleError, StoreError, WorkerError
 from strop.core.outcome import Outcome
@@ -16,14 +17,17 @@ from strop.report.document import report
 from strop.report.evidence import Evidence
 from strop.report.markdown import markdown
 from strop.report.page import page
-from strop.run.checking import open_array, shards, subject
+from strop.run.checking import Footprint, open_array, shards, subject
 from strop.run.context import Run
 from strop.run.evidence import gather
 from strop.run.open_run import OUTCOME
 from strop.run.outfolder import choose_out, link_latest, record_of
+from strop.run.pairing import Subject
+from strop.run.planning import costs
 from strop.run.profiling import profile_candidates
 from strop.run.samples import keep_samples
 from strop.run.timing import measure, timing_of
+from strop.run.trial import Trial
 from strop.store import files
 from strop.store.output import read_record, rewrite
 from strop.store.store import load, save
@@ -31,6 +35,8 @@ from strop.worker.call import BUNDLE_WORK, Child, Work
 
 RUNNER_PAIRS, RUNNER_QUADS = 3, 12
 SLOWER_RUNNER = 0.95
+REPORT_S = 2.0
+"""To write the report, once the runner was timed."""
 
 
 def deliver(run: Run, outcome: Outcome, new: bool = False) -> Outcome:
@@ -39,6 +45,7 @@ def deliver(run: Run, outcome: Outcome, new: bool = False) -> Outcome:
     Args:
         new: whether the run just came to this outcome; an earlier one of its stays in place until this one is complete.
     """
+    run.budget.enter("delivery")
     folder = run.folder.folder
     if new:
         run.tell("packing")
@@ -159,6 +166,14 @@ def bundle_work(run: Run, outcome: Outcome) -> Work:
     return BUNDLE_WORK._replace(python=measured.python, environment=measured.environment)
 
 
+def runner_s(run: Run, chosen: Result, session: Subject) -> float:
+    """Seconds that timing the bundle's runner takes: it starts and answers as the measured session did."""
+    known = load(run.folder.candidate(chosen.name) / "memory-0.json", Footprint)
+    trial = Trial(chosen, session, footprints=(known,) if known is not None else ())
+    each = costs(run, trial, trial)
+    return REPORT_S + RUNNER_PAIRS * (each.pair + RUNNER_QUADS * each.quad)
+
+
 def note_runner_speed(run: Run, outcome: Outcome, bundle: Path) -> Outcome:
     """The bundle's runner, timed against the session that was measured: what was benchmarked is what is shipped."""
     assert outcome.chosen is not None
@@ -169,7 +184,7 @@ def note_runner_speed(run: Run, outcome: Outcome, bundle: Path) -> Outcome:
         artifact=str((bundle / "infer.py").absolute()),
         log=run.folder.folder / "bundle.log",
     )
-    if run.budget.left() < 10 or outcome.task.language is not None:
+    if outcome.task.language is not None or run.budget.left() < runner_s(run, outcome.chosen, session):
         return outcome
     pairs = measure(run, session, runner, "confirmation", range(RUNNER_PAIRS), RUNNER_QUADS)
     figure = timing_of(pairs, "confirmation", "").speedup

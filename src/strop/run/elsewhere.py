@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from strop.core.candidate import Imitated
 from strop.core.choose import Choice
-from strop.core.errors import WorkerError
+from strop.core.errors import BudgetError, WorkerError
 from strop.core.model import Model
 from strop.core.outcome import Outcome
 from strop.core.recipe import Offer, Recipe
@@ -13,9 +13,11 @@ from strop.core.task import Task
 from strop.core.verdict import RANKS
 from strop.plan.space import by_role, next_in_turn, places_of
 from strop.run.baseline import establish
+from strop.run.budget import least_of
 from strop.run.conclude import conclude
 from strop.run.confirm import verdict_of
 from strop.run.context import Run
+from strop.run.planning import costs, settle, within_budget
 from strop.run.screen import assess, not_reached
 from strop.run.timing import SEARCH_PAIRS, SEARCH_QUADS, measure, search_interval
 from strop.run.trial import Trial
@@ -28,16 +30,18 @@ OF_THE_TARGET = ("speedup", "tail_ratio", "memory_ratio", *ABSOLUTE)
 def pursue_elsewhere(run: Run, model: Model, task: Task, found: Sequence[Offer]) -> Outcome:
     """Every recipe built and its answers judged; the choice follows the advice, since nobody knows the speed."""
     say_what_is_unknown(run)
-    baseline = establish(run, model, task, by_role(found, "reference")[0])
+    with least_of(run.budget.asked):
+        baseline = establish(run, model, task, by_role(found, "reference")[0])
+    settle(run, model, task, found, baseline)
     baseline = baseline.with_result(search=None, memory=(), memory_ratio=None)
     trials = [baseline]
     waiting = by_role(found, "candidate")
     places = places_of(found, run.advice)
-    while waiting:
-        recipe = next_in_turn(waiting, [t.name for t in trials if t.lost_accuracy], places)
+    while can_pay := within_budget(run, waiting, model, task, trials):
+        recipe = next_in_turn(can_pay, [t.name for t in trials if t.lost_accuracy], places)
         waiting.remove(recipe)
-        late = run.budget.left() <= 0
-        trials.append(not_reached(recipe) if late else assess(run, model, task, recipe, baseline, trials))
+        trials.append(assess(run, model, task, recipe, baseline, trials))
+    trials += [not_reached(recipe) for recipe in waiting]
     trials = [imitated(run, trial, trials) for trial in trials]
     trials = [judged(run, task, model, trial, baseline) for trial in trials]
     choice = choose_elsewhere(run, model, trials, places)
@@ -84,13 +88,17 @@ def imitated(run: Run, trial: Trial, trials: Sequence[Trial]) -> Trial:
     why = (
         f"{unheld} of its weights are in matrix products whose kernels choose their instruction sets themselves" if unheld else ""
     )
-    if why or run.budget.left() <= 0:
+    each = costs(run, plain, trial)
+    if why or run.budget.left() < SEARCH_PAIRS * (each.pair + SEARCH_QUADS * each.quad):
         run.note(f"{trial.name} was not timed under imitation: {why or 'the budget ended'}.")
         return trial
     run.tell("imitating", candidate=trial.name)
     try:
         with run.spending("imitation"):
             pairs = measure(run, plain.subject, trial.subject, "search", range(SEARCH_PAIRS), SEARCH_QUADS, folder="imitated")
+    except BudgetError:
+        run.note(f"{trial.name} was not timed under imitation: the budget ended.")
+        return trial
     except WorkerError as error:
         run.note(f"{trial.name} could not be timed under imitation: {error.message}.")
         return trial

@@ -193,7 +193,8 @@ def command(path: Path) -> str:
     parts += ["--target", str(Path(target).absolute()) if is_path(target) else target] if target != THIS else []
     parts += ["--for", str(purpose)] if purpose != "any" else []
     parts += ["--k", str(asked["k"])] if asked.get("metric") == "topk" else []
-    parts += ["--budget", f"{asked['budget_s']:g}s"] if asked.get("budget_s") else []
+    budget = asked.get("budget_s", "auto")
+    parts += ["--budget", "none" if budget is None else f"{budget:g}s"] if budget != "auto" else []
     for flag, key in (("--backend", "backends"), ("--recipe", "recipes")):
         for value in asked.get(key, []):
             parts += [flag, str(value)]

@@ -1,7 +1,9 @@
 """More text for finalists whose quality is undecided: as many windows again, and once more."""
 
+import contextlib
 from collections.abc import Mapping, Sequence
 
+from strop.core.errors import BudgetError
 from strop.core.gate import judge_one
 from strop.core.metrics import TEXT_LOOKS
 from strop.core.task import Task
@@ -9,6 +11,7 @@ from strop.core.verdict import Interval
 from strop.run.answers import language_quality
 from strop.run.checking import check, windows_of
 from strop.run.context import Run
+from strop.run.planning import check_s, ready_s
 from strop.run.trial import Trial, accuracy_of, quality_figures
 
 LOOKS = TEXT_LOOKS - 1
@@ -52,12 +55,19 @@ def windows_of_trial(trial: Trial, look: int) -> int:
 def _more(run: Run, task: Task, baseline: Trial, trial: Trial, look: int) -> bool:
     """Whether more windows were scored by both."""
     assert trial.subject is not None and baseline.subject is not None and baseline.check is not None
-    if not windows_of_trial(trial, look) or run.budget.left_for_search() <= 0:
+    if not windows_of_trial(trial, look) or run.budget.left() < more_s(baseline, trial, look):
         return False
     run.tell("more-text", candidate=trial.name, windows=windows_of_trial(trial, look), open=open_gates(run, trial))
-    with run.spending("check"):
+    with run.spending("check"), contextlib.suppress(BudgetError):
         theirs, folder = check(run, baseline.subject, None, None, task, look)
         if theirs.failure is not None:
             return False
         mine, _ = check(run, trial.subject, folder, theirs.seconds, task, look)
-    return mine.failure is None
+        return mine.failure is None
+    return False
+
+
+def more_s(baseline: Trial, trial: Trial, look: int) -> float:
+    """Seconds that a further look takes, of both."""
+    share = windows_of_trial(trial, look) / max(1, trial.result.examples)
+    return sum(ready_s(t) + share * check_s(t) for t in (baseline, trial))

@@ -2,6 +2,7 @@
 
 import contextlib
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from strop.core.model import Model
 from strop.core.outcome import Outcome
 from strop.core.target import Target
 from strop.plan.discover import backends
+from strop.run.budget import Budget, least_of
 from strop.run.company import Watch, company_of
 from strop.run.context import Observer, Run
 from strop.run.devices import find_device, this_device
@@ -40,12 +42,13 @@ def opened(request: Request, observer: Observer, keep: bool = True, timed: bool 
     Raises:
         ModelError: the model cannot be used. StoreError: the run is in progress elsewhere.
     """
-    found = backends()
+    start, found = time.monotonic(), backends()
+    budget = Budget(request.budget_s, start)
     target = find_device(request.target, request.threads)
     machine = target if target.here else this_device()
     store = Store(Path(request.store))
-    with tempfile.TemporaryDirectory(prefix="strop-") as scratch, Watch() as watch:
-        log, limits = Path(scratch) / "inspect.log", Limits(INSPECT_S, None)
+    with tempfile.TemporaryDirectory(prefix="strop-") as scratch, Watch() as watch, least_of(request.budget_s):
+        log, limits = Path(scratch) / "inspect.log", Limits(INSPECT_S, None, budget.deadline)
         model = read_model(found, Path(request.model), log, limits, store, request.batch_axes)
     identity, uses = identity_of(request, model, machine, target, found), may_use(request, model, found)
     name = name_of(identity, uses, Path(request.model).stem)
@@ -56,7 +59,7 @@ def opened(request: Request, observer: Observer, keep: bool = True, timed: bool 
         company = settle_company(folder, watch, machine, request.threads) if timed and target.here else None
         if company is not None:
             machine = target = target.model_copy(update={"threads": company.threads})
-        run = Run(request, store, folder, found, place_for(machine, target, found), observer)
+        run = Run(request, store, folder, found, place_for(machine, target, found), observer, start)
         run.company = company
         if model.family == "llm":
             run.gates = for_language(request.gates, request.questions is not None)

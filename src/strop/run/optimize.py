@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from strop.core.candidate import MISSING
+from strop.core.candidate import MISSING, Timing
 from strop.core.choose import Choice, choose
 from strop.core.model import Model
 from strop.core.outcome import Outcome
@@ -14,8 +14,9 @@ from strop.core.task import Task
 from strop.plan.space import by_role, follow, next_in_turn, offers, places_of, retuned
 from strop.run.advising import advised
 from strop.run.baseline import tune
+from strop.run.budget import least_of
 from strop.run.conclude import conclude
-from strop.run.confirm import confirm, contender_of, more_baseline_memory, select, verdict_of, why_no_accuracy
+from strop.run.confirm import Hasty, confirm, contender_of, more_baseline_memory, select, verdict_of, why_no_accuracy
 from strop.run.context import Observer, Run, nobody
 from strop.run.deliver import deliver
 from strop.run.elsewhere import pursue_elsewhere
@@ -24,6 +25,7 @@ from strop.run.identity import note_used
 from strop.run.intake import read_task
 from strop.run.open_run import OUTCOME, opened
 from strop.run.outfolder import require_writable
+from strop.run.planning import affordable, within_budget
 from strop.run.request import make_request
 from strop.run.screen import admit, not_reached
 from strop.run.trial import Trial
@@ -87,7 +89,7 @@ def tell_of_new_backends(run: Run, outcome: Outcome) -> None:
 
 def pursue(run: Run, model: Model) -> Outcome:
     """The run itself, from the data to the conclusion; what is already on disk is read instead of made again."""
-    with run.spending("data"):
+    with run.spending("data"), least_of(run.budget.asked):
         task = read_task(run, model)
     if model.origin is not None:
         worst = max(model.origin.differences.values())
@@ -104,7 +106,7 @@ def pursue(run: Run, model: Model) -> Outcome:
     queue = select(trials, baseline, run.request.weights, run.gates)
     confirmed, noise = confirm(run, model, task, baseline, queue)
     final = {t.name: t for t in [*trials, *confirmed, baseline]}
-    trials = judge_all(run, task, list(final.values()), baseline, timed=noise.speedup is not None)
+    trials = judge_all(run, task, list(final.values()), baseline, noise)
     choice = choose_among(trials, [t.name for t in [*confirmed, baseline]], run.request.weights)
     return conclude(run, model, task, found, trials, baseline.name, noise, choice)
 
@@ -150,22 +152,41 @@ def list_plan(model: str, *, config: str | None = None, **flags: Any) -> Plan:
 
 
 def search(run: Run, model: Model, task: Task, found: Sequence[Offer], baseline: Trial, trials: list[Trial]) -> list[Trial]:
-    """Every candidate as far as it deserves, then the best one under the other thread settings."""
+    """Every candidate as far as it deserves and the budget allows, then the best one under the other thread settings."""
     given = {r.name: r for r in by_role(found, "candidate")}
-    tried = {t.name for t in trials}
-    for recipe in [r for r in by_role(found, "as-is") if r.name not in tried]:
-        trials = [*trials, _next(run, model, task, recipe, baseline, trials)]
-    waiting = [r for r in given.values() if r.name not in tried]
-    while waiting:
-        recipe = next_in_turn(waiting, [t.name for t in trials if t.lost_accuracy], places_of(found, run.advice))
-        waiting.remove(recipe)
-        trials = [*trials, _next(run, model, task, follow(recipe, baseline.candidate.recipe), baseline, trials)]
+    trials = _each(run, model, task, untried(found, "as-is", trials), baseline, trials)
+    run.budget.enter("search")
+    trials = _in_turn(run, model, task, found, baseline, trials)
+    if not select([t for t in trials if t.alive], baseline, run.request.weights, run.gates):
+        run.budget.keep("confirmation", 0.0)  # there is nothing to confirm: better a rough figure of something
+        trials = _in_turn(run, model, task, found, baseline, trials)
+    known = {t.name for t in trials}
+    trials = [*trials, *(not_reached(r) for r in given.values() if r.name not in known)]
+    trials = _each(run, model, task, untried(found, "as-is", trials), baseline, trials)
     best = select([t for t in trials if t.alive and t.candidate.recipe.steps], baseline, run.request.weights, run.gates, most=1)
     variants = [*by_role(found, "reference"), *by_role(found, "baseline-variant")]
-    for recipe in other_settings(run, given[best[0].name], variants) if best else []:
-        if recipe.settings != best[0].candidate.recipe.settings:
-            trials = [*trials, _next(run, model, task, recipe, baseline, trials)]
+    others = other_settings(run, given[best[0].name], variants) if best else []
+    return _each(run, model, task, [r for r in others if r.settings != best[0].candidate.recipe.settings], baseline, trials)
+
+
+def _in_turn(
+    run: Run, model: Model, task: Task, found: Sequence[Offer], baseline: Trial, trials: list[Trial]
+) -> list[Trial]:  # fmt: skip
+    """With the trials of the candidates, of those that fit the time left the next in turn."""
+    waiting = untried(found, "candidate", trials)
+    while can_pay := within_budget(run, waiting, model, task, trials):
+        recipe = next_in_turn(can_pay, [t.name for t in trials if t.lost_accuracy], places_of(found, run.advice))
+        run.budget.share(len(waiting))
+        waiting.remove(recipe)
+        trial = admit(run, model, task, follow(recipe, baseline.candidate.recipe), baseline, trials)
+        trials = [*(t for t in trials if t.name != trial.name), trial]
     return trials
+
+
+def untried(found: Sequence[Offer], role: str, trials: Sequence[Trial]) -> list[Recipe]:
+    """Recipes of a role that have not had their turn, or that the budget left no time for then."""
+    tried = {t.name for t in trials if t.result.status != "not reached"}
+    return [r for r in by_role(found, role) if r.name not in tried]
 
 
 def other_settings(run: Run, recipe: Recipe, variants: Sequence[Recipe]) -> list[Recipe]:
@@ -173,15 +194,26 @@ def other_settings(run: Run, recipe: Recipe, variants: Sequence[Recipe]) -> list
     return retuned(recipe, variants, run.backend(recipe.runtime), run.target)
 
 
-def _next(run: Run, model: Model, task: Task, recipe: Recipe, baseline: Trial, trials: Sequence[Trial]) -> Trial:
-    if run.budget.left_for_search() <= 0:
-        return not_reached(recipe)
-    return admit(run, model, task, recipe, baseline, trials)
+def _each(
+    run: Run, model: Model, task: Task, recipes: Sequence[Recipe], baseline: Trial, trials: list[Trial]
+) -> list[Trial]:  # fmt: skip
+    """With the trials of these recipes, as far as the budget allows."""
+    for place, recipe in enumerate(recipes):
+        run.budget.share(len(recipes) - place)
+        can_pay = bool(affordable(run, [recipe], model, task, trials))
+        trials = [*trials, admit(run, model, task, recipe, baseline, trials) if can_pay else not_reached(recipe)]
+    return trials
 
 
-def judge_all(run: Run, task: Task, trials: Sequence[Trial], baseline: Trial, timed: bool) -> list[Trial]:
-    """A verdict for every candidate; only a confirmation can pass a gate on time."""
-    return [t.with_result(verdict=verdict_of(t, baseline, run.gates, why_no_accuracy(task), timed)) for t in trials]
+def judge_all(run: Run, task: Task, trials: Sequence[Trial], baseline: Trial, noise: Timing) -> list[Trial]:
+    """A verdict for every candidate; only a confirmation can pass a gate on time.
+
+    Args:
+        noise: the baseline against itself; without pairs where the budget left no time for it.
+    """
+    timed = noise.speedup is not None or not noise.pairs
+    hasty = Hasty(run.budget.lacks("confirmation"), any(t.untuned for t in trials))
+    return [t.with_result(verdict=verdict_of(t, baseline, run.gates, why_no_accuracy(task), timed, hasty=hasty)) for t in trials]
 
 
 def choose_among(trials: Sequence[Trial], names: Sequence[str], weights: dict[str, float]) -> Choice | None:

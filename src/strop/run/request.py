@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import Field
 
+from strop.core.budget import Asked
 from strop.core.choose import parse_weights
 from strop.core.errors import ConfigError, UsageError
 from strop.core.foreign import MOST_JSON, SURROGATE, ForeignError, parse_object
@@ -89,7 +90,7 @@ class Request(Noun):
     backends: tuple[str, ...] = ()
     recipes: tuple[str, ...] = ()
     options: dict[str, str] = {}
-    budget_s: float | None = None
+    budget_s: Asked = "auto"
     seed: int = 0
     out: str | None = None
     store: str = ".strop"
@@ -98,17 +99,18 @@ class Request(Noun):
     profile: bool = False
 
 
-def parse_budget(text: str | None) -> float | None:
-    """`90`, `90s`, `5m`, `1h` → seconds.
+def parse_budget(given: str | float | None) -> Asked:
+    """`90`, `90s`, `5m`, `1h` → seconds; `auto`, also where nothing is given; `none` → None, no limit.
 
     Raises:
         UsageError: not a duration.
     """
-    if text is None:
-        return None
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smh]?)", text.strip())
+    text = "auto" if given is None else str(given).strip()
+    if text in ("auto", "none"):
+        return "auto" if text == "auto" else None
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smh]?)", text)
     if match is None or float(match.group(1)) <= 0:
-        raise UsageError(f"--budget {text!r} is no duration", "for example 90s, 5m or 1h")
+        raise UsageError(f"--budget {text!r} is not a duration", "for example 90s, 5m or 1h; auto (the default) or none")
     return float(match.group(1)) * {"": 1, "s": 1, "m": 60, "h": 3600}[match.group(2)]
 
 

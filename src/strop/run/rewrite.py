@@ -94,8 +94,8 @@ def profile_run(
     if record["host"] != machine.host:
         raise StoreError(f"run {folder.name} was made on another machine: {record['host']}", AGAIN)
     with folder.hold():
-        made = profile_candidates(
-            Run(request, place, folder, backends(), Place(machine, machine), observer), outcome, candidates, again=True
-        )
+        run = Run(request, place, folder, backends(), Place(machine, machine), observer)
+        run.budget.enter("delivery")
+        made = profile_candidates(run, outcome, candidates, again=True)
         write_report(folder.folder, outcome, gather(outcome, folder))
     return made

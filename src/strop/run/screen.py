@@ -1,12 +1,13 @@
 """Screening one candidate: build, look, check, time; its race ends as soon as another leaves it nothing to win."""
 
 import math
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
 from strop.core.candidate import Candidate, Failure, Result, Timing
-from strop.core.errors import BaselineError, WorkerError
+from strop.core.errors import BaselineError, BudgetError, WorkerError
 from strop.core.gate import judge_one
 from strop.core.measurement import Pair
 from strop.core.model import Artifact, Model
@@ -14,11 +15,13 @@ from strop.core.recipe import Recipe
 from strop.core.rivalry import Racer, ends_race
 from strop.core.task import Task
 from strop.core.verdict import Gate, Interval
+from strop.plan.ladder import quads_that_fit
 from strop.run.answers import advantage, language_quality, unlabeled_quality
 from strop.run.building import build, failure_of, write_reproduce
 from strop.run.checking import check, footprint, shards, subject
 from strop.run.context import Run
-from strop.run.timing import LANGUAGE_PAIRS, SEARCH_PAIRS, SEARCH_QUADS, measure, timing_of
+from strop.run.planning import costs, pairs_and_quads
+from strop.run.timing import measure, timing_of
 from strop.run.trial import Trial, accuracy_of, known_figures, memory_ratio, pace_of
 
 Stage = Callable[[Run, Model, Task, Trial, Trial, Sequence[Trial]], Trial]
@@ -43,8 +46,11 @@ def _through(
 ) -> Trial:
     """Built, then through the stages until one ends it."""
     run.tell("candidate-started", candidate=recipe.name)
-    with run.spending("build"):
-        candidate = build(run, recipe, model, task)
+    try:
+        with run.spending("build"):
+            candidate = build(run, recipe, model, task)
+    except BudgetError:
+        return _finish(run, task, not_reached(recipe, "the budget ended while it was built"))
     trial = Trial(Result(candidate=candidate))
     if candidate.failure is not None:
         return _finish(run, task, trial.failed(candidate.failure, str(run.folder.candidate(recipe.name) / "reproduce.sh")))
@@ -53,8 +59,11 @@ def _through(
         return _finish(run, task, trial.with_result(status="duplicate", reason=f"same weights and settings as {twin}"))
     trial = replace(trial, subject=subject(run, candidate, task))
     for stage in stages:
-        trial = stage(run, model, task, trial, baseline, others)
-        if trial.result.status != "not reached":
+        try:
+            trial = stage(run, model, task, trial, baseline, others)
+        except BudgetError:
+            return _finish(run, task, trial.with_result(reason=f"the budget ended while it was {DOING[stage]}"))
+        if trial.result.status != "not reached" or trial.result.reason:
             return _finish(run, task, trial)
     return _finish(run, task, trial.with_result(status="measured"))
 
@@ -68,9 +77,9 @@ def _need_device(_run: Run, _model: Model, _task: Task, trial: Trial, _baseline:
     return trial.with_result(status="not measurable", reason=why)
 
 
-def not_reached(recipe: Recipe) -> Trial:
+def not_reached(recipe: Recipe, reason: str = "the budget ended before its turn") -> Trial:
     """A recipe that the budget left no time for."""
-    return Trial(Result(candidate=Candidate(recipe=recipe), reason="the budget ended before its turn"))
+    return Trial(Result(candidate=Candidate(recipe=recipe), reason=reason))
 
 
 def _finish(run: Run, task: Task, trial: Trial) -> Trial:
@@ -193,21 +202,32 @@ def _time(run: Run, model: Model, task: Task, trial: Trial, baseline: Trial, oth
     if doubt:
         run.note(f"{trial.candidate.recipe.runtime}: its speed here is not representative: {doubt}. It is judged by its answers.")
         return trial.with_result(status="measured", reason="not timed: its speed here is not representative")
-    planned = SEARCH_PAIRS if task.language is None else LANGUAGE_PAIRS
+    planned, most = pairs_and_quads(task.language is not None)
     rivals, compared = choosable(others, baseline), answers_compared(trial, baseline, task)
+    expected = costs(run, baseline, trial)
+    quads = quads_that_fit(run.budget.left(), expected, most)
+    if not quads:
+        return trial.with_result(reason="its answers were judged; the budget left no time to time it")
 
     def beaten_by(speedup: Interval | None) -> str | None:
         return beaten(trial, speedup, rivals, run.gates, run.request.weights, compared)
 
     def hopeless(pairs: Sequence[Pair]) -> bool:
-        return run.budget.left_for_search() <= 0 or beaten_by(timing_of(pairs, "search", "").speedup) is not None
+        late = run.budget.share_spent or quads_that_fit(run.budget.left(), expected, quads) < quads
+        return late or beaten_by(timing_of(pairs, "search", "").speedup) is not None
 
+    begin, fresh = time.monotonic(), not (run.folder.candidate(trial.name) / "search").exists()
     try:
         with run.spending("search"):
-            pairs = measure(run, baseline.subject, trial.subject, "search", range(planned), SEARCH_QUADS, hopeless)
+            pairs = measure(run, baseline.subject, trial.subject, "search", range(planned), quads, hopeless)
     except WorkerError as error:
         refuse_baseline_failure(error, baseline)
         return _fail(run, model, trial, failure_of("timing", error))
+    except BudgetError:
+        run.budget.observe(expected.pair + quads * expected.quad, time.monotonic() - begin)
+        raise
+    if fresh:
+        run.budget.observe(len(pairs) * (expected.pair + quads * expected.quad), time.monotonic() - begin)
     timing = timing_of(pairs, "search", run.folder.candidate(trial.name) / "search")
     trial = replace(trial, pairs=tuple(pairs)).with_result(search=timing)
     rival = beaten_by(timing.speedup) if len(pairs) < planned else None
@@ -215,6 +235,9 @@ def _time(run: Run, model: Model, task: Task, trial: Trial, baseline: Trial, oth
         shown = "1 pair" if len(pairs) == 1 else f"{len(pairs)} pairs"
         return trial.dropped(f"significantly slower than {rival} after {shown} of processes, and better in nothing that counts")
     return trial
+
+
+DOING: dict[Stage, str] = {_need_device: "looked at", _look: "looked at", _check: "checked", _time: "timed"}
 
 
 def refuse_baseline_failure(error: WorkerError, baseline: Trial) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from strop.core.candidate import Timing
 from strop.core.disturbance import uneven
+from strop.core.errors import BudgetError
 from strop.core.measurement import Pair
 from strop.core.statistics import (
     LOOKS,
@@ -52,15 +53,22 @@ def measure(
     """Pairs of fresh processes, those measured before in this run included; ends early where `stop` says so.
 
     Raises:
-        WorkerError: a side failed.
+        WorkerError: a side failed. BudgetError: the budget ended first; the search keeps the pairs that it has.
     """
     place = run.folder.candidate(b.name) / (folder or stage)
     quads = quads if a.language is None else min(quads, LANGUAGE_QUADS[stage])
     cap = run.request.memory_limit_mb
-    done = []
+    done: list[Pair] = []
     for index in pairs:
         fresh = not (place / f"pair-{index}.json").exists()
-        pair = pair_from(place, a, b, index, quads, run.request.seed, run.limits(session=True), cap * 1_000_000 if cap else None)
+        try:
+            pair = pair_from(
+                place, a, b, index, quads, run.request.seed, run.limits(session=True), cap * 1_000_000 if cap else None
+            )
+        except BudgetError:
+            if stage == "search" and done:
+                break
+            raise
         done.append(pair)
         if fresh:
             run.emit("pair-measured", candidate=b.name, stage=stage, index=index)

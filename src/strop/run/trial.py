@@ -48,6 +48,11 @@ class Trial:
         return self.result.status == "measured"
 
     @property
+    def untuned(self) -> bool:
+        """A setting of the baseline that the budget left no time to try."""
+        return self.result.status == "not reached" and self.candidate.recipe.role == "baseline-variant"
+
+    @property
     def lost_accuracy(self) -> bool:
         """Dropped before it was timed, for what its answers showed."""
         return self.result.status == "dropped" and self.result.retained is not None and self.result.search is None
@@ -82,6 +87,12 @@ class Trial:
     def outpaced(self) -> bool:
         """Its race ended early since another was faster: valid, accurate enough, and timed in too few pairs to be sure."""
         return self.result.status == "dropped" and self.result.search is not None
+
+    @property
+    def warm_ns(self) -> float:
+        """A typical call for planning: the median of the first calls, less the first third, which may still be cold."""
+        calls = self.footprints[0].latencies_ns if self.footprints else ()
+        return float(np.median(calls[len(calls) // 3 :])) if calls else 0.0
 
 
 def memory_resolution(peaks: Sequence[float]) -> float:

@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import json
+import math
 import os
 import select
 import signal
@@ -18,7 +19,16 @@ from typing import Any, NamedTuple, Self
 
 import psutil
 
-from strop.core.errors import OutputError, WorkerCrash, WorkerError, WorkerFailure, WorkerMemory, WorkerMissing, WorkerTimeout
+from strop.core.errors import (
+    BudgetError,
+    OutputError,
+    WorkerCrash,
+    WorkerError,
+    WorkerFailure,
+    WorkerMemory,
+    WorkerMissing,
+    WorkerTimeout,
+)
 from strop.worker import interrupt
 
 
@@ -42,10 +52,14 @@ OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP)
 
 
 class Limits(NamedTuple):
-    """Wall-clock seconds for one request, and bytes of private memory for the process; None: no limit."""
+    """Wall-clock seconds for one request, and bytes of private memory for the process; None: no limit.
+
+    deadline: `time.monotonic()` at which the run's budget leaves no more time, whatever the request.
+    """
 
     seconds: float
     memory_bytes: int | None = None
+    deadline: float | None = None
 
 
 class Waiting:
@@ -117,7 +131,7 @@ class Child:
 
         Raises:
             WorkerCrash, WorkerTimeout, WorkerMemory, WorkerFailure: what became of the child.
-            OutputError: the child found the disk full.
+            BudgetError: the deadline came first. OutputError: the child found the disk full.
         """
         self.post(verb, **arguments)
         return self.collect(seconds)
@@ -206,9 +220,12 @@ class Child:
         handle = self._process.stdout.fileno()
         while b"\n" not in self._buffer:
             interrupt.check()
-            left = begin + seconds - time.monotonic()
+            now, deadline = time.monotonic(), self.limits.deadline
+            left = min(begin + seconds, deadline or math.inf) - now
             if left <= 0:
                 self._kill()
+                if deadline is not None and now >= deadline:
+                    raise BudgetError("the time budget ended", "give a larger --budget, or --budget none")
                 raise WorkerTimeout(f"no answer within {seconds:.0f} s: ended", log_tail=self.log_tail())
             ready, _, _ = select.select([handle], [], [], min(left, WAKE_S))
             if ready:

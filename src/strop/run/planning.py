@@ -1,0 +1,204 @@
+"""What the rest of a run takes, from what it measured so far, and how a budget is shared among its stages."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from strop.core.budget import BudgetUse, Saving
+from strop.core.candidate import Candidate
+from strop.core.errors import StoreError
+from strop.core.model import Artifact, Model
+from strop.core.recipe import Offer, Recipe
+from strop.core.task import Task
+from strop.plan import durations
+from strop.plan.ladder import (
+    FULL_QUADS,
+    LEAST_PAIRS,
+    ROUGH_QUADS,
+    Costs,
+    Plan,
+    auto_seconds,
+    kept_for_confirmation,
+    kept_from_tuning,
+    seconds_of,
+)
+from strop.plan.space import by_role
+from strop.run.budget import packing_s
+from strop.run.building import cached_step
+from strop.run.context import Run
+from strop.run.pairing import LANGUAGE_START_S, least_runs, quad_seconds
+from strop.run.timing import LANGUAGE_PAIRS, LANGUAGE_QUADS, SEARCH_PAIRS, SEARCH_QUADS
+from strop.run.trial import Trial
+from strop.store.store import load
+
+START_S = 1.0
+"""To start a process and load a model, where it was not measured."""
+WARM_CALLS, CHUNK, WARM_S = 12, 3, (0.1, 3.0)
+"""A warm-up ends at a plateau: some four chunks of three calls. It takes so many seconds at least and at most, and a chunk."""
+OTHER_SETTINGS = 3
+"""Settings that the best candidate is usually tried under besides its own."""
+AS_IS_QUADS = 64
+"""Of the model as it runs today, in all pairs."""
+CONFIRM_PAIRS = 5
+
+
+def is_language(trial: Trial) -> bool:
+    return trial.subject is not None and trial.subject.language is not None
+
+
+def ready_s(trial: Trial) -> float:
+    """Seconds until its process has loaded the model."""
+    known = trial.footprints[0].ready_s if trial.footprints else 0.0
+    return known or (LANGUAGE_START_S / 2 if is_language(trial) else START_S)
+
+
+def alone_s(trial: Trial) -> float:
+    """Seconds of a process that looks at it alone; of what is not looked at here, to start it twice."""
+    known = trial.footprints[0].seconds if trial.footprints else 0.0
+    return known or 2 * ready_s(trial)
+
+
+def warming_s(trial: Trial) -> float:
+    call = trial.warm_ns / 1e9
+    return max(WARM_S[0], min(WARM_CALLS * call, max(WARM_S[1], CHUNK * call)))
+
+
+def costs(run: Run, a: Trial, b: Trial) -> Costs:
+    """Of comparing two; `b` may be `a` where it is not known yet, which is as slow as the baseline at worst."""
+    pair = sum(ready_s(t) + warming_s(t) for t in (a, b))
+    quad = quad_seconds((a.warm_ns, b.warm_ns), least_runs(a.subject))
+    pace = run.budget.pace
+    return Costs(pace * pair, pace * quad, alone_s(b))
+
+
+def pairs_and_quads(language: bool) -> tuple[int, int]:
+    """Of the search."""
+    return (LANGUAGE_PAIRS, LANGUAGE_QUADS["search"]) if language else (SEARCH_PAIRS, SEARCH_QUADS)
+
+
+def check_s(trial: Trial) -> float:
+    return trial.check.seconds if trial.check is not None else 0.0
+
+
+def delivery_s(run: Run, trials: Sequence[Trial]) -> float:
+    """To pack, to check that the bundle answers alike over all evaluation data, and to write the report."""
+    total = run.budget.total
+    packing = packing_s(None if total is None else total - run.budget.spent)
+    return packing + max((ready_s(t) + check_s(t) for t in trials), default=0.0)
+
+
+def judging_s(trials: Sequence[Trial], runtime: str) -> float:
+    """Until a candidate of this runtime was looked at alone and its answers were judged; `trials[0]` is the reference."""
+    alike = [t for t in trials if t.candidate.recipe.runtime == runtime and t.check is not None] or [trials[0]]
+    return max(alone_s(t) + ready_s(t) + check_s(t) for t in alike)
+
+
+def build_s(run: Run, recipe: Recipe, model: Model, task: Task, trials: Sequence[Trial]) -> float:
+    """Estimate for its build: nothing where the cache holds it, what it took in an earlier run, what others of its builders
+    took in this one, or by rule."""
+    if not recipe.steps or cached(run, recipe, model, task):
+        return 0.0
+    earlier = [c.build_s for c in built_before(run, recipe.name)]
+    builders = {step.builder for step in recipe.steps}
+    alike = [t.candidate.build_s for t in trials if {s.builder for s in t.candidate.recipe.steps} == builders]
+    return max(earlier or alike or [durations.build_seconds(recipe, model.artifact.bytes)])
+
+
+def cached(run: Run, recipe: Recipe, model: Model, task: Task) -> bool:
+    """Whether every step of a recipe lies in the build cache."""
+    artifact: Artifact | None = model.artifact
+    for step in recipe.steps:
+        artifact = cached_step(run, recipe, step, artifact, task) if artifact is not None else None
+    return artifact is not None
+
+
+def built_before(run: Run, name: str) -> list[Candidate]:
+    """Candidates of this recipe in this store's runs of a model of this name."""
+    stem, found = Path(run.request.model).stem, []
+    for folder in run.store.list_runs():
+        if folder.name.startswith(f"{stem}-"):
+            try:
+                found.append(load(folder.candidate(name) / "candidate.json", Candidate))
+            except StoreError:
+                continue  # damaged, or of another version: it says nothing
+    return [c for c in found if c is not None and c.failure is None]
+
+
+def candidate_s(run: Run, recipe: Recipe, model: Model, task: Task, trials: Sequence[Trial], full: bool = False) -> float:
+    """Until a recipe was built, judged and timed, roughly or in full; what is on disk already costs nothing."""
+    one = costs(run, trials[0], trials[0])
+    pairs, quads = pairs_and_quads(task.language is not None) if full else (1, ROUGH_QUADS)
+    timing = 0.0 if recipe.unrepresentative or run.place.kind != "here" else pairs * (one.pair + quads * one.quad)
+    if (run.folder.candidate(recipe.name) / "check").exists():
+        return timing
+    return build_s(run, recipe, model, task, trials) + judging_s(trials, recipe.runtime) + timing
+
+
+def settle(run: Run, model: Model, task: Task, found: Sequence[Offer], reference: Trial) -> None:
+    """The reference is known: what `auto` comes to is settled, and what is kept for which stage."""
+    candidates, variants = by_role(found, "candidate"), [*by_role(found, "baseline-variant"), *by_role(found, "as-is")]
+    trials, language = [reference], task.language is not None
+    one = costs(run, reference, reference)
+    cheap = {r.name: candidate_s(run, r, model, task, trials) for r in candidates}
+    least = min(cheap.values(), default=0.0)
+    packing = delivery_s(run, trials)
+    most_pairs, quads = (LEAST_PAIRS, LANGUAGE_QUADS["confirmation"]) if language else (CONFIRM_PAIRS, FULL_QUADS)
+    here = run.place.kind == "here"
+    if run.budget.asked == "auto":
+        rest = sum(candidate_s(run, r, model, task, trials, full=True) for r in candidates)
+        if here:
+            search = pairs_and_quads(language)
+            setting = judging_s(trials, reference.candidate.recipe.runtime) + search[0] * (one.pair + search[1] * one.quad)
+            rest += (len(variants) + OTHER_SETTINGS) * setting + AS_IS_QUADS * one.quad
+            rest += seconds_of(Plan(3, most_pairs, quads, False), one)
+        estimate = run.budget.spent + rest + packing
+        run.budget.settle(auto_seconds(run.budget.spent, rest + packing, language, least + packing), estimate)
+    total = run.budget.total
+    if total is None:
+        return
+    run.emit("budget-settled", seconds=total, asked=run.budget.asked, estimate=run.budget.estimate)
+    run.budget.keep("delivery", packing)
+    run.budget.enter("search")
+    if not here:
+        return
+    further = sum(batch / task.workload.batch * SEARCH_QUADS * one.quad + one.pair for batch in task.workload.batches[1:])
+    run.budget.keep("beside", min(further, run.budget.left() / 4))
+    run.budget.keep("confirmation", kept_for_confirmation(run.budget.left(), least, quads, one, most_pairs))
+    named = [cheap[r.name] for r in candidates if r.name in run.request.recipes]
+    run.budget.keep("search", kept_from_tuning(run.budget.left(), named or [least]))
+    run.budget.enter("tuning")
+
+
+def affordable(run: Run, recipes: Sequence[Recipe], model: Model, task: Task, trials: Sequence[Trial]) -> list[Recipe]:
+    """Those that can be built, judged and roughly timed in the time left, in the order given."""
+    left = run.budget.left()
+    return [r for r in recipes if left == float("inf") or candidate_s(run, r, model, task, trials) <= left]
+
+
+def within_budget(run: Run, waiting: Sequence[Recipe], model: Model, task: Task, trials: Sequence[Trial]) -> list[Recipe]:
+    """What is affordable. Where nothing is, and no candidate was tried yet, the cheapest: estimates may be wrong."""
+    found = affordable(run, waiting, model, task, trials)
+    if found or not waiting:
+        return found
+    tried = any(t.candidate.recipe.role == "candidate" and t.result.status != "not reached" for t in trials)
+    if tried or run.budget.left() <= 0:
+        return []
+    return [min(waiting, key=lambda r: candidate_s(run, r, model, task, trials))]
+
+
+def budget_use(run: Run, model: Model, task: Task, trials: Sequence[Trial], found: Sequence[Offer]) -> BudgetUse:
+    """The budget, and what was left out to keep it."""
+    unreached = [t for t in trials if t.result.status == "not reached"]
+    recipes = [t.candidate.recipe for t in unreached if t.candidate.recipe.role == "candidate"]
+    variants = {r.name for r in by_role(found, "baseline-variant")}
+    settings = [t for t in unreached if t.name in variants]
+    left_out: list[Saving] = []
+    known = [t for t in trials if t.footprints]
+    if settings:
+        left_out.append(Saving(what="settings", count=len(settings)))
+    if recipes:
+        more = sum(candidate_s(run, r, model, task, known) for r in recipes) if known else None
+        left_out.append(Saving(what="candidates", count=len(recipes), more_s=more and round(more, 1)))
+    return BudgetUse(
+        asked=run.budget.asked, seconds=run.budget.total, estimate_s=run.budget.estimate,
+        left_out=(*left_out, *run.budget.savings),
+    )  # fmt: skip
