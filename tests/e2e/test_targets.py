@@ -70,7 +70,7 @@ def test_an_accelerator_that_is_not_here_is_built_for_and_not_measured(tmp_path:
 
 
 def test_shared_steps_are_built_once_and_compared(two: Path) -> None:
-    built = list((two.parent / ".strop" / "build").glob("*/step.json"))
+    built = list((two.parents[1] / ".strop" / "build").glob("*/step.json"))
     kinds = [json.loads(path.read_text())["kind"] for path in built]
     assert kinds.count("onnx+ranges") == 1
     compared = json.loads((two / "comparison.json").read_text())
@@ -202,6 +202,6 @@ def test_a_run_that_is_completed_later_does_not_lose_a_better_result(two: Path, 
         return made.bundle
 
     assert again(replace=False) == "bundle"
-    assert ("earlier-kept", {"why": f"it does not pass {', '.join(OPEN[i] for i in (1, 0, 2))}"}) in said
+    assert ("earlier-kept", {"why": f"the new one does not pass {', '.join(OPEN[i] for i in (1, 0, 2))}"}) in said
     assert json.loads(path.read_text()) == earlier
     assert again(replace=True) == json.loads(path.read_text())["bundle"] == "bundle-2"
