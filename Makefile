@@ -48,9 +48,9 @@ lint: install ## style, types, layers
 bench: install ## the measurements behind docs/benchmarks.md; the better part of an hour
 	$(PY) -m benchmarks
 
-browser: install ## open strop-out/report.html in Chromium; needs node, npm and Chromium
+browser: install ## open strop-out/latest/report.html in Chromium; needs node, npm and Chromium
 	cd tests/browser && npm install --no-fund --no-audit --silent
-	node tests/browser/check.mjs strop-out/report.html tests/browser/screenshots
+	node tests/browser/check.mjs strop-out/latest/report.html tests/browser/screenshots
 
 docs: install ## generate docs/reference from the real command line
 	$(PY) docs/generate.py

@@ -1,8 +1,8 @@
 """Does a bundle answer in a clean environment, from raw input, as it was measured?
 
-    python -m benchmarks.clean_bundle strop-out eval.npz
-    python -m benchmarks.clean_bundle strop-out pictures/              # in the order of its labels.csv
-    python -m benchmarks.clean_bundle strop-out pairs.tsv --column sentence1 --column sentence2
+    python -m benchmarks.clean_bundle strop-out/latest eval.npz
+    python -m benchmarks.clean_bundle strop-out/latest pictures/              # in the order of its labels.csv
+    python -m benchmarks.clean_bundle strop-out/latest pairs.tsv --column sentence1 --column sentence2
 
 The environment is a new one with the bundle's requirements.txt alone. The answers are held against those that the run took the
 accuracy from; INPUT must be the run's evaluation data, in its order. Prints the largest difference as a share of the output's
@@ -35,8 +35,8 @@ from strop.core.metrics import Array
 from strop.core.outcome import Outcome
 from strop.run.checking import open_array, shards
 from strop.run.datasets import paths
-from strop.run.deliver import MARK
 from strop.run.open_run import OUTCOME
+from strop.store.output import read_record
 from strop.store.store import load
 
 DRIVER = Path(__file__).with_name("clean_driver.py")
@@ -139,7 +139,10 @@ def check_of(out: Path, store: Path, manifest: Manifest) -> Path:
 
 def run_of(out: Path, store: Path) -> Path:
     """The folder of the run that wrote `out`."""
-    return store / "runs" / (out / MARK).read_text(encoding="utf-8").strip()
+    record = read_record(out)
+    if record is None:
+        raise BundleFailed(f"{out} was not made by Strop")
+    return store / "runs" / record.run
 
 
 def filled_up(bundle: Path, length: int) -> None:

@@ -61,7 +61,7 @@ def strops_pick(options: Options, folder: Path) -> Row:
     row: Row = {"name": "Strop"}
     if done.report is None or done.report["chosen"] is None:
         return {**row, "error": f"nothing chosen: {done.error}"}
-    chosen, bundle = done.report["chosen"], folder / "strop-out" / "bundle"
+    chosen, bundle = done.report["chosen"], folder / "strop-out" / "latest" / "bundle"
     size = (bundle / json.loads((bundle / "manifest.json").read_text(encoding="utf-8"))["model"]).stat().st_size
     claim = [round(chosen["speedup"][end], 4) for end in ("low", "value", "high")]
     row |= {"name": f"Strop: {chosen['name']}", "outcome": done.report["outcome"], "claim": claim, "bytes": size}

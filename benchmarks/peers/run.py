@@ -95,7 +95,7 @@ def built(options: Options, folder: Path, names: dict[str, str]) -> Entries:
     chosen = done.report["chosen"]
     notes["strop"] = f"{chosen['name']} ({chosen['backend']}), {done.report['outcome']}"
     runtime = ov if chosen["backend"] == "openvino" else ort
-    return [*entries, Entry("strop", runtime, folder / "strop" / "strop-out" / "bundle")], notes
+    return [*entries, Entry("strop", runtime, folder / "strop" / "strop-out" / "latest" / "bundle")], notes
 
 
 def commands(given: Given, folder: Path, names: dict[str, str]) -> dict[str, list[str]]:

@@ -68,8 +68,8 @@ DATA = ("--data", "eval.npz", "--calibration", "calibration.npz")
 
 
 def report(folder: Path) -> dict:
-    """The report that a run left in `strop-out`."""
-    return json.loads((folder / "strop-out" / "report.json").read_text())
+    """The report that a run left in `strop-out/latest`."""
+    return json.loads((folder / "strop-out" / "latest" / "report.json").read_text())
 
 
 def candidates(document: dict) -> dict[str, dict]:

@@ -75,7 +75,7 @@ def test_a_run_in_batches(tmp_path: Path, own_environments: Callable[..., None])
     pace = next(c for c in found["candidates"] if c["name"] == "gguf-q8-0")["measurement"]["pace"]
     assert pace["decode tok/s"] == pytest.approx(2 * 1000 / pace["time per token p50, ms"])
     assert pace["prefill tok/s"] == pytest.approx(2 * 16 * 1000 / pace["time to first token, ms"])
-    text = (tmp_path / "strop-out" / "report.md").read_text()
+    text = (tmp_path / "strop-out" / "latest" / "report.md").read_text()
     assert "2 texts side by side" in text
     if found["chosen"]["name"] == "gguf-q8-0":
         assert "At batch 3: " in text

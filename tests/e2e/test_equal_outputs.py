@@ -31,7 +31,7 @@ np.save(sys.argv[3], np.concatenate([list(session([given[i : i + 1]]).values())[
 
 
 def bundle_answers(folder: Path) -> np.ndarray:
-    done = run_strop(folder, "bundle", "infer", "strop-out/bundle", DEMO / "eval.npz", "answers.npz")
+    done = run_strop(folder, "bundle", "infer", "strop-out/latest/bundle", DEMO / "eval.npz", "answers.npz")
     assert done.code == 0, done.err
     with np.load(folder / "answers.npz") as found:
         return found[found.files[0]]
@@ -42,11 +42,11 @@ def require_equal_everywhere(folder: Path, python: str, code: str) -> None:
     chosen = report(folder)["chosen"]["name"]
     check = next(folder.glob(f".strop/runs/*/candidates/{chosen}/check"))
     measured = np.load(check / next(iter(json.loads((check / "check.json").read_text())["shards"].values())))
-    model = folder / "strop-out" / "bundle" / json.loads((folder / "strop-out/bundle/manifest.json").read_text())["model"]
+    model = folder / "strop-out" / "latest" / "bundle" / json.loads((folder / "strop-out/latest/bundle/manifest.json").read_text())["model"]
     subprocess.run([python, "-c", code, model, DEMO / "eval.npz", folder / "alone.npy"], check=True)
     assert close(np.load(folder / "alone.npy"), measured)
     assert close(bundle_answers(folder), measured)
-    done = run_strop(folder, "bench", model, "strop-out/bundle", *CONFIG, "--json")
+    done = run_strop(folder, "bench", model, "strop-out/latest/bundle", *CONFIG, "--json")
     assert done.code == 0, done.err
     first, bundle = json.loads(done.out)["rows"]
     assert first["largest_difference"] == 0.0
@@ -59,7 +59,7 @@ def test_onnxruntime_is_equal_everywhere(tmp_path: Path) -> None:
     done = run_strop(tmp_path, "optimize", DEMO / "kws.onnx", *CONFIG, "--budget", "24s", "--recipe", "int8-static")
     assert done.code in (0, 10), done.err
     require_equal_everywhere(tmp_path, sys.executable, ONNXRUNTIME)
-    clean = [sys.executable, "-m", "benchmarks.clean_bundle", tmp_path / "strop-out", DEMO / "eval.npz"]
+    clean = [sys.executable, "-m", "benchmarks.clean_bundle", tmp_path / "strop-out" / "latest", DEMO / "eval.npz"]
     done = subprocess.run([*clean, "--store", tmp_path / ".strop"], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "[400, 12]: largest difference " in done.stdout

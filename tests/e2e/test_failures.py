@@ -79,7 +79,7 @@ def test_everything_is_json(finished: tuple[Path, dict]) -> None:
     assert wanted <= document.keys()
     assert {"backend", "recipe", "speedup", "accuracy_retained", "memory_ratio"} <= document["chosen"].keys()
     assert all({"value", "low", "high"} == document["chosen"][k].keys() for k in ("speedup", "accuracy_retained", "memory_ratio"))
-    assert (folder / "strop-out" / "report.md").read_text().startswith("# model.null")
+    assert (folder / "strop-out" / "latest" / "report.md").read_text().startswith("# model.null")
 
 
 def test_a_finished_run_is_not_run_again(finished: tuple[Path, dict]) -> None:

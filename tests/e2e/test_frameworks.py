@@ -79,10 +79,10 @@ def test_an_ir_is_optimized_and_packed(tmp_path: Path, answers: Callable[[str], 
     assert done.code in (0, 10), done.err
     document = report(tmp_path)
     assert document["chosen"]["backend"] == "openvino"
-    assert "openvino==" in (tmp_path / "strop-out" / "bundle" / "requirements.txt").read_text()
-    assert run_strop(tmp_path, "bundle", "verify", "strop-out/bundle").code == 0
+    assert "openvino==" in (tmp_path / "strop-out" / "latest" / "bundle" / "requirements.txt").read_text()
+    assert run_strop(tmp_path, "bundle", "verify", "strop-out/latest/bundle").code == 0
     np.savez(tmp_path / "in.npz", input=np.load(DEMO / "eval.npz")["input"].astype(np.float32))
-    assert run_strop(tmp_path, "bundle", "infer", "strop-out/bundle", "in.npz", "out.npz").code == 0
+    assert run_strop(tmp_path, "bundle", "infer", "strop-out/latest/bundle", "in.npz", "out.npz").code == 0
     with np.load(tmp_path / "out.npz") as got:
         assert got[got.files[0]] == pytest.approx(answers(document["chosen"]["name"]), abs=1e-4)
 

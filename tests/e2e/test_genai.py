@@ -93,7 +93,7 @@ def test_a_folder_through_genai(tmp_path: Path, llama: Path, own_environments: C
     assert told["genai-int4"]["matrices in 4 bits"] == 5 * LAYERS + 1
     assert [told[name]["block size"] for name in chosen[1:]] == [32, 128, 32]
     assert told["genai-int4-k-quant-mixed"]["matrices in 8 bits"] >= 1
-    bundle = tmp_path / "strop-out" / "bundle"
+    bundle = tmp_path / "strop-out" / "latest" / "bundle"
     assert run_strop(tmp_path, "bundle", "verify", bundle).code == 0
     if found["chosen"]["backend"] == NAME:
         assert_writes(bundle)

@@ -149,7 +149,7 @@ def test_pictures_end_in_a_bundle_that_takes_pictures(pictures, cli):
                "--recipe", "int8-weights", "--budget", "40s", "--threads", 1, "--allow-provisional", "-q")  # fmt: skip
     assert done.code == 0, done.err
     assert "1 of 120 items are broken and left out: red/0.png: cannot identify image file" in done.out
-    bundle = pictures / "strop-out" / "bundle"
+    bundle = pictures / "strop-out" / "latest" / "bundle"
     assert (bundle / "classes.txt").is_file()
     assert "pillow==" in (bundle / "requirements.txt").read_text()
     picture = str(pictures / "eval" / "green" / "3.png")

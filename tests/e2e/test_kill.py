@@ -161,4 +161,4 @@ def test_kill_a_real_run_at_random_moments(tmp_path: Path) -> None:
     wanted = {o["name"] for o in offered if o["recipe"] is not None}
     assert wanted <= names(document).keys()
     assert not [n for n, s in names(document).items() if s == "failed"]
-    assert run_strop(tmp_path, "bundle", "verify", "strop-out/bundle").code == 0
+    assert run_strop(tmp_path, "bundle", "verify", "strop-out/latest/bundle").code == 0

@@ -123,7 +123,7 @@ def test_a_gguf_file_goes_the_whole_way(tmp_path: Path, folder: Path, own_enviro
     assert found["gguf-q4-0"]["measurement"]["accuracy"] > found["gguf"]["measurement"]["accuracy"]
     statuses = {found[name]["status"] for name in ("gguf-q4-0", "gguf-q2-k")}
     assert "duplicate" in statuses, "both fall back to the same types on this model's widths"
-    bundle = tmp_path / "strop-out" / "bundle"
+    bundle = tmp_path / "strop-out" / "latest" / "bundle"
     for flags in ([], ["--chat"]):
         wrote = subprocess.run(
             [sys.executable, bundle / "infer.py", "--prompt", "Once upon a time", "--tokens", "12", *flags],
@@ -160,7 +160,7 @@ def test_a_hostile_chat_template_is_left_out(tmp_path: Path, folder: Path, own_e
     done = run_strop(tmp_path, "optimize", folder, *SHORT, "--recipe", "transformers-fp32", "--target", ELSEWHERE)
     assert done.code in (0, 10), done.err
     assert any("chat template is left out" in note for note in report(tmp_path)["notes"])
-    assert not (tmp_path / "strop-out" / "bundle" / "chat.py").exists()
+    assert not (tmp_path / "strop-out" / "latest" / "bundle" / "chat.py").exists()
 
 
 @pytest.mark.slow

@@ -46,10 +46,10 @@ def test_a_folder_through_llamacpp(tmp_path: Path, folder: Path, own_environment
     assert same["quality"]["same_top"]["value"] > 0.999
     assert of["gguf-q8-0"]["measurement"]["quality"]["kl"]["value"] > same["quality"]["kl"]["value"]
     assert same["pace"]["decode tok/s"] > 0
-    told_of_language(found, (tmp_path / "strop-out" / "report.md").read_text())
+    told_of_language(found, (tmp_path / "strop-out" / "latest" / "report.md").read_text())
     told = of["gguf-q4-k-m"]["claims"]
     assert told.get("tensors in F16", 0) >= 5, "the 172-wide layers fit no block and stay in F16, read back from the file"
-    bundle = tmp_path / "strop-out" / "bundle"
+    bundle = tmp_path / "strop-out" / "latest" / "bundle"
     assert run_strop(tmp_path, "bundle", "verify", bundle).code == 0
     tails = [g for g in of["gguf-q8-0"]["gates"] if g["gate"].startswith("tail_ratio")]
     assert all("too few calls" not in g["reason"] for g in tails)
@@ -124,7 +124,7 @@ def test_mlx_for_a_mac_that_is_elsewhere(tmp_path: Path, folder: Path, own_envir
     )  # fmt: skip
     assert done.code == 10, done.err
     assert report(tmp_path)["chosen"]["name"] == "mlx-8bit-g64"
-    bundle = tmp_path / "strop-out" / "bundle"
+    bundle = tmp_path / "strop-out" / "latest" / "bundle"
     assert "mlx[cpu]==" in (bundle / "requirements.txt").read_text()
     python = next(p.python for p in strop.list_backends() if p.name == "mlx")
     asked = ("--prompt", "Once upon a time", "--tokens", "16")

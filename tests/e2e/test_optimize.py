@@ -49,7 +49,7 @@ def test_bundle_runs_without_strop(demo: tuple[Path, dict], tmp_path: Path) -> N
     """`infer.py` with Strop's package out of reach answers as the measured session did."""
     folder, document = demo
     bundle = tmp_path / "bundle"
-    shutil.copytree(folder / "strop-out" / "bundle", bundle)
+    shutil.copytree(folder / "strop-out" / "latest" / "bundle", bundle)
     arrays = np.load(DEMO / "eval.npz")
     np.savez(tmp_path / "in.npz", input=arrays["input"])
     code = "import sys; sys.modules['strop'] = None; sys.argv = sys.argv[1:]; import runpy; "
@@ -67,7 +67,7 @@ def test_bundle_runs_without_strop(demo: tuple[Path, dict], tmp_path: Path) -> N
 def test_bundle_runs_in_a_bare_environment(demo: tuple[Path, dict], tmp_path: Path) -> None:
     """A virtual environment with nothing but the bundle's requirements."""
     folder, _ = demo
-    bundle = folder / "strop-out" / "bundle"
+    bundle = folder / "strop-out" / "latest" / "bundle"
     venv.create(tmp_path / "venv", with_pip=True)
     python = tmp_path / "venv" / "bin" / "python"
     subprocess.run([python, "-m", "pip", "install", "-q", "-r", bundle / "requirements.txt"], check=True)
@@ -79,7 +79,7 @@ def test_bundle_runs_in_a_bare_environment(demo: tuple[Path, dict], tmp_path: Pa
 
 def test_bundle_verify_finds_every_change(demo: tuple[Path, dict], tmp_path: Path) -> None:
     folder, _ = demo
-    whole = folder / "strop-out" / "bundle"
+    whole = folder / "strop-out" / "latest" / "bundle"
     assert run_strop(tmp_path, "bundle", "verify", whole).code == 0
     changes = {
         "changed: infer.py": lambda b: (b / "infer.py").write_text((b / "infer.py").read_text() + "\n"),
@@ -106,7 +106,7 @@ def test_page_is_written_again_from_the_store(demo: tuple[Path, dict], tmp_path:
     """The same page, in the run's folder and as a copy; without data it says what is missing, without an outcome why not."""
     folder, document = demo
     shutil.copytree(folder / ".strop", tmp_path / ".strop")
-    delivered = (folder / "strop-out" / "report.html").read_text(encoding="utf-8")
+    delivered = (folder / "strop-out" / "latest" / "report.html").read_text(encoding="utf-8")
     assert all(f">{c['name']}<" in delivered for c in document["candidates"])
     done = run_strop(tmp_path, "runs", "report", "kws", "--out", "again/page.html")
     assert (done.code, done.out) == (0, "again/page.html\n")
@@ -127,7 +127,7 @@ def test_page_is_written_again_from_the_store(demo: tuple[Path, dict], tmp_path:
 def test_bundle_infer(demo: tuple[Path, dict], tmp_path: Path) -> None:
     folder, _ = demo
     np.savez(tmp_path / "in.npz", input=np.load(DEMO / "eval.npz")["input"][:5])
-    bundle = folder / "strop-out" / "bundle"
+    bundle = folder / "strop-out" / "latest" / "bundle"
     assert run_strop(tmp_path, "bundle", "infer", bundle, "in.npz", "out.npz").code == 0
     assert np.load(tmp_path / "out.npz")["output"].shape == (5, 12)
     np.savez(tmp_path / "bad.npz", other=np.zeros(3))

@@ -58,7 +58,7 @@ def test_questions_through_the_frameworks(tmp_path: Path, folder: Path, own_envi
         assert quality[name]["kl"]["value"] < 1e-5
     gates = {g["gate"]: g["kind"] for g in of["openvino-f32"]["gates"]}
     assert gates["task_accuracy ≥ 0.3"] == gates["task_retained ≥ 0.95"] == "must"
-    assert "questions right" in (tmp_path / "strop-out" / "report.md").read_text()
+    assert "questions right" in (tmp_path / "strop-out" / "latest" / "report.md").read_text()
     assert "--questions" in found["reproduce"]
 
 

@@ -32,7 +32,7 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )  # fmt: skip
     assert done.code == 10, done.err
     (folder / "err.txt").write_text(done.err)
-    return folder / "strop-out"
+    return folder / "strop-out" / "latest"
 
 
 @pytest.mark.parametrize("name", ["raspberry-pi-5", "apple-m4"])
@@ -65,7 +65,7 @@ def test_an_accelerator_that_is_not_here_is_built_for_and_not_measured(tmp_path:
     assert core["status"] == "not measurable"
     assert core["measurement"]["bytes"] > 0
     assert found["chosen"]["name"] != "coreml-fp16"
-    assert "not measurable here" in (tmp_path / "strop-out" / "report.html").read_text()
+    assert "not measurable here" in (tmp_path / "strop-out" / "latest" / "report.html").read_text()
 
 
 def test_shared_steps_are_built_once_and_compared(two: Path) -> None:
@@ -133,7 +133,7 @@ def test_a_lesser_cpu_is_imitated_where_the_runtime_can_be_held_to_it(
     assert gates["speedup ≥ 2"] == "INCONCLUSIVE"
     assert "sessions are held to the instruction sets of lesser (openvino), 1 core(s), its memory" in "".join(found["notes"])
     assert "--target " in found["reproduce"] and "lesser.toml" in found["reproduce"]
-    assert ("Imitated speed" in (tmp_path / "strop-out" / "report.md").read_text()) == (imitated is not None)
+    assert ("Imitated speed" in (tmp_path / "strop-out" / "latest" / "report.md").read_text()) == (imitated is not None)
 
 
 def test_several_targets_are_planned_apart(tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ def test_defaults(tmp_path):
     request = make_request(str(tmp_path / "m.onnx"))
     assert (request.batches, request.k, request.metric, request.data) == ((1,), 5, None, None)
     assert (request.gates, request.weights) == (DEFAULT_GATES, DEFAULT_WEIGHTS)
-    assert (request.budget_s, request.seed, request.out, request.store) == (None, 0, "strop-out", ".strop")
+    assert (request.budget_s, request.seed, request.out, request.store) == (None, 0, None, ".strop")
 
 
 def test_the_file_is_read_and_its_paths_are_relative_to_it(toml, tmp_path):

@@ -12,6 +12,7 @@ from typing import Any
 from strop.bundle.verify import verify_bundle
 from strop.core.errors import BundleError, DataError, OutputError, UsageError, WorkerError, WorkerFailure
 from strop.core.manifest import Manifest
+from strop.core.spelling import spelled
 from strop.plan.discover import backends
 from strop.store import files
 from strop.worker.call import BUNDLE_WORK, Child, Limits, Work
@@ -20,6 +21,7 @@ from strop.worker.interpreter import find, work_of
 SECONDS = 3600.0
 
 
+@spelled()
 def infer_bundle(folder: str, inputs: str, output: str) -> None:
     """Run a verified bundle on the arrays of an `.npz`, write its outputs to another.
 
@@ -34,7 +36,7 @@ def infer_bundle(folder: str, inputs: str, output: str) -> None:
         UsageError: it holds a language model.
 
     Example:
-        >>> strop.infer_bundle("strop-out/bundle", "inputs.npz", "outputs.npz")
+        >>> strop.infer_bundle("strop-out/latest/bundle", "inputs.npz", "outputs.npz")
     """
     manifest = _not_of_language(folder, verify_bundle(folder))
     if not Path(inputs).is_file():

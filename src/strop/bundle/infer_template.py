@@ -27,6 +27,7 @@ def _module(folder: Path, name: str) -> Any:
     """The bundle's own code, compiled from the source that the manifest vouches for, never from a cache."""
     module = types.ModuleType(f"bundle_{name}")
     source = folder / f"{name}.py"
+    module.__file__ = str(source)
     exec(compile(source.read_text(encoding="utf-8"), str(source), "exec"), module.__dict__)
     return module
 

@@ -9,6 +9,7 @@ from strop.bundle.pack import MANIFEST, seal
 from strop.core.errors import BundleError
 from strop.core.manifest import Manifest
 from strop.core.noun import SCHEMA
+from strop.core.spelling import spelled
 from strop.store import files
 
 
@@ -34,6 +35,7 @@ def read_manifest(folder: Path) -> Manifest:
     return manifest
 
 
+@spelled()
 def verify_bundle(folder: str) -> Manifest:
     """The manifest of a bundle in which every file is the one that was packed.
 
@@ -44,7 +46,7 @@ def verify_bundle(folder: str) -> Manifest:
         BundleError: any file changed, missing or extra; names them.
 
     Example:
-        >>> strop.verify_bundle("strop-out/bundle").outcome
+        >>> strop.verify_bundle("strop-out/latest/bundle").outcome
     """
     root = Path(folder)
     manifest = read_manifest(root)

@@ -9,6 +9,7 @@ from strop.cli import options as o
 from strop.cli.console import print_json, say, stderr, stdout, table
 from strop.cli.progress import Progress
 from strop.report.verdict import percent, ratio
+from strop.run.flags import BENCH
 
 HEAD = ["", "path", "speed-up over A", "p50 ms", "accuracy", "retained", "differs by", "memory ratio", "peak MB", "MB on disk"]
 
@@ -40,27 +41,7 @@ def command(
 
     "differs by" is the largest difference of the answers from the first's, as a share of the output's range.
     """
-    names = (
-        "config",
-        "data",
-        "calibration",
-        "labels",
-        "column",
-        "classes",
-        "preset",
-        "tokenizer",
-        "task",
-        "map",
-        "metric",
-        "k",
-        "output",
-        "batches",
-        "size",
-        "threads",
-        "store",
-        "seed",
-    )
-    flags = o.given(locals(), names)
+    flags = o.given(locals(), ("config", *BENCH))
     with Progress(stderr, quiet=quiet) as progress:
         found = strop.bench(contestants, observer=progress, **flags)
     if json:

@@ -6,7 +6,9 @@ import typer
 
 import strop
 from strop.cli import options as o
-from strop.cli.console import print_json, say
+from strop.cli.console import print_json, say, stderr
+from strop.cli.progress import Progress
+from strop.run.flags import BUILD
 
 
 def command(
@@ -43,15 +45,14 @@ def command(
     json: o.Json = False,
 ) -> None:
     """Build one recipe of MODEL, without comparing it to others."""
-    names = ("config", "data", "calibration", "questions",
-             "labels", "column", "classes", "preset", "tokenizer", "task", "map", "metric", "k",
-             "output", "batches", "size", "eval_tokens", "prompt_tokens", "output_tokens", "context", "olive_config", "threads",
-             "time_limit_s", "memory_limit_mb", "out", "store", "seed")  # fmt: skip
-    flags = o.given(locals(), names)
-    candidate = strop.build(model, recipe, check=check, **flags)
+    flags = o.given(locals(), ("config", *BUILD))
+    with Progress(stderr, quiet=True) as progress:
+        candidate = strop.build(model, recipe, check=check, observer=progress, **flags)
+    for notice in progress.notices:
+        stderr.print(notice, soft_wrap=True, highlight=False, markup=False)
     if json:
         print_json(candidate.model_dump(mode="json"))
         return
     assert candidate.artifact is not None
     size = candidate.artifact.bytes / 1e6
-    say(f"built {candidate.name}: {size:.2f} MB, {candidate.build_s:.1f} s")
+    say(f"built {candidate.name}: {size:.2f} MB, {candidate.build_s:.1f} s: {progress.delivered}")

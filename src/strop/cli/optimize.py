@@ -16,8 +16,10 @@ from strop.core.candidate import Result
 from strop.core.errors import EXIT_CHOSEN, EXIT_INTERRUPTED, EXIT_NONE, EXIT_PROVISIONAL
 from strop.core.outcome import Outcome
 from strop.core.recipe import Offer
-from strop.report.verdict import NOT_REPRESENTATIVE, ordered, ratio, target_name, three_lines
+from strop.report.verdict import NOT_REPRESENTATIVE, ordered, ratio, three_lines
+from strop.run.flags import OPTIMIZE_FOR
 from strop.run.request import parse_budget
+from strop.run.several import comparison_folder
 
 HEAD = ["candidate", "speed-up ×", "kept", "memory", ""]
 ELSEWHERE = ["candidate", "imitated ×", "kept", "MB on disk", ""]
@@ -61,10 +63,11 @@ def command(
     recipes: Annotated[list[str] | None, typer.Option("--recipe", help="Candidate recipes to try [all offered].")] = None,
     olive_config: o.OliveConfig = None,
     budget: Annotated[str | None, typer.Option("--budget", help="Time for the whole run, e.g. 5m.")] = None,
-    out: Annotated[str | None, typer.Option("--out", help="Where report and bundle go [strop-out].")] = None,
+    out: Annotated[str | None, typer.Option("--out", help="Where report and bundle go [strop-out/MODEL].")] = None,
     store: o.Store = None,
     seed: o.Seed = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Measure again, even if this question was answered before.")] = False,
+    replace: Annotated[bool, typer.Option("--replace", help="Replace a better result in the output folder, too.")] = False,
     profile: Annotated[
         bool, typer.Option("--profile", help="Profile baseline and finalists too; some seconds beyond the budget.")
     ] = False,
@@ -78,12 +81,7 @@ def command(
     Exit: 0 chosen (every gate passed), 10 provisional (musts passed, a goal missed or open), 11 none; of several
     targets the worst. Errors have codes of their own.
     """
-    names = ("config", "data", "calibration", "questions", "labels", "column", "classes", "preset",
-             "tokenizer", "task", "map", "metric", "k", "output", "batches", "size", "purpose", "eval_tokens", "prompt_tokens",
-             "output_tokens", "context", "threads",
-             "memory_limit_mb", "time_limit_s", "must", "goal", "strict", "prefer", "backends", "recipes", "olive_config",
-             "budget", "out", "store", "seed", "fresh", "profile")  # fmt: skip
-    flags = o.given(locals(), names)
+    flags = o.given(locals(), ("config", "out", *OPTIMIZE_FOR))
     several = target if target is not None and len(target) > 1 else []
     if target and not several:
         flags["target"] = target[0]
@@ -101,11 +99,12 @@ def command(
         except KeyboardInterrupt:
             say_how_to_go_on(progress)
             raise typer.Exit(EXIT_INTERRUPTED) from None
-    place = Path(out or "strop-out")
     if several:
-        show_several(outcomes, place, json)
+        show_several(outcomes, json)
     else:
-        print_json(read_report(place / "report.json")) if json else show(outcomes[0], place)
+        print_json(read_report(Path(outcomes[0].delivered) / "report.json")) if json else show(outcomes[0])
+    for notice in progress.notices:
+        stderr.print(notice, soft_wrap=True, highlight=False, markup=False) if json else say(notice)
     codes = [0 if allow_provisional and one.outcome == "provisional" else EXITS[one.outcome] for one in outcomes]
     raise typer.Exit(max(codes))
 
@@ -116,8 +115,9 @@ def read_report(path: Path) -> dict[str, Any]:
     return document
 
 
-def show_several(outcomes: list[Outcome], out: Path, json: bool) -> None:
+def show_several(outcomes: list[Outcome], json: bool) -> None:
     """The verdict of each device, and where the comparison is."""
+    out = comparison_folder(outcomes)
     if json:
         print_json(read_report(out / "comparison.json"))
         return
@@ -127,7 +127,7 @@ def show_several(outcomes: list[Outcome], out: Path, json: bool) -> None:
         say("")
     say(f"comparison: {out / 'comparison.html'}, {out / 'comparison.md'}, {out / 'comparison.json'}")
     for outcome in outcomes:
-        say(f"report: {out / target_name(outcome) / 'report.html'}")
+        say(f"report: {Path(outcome.delivered) / 'report.html'}")
 
 
 def say_how_to_go_on(progress: Progress) -> None:
@@ -192,8 +192,9 @@ def elsewhere_row(result: Result, name: str, mark: str) -> list[str]:
     ]
 
 
-def show(outcome: Outcome, out: Path) -> None:
+def show(outcome: Outcome) -> None:
     """The verdict in three lines, the table, where things are."""
+    out = Path(outcome.delivered)
     for line in three_lines(outcome):
         say(line)
     head = HEAD if outcome.place == "here" else ELSEWHERE

@@ -62,5 +62,9 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
 
 
 def given(values: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
-    """Those of the named parameters that the user gave: not None, not an unset switch, not an empty list. 0 counts as given."""
-    return {n: values[n] for n in names if values[n] is not None and values[n] is not False and values[n] != []}
+    """Those of the named parameters that the user gave: not None, not an unset switch, not an empty list. 0 counts as given.
+
+    A command need not have all of them.
+    """
+    found = {n: values[n] for n in names if n in values}
+    return {n: value for n, value in found.items() if value is not None and value is not False and value != []}

@@ -13,6 +13,17 @@ from rich.text import Text
 
 MARKS = {"measured": "✓", "failed": "✗", "dropped": "–", "duplicate": "=", "not reached": "…", "not measurable": "?"}
 
+MOST = 3
+"""Reasons that are shown."""
+NOTICES = {
+    "beside": "written to {place}: {why}",
+    "kept": "{name} was not as Strop wrote it: kept as {kept}",
+    "earlier-kept": "the run was completed with a backend that was missing before; the earlier result stays: {why}",
+    "installed-since": "installed since this run: {backends}; --fresh measures with it, or --backend NAME",
+    "latest": "{link} links to it",
+}
+"""What is said once the command is over, even where nothing else is."""
+
 
 class Progress:
     """An observer of a run; use as a context manager."""
@@ -24,6 +35,8 @@ class Progress:
         self.leader, self.leading = "", 0.0
         self.doing = "reading the model"
         self.run = ""
+        self.delivered = ""
+        self.notices: list[str] = []
         self._live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal and not quiet else None
 
     def __enter__(self) -> "Progress":
@@ -37,6 +50,11 @@ class Progress:
 
     def __call__(self, event: str, details: dict[str, Any]) -> None:
         """One event of the run."""
+        if event == "delivered":
+            self.delivered = details["place"]
+        if event in NOTICES and all(details.values()):
+            shown = {key: ", ".join(v) if isinstance(v, list) else v for key, v in details.items()}
+            self.notices.append(NOTICES[event].format(**shown))
         handler = getattr(self, "_on_" + event.replace("-", "_"), None)
         if handler is not None and not self.quiet:
             handler(**details)
@@ -77,6 +95,10 @@ class Progress:
     def _on_run_opened(self, run: str, resumed: bool) -> None:
         self.run = run
         self._say(f"run {run}" + (" goes on where it stopped" if resumed else ""))
+
+    def _on_run_new(self, since: str, why: list[str]) -> None:
+        more = f" and {len(why) - MOST} more" if len(why) > MOST else ""
+        self._say(f"a new run, since run {since}: {'; '.join(why[:MOST])}{more}")
 
     def _on_planned(self, offered: list[str], refused: list[str]) -> None:
         self.expected = len(offered)

@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+from pydantic import Field
+
 from strop.core.candidate import Result, Timing
 from strop.core.choose import Choice
 from strop.core.inspection import Advice
@@ -27,7 +29,8 @@ class Outcome(Noun):
     """The result of `optimize`. `baseline` names the tuned baseline, `as_is` the model as its runtime runs it by default.
 
     `place` is `here` where the target is this machine; elsewhere its speed, memory and energy are not measured, and imitated
-    means that this machine was held to what the target has.
+    means that this machine was held to what the target has. `bundle` is the folder of the bundle within the run's; `delivered` is
+    the folder that the user was given it in, which is not stored.
     """
 
     run: str
@@ -53,6 +56,8 @@ class Outcome(Noun):
     target: Target | None = None
     advice: Advice | None = None
     place: Literal["here", "imitated", "elsewhere"] = "here"
+    bundle: str = "bundle"
+    delivered: str = Field("", exclude=True)
 
     def result(self, name: str) -> Result:
         return next(r for r in self.results if r.name == name)

@@ -1,5 +1,6 @@
 """`bench`: the same fair table for models and bundles that the user already has."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,6 +15,7 @@ from strop.core.errors import ConfigError, ModelError, UsageError, WorkerError
 from strop.core.measurement import Environment, Memory
 from strop.core.model import Model
 from strop.core.noun import Noun
+from strop.core.spelling import spelled
 from strop.core.statistics import range_ratio
 from strop.core.target import THIS
 from strop.core.task import Task
@@ -23,6 +25,7 @@ from strop.run.answers import accuracy
 from strop.run.checking import Footprint, check, footprint, open_array, shards, threads_of
 from strop.run.context import Observer, Run, nobody
 from strop.run.datasets import paths
+from strop.run.flags import BENCH
 from strop.run.intake import read_model, read_task
 from strop.run.machine import environment
 from strop.run.open_run import opened
@@ -66,20 +69,22 @@ class Comparison(Noun):
     notes: tuple[str, ...]
 
 
+@spelled(*BENCH)
 def bench(contestants: Sequence[str], *, config: str | None = None, observer: Observer = nobody, **flags: Any) -> Comparison:
     """Compare models and bundles, paired with the first, on the same data, cores and clock. Nothing is built.
 
     Args:
         contestants: two or more paths: models that are read here, or folders of bundles. The first is the baseline and
             must be a model, since data are checked against its inputs; models run with their runtime's reference settings.
-        flags: as for `optimize`.
+        flags: `strop.run.flags.BENCH`, as for `optimize`: data, metric, batches, threads …
 
     Raises:
         UsageError: fewer than two. ModelError, DataError, BundleError: as for each path.
 
     Example:
-        >>> strop.bench(["model.onnx", "strop-out/bundle"], data="eval.npz").rows[1].speedup
+        >>> strop.bench(["model.onnx", "strop-out/latest/bundle"], data="eval.npz").rows[1].speedup
     """
+    contestants = [os.fspath(c) for c in ([contestants] if isinstance(contestants, str | os.PathLike) else contestants)]
     if len(contestants) < 2:
         raise UsageError("bench compares two or more", "for example: strop bench model.onnx other.onnx")
     request = make_request(contestants[0], config, **flags)

@@ -1,26 +1,30 @@
 """`build`: one recipe's artifact, and on request the check it would have to pass in `optimize`."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from strop.core.candidate import Candidate
 from strop.core.errors import BackendError
+from strop.core.model import Artifact
 from strop.core.recipe import Offer, Recipe
+from strop.core.spelling import spelled
 from strop.plan.space import by_role, follow, not_offered
 from strop.run.baseline import establish
 from strop.run.building import build as build_candidate
 from strop.run.context import Observer, Run, nobody
-from strop.run.deliver import MARK, require_writable
+from strop.run.flags import BUILD
 from strop.run.intake import read_task
 from strop.run.open_run import opened
 from strop.run.optimize import other_settings, plan_recipes
+from strop.run.outfolder import choose_out, model_name, record_of, require_writable
 from strop.run.request import make_request
 from strop.run.screen import admit
-from strop.store import files
+from strop.store.output import rewrite
 
 
+@spelled(*BUILD)
 def build(
     model: str,
     recipe: str,
@@ -30,12 +34,12 @@ def build(
     check: bool = False,
     **flags: Any,
 ) -> Candidate:
-    """Build one recipe of a model; its files go to `out`.
+    """Build one recipe of a model; its files go to `out`, by default `<model>-<recipe>`.
 
     Args:
         recipe: a name that `strop.list_recipes` offers.
         check: run it as `optimize` would, too: validity, accuracy, a short timing.
-        flags: as for `optimize`.
+        flags: `strop.run.flags.BUILD`, as for `optimize`: data, calibration, target, out …
 
     Raises:
         ConfigError: no such recipe is offered. BackendError: the build (or with `check` the check) failed; says how.
@@ -43,8 +47,9 @@ def build(
     Example:
         >>> strop.build("model.onnx", "int8-dynamic", out="dynamic").artifact.bytes
     """
-    request = make_request(model, config, **{"out": f"{Path(model).stem}-{recipe}", **flags})
-    require_writable(Path(request.out))
+    request = make_request(model, config, **flags)
+    default = Path(f"{model_name(model)}-{recipe}")
+    require_writable(request, default)
     with opened(request, observer, keep=False) as (run, given):
         task = read_task(run, given)
         found = plan_recipes(run, given, task, [recipe.partition("+")[0]])
@@ -59,12 +64,24 @@ def build(
         if failure is not None:
             raise BackendError(f"{recipe}: {failure}", f"the end of its log:\n{failure.log_tail}")
         assert candidate.artifact is not None
-        with files.whole_folder(Path(request.out)) as draft, files.disk(Path(request.out)):
-            for name in candidate.artifact.files:
-                (draft / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(Path(candidate.artifact.folder) / name, draft / name)
-            (draft / MARK).write_text(f"{run.folder.name}\n", encoding="utf-8")
+        place, why = choose_out(request, record_of(request, given, run.target, run.folder.name), default)
+        if why:
+            run.tell("beside", place=str(place), why=why)
+        for kept in rewrite(place, record_of(request, given, run.target, run.folder.name), copier(candidate.artifact)):
+            run.tell("kept", name=str(place / kept.name), kept=str(place / kept.kept))
+        run.tell("delivered", place=str(place))
         return candidate
+
+
+def copier(artifact: Artifact) -> Callable[[Path], None]:
+    """Copies an artifact's files into a folder."""
+
+    def write(draft: Path) -> None:
+        for name in artifact.files:
+            (draft / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(Path(artifact.folder) / name, draft / name)
+
+    return write
 
 
 def pick(run: Run, offers: Sequence[Offer], variants: list[Recipe], name: str) -> Recipe:

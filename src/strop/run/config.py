@@ -38,6 +38,7 @@ class DataSection(_Section):
     classes: str | None = None
     loader: str | None = Field(None, pattern=CODE)
     preprocess: str | None = Field(None, pattern=CODE)
+    files: list[str] = []
     columns: dict[Literal["file", "text", "text_pair", "label"], str] = {}
     map: dict[str, str] = {}
 

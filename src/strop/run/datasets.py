@@ -62,6 +62,19 @@ def prepare(run: Run, model: Model, source: Path, plan: Plan, labelled: bool) ->
     return _dataset(folder, key)
 
 
+def sample(run: Run, model: Model, source: Path, plan: Plan, count: int, folder: Path) -> Dataset:
+    """The first items of a source that is no array, as shards in a folder; fewer where some of them are broken.
+
+    Raises:
+        DataError: the user's code failed on them, or they do not fit the model.
+    """
+    arguments = _of_items(run, model, plan, labelled=True)
+    made = ask(run, "prepare_items", source=str(source.absolute()), out=str(folder.absolute()), most=count, **arguments)
+    return Dataset(
+        digest="", folder=str(folder), count=made["count"], inputs=made["inputs"], labels=made["labels"], group=made["group"]
+    )  # fmt: skip
+
+
 def _of_arrays(run: Run, model: Model, labelled: bool) -> dict[str, Any]:
     request, kind = run.request, None
     if labelled and request.metric not in UNLABELED and (request.metric or request.labels):

@@ -1,5 +1,6 @@
 """Delivering: the bundle, checked and timed against the session that was measured, then the output folder."""
 
+import contextlib
 import json
 import shutil
 import tempfile
@@ -8,8 +9,9 @@ from pathlib import Path
 from strop.bundle.pack import pack
 from strop.bundle.verify import verify_bundle
 from strop.core.difference import close
-from strop.core.errors import BundleError, OutputError, WorkerError
+from strop.core.errors import BundleError, StoreError, WorkerError
 from strop.core.outcome import Outcome
+from strop.core.standing import standing_of
 from strop.report.document import report
 from strop.report.evidence import Evidence
 from strop.report.markdown import markdown
@@ -18,40 +20,29 @@ from strop.run.checking import open_array, shards, subject
 from strop.run.context import Run
 from strop.run.evidence import gather
 from strop.run.open_run import OUTCOME
+from strop.run.outfolder import choose_out, link_latest, record_of
 from strop.run.profiling import profile_candidates
 from strop.run.samples import keep_samples
 from strop.run.timing import measure, timing_of
 from strop.store import files
-from strop.store.store import save
+from strop.store.output import read_record, rewrite
+from strop.store.store import load, save
 from strop.worker.call import BUNDLE_WORK, Child, Work
 
-MARK = ".strop-output"
 RUNNER_PAIRS, RUNNER_QUADS = 3, 12
 SLOWER_RUNNER = 0.95
 
 
-def require_writable(out: Path) -> None:
-    """Fail before the work, not after it.
+def deliver(run: Run, outcome: Outcome, new: bool = False) -> Outcome:
+    """Bundle, reports and output folder; whole or not at all. Returns the outcome, with the bundle's own figures noted.
 
-    Raises:
-        OutputError: the folder is not Strop's, or cannot be written.
+    Args:
+        new: whether the run just came to this outcome; an earlier one of its stays in place until this one is complete.
     """
-    if not out.name or out.absolute() == Path.cwd():
-        raise OutputError(f"--out {out}: the folder that you are in cannot be replaced", "give a folder of its own")
-    if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not (out / MARK).exists())):
-        raise OutputError(f"{out} exists and was not made by Strop", "choose another --out, or move it away")
-    with files.disk(out):
-        out.absolute().parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=files.PARTIAL, dir=out.absolute().parent):
-            pass
-
-
-def deliver(run: Run, outcome: Outcome) -> Outcome:
-    """Bundle, reports and output folder; whole or not at all. Returns the outcome, with the bundle's own figures noted."""
     folder = run.folder.folder
-    new = not (folder / OUTCOME).exists()
     if new:
         run.tell("packing")
+        outcome = outcome.model_copy(update={"bundle": free_bundle(run)})
         with run.spending("bundle"):
             outcome = packed(run, outcome)
             keep_samples(run, outcome)
@@ -64,23 +55,49 @@ def deliver(run: Run, outcome: Outcome) -> Outcome:
     if new:
         save(folder / OUTCOME, outcome)
         run.emit("finished", outcome=outcome.outcome, chosen=outcome.choice and outcome.choice.name)
-    out = Path(run.request.out)
-    tell_of_replaced_bundle(run, out)
-    with files.whole_folder(out) as draft, files.disk(out):
+    return outcome.model_copy(update={"delivered": str(write_out(run, outcome, evidence))})
+
+
+def write_out(run: Run, outcome: Outcome, evidence: Evidence) -> Path:
+    """The output folder: reports and bundle, beside whatever the user has there. Returns where it is."""
+    about = record_of(run.request, outcome.model, run.target, outcome.run, standing_of(outcome))
+    place, why = choose_out(run.request, about)
+    if why:
+        run.tell("beside", place=str(place), why=why)
+    tell_of_replaced_bundle(run, place)
+
+    def write(draft: Path) -> None:
         write_report(draft, outcome, evidence)
-        (draft / MARK).write_text(f"{outcome.run}\n", encoding="utf-8")
-        if (folder / "bundle").exists():
-            shutil.copytree(folder / "bundle", draft / "bundle")
-    return outcome
+        if outcome.chosen is not None:
+            shutil.copytree(run.folder.folder / outcome.bundle, draft / "bundle")
+
+    for kept in rewrite(place, about, write):
+        run.tell("kept", name=str(place / kept.name), kept=str(place / kept.kept))
+    if run.request.out is None:
+        run.tell("latest", link=link_latest(place), place=str(place))
+    return place
 
 
 def tell_of_replaced_bundle(run: Run, out: Path) -> None:
     """The output folder may hold another run's bundle, which goes; the store keeps it."""
-    if (out / "bundle").is_dir() and (out / MARK).is_file():
-        other = (out / MARK).read_text(encoding="utf-8").strip()
-        kept = run.store.run(other).folder / "bundle" if other and other != run.folder.name else None
+    record = read_record(out) if (out / "bundle").is_dir() else None
+    other = record.run if record is not None else ""
+    with contextlib.suppress(StoreError):  # a damaged record of the other run says nothing
+        before = load(run.store.run(other).folder / OUTCOME, Outcome) if other and other != run.folder.name else None
+        kept = run.store.run(other).folder / before.bundle if before is not None else None
         if kept is not None and kept.is_dir():
             run.tell("bundle-replaced", place=str(out / "bundle"), other=other, kept=str(kept))
+
+
+def free_bundle(run: Run) -> str:
+    """A name for the bundle in the run's folder that no earlier outcome of the run uses; what a killed packing left goes."""
+    folder = run.folder.folder
+    earlier = load(folder / OUTCOME, Outcome)
+    used = earlier.bundle if earlier is not None else ""
+    for left in folder.glob("bundle*"):
+        if left.is_dir() and left.name != used:
+            shutil.rmtree(left)
+    return "bundle" if used != "bundle" else "bundle-2"
 
 
 def write_report(folder: Path, outcome: Outcome, evidence: Evidence) -> None:
@@ -97,11 +114,10 @@ def packed(run: Run, outcome: Outcome) -> Outcome:
         BundleError: the bundle does not answer as the measured session did; nothing is delivered.
     """
     chosen = outcome.chosen
-    target = run.folder.folder / "bundle"
+    target = run.folder.folder / outcome.bundle
     if chosen is None:
         return outcome
-    if not target.exists():
-        pack(outcome, run.backend(chosen.candidate.recipe.runtime), target)
+    pack(outcome, run.backend(chosen.candidate.recipe.runtime), target)
     verify_bundle(str(target))
     require_same_answers(run, outcome, target)
     return note_runner_speed(run, outcome, target) if run.place.kind == "here" else outcome

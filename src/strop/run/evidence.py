@@ -53,7 +53,7 @@ def gather(outcome: Outcome, run: RunFolder) -> Evidence:
         missing.append("what the candidates write could not be turned into text; data.log in the run's folder says why")
     return Evidence(
         curves=tuple(curves(outcome, run)), examples=examples, inputs=tuple(input_ranges(outcome)),
-        requirements=requirements(run.folder / "bundle"), profiles=tuple(stored_profiles(outcome, run)),
+        requirements=requirements(run.folder / outcome.bundle), profiles=tuple(stored_profiles(outcome, run)),
         samples=samples, sessions=sessions(outcome, run),
         missing=tuple(missing), command=command(run.folder / COMMAND),
     )  # fmt: skip

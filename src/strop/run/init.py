@@ -6,6 +6,7 @@ from pathlib import Path
 from strop.core.errors import OutputError
 from strop.core.model import Model
 from strop.core.preprocess import PRESETS
+from strop.core.spelling import spelled
 from strop.plan.discover import backends
 from strop.run.config import CONFIG, home_of
 from strop.run.intake import read_model
@@ -14,6 +15,7 @@ from strop.store.store import Store
 from strop.worker.call import Limits
 
 
+@spelled()
 def init(model: str, path: str | None = None, force: bool = False) -> Path:
     """Write a commented `strop.toml` beside a model, or in its folder, its inputs and outputs filled in.
 
@@ -56,6 +58,7 @@ def text(model: Model) -> str:
 # classes = "classes.txt"           # names of the classes, one a line
 # loader = "mydata:load"            # load(path) yields (item, label); mydata.py stands beside this file
 # preprocess = "mydata:prepare"     # prepare(item) gives an array, or one for each input
+# files = ["vocabulary.txt"]        # what such code reads beside its own modules; goes into the bundle with it
 
 [data.columns]
 # of a table

@@ -6,6 +6,7 @@ from pathlib import Path
 from strop.core.backend import Backend
 from strop.core.errors import UsageError
 from strop.core.inspection import Advice, Assessment, Inspection
+from strop.core.spelling import spelled
 from strop.core.target import Target
 from strop.plan.advise import advise
 from strop.plan.discover import backends
@@ -19,6 +20,7 @@ from strop.store.store import Store
 from strop.worker.interpreter import why_missing
 
 
+@spelled()
 def inspect(
     model: str, *, target: str | None = None, purpose: str = "any", context: int | None = None, store: str = ".strop"
 ) -> Assessment:

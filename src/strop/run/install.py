@@ -13,6 +13,7 @@ from typing import Any
 
 from strop.core.backend import Backend
 from strop.core.errors import BackendError, UsageError, WorkerError
+from strop.core.spelling import spelled
 from strop.plan.discover import backends
 from strop.run.probe import ask
 from strop.store import files
@@ -31,6 +32,7 @@ def silent(_line: str) -> None:
     """The progress of an installation that nobody watches."""
 
 
+@spelled()
 def install_backend(name: str, *, python: str | None = None, progress: Progress = silent) -> Interpreter:
     """Make a backend's own environment, or take one that is there. Done already: nothing happens.
 
@@ -71,6 +73,7 @@ def install_backend(name: str, *, python: str | None = None, progress: Progress 
         return made
 
 
+@spelled()
 def remove_backend(name: str) -> None:
     """Remove a backend's own environment, and forget an interpreter that the user named.
 

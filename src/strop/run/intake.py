@@ -14,6 +14,7 @@ from strop.run.export import exported
 from strop.run.language import language_task
 from strop.run.preprocessing import settle, takes_pictures
 from strop.run.reading import read_inspection
+from strop.run.rehearsal import load_code, try_items, try_rows
 from strop.run.source import form_of
 from strop.store import files
 from strop.store.store import Store
@@ -134,8 +135,12 @@ def read_task(run: Run, model: Model) -> Task:
             pooling=pooling, preprocess=settled.preprocess, **datasets.shipped(data), workload=batches, options=request.options,
             arrays=request.mapping,
         )  # fmt: skip
-    plan = datasets.Plan(form, settled, kind)
+    plan, output = datasets.Plan(form, settled, kind), _output(run, model)
+    load_code(run)
+    try_items(run, model, Path(str(request.data)), plan, output)
     evaluation = whole = datasets.prepare(run, model, Path(str(request.data)), plan, labelled=True)
+    if form == "arrays":
+        try_rows(run, model, evaluation, kind, output)
     if request.calibration is not None:
         calibration = datasets.prepare(run, model, Path(request.calibration), plan, labelled=False)
         datasets.refuse_overlap(run, evaluation, calibration)
@@ -150,7 +155,7 @@ def read_task(run: Run, model: Model) -> Task:
         if data.count < fixed:
             raise DataError(f"{data.count} {what} example(s) do not fill the model's fixed batch of {fixed}", "give more")
     return Task(
-        evaluation=evaluation, calibration=calibration, metric=_metric(run, evaluation, kind), output=_output(run, model),
+        evaluation=evaluation, calibration=calibration, metric=_metric(run, evaluation, kind), output=output,
         k=request.k, kind=kind, pooling=pooling, preprocess=settled.preprocess, scorer=request.code.get("scorer"),
         **datasets.shipped(whole), workload=batches, options=request.options, arrays=request.mapping,
     )  # fmt: skip

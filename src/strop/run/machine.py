@@ -18,10 +18,9 @@ from strop.worker.interpreter import versions_of
 
 @cache
 def hardware_id() -> str:
-    """The same on every call on this machine: hardware, and how much of it this process may use."""
+    """The same on every call on this machine, and in every container on it: its CPU, and how much of it this process may use."""
     cpu = hardware.cpu()
-    identity = hardware.read("/etc/machine-id") or platform.node()
-    text = f"{identity}|{cpu.model}|{' '.join(cpu.flags)}|{hardware.affinity()}"
+    text = f"{platform.machine()}|{cpu.model}|{' '.join(cpu.flags)}|{hardware.affinity()}"
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 

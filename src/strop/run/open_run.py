@@ -4,23 +4,19 @@ import contextlib
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import strop
 from strop.core.errors import StoreError, StropError
 from strop.core.gate import for_language
 from strop.core.model import Model
 from strop.core.outcome import Outcome
-from strop.core.target import Target
 from strop.plan.discover import backends
 from strop.run.context import Observer, Run
 from strop.run.devices import find_device, this_device
+from strop.run.identity import KEY, RECORD, find_run, identity_of, may_use, name_of, why_new
 from strop.run.intake import read_model
-from strop.run.machine import package_versions
 from strop.run.place import place_for
-from strop.run.preprocessing import BESIDE, TOKENIZER, model_folder
-from strop.run.request import PLACES, Request
-from strop.run.source import code_digests, source_digest
+from strop.run.request import Request
 from strop.store import files
 from strop.store.store import REFUSED, RunFolder, Store, load, write_json
 from strop.worker.call import Limits
@@ -45,50 +41,30 @@ def opened(request: Request, observer: Observer, keep: bool = True) -> Iterator[
     store = Store(Path(request.store))
     with tempfile.TemporaryDirectory(prefix="strop-") as scratch:
         model = read_model(found, Path(request.model), Path(scratch) / "inspect.log", Limits(INSPECT_S, None), store)
-    versions = package_versions(list(found.values()))
-    key = run_key(request, model, machine.host, versions, target)
-    name = f"{Path(request.model).stem}-{key[:8]}"
+    identity, uses = identity_of(request, model, machine, target, found), may_use(request, model, found)
+    name = name_of(identity, uses, Path(request.model).stem)
     with contextlib.ExitStack() as stack:
-        folder = choose_folder(store, name, request.fresh) if keep else stack.enter_context(passing_folder(store, name))
+        known = find_run(store, identity, uses) if keep else None
+        folder = choose_folder(store, known, name, request.fresh) if keep else stack.enter_context(passing_folder(store, name))
         stack.enter_context(folder.hold())
         run = Run(request, store, folder, found, place_for(machine, target, found), observer)
         if model.family == "llm":
             run.gates = for_language(request.gates, request.questions is not None)
-        if not (folder.folder / "run.json").exists():
-            write_json(
-                folder.folder / "run.json",
-                {"request": request.model_dump(mode="json"), "host": machine.host, "strop": strop.__version__},
-            )
+        near = why_new(store, identity, uses) if keep and known is None else None
+        if not (folder.folder / RECORD).exists():
+            about = {"request": request.model_dump(mode="json"), "host": machine.host, "strop": strop.__version__}
+            write_json(folder.folder / RECORD, {**about, KEY: identity.model_dump(mode="json")})
         run.emit("run-opened", run=folder.name, resumed=(folder.folder / "candidates").exists())
+        if near is not None:
+            run.emit("run-new", since=near[0], why=near[1])
         try:
             yield run, model
         except Exception as error:
-            if not (folder.folder / "run.json").exists():
+            if not (folder.folder / RECORD).exists():
                 raise StoreError(f"{folder.folder} was removed during the run", "leave the store alone; run it again") from error
             if isinstance(error, StropError):
                 folder.event(REFUSED, why=error.message)
             raise
-
-
-def run_key(request: Request, model: Model, host: str, versions: dict[str, str], target: Target) -> str:
-    """Everything that a run's figures depend on, down to Strop's own code."""
-    question = request.model_dump(mode="json", exclude=PLACES)
-    root = Path(strop.__file__).parent
-    code = sorted(str(p.relative_to(root)) for p in root.rglob("*.py"))
-    return files.digest_json({
-        "question": question, "model": model.artifact.digest, "host": host, "versions": versions,
-        "target": None if target.here else target.model_dump(mode="json"),
-        "data": [source_digest(p) for p in (request.data, request.calibration, request.questions)], "beside": beside(request),
-        "code": files.digest_files(root, code),
-    })  # fmt: skip
-
-
-def beside(request: Request) -> dict[str, Any]:
-    """What preprocessing depends on besides the data: the user's code, tokenizer and classes, the model's own files."""
-    folder = model_folder(request)
-    named = {"tokenizer": request.tokenizer, "classes": request.classes}
-    own = {name: str(folder / name) for name in (TOKENIZER, *BESIDE) if (folder / name).is_file()}
-    return {"code": code_digests(request), **{name: source_digest(path) for name, path in {**named, **own}.items()}}
 
 
 @contextlib.contextmanager
@@ -101,10 +77,12 @@ def passing_folder(store: Store, name: str) -> Iterator[RunFolder]:
         yield RunFolder(Path(folder))
 
 
-def choose_folder(store: Store, name: str, fresh: bool) -> RunFolder:
-    """The run of that name; with `fresh`, the first of its successors that is not finished."""
+def choose_folder(store: Store, known: RunFolder | None, name: str, fresh: bool) -> RunFolder:
+    """The run that is known for this question, else one of that name; with `fresh`, the first that is not finished."""
+    if known is not None and not (fresh and load(known.folder / OUTCOME, Outcome) is not None):
+        return known
     folder, number = store.run(name), 1
-    while fresh and load(folder.folder / OUTCOME, Outcome) is not None:
+    while load(folder.folder / OUTCOME, Outcome) is not None:
         number += 1
         folder = store.run(f"{name}-{number}")
     return folder

@@ -1,8 +1,6 @@
 """`optimize`: the pipeline, on one screen. Each step's result goes into the next."""
 
-import shutil
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from strop.core.candidate import MISSING
@@ -10,6 +8,8 @@ from strop.core.choose import Choice, choose
 from strop.core.model import Model
 from strop.core.outcome import Outcome
 from strop.core.recipe import Offer, Recipe
+from strop.core.spelling import spelled
+from strop.core.standing import standing_of, why_worse
 from strop.core.task import Task
 from strop.plan.space import by_role, follow, next_in_turn, offers, places_of, retuned
 from strop.run.advising import advised
@@ -17,11 +17,14 @@ from strop.run.baseline import tune
 from strop.run.conclude import conclude
 from strop.run.confirm import confirm, contender_of, more_baseline_memory, select, verdict_of
 from strop.run.context import Observer, Run, nobody
-from strop.run.deliver import deliver, require_writable
+from strop.run.deliver import deliver
 from strop.run.elsewhere import pursue_elsewhere
+from strop.run.flags import OPTIMIZE
+from strop.run.identity import note_used
 from strop.run.intake import read_task
 from strop.run.longer import look_longer
 from strop.run.open_run import OUTCOME, opened
+from strop.run.outfolder import require_writable
 from strop.run.request import make_request
 from strop.run.screen import admit, not_reached
 from strop.run.trial import Trial
@@ -29,6 +32,7 @@ from strop.store.store import load
 from strop.worker.interpreter import why_missing
 
 
+@spelled(*OPTIMIZE)
 def optimize(model: str, *, config: str | None = None, observer: Observer = nobody, **flags: Any) -> Outcome:
     """Find, prove and pack the best version of a model for this machine.
 
@@ -36,26 +40,33 @@ def optimize(model: str, *, config: str | None = None, observer: Observer = nobo
         model: path of the model.
         config: path of a `strop.toml`; by default one in the working directory, or beside the model or in its folder.
         observer: called with (event, details) as the run goes on.
-        flags: fields of `strop.run.request.Request`: data, calibration, labels, map, metric, budget, prefer, must, goal …
+        flags: `strop.run.flags.OPTIMIZE`, named like the flags of the command line: data, calibration, labels, budget, must …
 
     Returns:
-        What was found. `out/` holds report.html, report.md, report.json and, unless the outcome is `none`, bundle/.
+        What was found. The folder `delivered` holds report.html, report.md, report.json and, unless the outcome is `none`,
+        bundle/. It is `out`, by default `strop-out/<model>`; where that holds a better or another model's result, one beside it.
 
     Raises:
         StropError: bad input of any kind; each subclass has its exit code.
+        TypeError: a keyword that is not known, or a value of another type.
 
     Example:
         >>> outcome = strop.optimize("model.onnx", data="eval.npz", calibration="calibration.npz")
         >>> outcome.chosen.speedup.value
     """
     request = make_request(model, config, **flags)
-    require_writable(Path(request.out))
+    require_writable(request)
     with opened(request, observer) as (run, given):
         finished = load(run.folder.folder / OUTCOME, Outcome)
-        if finished is not None and can_mend(run, finished):
-            reopen(run)
-            finished = None
-        return deliver(run, finished if finished is not None else pursue(run, given))
+        if finished is not None and not can_mend(run, finished):
+            tell_of_new_backends(run, finished)
+            return deliver(run, finished)
+        found = pursue(run, given)
+        worse = why_worse(standing_of(found), standing_of(finished)) if finished is not None else ""
+        if finished is not None and worse and not request.replace:
+            run.tell("earlier-kept", why=worse)
+            return deliver(run, finished)
+        return deliver(run, found, new=True)
 
 
 def can_mend(run: Run, outcome: Outcome) -> bool:
@@ -64,10 +75,15 @@ def can_mend(run: Run, outcome: Outcome) -> bool:
     return any(not why_missing(run.backend(name)) for r in lost for name in {r.runtime, *(s.builder for s in r.steps)})
 
 
-def reopen(run: Run) -> None:
-    """A finished run becomes an unfinished one: its conclusion goes, all that was built and measured stays."""
-    (run.folder.folder / OUTCOME).unlink()
-    shutil.rmtree(run.folder.folder / "bundle", ignore_errors=True)
+def tell_of_new_backends(run: Run, outcome: Outcome) -> None:
+    """A finished run stays the answer; what was installed since and has something to offer is named."""
+    known = run.folder.used()
+    if known is None or run.request.backends:
+        return
+    since = [b for name, b in run.backends.items() if name not in known["installed"] and not why_missing(b)]
+    able = [b.name for b in since if any(o.offered for o in b.offer(outcome.model, run.target, outcome.task))]
+    if able:
+        run.tell("installed-since", backends=able)
 
 
 def pursue(run: Run, model: Model) -> Outcome:
@@ -99,10 +115,12 @@ def plan_recipes(run: Run, model: Model, task: Task, asked: Sequence[str] = ()) 
     missing = {name: why_missing(backend) for name, backend in run.backends.items()}
     found = offers(run.backends, model, run.target, task, run.request.backends, run.request.recipes, missing)
     found = advised(run, task, found, (*run.request.recipes, *asked))
+    note_used(run.folder, run.backends, model, found)
     run.emit("planned", offered=[o.name for o in found if o.offered], refused=[o.name for o in found if not o.offered])
     return found
 
 
+@spelled(*OPTIMIZE)
 def list_recipes(model: str, *, config: str | None = None, **flags: Any) -> list[Offer]:
     """What `optimize` would try and why, without building or timing anything (`--dry-run`).
 

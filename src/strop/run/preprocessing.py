@@ -11,10 +11,12 @@ from strop.core.model import Model
 from strop.core.preprocess import HuggingFace, Images, Texts, UserCode, UserInput, from_hf, images, texts
 from strop.core.task import Pooling
 from strop.run.request import Request
-from strop.run.source import Form, code_path
+from strop.run.source import Form, code_files
 
 BESIDE = ("preprocessor_config.json", "tokenizer_config.json", "sentence_bert_config.json", "1_Pooling/config.json")
 TOKENIZER = "tokenizer.json"
+USER = "user_code"
+"""Folder of the user's modules, and of the files that they read, in a bundle."""
 IMAGE_KEYS = {"preset", "resize", "crop", "interpolation", "rounding", "color", "scale", "mean", "std", "layout"}
 NEEDS = {"image": ("PIL", "images"), "text": ("tokenizers", "text")}
 """What a kind's work needs: the module, and the extra that installs it."""
@@ -48,9 +50,9 @@ def settle(request: Request, model: Model, form: Form | None) -> Settled:
     if form == "arrays":
         return Settled(pooling=told.pooling)
     if "preprocess" in request.code:
-        name, path = code_path(request, "preprocess")
+        ships = {f"{USER}/{name}": str(path) for name, path in code_files(request, "preprocess").items()}
         inputs = tuple(UserInput(name=s.name, dtype=s.dtype) for s in model.inputs)
-        return Settled(UserCode(function=request.code["preprocess"], inputs=inputs), {name: str(path)}, told.pooling)
+        return Settled(UserCode(function=request.code["preprocess"], inputs=inputs), ships, told.pooling)
     kind = kind_of(request, model, form, told)
     if kind == "image":
         return Settled(images_for(request, model, told), {}, told.pooling)

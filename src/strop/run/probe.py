@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from strop.core.backend import Backend
 from strop.core.errors import OutputError, WorkerError
 from strop.core.noun import Noun
+from strop.core.spelling import spelled
 from strop.core.target import Accelerator
 from strop.plan.discover import backends
 from strop.run.machine import hardware_id
@@ -44,6 +45,7 @@ class Kept(Noun):
     probe: Probe
 
 
+@spelled()
 def list_backends() -> list[Probe]:
     """Every backend, probed; what they say is kept, so that `strop devices` knows the accelerators without a framework.
 

@@ -1,6 +1,7 @@
 """What the user asked for, parsed once from flags and `strop.toml` into one typed value."""
 
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -18,12 +19,14 @@ from strop.core.verdict import Gate, Kind
 from strop.plan.rules import PURPOSES
 from strop.run.config import Config, home_of, read_config
 from strop.run.devices import is_path
+from strop.run.flags import formed
 
 MOST_BATCH = 1 << 16
 PLACES = {
     "out",
     "store",
     "fresh",
+    "replace",
     "model",
     "data",
     "calibration",
@@ -37,10 +40,11 @@ PLACES = {
 
 
 class Request(Noun):
-    """One run's question, whole. Everything in it but places, `fresh` and `profile` (`PLACES`) identifies the run.
+    """One run's question, whole. Everything in it but places, `fresh`, `replace` and `profile` (`PLACES`) identifies the run.
 
     `config` is the strop.toml that was read; user code is found in `folder`. `tokenizer` and `classes` are files.
-    `preprocess` holds keys of `strop.core.preprocess` that were given, `code` the user's functions: loader, preprocess, scorer.
+    `preprocess` holds keys of `strop.core.preprocess` that were given, `code` the user's functions: loader, preprocess, scorer;
+    `files` are what these read beside their modules.
     """
 
     model: str
@@ -54,6 +58,7 @@ class Request(Noun):
     tokenizer: str | None = None
     preprocess: dict[str, Any] = {}
     code: dict[str, str] = {}
+    files: tuple[str, ...] = ()
     config: str | None = None
     folder: str = "."
     kind: TaskKind | None = None
@@ -79,9 +84,10 @@ class Request(Noun):
     options: dict[str, str] = {}
     budget_s: float | None = None
     seed: int = 0
-    out: str = "strop-out"
+    out: str | None = None
     store: str = ".strop"
     fresh: bool = False
+    replace: bool = False
     profile: bool = False
 
 
@@ -188,8 +194,9 @@ def make_request(model: str, config_path: str | None = None, **flags: Any) -> Re
             and `size` still as text. None and empty mean "not given".
 
     Raises:
-        ConfigError, UsageError: what cannot be meant.
+        ConfigError, UsageError: what cannot be meant. TypeError: a value of another type.
     """
+    model, flags = os.fspath(model), formed(flags)
     config, base, found = read_config(Path(config_path) if config_path else None, home_of(model))
 
     def pick(flag: str, configured: Any) -> Any:
@@ -238,6 +245,7 @@ def make_request(model: str, config_path: str | None = None, **flags: Any) -> Re
             "out",
             "store",
             "fresh",
+            "replace",
             "profile",
             "time_limit_s",
         )
@@ -250,7 +258,8 @@ def make_request(model: str, config_path: str | None = None, **flags: Any) -> Re
         mapping={**config.data.map, **parse_pairs(flags.get("map") or (), "--map")},
         columns=parse_columns(config, flags.get("column") or ()), classes=path("classes", config.data.classes),
         tokenizer=path("tokenizer", config.preprocess.tokenizer), preprocess=parse_preprocess(config, flags.get("preset")),
-        code={k: v for k, v in code.items() if v is not None}, config=found, folder=str(base.absolute()),
+        code={k: v for k, v in code.items() if v is not None}, config=found,
+        files=tuple(config.data.files), folder=str(base.absolute()),
         kind=pick("task", config.task.kind), pooling=config.task.pooling,
         metric=name, k=pick("k", config.task.k) or 5, output=pick("output", config.task.output), batches=batches,
         sizes={**config.task.sizes, **parse_sizes(flags.get("size") or ())},

@@ -7,6 +7,7 @@ from pathlib import Path
 from strop.core.errors import StoreError, UsageError
 from strop.core.outcome import Outcome
 from strop.core.profile import Profiled
+from strop.core.spelling import spelled
 from strop.plan.discover import backends
 from strop.run.context import Observer, Run, nobody
 from strop.run.deliver import write_report
@@ -20,6 +21,7 @@ from strop.store import files
 from strop.store.store import RunFolder, Store, load, read_json
 
 
+@spelled()
 def report_run(name: str, *, store: str = ".strop", out: str | None = None) -> Path:
     """Write report.json, report.md and report.html of a finished run again, from what it stored.
 
@@ -64,6 +66,7 @@ def finished_run(store: Store, name: str) -> tuple[RunFolder, Outcome]:
     return run, outcome
 
 
+@spelled()
 def profile_run(
     name: str, *, store: str = ".strop", candidates: Sequence[str] = (), observer: Observer = nobody
 ) -> list[Profiled]:
@@ -80,6 +83,7 @@ def profile_run(
     Example:
         >>> strop.profile_run("model")[0].profile.operators
     """
+    candidates = [candidates] if isinstance(candidates, str) else candidates
     place = Store(Path(store))
     folder, outcome = finished_run(place, name)
     record = read_json(folder.folder / "run.json")

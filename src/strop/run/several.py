@@ -7,22 +7,31 @@ from typing import Any
 
 from strop.core.errors import UsageError
 from strop.core.outcome import Outcome
+from strop.core.spelling import spelled
 from strop.report.comparison import comparison_document, comparison_markdown, comparison_page
 from strop.run.context import Observer, nobody
-from strop.run.deliver import MARK, require_writable
 from strop.run.devices import find_device
+from strop.run.flags import OPTIMIZE_FOR
 from strop.run.optimize import optimize
+from strop.run.outfolder import absolute, choose_out, link_latest, require_writable
+from strop.run.request import make_request
 from strop.store import files
+from strop.store.output import Record, add_files, read_record, write_record
+
+COMPARISON = ".strop-comparison"
+"""Name of the list of what stands beside the devices' folders."""
 
 
+@spelled(*OPTIMIZE_FOR)
 def optimize_for(
-    model: str, targets: Sequence[str], *, out: str = "strop-out", observer: Observer = nobody, **flags: Any
-) -> list[Outcome]:
+    model: str, targets: Sequence[str], *, config: str | None = None, out: str | None = None, observer: Observer = nobody,
+    **flags: Any,
+) -> list[Outcome]:  # fmt: skip
     """`optimize` for each of several devices; what they share is built once.
 
     Args:
         targets: devices of the catalog, paths of profiles, `this-machine`.
-        out: gets a folder for each device, named like it, and comparison.html, .md and .json.
+        out: gets a folder for each device, named like it, and comparison.html, .md and .json; by default `strop-out/<model>`.
         flags: as for `optimize`.
 
     Raises:
@@ -31,20 +40,36 @@ def optimize_for(
     Example:
         >>> [outcome.outcome for outcome in strop.optimize_for("model.onnx", ["this-machine", "raspberry-pi-5"])]
     """
+    targets = [targets] if isinstance(targets, str) else targets
     names = [find_device(target).name for target in targets]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise UsageError(f"--target {twice} is given twice", "each device once")
-    place = Path(out)
-    require_writable(place)
+    request = make_request(model, config, out=out, **flags)
+    require_writable(request)
+    about = Record(model=absolute(model))
+    place, why = choose_out(request, about)
+    if why:
+        observer("beside", {"place": str(place), "why": why})
     with files.disk(place):
         place.mkdir(parents=True, exist_ok=True)
-        (place / MARK).write_text("", encoding="utf-8")
+    if read_record(place) is None:
+        write_record(place, about)
     outcomes = []
     for name, target in zip(names, targets, strict=True):
         observer("target", {"name": name})
-        outcomes.append(optimize(model, target=target, out=str(place / name), observer=observer, **flags))
-    files.write_text(place / "comparison.html", comparison_page(outcomes))
-    files.write_text(place / "comparison.md", comparison_markdown(outcomes))
-    files.write_text(place / "comparison.json", json.dumps(comparison_document(outcomes), indent=1, ensure_ascii=False) + "\n")
+        outcomes.append(optimize(model, config=config, target=target, out=str(place / name), observer=observer, **flags))
+    pages = {
+        "comparison.html": comparison_page(outcomes), "comparison.md": comparison_markdown(outcomes),
+        "comparison.json": json.dumps(comparison_document(outcomes), indent=1, ensure_ascii=False) + "\n",
+    }  # fmt: skip
+    for kept in add_files(place, pages, COMPARISON):
+        observer("kept", {"name": str(place / kept.name), "kept": str(place / kept.kept)})
+    if out is None:
+        observer("latest", {"link": link_latest(place), "place": str(place)})
     return outcomes
+
+
+def comparison_folder(outcomes: Sequence[Outcome]) -> Path:
+    """Where the comparison of what `optimize_for` delivered is."""
+    return Path(outcomes[0].delivered).parent

@@ -1,5 +1,7 @@
 """What kind of data a path holds, which of its files matter, and their digests. Names only: nothing is read but bytes."""
 
+import contextlib
+from modulefinder import ModuleFinder
 from pathlib import Path
 from typing import Literal
 
@@ -69,6 +71,31 @@ def code_path(request: Request, what: str) -> tuple[str, Path]:
     return name, path
 
 
+def code_files(request: Request, what: str) -> dict[str, Path]:
+    """A user's function's module, the modules beside it that it imports, and the files that `[data] files` names.
+
+    Found without running anything; what is imported by a computed name is not seen, and has to be named.
+
+    Raises:
+        ConfigError: a module or file is not there, or not below the folder of strop.toml.
+    """
+    root = Path(request.folder)
+    name, path = code_path(request, what)
+    found = {name: path}
+    finder = ModuleFinder(path=[str(root)])
+    with contextlib.suppress(SyntaxError, ImportError, AttributeError, ValueError):  # the child says it, with the line
+        finder.import_hook(request.code[what].partition(":")[0])
+    loaded = [Path(file) for module in finder.modules.values() if (file := getattr(module, "__file__", None)) is not None]
+    found |= {str(file.relative_to(root)): file for file in loaded if file.is_relative_to(root)}
+    for file in request.files:
+        there = root / file
+        if not there.is_file() or ".." in Path(file).parts or Path(file).is_absolute():
+            raise ConfigError(f"[data] files: {file!r} is not a file below {root}", "give paths relative to strop.toml")
+        found[file] = there
+    return found
+
+
 def code_digests(request: Request) -> dict[str, str]:
-    """Digest of each user function's module."""
-    return {what: files.digest_file(code_path(request, what)[1]) for what in sorted(request.code)}
+    """Digest of each user function's module with all that it needs."""
+    needed = {what: code_files(request, what) for what in sorted(request.code)}
+    return {what: files.digest_json({n: files.digest_file(p) for n, p in found.items()}) for what, found in needed.items()}

@@ -41,6 +41,16 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
+def sync_tree(folder: Path) -> None:
+    """A folder's files and folders, on the disk."""
+    for root, _, names in os.walk(folder):
+        for path in (Path(root) / name for name in names):
+            if path.is_file() and not path.is_symlink() and os.access(path, os.R_OK):
+                with path.open("rb") as f:
+                    os.fsync(f.fileno())
+        sync_folder(Path(root))
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a file whole or not at all."""
     with disk(path):
@@ -68,11 +78,7 @@ def whole_folder(target: Path) -> Iterator[Path]:
     try:
         yield draft
         with disk(target):
-            for root, _, names in os.walk(draft):
-                for name in names:
-                    with (Path(root) / name).open("rb") as f:
-                        os.fsync(f.fileno())
-                sync_folder(Path(root))
+            sync_tree(draft)
             draft.chmod(0o755)
             replace_folder(draft, target)
     finally:

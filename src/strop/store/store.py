@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -16,8 +17,11 @@ from strop.core.noun import SCHEMA, Noun
 from strop.store import files
 
 N = TypeVar("N", bound=Noun)
+USED = "used.json"
 REFUSED = "stopped"
 """The event of an attempt that an error ended."""
+MADE = re.compile(r"(\.partial-)?[0-9a-f]{64}(-\w+)?")
+LOCK = re.compile(r"(build|data)-[0-9a-f]{32}")
 REMOVE = "remove it with its folder; it will be made again"
 
 
@@ -114,8 +118,12 @@ class Store:
 
     def cache_bytes(self) -> int:
         """Size of all builds and data shards."""
+        return sum(p.stat().st_size for made in self._made() for p in made.rglob("*") if p.is_file())
+
+    def _made(self) -> list[Path]:
+        """Folders of builds and data shards: their names are digests. A store in a user's folder may have others beside them."""
         areas = [self.root / "build", self.root / "data"]
-        return sum(p.stat().st_size for area in areas for p in area.rglob("*") if p.is_file())
+        return [made for area in areas if area.is_dir() for made in area.iterdir() if MADE.fullmatch(made.name)]
 
     def prune(self) -> int:
         """Remove all builds and data shards, return the bytes freed. Runs keep their reports and samples.
@@ -127,8 +135,14 @@ class Store:
             for run in self.list_runs():
                 held.enter_context(run.hold())
             freed = self.cache_bytes()
+            for made in self._made():
+                shutil.rmtree(made, ignore_errors=True)
+            for lock in (self.root / "locks").glob("*-*"):
+                if LOCK.fullmatch(lock.name):
+                    lock.unlink(missing_ok=True)
             for area in ("build", "data", "locks"):
-                shutil.rmtree(self.root / area, ignore_errors=True)
+                with contextlib.suppress(OSError):  # not empty: the rest is not Strop's
+                    (self.root / area).rmdir()
             return freed
 
 
@@ -162,6 +176,15 @@ class RunFolder:
             f.write(f"{line}\n".encode())
             f.flush()
             os.fsync(f.fileno())
+
+    def note_used(self, uses: list[str], installed: list[str]) -> None:
+        """Which backends the run's plan uses, and which could be started when it was made."""
+        write_json(self.folder / USED, {"uses": uses, "installed": installed})
+
+    def used(self) -> dict[str, list[str]] | None:
+        """What `note_used` wrote; None where the run has no plan yet."""
+        path = self.folder / USED
+        return read_json(path) if path.exists() else None
 
     def refused(self) -> str | None:
         """Why the last attempt stopped, where it was an error that said so; None for a run that is over or was cut off."""

@@ -111,6 +111,7 @@ def preprocessing(folder: str) -> Any:
     path = os.path.join(folder, "preprocess.py")
     if not os.path.isfile(path):
         raise DataError("this bundle takes arrays: it was made from data that were arrays already", "give an .npz")
+    module.__file__ = path
     with builtins.open(path, encoding="utf-8") as f:
         exec(compile(f.read(), path, "exec"), module.__dict__)
     return module.Bundled(folder)

@@ -11,10 +11,10 @@ from generated import generate
 from items import prepare_items
 from matched import prepare
 from questions import prepare_questions
-from scorer import score
+from scorer import load_code, score
 from texts import decode_tokens, prepare_tokens
 
 __all__ = [
-    "decode_tokens", "generate", "overlap", "prepare", "prepare_items", "prepare_questions", "prepare_tokens", "read_chat",
-    "score", "split", "try_chat",
+    "decode_tokens", "generate", "load_code", "overlap", "prepare", "prepare_items", "prepare_questions", "prepare_tokens",
+    "read_chat", "score", "split", "try_chat",
 ]  # fmt: skip

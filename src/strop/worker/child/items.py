@@ -4,6 +4,7 @@ import os
 from collections.abc import Sequence
 from contextlib import ExitStack
 from importlib.metadata import version
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,7 @@ def prepare_items(
     pairs: bool,
     needed: bool,
     out: str,
+    most: int | None = None,
 ) -> dict[str, Any]:
     """Shards of pictures, texts, or what the user's loader yields.
 
@@ -39,24 +41,25 @@ def prepare_items(
     classes: a file of class names. preprocess: a description as `preprocess.load` takes it; None: items are arrays.
     ships: name → path of files that preprocessing needs and a bundle will, copied beside the shards.
     pairs: a pair of texts is two examples. needed: missing labels are refused.
+    most: so many items at most, for a trial: what is broken among them, and that there are none, is no error then.
     Returns as `prepare`; `group` examples bear one label.
     """
     for name, path in ships.items():
         copy_file(path, os.path.join(out, name))
     broken, names = Broken(source), ship_classes(classes, out)
     tool = load(preprocess, out) if preprocess is not None else Given(specs)
-    found = labelled(records(source, form, columns, needed, broken, loader), label_kind, names, broken, form)
+    found = islice(labelled(records(source, form, columns, needed, broken, loader), label_kind, names, broken, form), most)
     group = 2 if pairs else 1
     if preprocess is not None and preprocess["kind"] == "text":
         inputs, kept, count, notes = write_texts(found, tool, specs, group, label_kind, out)
     else:
         inputs, kept, count, notes = write_examples(found, tool, specs, broken, out)
-    notes += broken.notes(count // group)
-    if not count:
+    notes += broken.notes(count // group) if most is None else []
+    if not count and most is None:
         raise DataError(f"{source}: holds no examples", "give at least one example")
     if needed and any(label is None for label in kept):
         raise DataError(f"{source}: no labels", "name their column (--labels NAME), or use --metric agreement")
-    file = save_labels(kept, label_kind, out)
+    file = save_labels(kept, label_kind, out) if count else None
     packages = {name: version(name) for name in tool.packages}
     made: dict[str, Any] = finish(
         out, inputs, file, count, notes, group=group, packages=packages, files=[*ships, *([CLASSES] if names else [])]

@@ -8,11 +8,11 @@ nothing of Strop. A description is the plain data of `strop.core.preprocess`:
     {"kind": "user", "function": "module:function", "inputs": [{"name": "x", "dtype": "float32"}]}
 """
 
+import importlib.util
 import json
 import os
 import sys
 import traceback
-import types
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,6 +21,9 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 ANSWERS = 5
+HERE = os.path.dirname(os.path.abspath(__file__))
+USER = "user_code"
+"""Folder of the user's modules and files, beside shards and in a bundle."""
 ABOUT_ONE = 0.1
 """Shares of a quantized softmax sum to 1 within this."""
 POOL_BYTES = 64 << 20
@@ -205,7 +208,7 @@ class User:
 
     def __init__(self, description: dict[str, Any], folder: str = "") -> None:
         self.how = description
-        self.function = user_function(description["function"], folder)
+        self.function = user_function(description["function"], os.path.join(folder, USER))
 
     def encode(self, items: Sequence[Any], length: int | None = None) -> dict[str, Array]:
         """Items → the model's inputs, stacked."""
@@ -225,32 +228,90 @@ class User:
 
 
 def user_function(name: str, folder: str) -> Any:
-    """`module:function`, found in `folder`. Raises DataError where it is not there or does not load."""
+    """`module:function`, found in `folder`, beside which it may import its siblings. Raises DataError where it does not load."""
     module, _, function = name.partition(":")
-    path = os.path.join(folder, *module.split(".")) + ".py"
+    path = os.path.join(os.path.abspath(folder), *module.split(".")) + ".py"
     if not os.path.isfile(path):
         raise DataError(f"{name}: no {os.path.basename(path)} in {os.path.dirname(path)}", "the module stands beside strop.toml")
-    if folder not in sys.path:
-        sys.path.append(folder)
-    loaded = types.ModuleType(f"user_{module}")
-    with open(path, encoding="utf-8") as f:
-        source = f.read()
-    call_user(lambda: exec(compile(source, path, "exec"), loaded.__dict__), name)
-    if not callable(getattr(loaded, function, None)):
+    room = Room(folder)
+    loaded = call_user(room.load, name, module, path)
+    found = getattr(loaded, function, None)
+    if not callable(found):
         raise DataError(f"{name}: the module has no function {function!r}", "write it as module:function")
-    return getattr(loaded, function)
+
+    def called(*arguments: Any) -> Any:
+        with room:
+            return found(*arguments)
+
+    return called
+
+
+class Room:
+    """Where a user's modules are loaded and called: their folder comes first on the path, and they are `sys.modules`' own.
+
+    Modules of Strop's that are called like one of them are out of the way meanwhile, and back afterwards.
+    """
+
+    def __init__(self, folder: str) -> None:
+        self.folder = os.path.abspath(folder)
+        self.own: dict[str, Any] = {}
+        self.others: dict[str, Any] = {}
+
+    def __enter__(self) -> None:
+        offered = {entry.partition(".")[0] for entry in os.listdir(self.folder)}
+        strange = [name for name, m in sys.modules.items() if name in offered and os.path.dirname(file_of(m)) == HERE]
+        self.others = {name: sys.modules.pop(name) for name in strange}
+        sys.modules.update(self.own)
+        sys.path.insert(0, self.folder)
+
+    def __exit__(self, *_: object) -> None:
+        sys.path.remove(self.folder)
+        if self.folder not in sys.path:
+            sys.path.append(self.folder)  # for what a generator imports later
+        below = os.path.join(self.folder, "")
+        self.own = {name: module for name, module in sys.modules.items() if file_of(module).startswith(below)}
+        for name in self.own:
+            del sys.modules[name]
+        sys.modules.update(self.others)
+
+    def load(self, name: str, path: str) -> Any:
+        """The module at a path, under its own name unless another one has that."""
+        with self:
+            spec: Any = importlib.util.spec_from_file_location(name, path)
+            module = importlib.util.module_from_spec(spec)
+            sys.modules.setdefault(name, module)
+            spec.loader.exec_module(module)
+        return module
+
+
+def file_of(module: Any) -> str:
+    """Where a module was loaded from; empty for one without a file."""
+    path = getattr(module, "__file__", None)
+    return os.path.abspath(path) if isinstance(path, str) else ""
 
 
 def call_user(function: Any, name: str, *arguments: Any) -> Any:
-    """A call of the user's code; what it raises becomes one line with file and line number."""
+    """A call of the user's code; what it raises becomes one line with the file and line that it came from."""
     try:
         return function(*arguments)
     except (DataError, ItemError):
         raise
-    except Exception as error:
-        at = traceback.extract_tb(error.__traceback__)[-1]
-        where = f"{os.path.basename(at.filename)}, line {at.lineno}"
-        raise DataError(f"{name} failed: {type(error).__name__}: {error} ({where})", "mend your code") from error
+    except (Exception, SystemExit) as error:
+        where = user_line(error)
+        raise DataError(
+            f"{name} failed: {type(error).__name__}: {error} ({where})", "correct your code, then run the same command again"
+        ) from error
+
+
+def user_line(error: BaseException) -> str:
+    """The last line of the user's own that led to an error, else the last of all; a syntax error has its own."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{os.path.basename(error.filename)}, line {error.lineno}"
+    frames = traceback.extract_tb(error.__traceback__)
+    installed = ("site-packages", "dist-packages", "<frozen", os.path.dirname(os.__file__))
+    own = [f for f in frames if os.path.dirname(f.filename) != HERE and not any(part in f.filename for part in installed)]
+    at = (own or list(frames))[-1]
+    return f"{os.path.basename(at.filename)}, line {at.lineno}"
 
 
 def embeddings(hidden: Array, mask: Array | None, pooling: str) -> Array:
