@@ -42,7 +42,13 @@ def require_equal_everywhere(folder: Path, python: str, code: str) -> None:
     chosen = report(folder)["chosen"]["name"]
     check = next(folder.glob(f".strop/runs/*/candidates/{chosen}/check"))
     measured = np.load(check / next(iter(json.loads((check / "check.json").read_text())["shards"].values())))
-    model = folder / "strop-out" / "latest" / "bundle" / json.loads((folder / "strop-out/latest/bundle/manifest.json").read_text())["model"]
+    model = (
+        folder
+        / "strop-out"
+        / "latest"
+        / "bundle"
+        / json.loads((folder / "strop-out/latest/bundle/manifest.json").read_text())["model"]
+    )
     subprocess.run([python, "-c", code, model, DEMO / "eval.npz", folder / "alone.npy"], check=True)
     assert close(np.load(folder / "alone.npy"), measured)
     assert close(bundle_answers(folder), measured)

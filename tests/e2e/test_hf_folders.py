@@ -74,7 +74,11 @@ def require_bundle_answers_as_measured(folder: Path, kind: str, document: dict[s
     """From raw items: the same numbers at the same length, and the same classes at an item's own length."""
     code = ModuleType("infer")
     exec((folder / "strop-out" / "latest" / "bundle" / "infer.py").read_text(), code.__dict__)
-    bundle, wanted, raw = code.load(folder / "strop-out" / "latest" / "bundle"), measured(folder, document), raw_items(folder, kind)
+    bundle, wanted, raw = (
+        code.load(folder / "strop-out" / "latest" / "bundle"),
+        measured(folder, document),
+        raw_items(folder, kind),
+    )
     answers = bundle.predict(raw)
     items, length = bundle.items.items(raw), None if wanted.ndim == 2 else wanted.shape[1]
     if kind == "text":

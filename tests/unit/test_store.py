@@ -140,11 +140,13 @@ def test_once_sweeps_what_an_interrupted_making_left(tmp_path):
 def test_prune_frees_builds_and_data_and_keeps_runs(tmp_path):
     store = Store(tmp_path)
     for area in ("build", "data"):
-        store.once(area, "k", lambda draft: (draft / "x").write_bytes(b"1" * 100))
+        store.once(area, "0" * 64, lambda draft: (draft / "x").write_bytes(b"1" * 100))
     write_json(store.run("one").folder / "run.json", {})
+    (tmp_path / "data" / "mine.npz").write_text("a store in a user's folder may have this beside what Strop made")
     assert store.cache_bytes() == store.prune() == 200
     assert store.cache_bytes() == store.prune() == 0
     assert [run.name for run in store.list_runs()] == ["one"]
+    assert [p.name for p in (tmp_path / "data").iterdir()] == ["mine.npz"]
 
 
 def test_what_stopped_a_run_is_told_until_it_goes_on(tmp_path):

@@ -262,6 +262,8 @@ def clear(draft: Path, target: Path) -> None:
         record = read_record(folder)
         if folder == draft and (record is None or record.delivery == token):
             shutil.rmtree(folder)  # never was the target: it holds new files, and links to what the target holds
+        elif record is None:
+            _remove_empty(folder)  # killed when all files of it were gone
         elif not target.exists():
             folder.rename(target)  # killed between two renames
         else:
@@ -270,10 +272,11 @@ def clear(draft: Path, target: Path) -> None:
 
 def retire(old: Path, target: Path) -> None:
     """Take apart a folder that was replaced. What is neither Strop's own nor in the new folder already is moved there."""
-    own = ours(old)
+    record = read_record(old) or Record()
+    own = ours(old, record) | {str(above) for name in record.files for above in PurePath(name).parents}
     there = {path: target / path for path in paths_below(target)}
     known = {(s.st_dev, s.st_ino) for p in there.values() if not p.is_symlink() and (s := p.lstat())}
-    for path in list(paths_below(old)):
+    for path in sorted(paths_below(old), key=lambda path: path == LIST):  # the list last: without it nothing is Strop's own
         place = old / path
         if path in own or _is_in(place, path, there, known):
             place.rmdir() if place.is_dir() and not place.is_symlink() else place.unlink()
@@ -283,8 +286,13 @@ def retire(old: Path, target: Path) -> None:
             moved = moved.with_name(free_name(moved.parent, moved.name))
         moved.parent.mkdir(parents=True, exist_ok=True)
         place.rename(moved)
-    for root, _, _ in os.walk(old, topdown=False):
-        with contextlib.suppress(OSError):  # something new in it: the next delivery moves it
+    _remove_empty(old)
+
+
+def _remove_empty(folder: Path) -> None:
+    """Remove folders that hold nothing; one that got something meanwhile stays for the next delivery to move."""
+    for root, _, _ in os.walk(folder, topdown=False):
+        with contextlib.suppress(OSError):
             Path(root).rmdir()
 
 

@@ -1,0 +1,93 @@
+"""Keywords of public functions: a misspelt one is an error that names the nearest, a value is never read as another type."""
+
+import inspect
+from pathlib import Path
+
+import numpy as np
+import pytest
+import typer
+from typer.main import get_command
+
+import strop
+from strop.cli.app import app
+from strop.run import flags
+from strop.run.flags import formed
+from strop.run.request import Request, make_request
+
+FUNCTIONS = [name for name in strop.__all__ if inspect.isfunction(getattr(strop, name))]
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_every_public_function_refuses_what_it_does_not_know(name):
+    required = [p for p in inspect.signature(getattr(strop, name)).parameters.values() if p.default is p.empty and p.kind < 2]
+    with pytest.raises(TypeError, match=rf"{name}\(\) got an unexpected keyword argument 'xyzzy'"):
+        getattr(strop, name)(*["x"] * len(required), xyzzy=1)
+
+
+@pytest.mark.parametrize(
+    ("call", "near"),
+    [
+        (lambda: strop.optimize("m.onnx", dta="eval.npz"), "'dta'; did you mean 'data'?"),
+        (lambda: strop.optimize("m.onnx", backend="onnxruntime"), "'backend'; did you mean 'backends'?"),
+        (lambda: strop.optimize("m.onnx", confg="strop.toml"), "did you mean 'config'?"),
+        (lambda: strop.optimize_for("m.onnx", ["this-machine"], recipe=["x"]), "did you mean 'recipes'?"),
+        (lambda: strop.list_recipes("m.onnx", taget="x"), "did you mean 'target'?"),
+        (lambda: strop.build("m.onnx", "int8", chek=True), "did you mean 'check'?"),
+        (lambda: strop.bench(["a.onnx", "b.onnx"], budget="5m"), "'budget'"),
+        (lambda: strop.bench(["a.onnx", "b.onnx"], must=["speedup>=1"]), "'must'"),
+        (lambda: strop.inspect("m.onnx", traget="x"), "did you mean 'target'?"),
+    ],
+)
+def test_the_nearest_name_is_named(call, near):
+    with pytest.raises(TypeError) as refused:
+        call()
+    assert near in str(refused.value)
+
+
+def test_what_is_obviously_meant_is_taken():
+    assert formed({"must": "speedup>=1", "batches": 8, "budget": 90, "data": Path("a/b"), "k": np.int64(3), "time_limit_s": 5}) == {
+        "must": ["speedup>=1"], "batches": [8], "budget": "90.000000", "data": "a/b", "k": 3, "time_limit_s": 5.0,
+    }  # fmt: skip
+    assert formed({"map": {"input": "x"}, "size": {"n": 3}, "prefer": {"speed": 1}, "batches": range(1, 3), "must": None}) == {
+        "map": ["input=x"], "size": ["n=3"], "prefer": "speed=1", "batches": [1, 2], "must": None,
+    }  # fmt: skip
+    request = make_request(Path("m.onnx"), must="speedup>=3", batches=8, budget=90, backends="onnxruntime", map={"input": "x"})
+    assert [str(g) for g in request.gates if g.metric == "speedup"] == ["speedup ≥ 3"]
+    assert (request.batches, request.budget_s, request.backends, request.mapping) == ((8,), 90, ("onnxruntime",), {"input": "x"})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("data", 3, "a text"), ("batches", "8", "a whole number"), ("batches", 8.5, "a whole number"), ("k", True, "a whole number"),
+        ("must", [3], "a text"), ("must", 3, "a list of texts"), ("strict", "yes", "True or False"), ("threads", "2", "whole"),
+        ("time_limit_s", "5", "a number"), ("budget", [5], "a number"), ("out", b"x", "a text"), ("metric", ["top1"], "a text"),
+    ],
+)  # fmt: skip
+def test_another_type_is_refused_by_name(name, value, expected):
+    with pytest.raises(TypeError) as refused:
+        make_request("m.onnx", **{name: value})
+    assert str(refused.value).startswith(f"{name}={value!r} is {type(value).__name__}; expected")
+    assert expected in str(refused.value)
+
+
+def test_one_text_is_not_a_list_of_letters():
+    with pytest.raises(strop.StropError, match="bench compares two or more"):
+        strop.bench("model.onnx")
+    with pytest.raises(strop.StropError, match="raspberry-pi-55"):
+        strop.optimize_for("model.onnx", "raspberry-pi-55")
+
+
+@pytest.mark.parametrize(("command", "takes"), [("optimize", flags.OPTIMIZE), ("build", flags.BUILD), ("bench", flags.BENCH)])
+def test_every_flag_of_a_command_is_a_keyword_of_its_function(command, takes):
+    context = typer.Context(get_command(app))
+    given = {p.name for p in get_command(app).get_command(context, command).params if p.param_type_name == "option"}
+    shown = {"config", "json", "quiet", "help", "dry_run", "allow_provisional", "recipe", "check"}
+    assert given - shown <= set(takes)
+
+
+def test_keywords_are_parts_of_a_request():
+    """None is declared that a request would ignore."""
+    renamed = {"column": "columns", "preset": "preprocess", "task": "kind", "map": "mapping", "size": "sizes", "must": "gates",
+               "goal": "gates", "strict": "gates", "prefer": "weights", "olive_config": "options", "budget": "budget_s"}  # fmt: skip
+    assert {renamed.get(name, name) for name in flags.OPTIMIZE} <= Request.model_fields.keys()

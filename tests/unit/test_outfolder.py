@@ -1,0 +1,120 @@
+"""Which folder a result goes to: named after the model; never in the place of another model's or a better result."""
+
+from pathlib import Path
+
+import pytest
+
+from strop.core.errors import OutputError
+from strop.core.standing import Standing, why_worse
+from strop.run.outfolder import choose_out, default_out, link_latest, model_name, require_writable
+from strop.run.request import make_request
+from strop.store.output import Record, rewrite
+
+GOOD = Standing(bundle=True, asked=("valid", "speedup ≥ 2"), passed=("valid", "speedup ≥ 2"))
+MISSED = GOOD.model_copy(update={"passed": ("valid",)})
+UNTIMED = GOOD.model_copy(update={"timed": False})
+NOTHING = Standing(bundle=False, asked=GOOD.asked)
+
+
+@pytest.mark.parametrize(
+    ("new", "old", "worse"),
+    [
+        (NOTHING, MISSED, "no bundle"),
+        (NOTHING, NOTHING, ""),
+        (MISSED, GOOD, "does not pass speedup ≥ 2"),
+        (UNTIMED, GOOD, "could not be timed"),
+        (GOOD, MISSED, ""),
+        (UNTIMED, NOTHING, ""),
+        (Standing(bundle=True, asked=("valid",), passed=("valid",)), GOOD, ""),  # a gate that is not asked for is not missed
+    ],
+)
+def test_a_bundle_then_gates_then_timing_decide(new, old, worse):
+    assert worse in why_worse(new, old)
+    assert bool(worse) == bool(why_worse(new, old))
+    assert why_worse(new, new) == ""
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """Delivers a result and says where it went."""
+    monkeypatch.chdir(tmp_path)
+
+    def deliver(model="a/kws.onnx", run="one", digest="d1", standing=GOOD, target="this-machine", **flags):
+        request = make_request(model, **flags)
+        require_writable(request)
+        about = Record(run=run, model=str(tmp_path / model), digest=digest, target=target, standing=standing)
+        found = choose_out(request, about)
+        rewrite(found.folder, about, lambda draft: (draft / "report.html").write_text(run))
+        return str(found.folder), found.why
+
+    return deliver
+
+
+def test_a_model_is_called_like_its_file_or_its_folder(tmp_path):
+    (tmp_path / "whisper.v2").mkdir()
+    assert model_name(str(tmp_path / "whisper.v2")) == "whisper.v2"
+    assert model_name("here/kws.onnx") == "kws"
+    assert model_name("resnet/model.onnx") == "resnet"
+    assert default_out("kws.onnx") == Path("strop-out/kws")
+    assert default_out("kws.onnx", "raspberry-pi-5") == Path("strop-out/kws-raspberry-pi-5")
+    assert default_out("kws.onnx", "boxes/mine.toml") == Path("strop-out/kws-mine")
+    assert default_out("latest.onnx") != Path("strop-out/latest")
+
+
+def test_two_models_of_one_name_do_not_replace_each_other(place):
+    assert place() == ("strop-out/kws", "")
+    folder, why = place("b/kws.onnx", "two", "d2")
+    assert folder == "strop-out/kws-2"
+    assert "a/kws.onnx" in why
+    assert place("a/kws.onnx", "three", "new weights")[0] == "strop-out/kws"
+    assert place("moved/kws.onnx", "four", "d2")[0] == "strop-out/kws-2"
+    assert place("c/kws.onnx", "five", "d3")[0] == "strop-out/kws-3"
+    assert place(run="six", target="raspberry-pi-5")[0] == "strop-out/kws-4"
+
+
+def test_a_worse_result_goes_beside_unless_it_is_to_replace(place):
+    place()
+    folder, why = place(run="two", standing=NOTHING)
+    assert folder == "strop-out/kws-2"
+    assert why == "strop-out/kws holds a better result, of run one: it has no bundle; --replace puts it there"
+    assert place(run="three", standing=UNTIMED)[0] == "strop-out/kws-2"  # no worse than what is there
+    assert place(run="one") == ("strop-out/kws", "")
+    assert place(run="four", standing=MISSED, replace=True) == ("strop-out/kws", "")
+
+
+def test_a_named_folder_is_taken_as_it_is(place, tmp_path):
+    assert place(out="mine")[0] == "mine"
+    assert place("b/other.onnx", "two", "d2", out="mine") == ("mine", "")
+    assert place(run="three", standing=NOTHING, out="mine")[0] == "mine-2"
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "thesis.txt").write_text("")
+    with pytest.raises(OutputError, match="not made by Strop"):
+        place(out="thesis")
+    (tmp_path / "strop-out" / "kws").mkdir(parents=True)
+    (tmp_path / "strop-out" / "kws" / "mine.txt").write_text("")
+    assert place() == ("strop-out/kws-2", "strop-out/kws was not made by Strop")
+
+
+def test_what_the_first_version_left_in_strop_out_stays(place, tmp_path):
+    (tmp_path / "strop-out").mkdir()
+    for name in (".strop-output", "report.html"):
+        (tmp_path / "strop-out" / name).write_text("kws-12345678\n")
+    assert place()[0] == "strop-out/kws"
+    assert (tmp_path / "strop-out" / "report.html").read_text() == "kws-12345678\n"
+
+
+@pytest.mark.parametrize("out", [".", "/", "/proc"])
+def test_what_cannot_be_replaced_is_refused_before_the_work(place, out):
+    with pytest.raises(OutputError):
+        place(out=out)
+
+
+def test_latest_links_to_the_newest_and_leaves_what_the_user_has_there(place, tmp_path):
+    place()
+    for name in ("kws", "other"):
+        link = link_latest(Path("strop-out") / name)
+        assert (link, Path(link).readlink()) == ("strop-out/latest", Path(name))
+    Path("strop-out/latest").unlink()
+    Path("strop-out/latest").mkdir()
+    assert link_latest(Path("strop-out/kws")) == ""
+    assert not Path("strop-out/latest").is_symlink()
