@@ -82,10 +82,36 @@ def test_everything_is_json(finished: tuple[Path, dict]) -> None:
     assert (folder / "strop-out" / "latest" / "report.md").read_text().startswith("# model.null")
 
 
-def test_a_finished_run_is_not_run_again(finished: tuple[Path, dict]) -> None:
+NEWCOMER = """
+import dataclasses
+from strop.backends.null.spec import BACKEND as NULL
+from strop.core.recipe import Offer, Recipe
+BACKEND = dataclasses.replace(NULL, name="newcomer", reads=(), offer=lambda *_: [
+    Offer(name="new", reason="", recipe=Recipe(name="new", runtime="newcomer", follows_baseline=True))])
+"""
+
+
+def test_a_finished_run_is_not_run_again_and_what_the_user_put_there_stays(finished: tuple[Path, dict]) -> None:
+    """Not even where another backend was installed since: it is named."""
     folder, document = finished
+    out = (folder / "strop-out" / "latest").resolve()
+    (out / "notes.txt").write_text("mine")
+    (out / "bundle" / "notes.txt").write_text("mine too")
+    (out / "report.md").write_text("annotated")
+    newcomer = folder / "newcomer"
+    (newcomer / "newcomer-1.dist-info").mkdir(parents=True)
+    (newcomer / "newcomer_spec.py").write_text(NEWCOMER)
+    (newcomer / "newcomer-1.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: newcomer\nVersion: 1\n")
+    (newcomer / "newcomer-1.dist-info" / "entry_points.txt").write_text("[strop.backends]\nnewcomer = newcomer_spec:BACKEND\n")
     before = next(folder.glob(".strop/runs/*/events.jsonl")).read_text().count("candidate-done")
-    done = run_strop(folder, "optimize", folder / "model.null", *DATA, *LIMITS)
+    here = os.pathsep.join([str(newcomer), *os.environ.get("PYTHONPATH", "").split(os.pathsep)])
+    done = run_strop(folder, "optimize", folder / "model.null", *DATA, *LIMITS, prefix=["env", f"PYTHONPATH={here}"])
     assert done.code == 10
     assert report(folder) == document
     assert next(folder.glob(".strop/runs/*/events.jsonl")).read_text().count("candidate-done") == before
+    assert "installed since this run: newcomer" in done.out
+    assert (out / "notes.txt").read_text() == "mine"
+    assert (out / "bundle.kept-1" / "notes.txt").read_text() == "mine too"
+    assert (out / "report.md.kept-1").read_text() == "annotated"
+    assert f"{out.relative_to(folder) / 'bundle'} was not as Strop wrote it: kept as" in done.out
+    assert run_strop(folder, "bundle", "verify", out / "bundle").code == 0

@@ -114,30 +114,49 @@ def test_without_data_inputs_are_tokens_of_the_vocabulary(texts):
     assert "Inputs were generated: random tokens of the vocabulary." in notes
 
 
+SIBLING = "NAMES = ['blue', 'green', 'red']\n"
+"""`labels` is also a module of the data worker's."""
 OWN = """
 from pathlib import Path
 import numpy as np
 from PIL import Image
+import labels as colors
+
+SIZE = int((Path(__file__).parent / "size.txt").read_text())
 
 def load(source):
     for path in sorted(Path(source).rglob("*.png")):
-        yield str(path), sorted(["blue", "green", "red"]).index(path.parent.name)
+        yield str(path), colors.NAMES.index(path.parent.name)
 
 def prepare(path):
-    return np.asarray(Image.open(path).resize((8, 8)), np.float32).transpose(2, 0, 1)
+    return np.asarray(Image.open(path).resize((SIZE, SIZE)), np.float32).transpose(2, 0, 1)
 
 def score(outputs, labels, inputs):
     return (outputs["y"].argmax(1) == labels).astype(float)
 """
-OWN_TOML = '[data]\nevaluation = "eval"\nloader = "own:load"\npreprocess = "own:prepare"\n[task]\nscorer = "own:score"\n'
+OWN_TOML = """
+[data]
+evaluation = "eval"
+loader = "own:load"
+preprocess = "own:prepare"
+files = ["size.txt"]
+[task]
+scorer = "own:score"
+"""
 
 
 def test_code_of_ones_own_loads_prepares_and_scores(pictures):
     (pictures / "own.py").write_text(OWN)
+    (pictures / "labels.py").write_text(SIBLING)
+    (pictures / "size.txt").write_text("8")
     task, accuracy, _, _ = measured(pictures, OWN_TOML)
-    assert (task.metric, accuracy, task.ships.keys()) == ("scorer", 1.0, {"own.py"})
+    assert (task.metric, accuracy, task.ships.keys()) == (
+        "scorer",
+        1.0,
+        {f"user_code/{n}" for n in ("own.py", "labels.py", "size.txt")},
+    )
     (pictures / "own.py").write_text(OWN.replace("np.float32).transpose", "np.float32).transposed"))
-    with pytest.raises(DataError, match=r"own:prepare failed: AttributeError: .* \(own.py, line 11\)"):
+    with pytest.raises(DataError, match=r"own:prepare failed: AttributeError: .* \(own.py, line 14\)"):
         measured(pictures, OWN_TOML)
 
 
@@ -160,3 +179,20 @@ def test_pictures_end_in_a_bundle_that_takes_pictures(pictures, cli):
     refused = cli("bundle", "infer", bundle, pictures / "eval" / "red" / "0.png")
     assert refused.code == 4
     assert "cannot identify image file" in refused.err
+
+
+@pytest.mark.parametrize("form", ["pictures", "arrays"])
+def test_a_scorer_is_tried_on_two_examples_before_all_data_are_read(pictures, form):
+    """It sees what the given model says of them; what it raises names its line."""
+    (pictures / "own.py").write_text(
+        OWN.replace("import labels as colors\n", "").replace("colors.NAMES", "['blue', 'green', 'red']")
+        .replace("    for path in", "    count = 0\n    for path in")
+        .replace("        yield", "        count += 1\n        assert count < 10, 'all data are read'\n        yield")
+        .replace('return (outputs["y"]', 'assert len(labels) == 2 == len(outputs["y"])\n    return (results["y"]')
+    )  # fmt: skip
+    (pictures / "size.txt").write_text("8")
+    if form == "arrays":
+        np.savez(pictures / "eval.npz", x=np.zeros((20, 3, 8, 8), np.float32), labels=np.arange(20) % 3)
+    toml = OWN_TOML if form == "pictures" else '[data]\nevaluation = "eval.npz"\n[task]\nscorer = "own:score"\n'
+    with pytest.raises(DataError, match=r"own:score failed: NameError: name 'results' is not defined \(own.py, line 2"):
+        measured(pictures, toml)

@@ -45,7 +45,8 @@ def test_the_nearest_name_is_named(call, near):
 
 
 def test_what_is_obviously_meant_is_taken():
-    assert formed({"must": "speedup>=1", "batches": 8, "budget": 90, "data": Path("a/b"), "k": np.int64(3), "time_limit_s": 5}) == {
+    given = {"must": "speedup>=1", "batches": 8, "budget": 90, "data": Path("a/b"), "k": np.int64(3), "time_limit_s": 5}
+    assert formed(given) == {
         "must": ["speedup>=1"], "batches": [8], "budget": "90.000000", "data": "a/b", "k": 3, "time_limit_s": 5.0,
     }  # fmt: skip
     assert formed({"map": {"input": "x"}, "size": {"n": 3}, "prefer": {"speed": 1}, "batches": range(1, 3), "must": None}) == {
@@ -59,7 +60,7 @@ def test_what_is_obviously_meant_is_taken():
 @pytest.mark.parametrize(
     ("name", "value", "expected"),
     [
-        ("data", 3, "a text"), ("batches", "8", "a whole number"), ("batches", 8.5, "a whole number"), ("k", True, "a whole number"),
+        ("data", 3, "a text"), ("batches", "8", "a whole number"), ("batches", 8.5, "a whole number"), ("k", True, "whole"),
         ("must", [3], "a text"), ("must", 3, "a list of texts"), ("strict", "yes", "True or False"), ("threads", "2", "whole"),
         ("time_limit_s", "5", "a number"), ("budget", [5], "a number"), ("out", b"x", "a text"), ("metric", ["top1"], "a text"),
     ],
@@ -88,6 +89,8 @@ def test_every_flag_of_a_command_is_a_keyword_of_its_function(command, takes):
 
 def test_keywords_are_parts_of_a_request():
     """None is declared that a request would ignore."""
-    renamed = {"column": "columns", "preset": "preprocess", "task": "kind", "map": "mapping", "size": "sizes", "must": "gates",
-               "goal": "gates", "strict": "gates", "prefer": "weights", "olive_config": "options", "budget": "budget_s"}  # fmt: skip
+    renamed = {
+        "column": "columns", "preset": "preprocess", "task": "kind", "map": "mapping", "size": "sizes", "must": "gates",
+        "goal": "gates", "strict": "gates", "prefer": "weights", "olive_config": "options", "budget": "budget_s",
+    }  # fmt: skip
     assert {renamed.get(name, name) for name in flags.OPTIMIZE} <= Request.model_fields.keys()
