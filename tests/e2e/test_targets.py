@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import strop
 from conftest import DEMO, report, run_strop
 from strop.run.machine import this_machine
 
@@ -179,3 +180,28 @@ def test_what_the_store_measured_overrules_the_textbook(tmp_path: Path, own_envi
         assert after["ranking"][0]["framework"] == fastest
         assert said[fastest]["points"] > 0
         assert found["run"] in said[fastest]["text"]
+
+
+def test_a_run_that_is_completed_later_does_not_lose_a_better_result(two: Path, tmp_path: Path) -> None:
+    """As after a backend's environment came back: the earlier result stays until there is one that is not worse."""
+    folder, said = two.parent.parent, []
+    path = next(p for p in folder.glob(".strop/runs/*/outcome.json") if json.loads(p.read_text())["target"]["name"] == "apple-m4")
+    earlier = json.loads(path.read_text())
+    chosen = next(r for r in earlier["results"] if r["candidate"]["recipe"]["name"] == earlier["choice"]["name"])
+    chosen["failure"] = {"stage": "check", "kind": "missing", "message": "its interpreter was gone"}
+    for gate in chosen["verdict"]["results"]:
+        gate["result"] = "PASS"
+    path.write_text(json.dumps(earlier))
+
+    def again(replace: bool) -> str:
+        made = strop.optimize(
+            KWS, data=DATA[1], calibration=DATA[3], target="apple-m4", recipes="int8-static", out=tmp_path / "out",
+            store=folder / ".strop", replace=replace, observer=lambda event, details: said.append((event, details)),
+        )  # fmt: skip
+        strop.verify_bundle(str(tmp_path / "out" / "bundle"))
+        return made.bundle
+
+    assert again(replace=False) == "bundle"
+    assert ("earlier-kept", {"why": f"it does not pass {', '.join(OPEN[i] for i in (1, 0, 2))}"}) in said
+    assert json.loads(path.read_text()) == earlier
+    assert again(replace=True) == json.loads(path.read_text())["bundle"] == "bundle-2"

@@ -72,8 +72,9 @@ def predict_bundle(folder: str, items: list[Any], most: int = 5, output: str | N
         UsageError: it holds a language model.
     """
     manifest = _not_of_language(folder, verify_bundle(folder))
-    if manifest.preprocess is not None and manifest.preprocess.kind == "image":
-        items = [str(Path(item).absolute()) for item in items]
+    kind = manifest.preprocess.kind if manifest.preprocess is not None else ""
+    if kind in ("image", "user"):  # the child has a working directory of its own; what a user's code takes may be anything
+        items = [str(Path(i).absolute()) if kind == "image" or (isinstance(i, str) and Path(i).exists()) else i for i in items]
     about = {"folder": str(Path(folder).absolute()), "items": items}
     with tempfile.TemporaryDirectory(prefix="strop-") as scratch:
         place = Path(scratch)

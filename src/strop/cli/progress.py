@@ -21,6 +21,7 @@ NOTICES = {
     "earlier-kept": "the run was completed with a backend that was missing before; the earlier result stays: {why}",
     "installed-since": "installed since this run: {backends}; --fresh measures with it, or --backend NAME",
     "latest": "{link} links to it",
+    "no-latest": "strop-out/latest was left as it is: it could not be made a link to {place}",
 }
 """What is said once the command is over, even where nothing else is."""
 
@@ -52,7 +53,7 @@ class Progress:
         """One event of the run."""
         if event == "delivered":
             self.delivered = details["place"]
-        if event in NOTICES and all(details.values()):
+        if event in NOTICES:
             shown = {key: ", ".join(v) if isinstance(v, list) else v for key, v in details.items()}
             self.notices.append(NOTICES[event].format(**shown))
         handler = getattr(self, "_on_" + event.replace("-", "_"), None)

@@ -74,7 +74,8 @@ def write_out(run: Run, outcome: Outcome, evidence: Evidence) -> Path:
     for kept in rewrite(place, about, write):
         run.tell("kept", name=str(place / kept.name), kept=str(place / kept.kept))
     if run.request.out is None:
-        run.tell("latest", link=link_latest(place), place=str(place))
+        link = link_latest(place)
+        run.tell("latest" if link else "no-latest", link=link, place=str(place))
     return place
 
 

@@ -32,10 +32,12 @@ def load_code(run: Run) -> None:
 def try_items(run: Run, model: Model, source: Path, plan: Plan, output: str) -> None:
     """Loader and preprocessing on the first two items, and the scorer on what the given model says of them.
 
+    Without a scorer reading itself is the trial: loader and preprocessing fail at the first item that they cannot handle.
+
     Raises:
         DataError: names the function, the line and the exception.
     """
-    if not run.request.code or plan.form == "arrays" or begun(run):
+    if "scorer" not in run.request.code or plan.form == "arrays" or begun(run):
         return
     with tempfile.TemporaryDirectory(prefix="strop-", dir=run.folder.folder) as scratch:
         found = sample(run, model, source, plan, max(FEW, model.fixed_batch or 1), Path(scratch))
@@ -63,9 +65,7 @@ def try_rows(run: Run, model: Model, evaluation: Dataset, kind: TaskKind, output
 
 def try_scorer(run: Run, model: Model, few: Dataset, kind: TaskKind, output: str) -> None:
     """The scorer on the given model's own outputs. A model that does not run is left to the baseline, which says so."""
-    scorer = run.request.code.get("scorer")
-    if scorer is None:
-        return
+    scorer = run.request.code["scorer"]
     task = Task(
         evaluation=few, calibration=None, metric="scorer", output=output, kind=kind, scorer=scorer,
         workload=Workload(batches=(model.fixed_batch or 1,)),

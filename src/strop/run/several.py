@@ -66,7 +66,8 @@ def optimize_for(
     for kept in add_files(place, pages, COMPARISON):
         observer("kept", {"name": str(place / kept.name), "kept": str(place / kept.kept)})
     if out is None:
-        observer("latest", {"link": link_latest(place), "place": str(place)})
+        link = link_latest(place)
+        observer("latest" if link else "no-latest", {"link": link, "place": str(place)})
     return outcomes
 
 
