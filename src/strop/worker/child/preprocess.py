@@ -254,8 +254,7 @@ class Room:
 
     def __init__(self, folder: str) -> None:
         self.folder = os.path.abspath(folder)
-        self.own: dict[str, Any] = {}
-        self.others: dict[str, Any] = {}
+        self.own, self.others = dict[str, Any](), dict[str, Any]()
 
     def __enter__(self) -> None:
         offered = {entry.partition(".")[0] for entry in os.listdir(self.folder)}
@@ -297,10 +296,8 @@ def call_user(function: Any, name: str, *arguments: Any) -> Any:
     except (DataError, ItemError):
         raise
     except (Exception, SystemExit) as error:
-        where = user_line(error)
-        raise DataError(
-            f"{name} failed: {type(error).__name__}: {error} ({where})", "correct your code, then run the same command again"
-        ) from error
+        told = f"{name} failed: {type(error).__name__}: {error} ({user_line(error)})"
+        raise DataError(told, "correct your code, then run the same command again") from error
 
 
 def user_line(error: BaseException) -> str:
