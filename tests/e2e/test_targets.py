@@ -202,6 +202,6 @@ def test_a_run_that_is_completed_later_does_not_lose_a_better_result(two: Path, 
         return made.bundle
 
     assert again(replace=False) == "bundle"
-    assert ("earlier-kept", {"why": f"it does not pass {', '.join(OPEN[i] for i in (1, 0, 2))}"}) in said
+    assert ("earlier-kept", {"why": f"the new one does not pass {', '.join(OPEN[i] for i in (1, 0, 2))}"}) in said
     assert json.loads(path.read_text()) == earlier
     assert again(replace=True) == json.loads(path.read_text())["bundle"] == "bundle-2"

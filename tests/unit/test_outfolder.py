@@ -76,7 +76,7 @@ def test_a_worse_result_goes_beside_unless_it_is_to_replace(place):
     place()
     folder, why = place(run="two", standing=NOTHING)
     assert folder == "strop-out/kws-2"
-    assert why == "strop-out/kws holds a better result, of run one: it has no bundle; --replace puts it there"
+    assert why == "strop-out/kws holds a better result, of run one: the new one has no bundle; --replace puts it there"
     assert place(run="three", standing=UNTIMED)[0] == "strop-out/kws-2"  # no worse than what is there
     assert place(run="one") == ("strop-out/kws", "")
     assert place(run="four", standing=MISSED, replace=True) == ("strop-out/kws", "")

@@ -30,9 +30,9 @@ def why_worse(new: Standing, old: Standing) -> str:
     A bundle decides first, then the gates that both were asked for, then whether it was timed.
     """
     if new.bundle != old.bundle:
-        return "it has no bundle" if old.bundle else ""
+        return "the new one has no bundle" if old.bundle else ""
     lost = [gate for gate in old.passed if gate in new.asked and gate not in new.passed]
     gained = [gate for gate in new.passed if gate in old.asked and gate not in old.passed]
     if len(lost) != len(gained):
-        return f"it does not pass {', '.join(lost)}" if len(lost) > len(gained) else ""
-    return "it could not be timed" if old.timed and not new.timed else ""
+        return f"the new one does not pass {', '.join(lost)}" if len(lost) > len(gained) else ""
+    return "the new one could not be timed" if old.timed and not new.timed else ""
