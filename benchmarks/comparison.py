@@ -13,6 +13,7 @@ from benchmarks.results import read as read_results
 from strop.backends.onnxruntime.spec import BACKEND as ORT
 from strop.backends.openvino.spec import BACKEND as OPENVINO
 from strop.core.errors import WorkerError
+from strop.core.measurement import Pair
 from strop.core.statistics import Ratios
 from strop.run.confirm import PAIR_S, PAIRS, QUADS
 from strop.run.pairing import Subject, open_request, plan_quads, run_pair
@@ -91,11 +92,24 @@ def compare(a: Subject, b: Subject, plan: tuple[int, int], seed: int) -> dict[st
         "quads": quads,
         "speedup": None if found is None else [round(found.low, 5), round(found.value, 5), round(found.high, 5)],
         "half_width": None if found is None else round((found.high - found.low) / 2 / found.value, 5),
+        "rough": None
+        if timing.rough is None
+        else [round(x, 5) for x in (timing.rough.low, timing.rough.value, timing.rough.high)],
+        "refused": round(sum(timing.refused) / max(sum(timing.refused) + sum(ratios.taken.values()), 1), 4),
+        "delay": delay_share(pairs),
         "excluded": timing.excluded,
         "excluded_why": timing.excluded_why,
         "p50_ms": timing.baseline_latency_ms.get("p50"),
         "pair_medians": [round(float(np.exp(np.median(logs))), 5) for logs in ratios.per_pair],
     }
+
+
+def delay_share(pairs: Sequence[Pair]) -> float | None:
+    """Median over all blocks of the share of their wall time that each thread waited for a CPU; None where not counted."""
+    threads = {"A": pairs[0].threads[0], "B": pairs[0].threads[1]}
+    blocks = [b for pair in pairs for quad in pair.attempts for b in (*quad.blocks, *quad.refused)]
+    shares = [b.delay_ns / b.wall_ns / threads[b.side] for b in blocks if b.delay_ns is not None]
+    return round(float(np.median(shares)), 5) if shares else None
 
 
 Task = Callable[[], dict[str, Any]]

@@ -1,6 +1,7 @@
 """Is a candidate that is 5 % slower found out? `python -m benchmarks power`; a killed run goes on.
 
-The candidate is the same model behind a runner that, after each honest call, waits until 1.05 times its duration is over.
+Both sides are the same model behind a runner that, after each honest call, waits until a multiple of its duration is over: 1 for
+the baseline, 1.05 for the candidate. What the waiting itself costs is in both.
 """
 
 import math
@@ -8,21 +9,23 @@ import shutil
 import tempfile
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from benchmarks.aa import percent
 from benchmarks.comparison import compare, one_by_one, planned, subject, two_models
 from benchmarks.models import Model
+from benchmarks.neighbors import neighbors
 from benchmarks.options import Options
 from benchmarks.results import Figures
 from strop.backends.onnxruntime.spec import BACKEND
 from strop.worker.call import Work
 
 REPEATS = 10
+NEIGHBORS = (0, 1, 2)
 PLANTED = 1.05
-SLOW_WORK = f'''"""ONNX Runtime, each call stretched to {PLANTED} times its duration."""
+WORK = '''"""ONNX Runtime, each call stretched to {stretch} times its duration."""
 
 import time
 
@@ -33,7 +36,7 @@ class Session(runner.Session):
     def run(self, feed):
         start = time.perf_counter_ns()
         answer = super().run(feed)
-        end = start + {PLANTED} * (time.perf_counter_ns() - start)
+        end = start + {stretch} * (time.perf_counter_ns() - start)
         while time.perf_counter_ns() < end:
             pass
         return answer
@@ -48,33 +51,48 @@ def open(path, settings):
 '''
 
 
-def write_slow_work(folder: Path) -> Path:
-    """The work module that is slower on purpose, beside a copy of the honest runner."""
+def write_work(folder: Path, stretch: float) -> Path:
+    """The work module that stretches its calls, beside a copy of the honest runner."""
     assert BACKEND.runner is not None
+    folder.mkdir()
     shutil.copy(BACKEND.runner, folder / "runner.py")
-    (folder / "work.py").write_text(SLOW_WORK, encoding="utf-8")
+    (folder / "work.py").write_text(WORK.format(stretch=stretch), encoding="utf-8")
     return folder / "work.py"
 
 
 def run(options: Options) -> int:
     models = two_models(options)
     with tempfile.TemporaryDirectory(prefix="strop-power-") as folder:
-        work = write_slow_work(Path(folder))
+        works = Works(write_work(Path(folder) / "honest", 1.0), write_work(Path(folder) / "slower", PLANTED))
         tasks = [
-            ({"model": model.name, "repeat": repeat}, partial(with_slower, model, work, repeat, options.smoke))
+            (
+                {"model": model.name, "neighbors": count, "repeat": repeat},
+                partial(with_slower, model, works, count, repeat, options.smoke),
+            )
+            for count in NEIGHBORS
             for repeat in range(1 if options.smoke else REPEATS)
             for model in models
         ]
         done = one_by_one("power", options, tasks, models)
-    groups = {model.name: [r for r in done if r["model"] == model.name] for model in models}
-    summary = {name: summed(rows) for name, rows in {**groups, "all": done}.items()}
+    groups = {f"{count} neighbors": [r for r in done if r["neighbors"] == count] for count in NEIGHBORS}
+    groups |= {f"{name}, {m.name}": [r for r in rows if r["model"] == m.name] for name, rows in groups.items() for m in models}
+    summary = {name: summed(rows) for name, rows in groups.items()}
     options.write("power", {"planted": 1 / PLANTED, "summary": summary, "comparisons": done})
     return 0
 
 
-def with_slower(model: Model, work: Path, repeat: int, smoke: bool) -> dict[str, Any]:
-    a, b = subject(model, 1), subject(model, 1, "slower", Work(work))
-    return compare(a, b, planned(a, b, smoke), seed=repeat)
+class Works(NamedTuple):
+    """Child sides whose calls take as long as they take, and 1.05 times as long."""
+
+    honest: Path
+    slower: Path
+
+
+def with_slower(model: Model, works: Works, count: int, repeat: int, smoke: bool) -> dict[str, Any]:
+    a, b = subject(model, 1, "honest", Work(works.honest)), subject(model, 1, "slower", Work(works.slower))
+    plan = planned(a, b, smoke)
+    with neighbors(count, seed=repeat):
+        return compare(a, b, plan, seed=repeat)
 
 
 def summed(rows: list[dict[str, Any]]) -> dict[str, Any]:
@@ -95,7 +113,7 @@ def render(figures: Figures) -> list[str]:
         f"A candidate slowed down by 5 % on purpose, at one thread: its true speed-up is {planted:.4f}. *Found*: the interval",
         "lies wholly below 1; *wrong direction*: wholly above.",
         "",
-        "| model | comparisons | no number | found | wrong direction | contains the truth | speed-up, geometric mean | off by |",
+        "| beside | comparisons | no number | found | wrong direction | contains the truth | speed-up, geometric mean | off by |",
         "|---|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for name, s in figures["summary"].items():

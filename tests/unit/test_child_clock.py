@@ -52,6 +52,8 @@ def test_a_block_has_as_many_latencies_as_runs(runs):
         "involuntary",
         "steal_ms",
         "pressure_us",
+        "delay_ns",
+        "throttled_us",
         "energy_uj",
     }
 
@@ -77,3 +79,42 @@ def test_warming_up_ends_at_its_cap():
     left = iter(range(10**9, 0, -1))
     runs, _ = clock.warm(lambda i: next(left), cap_s=0.0, chunk_s=0.0)
     assert runs >= 3
+
+
+def schedstat(folder, **tasks):
+    """A task folder; `_7="100 20"` is thread 7 that ran 100 ns and waited 20 ns."""
+    for name, value in tasks.items():
+        (folder / name.strip("_")).mkdir(parents=True)
+        (folder / name.strip("_") / "schedstat").write_text(f"{value} 3\n")
+    return str(folder)
+
+
+def test_the_delay_is_that_of_all_threads_also_of_new_ones(tmp_path):
+    before = clock.waited(schedstat(tmp_path / "before", _7="100 20", _8="50 5"))
+    after = clock.waited(schedstat(tmp_path / "after", _7="300 30", _8="60 5", _9="10 4"))
+    assert clock.delay_between(before, after) == 10 + 0 + 4
+
+
+def test_no_schedstat_is_no_delay(tmp_path):
+    assert clock.waited(str(tmp_path / "missing")) is None
+    assert clock.waited(schedstat(tmp_path, _7="0 0")) is None
+    assert clock.delay_between(None, {"7": (1, 1)}) is None
+
+
+@pytest.mark.parametrize(
+    ("groups", "place", "text"),
+    [
+        ("0::/job\n", "job", "usage_usec 9\nthrottled_usec 1500\n"),
+        ("2:cpu,cpuacct:/job\n0::/\n", "cpu/job", "nr_throttled 2\nthrottled_time 1500000\n"),
+    ],
+)
+def test_throttling_of_both_versions_of_control_groups(tmp_path, groups, place, text):
+    (tmp_path / "cgroup").write_text(groups)
+    (tmp_path / "fs" / place).mkdir(parents=True)
+    (tmp_path / "fs" / place / "cpu.stat").write_text(text)
+    file = clock.throttle_file(str(tmp_path / "cgroup"), str(tmp_path / "fs"))
+    assert clock.throttled_us(file) == 1500
+
+
+def test_no_control_group_is_no_throttling(tmp_path):
+    assert clock.throttled_us(clock.throttle_file(str(tmp_path / "missing"))) is None

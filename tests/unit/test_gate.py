@@ -5,7 +5,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from strop.core.errors import ConfigError
-from strop.core.gate import DEFAULT_GATES, METRICS, MOST_RETAINED, assemble, judge, judge_one, parse_gate
+from strop.core.gate import DEFAULT_GATES, METRICS, MOST_RETAINED, Missing, assemble, judge, judge_one, parse_gate
 from strop.core.verdict import Gate
 
 from .makers import interval, intervals
@@ -27,10 +27,11 @@ def test_a_bound_at_the_near_end_passes(figure):
     assert judge_one(Gate(metric="speedup", direction="at_most", bound=figure.high), figure).result == "PASS"
 
 
-@given(bounds, st.sampled_from(["at_least", "at_most"]), st.sampled_from(["must", "goal"]), st.booleans())
-def test_a_missing_figure_never_passes(bound, direction, kind, unmeasured):
+@given(bounds, st.sampled_from(["at_least", "at_most"]), st.sampled_from(["must", "goal"]), st.sampled_from([None, "too busy"]))
+def test_a_missing_figure_never_passes(bound, direction, kind, cause):
     gate = Gate(metric="accuracy", direction=direction, bound=bound, kind=kind)
-    assert judge_one(gate, None, unmeasured=unmeasured).result == ("UNMEASURED" if unmeasured else "INCONCLUSIVE")
+    found = judge_one(gate, None, Missing("no figure", cause))
+    assert (found.result, found.cause) == ("UNMEASURED" if cause else "INCONCLUSIVE", cause)
 
 
 @pytest.mark.parametrize("direction", ["at_least", "at_most"])
@@ -108,7 +109,7 @@ def test_strict_makes_every_goal_a_must():
 
 
 def test_judge_names_the_failure_and_what_is_missing():
-    verdict = judge(DEFAULT_GATES, {}, "crashed", {"accuracy_retained": "unmeasured: no data"})
+    verdict = judge(DEFAULT_GATES, {}, "crashed", {"accuracy_retained": Missing("unmeasured: no data", "no data")})
     by = {r.gate.metric: r for r in verdict.results}
     assert (by["valid"].result, by["valid"].reason) == ("FAIL", "crashed")
     assert by["accuracy_retained"].result == "UNMEASURED"

@@ -8,7 +8,7 @@ import pytest
 
 from strop.core.errors import WorkerError
 from strop.plan.discover import backends
-from strop.run.pairing import Subject, cores_for, fit_together, plan_quads, run_pair
+from strop.run.pairing import BLOCK_S, EVEN, Subject, cores_for, even_runs, fit_together, plan_quads, run_pair
 from strop.worker.call import Limits, Work
 
 LIMITS = Limits(20.0)
@@ -46,7 +46,7 @@ def test_one_at_a_time_where_both_do_not_fit(tmp_path: Path) -> None:
     assert not fit_together(a, b, 1000)
     pair = run_pair(a, b, 0, 1, 0, LIMITS, cap=1000)
     assert pair.mode == "one at a time"
-    assert len(pair.quads) == 1
+    assert len(pair.attempts) == 1
 
 
 @pytest.mark.parametrize("bad", ["a", "b"])
@@ -59,7 +59,7 @@ def test_the_error_names_its_side(tmp_path: Path, bad: str) -> None:
 
 def test_spinning_sessions_are_stopped_between_their_blocks(tmp_path: Path) -> None:
     a, b = (subject(tmp_path, name)._replace(spins=True) for name in ("a", "b"))
-    assert len(run_pair(a, b, 0, 2, 0, LIMITS).quads) == 2
+    assert len(run_pair(a, b, 0, 2, 0, LIMITS).attempts) == 2
 
 
 def test_both_sides_have_the_same_cores_and_pairs_take_turns() -> None:
@@ -73,3 +73,16 @@ def test_quads_suffice_for_a_p99() -> None:
     """Long calls: three a block, so that 23 quads in five pairs hold 690 of each side."""
     assert plan_quads((50e6, 50e6), 5, 1.5, 12, 40) == 23
     assert plan_quads((50e3, 50e3), 5, 1.5, 12, 40) == 37
+
+
+@pytest.mark.parametrize("latency_ns", [(7e6, 5e6), (50e3, 9e6), (50e3, 49e3), (20e6, 30e6), (300e6, 400e6), (2e6, 1e9)])
+def test_blocks_of_both_sides_last_equally_long(latency_ns):
+    runs = even_runs(latency_ns, (3, 3))
+    lengths = [calls * ns for calls, ns in zip(runs, latency_ns, strict=True)]
+    assert min(runs) >= 3
+    assert max(lengths) <= (1 + EVEN) * min(lengths)
+    assert min(lengths) >= 0.8 * BLOCK_S * 1e9
+
+
+def test_a_request_of_a_language_model_is_not_repeated_for_long():
+    assert even_runs((2e9, 1.4e9), (1, 1)) == (1, 1)

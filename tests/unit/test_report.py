@@ -6,7 +6,7 @@ import pytest
 
 from strop.core.candidate import Candidate, Failure, Result, Timing
 from strop.core.choose import Choice
-from strop.core.gate import DEFAULT_GATES, judge
+from strop.core.gate import DEFAULT_GATES, Missing, judge
 from strop.core.measurement import Environment
 from strop.core.noun import SCHEMA
 from strop.core.outcome import Noise, Outcome
@@ -95,7 +95,8 @@ def test_keeping_the_baseline_is_said_so():
 
 
 def test_none_names_the_nearest():
-    failed = result("slow", 3.0).model_copy(update={"verdict": judge(DEFAULT_GATES, {}, None, {"accuracy_retained": "lost"})})
+    verdict = judge(DEFAULT_GATES, {}, None, {"accuracy_retained": Missing("lost")})
+    failed = result("slow", 3.0).model_copy(update={"verdict": verdict})
     lines = three_lines(outcome(failed))
     assert lines[0].startswith("none:")
     assert "Nearest: plain" in lines[1]

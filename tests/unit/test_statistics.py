@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from strop.core import statistics as s
+from strop.core.measurement import VoidQuad
 
-from .makers import MS, intervals, pair, quad
+from .makers import MS, block, intervals, pair, quad
 
 TABLE = [(0.975, 1, 12.7062), (0.975, 2, 4.3027), (0.975, 4, 2.7764), (0.9875, 4, 3.4954), (0.975, 30, 2.0423), (0.95, 3, 2.3534)]
 logs = st.lists(st.lists(st.floats(-1, 1), min_size=1, max_size=8), min_size=3, max_size=6)
@@ -69,45 +70,34 @@ def test_quad_log_ratio_is_baseline_over_candidate():
     assert s.quad_log_ratio(quad(2 * MS, MS)) == pytest.approx(math.log(2))
 
 
-LEAST = {"A": 0.9, "B": 0.9}
-
-
-@pytest.mark.parametrize(
-    ("disturbance", "reason"),
-    [({"steal_ms": 5.0}, "steal"), ({"pressure_us": 9_000}, "pressure"), ({"cpu": 0.5}, "cpu")],
-)
-def test_a_disturbed_quad_is_excluded_with_its_reason(disturbance, reason):
-    assert s.disturbed(quad(**disturbance), LEAST) == reason
-
-
-@pytest.mark.parametrize("disturbance", [{}, {"steal_ms": 1.0}, {"pressure_us": 1_000}, {"cpu": 0.95}])
-def test_little_disturbance_is_kept(disturbance):
-    assert s.disturbed(quad(**disturbance), LEAST) is None
-
-
-@given(st.floats(1e3, 1e9), st.floats(1e3, 1e9))
-def test_no_latency_ever_excludes_a_quad(a_ns, b_ns):
-    assert s.disturbed(quad(a_ns, b_ns), LEAST) is None
-
-
-def test_least_parallelism_is_most_of_a_sides_own_median():
-    pairs = [pair([quad(cpu=2.0), quad(cpu=3.0)])]
-    assert s.least_parallelism(pairs, "B", 4) == pytest.approx(s.CPU_SHARED * (1.5 + 2.0) / 2)
-    assert s.least_parallelism(pairs, "B", 1) == s.CPU_ALONE
-    assert s.least_parallelism([], "A", 1) == 0.0
-
-
-def test_one_thread_that_waits_by_nature_is_held_against_its_median_only_where_pressure_is_counted():
-    waits = quad(cpu=0.2)
-    counted = waits.model_copy(update={"blocks": tuple(b.model_copy(update={"pressure_us": 0}) for b in waits.blocks)})
-    assert s.least_parallelism([pair([waits] * 3)], "B", 1) == s.CPU_ALONE
-    assert s.least_parallelism([pair([counted] * 3)], "B", 1) == pytest.approx(s.CPU_ALONE * 0.6)
-
-
 def test_ratios_count_what_they_leave_out():
     ratios = s.Ratios([pair([quad(2 * MS, MS)] * 3 + [quad(cpu=0.1)], index) for index in range(3)])
     assert (ratios.total, ratios.excluded, ratios.reasons) == (12, 0.25, {"cpu": 3})
     assert ratios.speedup().value == pytest.approx(2.0)
+
+
+def test_void_quads_count_as_left_out_and_refused_blocks_by_side():
+    refused = quad().model_copy(update={"refused": (block("B"), block("B"), block("A"))})
+    void = VoidQuad(why="delay", blocks=(block("A"),), refused=(block("B"),) * 5)
+    ratios = s.Ratios([pair([quad(), quad(), refused], index).model_copy(update={"voids": (void,)}) for index in range(3)])
+    assert (ratios.total, ratios.excluded, ratios.reasons) == (12, 0.25, {"delay": 3})
+    assert ratios.refused == {"A": 3, "B": 21}
+    assert ratios.taken == {"A": 21, "B": 18}
+
+
+def test_a_rough_figure_where_every_quad_is_void():
+    void = VoidQuad(why="delay", blocks=(block("A", 2 * MS),), refused=(block("B", MS),) * 5)
+    ratios = s.Ratios([pair([], index).model_copy(update={"voids": (void,) * 4}) for index in range(3)])
+    assert ratios.speedup() is None
+    rough = ratios.rough()
+    assert rough.value == pytest.approx(2.0)
+    assert rough.low < 2.0 / 1.04
+    assert s.Ratios([pair([])]).rough() is None
+
+
+def test_a_rough_figure_of_a_single_pair_is_the_widest():
+    one, three = (s.Ratios([pair([quad(2 * MS, MS)], i) for i in range(n)]).rough() for n in (1, 3))
+    assert one.high / one.low > three.high / three.low > 1.09
 
 
 def test_no_number_where_most_quads_were_disturbed_or_pairs_are_few():

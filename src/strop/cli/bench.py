@@ -8,7 +8,7 @@ import strop
 from strop.cli import options as o
 from strop.cli.console import print_json, say, stderr, stdout, table
 from strop.cli.progress import Progress
-from strop.report.verdict import percent, ratio
+from strop.report.verdict import percent, ratio, rough
 
 HEAD = ["", "path", "speed-up over A", "p50 ms", "accuracy", "retained", "differs by", "memory ratio", "peak MB", "MB on disk"]
 
@@ -68,9 +68,11 @@ def command(
         return
     rows = []
     for r in found.rows:
-        p50 = r.timing.latency_ms.get("p50") if r.timing else None
+        p50 = r.timing.latency_ms.get("p50") if r.timing else r.first_latency_ms
+        rough_figure = r.timing.rough if r.timing else None
         rows.append([
-            r.name, r.failure or r.path, ratio(r.speedup, "×"), "–" if p50 is None else f"{p50:.3g}",
+            r.name, r.failure or r.path, ratio(r.speedup, "×") if rough_figure is None else rough(rough_figure),
+            "–" if p50 is None else f"{p50:.3g}",
             "–" if r.accuracy is None else f"{r.accuracy:.4f}", percent(r.retained),
             "–" if r.largest_difference is None else f"{r.largest_difference:.1e}", ratio(r.memory_ratio),
             "–" if r.memory is None else f"{r.memory.peak / 1e6:.1f}", f"{r.bytes / 1e6:.2f}",

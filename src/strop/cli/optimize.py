@@ -16,7 +16,7 @@ from strop.core.candidate import Result
 from strop.core.errors import EXIT_CHOSEN, EXIT_INTERRUPTED, EXIT_NONE, EXIT_PROVISIONAL
 from strop.core.outcome import Outcome
 from strop.core.recipe import Offer
-from strop.report.verdict import NOT_REPRESENTATIVE, ordered, ratio, target_name, three_lines
+from strop.report.verdict import ordered, ratio, speed, target_name, three_lines
 from strop.run.request import parse_budget
 
 HEAD = ["candidate", "speed-up ×", "kept", "memory", ""]
@@ -173,7 +173,7 @@ def row(outcome: Outcome, result: Result) -> list[str]:
         return elsewhere_row(result, f"{'→ ' if chosen else '  '}{result.name}", mark.replace("search", "judged"))
     return [
         f"{'→ ' if chosen else '  '}{result.name}",
-        NOT_REPRESENTATIVE if doubtful else ratio(result.speedup),
+        speed(result, ""),
         "–" if result.retained is None else f"{result.retained.value:.1%}",
         "–" if result.memory_ratio is None else f"{result.memory_ratio.value:.2f}",
         mark,

@@ -12,6 +12,8 @@ from rich.markup import escape
 from rich.text import Text
 
 from strop.core.foreign import clean
+from strop.core.measurement import Company
+from strop.report.verdict import NOISY, company_lines
 
 MARKS = {"measured": "✓", "failed": "✗", "dropped": "–", "duplicate": "=", "not reached": "…", "not measurable": "?"}
 
@@ -80,6 +82,10 @@ class Progress:
         self.run = run
         self._say(f"run {run}" + (" goes on where it stopped" if resumed else ""))
 
+    def _on_company(self, cores: float, processes: tuple[str, ...], threads: int, fewer: bool) -> None:
+        for line in company_lines(Company(cores=cores, processes=processes, threads=threads, fewer=fewer)):
+            self._say(line, "yellow")
+
     def _on_planned(self, offered: list[str], refused: list[str]) -> None:
         self.expected = len(offered)
         self._say(f"{len(offered)} recipes offered, {len(refused)} not; --dry-run says why")
@@ -89,12 +95,13 @@ class Progress:
         self.doing = f"trying {candidate}"
 
     def _on_candidate_done(
-        self, candidate: str, status: str, reason: str, speedup: float | None, accuracy: float | None, metric: str
-    ) -> None:
+        self, candidate: str, status: str, reason: str, speedup: float | None, rough: float | None, accuracy: float | None,
+        metric: str,
+    ) -> None:  # fmt: skip
         self.finished += 1
         self.expected = max(self.expected, self.finished)
         facts = [
-            f"{speedup:.2f}×" if speedup is not None else "",
+            f"{speedup:.2f}×" if speedup is not None else f"~{rough:.2f}× {NOISY}" if rough is not None else "",
             f"{metric if metric == 'perplexity' else 'accuracy'} {accuracy:.4f}" if accuracy is not None else "",
             reason,
         ]
@@ -124,8 +131,9 @@ class Progress:
     def _on_confirming(self, candidate: str) -> None:
         self.doing = f"confirming {candidate}"
 
-    def _on_confirmed(self, candidate: str, speedup: list[float] | None) -> None:
-        figure = f"{speedup[1]:.3f}× [{speedup[0]:.3f}, {speedup[2]:.3f}]" if speedup else "too disturbed for a number"
+    def _on_confirmed(self, candidate: str, speedup: list[float] | None, rough: float | None) -> None:
+        figure = f"~{rough:.2f}× {NOISY}" if rough is not None else "no figure"
+        figure = f"{speedup[1]:.3f}× [{speedup[0]:.3f}, {speedup[2]:.3f}]" if speedup else figure
         self._say(f"✓ {candidate} confirmed: {figure}")
 
     def _on_pair_measured(self, **_: Any) -> None:

@@ -51,10 +51,18 @@ class Candidate(Noun):
 
 
 class Timing(Noun):
-    """Statistics of one comparison with the tuned baseline; the samples they come from stand in `samples`."""
+    """Statistics of one comparison with the tuned baseline; the samples they come from stand in `samples`.
+
+    rough: where too much was disturbed for a `speedup`, the figure from all blocks; it ranks and decides no gate.
+    refused: blocks of each side (baseline, candidate) that were disturbed and taken again. uneven: how likely it is by chance
+    alone that these counts differ as they do.
+    """
 
     stage: Literal["search", "confirmation"]
     speedup: Interval | None
+    rough: Interval | None = None
+    refused: tuple[int, int] = (0, 0)
+    uneven: float | None = None
     tail_ratio: Interval | None = None
     tail_percentile: int | None = None
     latency: Interval | None = None
@@ -111,3 +119,9 @@ class Result(Noun):
     @property
     def speedup(self) -> Interval | None:
         return self.timing.speedup if self.timing is not None else None
+
+    @property
+    def noisy(self) -> Interval | None:
+        """A rough speed-up, where the machine was too busy for one that could decide anything."""
+        found = [t.rough for t in (self.confirmation, self.search) if t is not None and t.rough is not None]
+        return found[0] if found and self.speedup is None else None

@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from strop.core.errors import ConfigError
-from strop.core.verdict import Direction, Gate, GateResult, Interval, Kind, Verdict
+from strop.core.verdict import Cause, Direction, Gate, GateResult, Interval, Kind, Result, Verdict
 
 METRICS: dict[str, str] = {
     "valid": "runs, right shapes and types, finite, deterministic enough",
@@ -116,10 +117,21 @@ def _refuse_contradictions(gates: Sequence[Gate]) -> None:
             raise ConfigError(f"gate {one} asks for what is worse", f"write {one.metric}{sign}NUMBER")
 
 
-def judge_one(gate: Gate, figure: Interval | None, missing: str = "not measured", unmeasured: bool = False) -> GateResult:
+class Missing(NamedTuple):
+    """Why there is no figure. `cause` where none could be taken at all, so that the gate is UNMEASURED, not INCONCLUSIVE."""
+
+    why: str
+    cause: Cause | None = None
+
+
+NOT_MEASURED = Missing("not measured")
+
+
+def judge_one(gate: Gate, figure: Interval | None, missing: Missing = NOT_MEASURED) -> GateResult:
     """Wholly beyond the bound PASS, wholly short of it FAIL, else INCONCLUSIVE; a missing figure never passes."""
     if figure is None:
-        return GateResult(gate=gate, result="UNMEASURED" if unmeasured else "INCONCLUSIVE", reason=missing)
+        result: Result = "INCONCLUSIVE" if missing.cause is None else "UNMEASURED"
+        return GateResult(gate=gate, result=result, reason=missing.why, cause=missing.cause)
     at_least = gate.direction == "at_least"
     worst, best = (figure.low, figure.high) if at_least else (figure.high, figure.low)
     shown = f"{figure.value:.4g} [{figure.low:.4g}, {figure.high:.4g}]"
@@ -146,7 +158,7 @@ NEEDS = {
 
 
 def judge(
-    gates: Sequence[Gate], figures: Mapping[str, Interval], failure: str | None, missing: Mapping[str, str],
+    gates: Sequence[Gate], figures: Mapping[str, Interval], failure: str | None, missing: Mapping[str, Missing],
     elsewhere: Mapping[str, str] | None = None,
 ) -> Verdict:  # fmt: skip
     """The verdict on one candidate.
@@ -154,7 +166,7 @@ def judge(
     Args:
         figures: metric → figure, those that were measured.
         failure: why the candidate is not valid, or None.
-        missing: metric → why it has no figure. "unmeasured…" marks what no data was given for.
+        missing: metric → why it has no figure.
         elsewhere: metric → why only the target could tell: its gate stays open, whatever figure there is.
     """
     results = []
@@ -169,6 +181,6 @@ def judge(
                 gate=gate, result="INCONCLUSIVE", reason=open_here, figure=figures.get(gate.metric), elsewhere=True,
             ))  # fmt: skip
             continue
-        why = missing.get(gate.metric, "not measured" if failure is None else "not measured: the candidate is not valid")
-        results.append(judge_one(gate, figures.get(gate.metric), why, unmeasured=why.startswith("unmeasured")))
+        unknown = NOT_MEASURED if failure is None else Missing("not measured: the candidate is not valid")
+        results.append(judge_one(gate, figures.get(gate.metric), missing.get(gate.metric, unknown)))
     return Verdict(results=tuple(results))

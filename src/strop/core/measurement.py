@@ -13,8 +13,10 @@ class Block(Noun):
 
     latencies_ns: one wall-clock duration per call, nanoseconds; the first call after waking is not among them.
     wall_ns, cpu_ns: of the whole block. `steal_ms` and `pressure_us` are the machine's, over the block; None where
-    the platform has no such counter. `energy_uj` is the package's, None where no counter can be read. steps_ns: of a language
-    model, whose calls are requests: one duration per token of an answer, nanoseconds.
+    the platform has no such counter. delay_ns: how long this process's own threads were ready but waited for a CPU, summed
+    over its threads. throttled_us: how long a CPU quota held its control group back. `energy_uj` is the package's, None where
+    no counter can be read. steps_ns: of a language model, whose calls are requests: one duration per token of an answer,
+    nanoseconds.
     """
 
     side: Side
@@ -25,14 +27,25 @@ class Block(Noun):
     involuntary: int
     steal_ms: float | None = None
     pressure_us: int | None = None
+    delay_ns: int | None = None
+    throttled_us: int | None = None
     energy_uj: int | None = None
     steps_ns: tuple[int, ...] = ()
 
 
 class Quad(Noun):
-    """Four blocks, ABBA or BAAB at random: one paired observation."""
+    """Four blocks, ABBA or BAAB at random: one paired observation. `refused` blocks were disturbed and taken again."""
 
     blocks: tuple[Block, Block, Block, Block]
+    refused: tuple[Block, ...] = ()
+
+
+class VoidQuad(Noun):
+    """A quad that was given up, and why: a block stayed disturbed, or too much time went by between its blocks."""
+
+    why: Literal["delay", "span"]
+    blocks: tuple[Block, ...]
+    refused: tuple[Block, ...] = ()
 
 
 class Pair(Noun):
@@ -47,6 +60,25 @@ class Pair(Noun):
     seed: int
     warmup_runs: tuple[int, int]
     quads: tuple[Quad, ...]
+    voids: tuple[VoidQuad, ...] = ()
+
+    @property
+    def attempts(self) -> tuple[Quad | VoidQuad, ...]:
+        """All quads, the void ones last."""
+        return (*self.quads, *self.voids)
+
+
+class Company(Noun):
+    """Other processes that kept this machine's cores busy when a run began.
+
+    cores: how many cores' worth of CPU time they took. processes: the busiest, with their share of a core. threads: the budget
+    of cores that the run has; fewer: whether that is one less than it would be on a quiet machine.
+    """
+
+    cores: float
+    processes: tuple[str, ...]
+    threads: int
+    fewer: bool
 
 
 class Memory(Noun):

@@ -5,7 +5,7 @@ from typing import Literal
 from strop.core.candidate import Result, Timing
 from strop.core.choose import Choice
 from strop.core.inspection import Advice
-from strop.core.measurement import Environment
+from strop.core.measurement import Company, Environment
 from strop.core.model import Model
 from strop.core.noun import Noun
 from strop.core.recipe import Offer
@@ -21,6 +21,7 @@ class Noise(Noun):
     half_width: float | None
     excluded: float
     memory_resolution_bytes: float
+    rough: Interval | None = None
 
 
 class Outcome(Noun):
@@ -53,6 +54,8 @@ class Outcome(Noun):
     target: Target | None = None
     advice: Advice | None = None
     place: Literal["here", "imitated", "elsewhere"] = "here"
+    company: Company | None = None
+    """Who else used the machine when the run began; None where nobody did."""
 
     def result(self, name: str) -> Result:
         return next(r for r in self.results if r.name == name)

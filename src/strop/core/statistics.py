@@ -7,6 +7,7 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
+from strop.core.disturbance import disturbed, least_parallelism
 from strop.core.measurement import Block, Pair, Quad, Side
 from strop.core.verdict import Interval
 
@@ -17,12 +18,10 @@ LOOKS = 2
 """Planned looks at a confirmation: the first, and one more where a gate is still open. Each spends half of the error."""
 MIN_PAIRS = 3
 MAX_EXCLUDED = 0.5
-"""With more of the quads disturbed than this there is no number, only INCONCLUSIVE."""
-PRESSURE_LIMIT = 0.10
-STEAL_LIMIT = 0.05
-CPU_ALONE, CPU_SHARED = 0.90, 0.75
-"""How far CPU time over wall time may fall short of the usual, at one thread and at several: the kernel books the time of
-threads on other cores by ticks of some milliseconds, which a short block sees as noise."""
+"""With more of the quads disturbed than this there is no figure that decides a gate, only a rough one."""
+ROUGH_LEAST, ROUGH_ALONE = math.log(1.05), math.log(1.15)
+"""Least half-width of a rough figure, from several pairs of processes and from a single one."""
+SIDES: tuple[Side, Side] = ("A", "B")
 PERCENTILE_SAMPLES = {50: 1, 90: 64, 95: 130, 99: 662}
 """Samples a percentile needs before it is printed (MLPerf LoadGen's early-stopping counts)."""
 
@@ -90,78 +89,74 @@ def quad_log_ratio(quad: Quad) -> float:
     return sum(logs["A"]) / 2 - sum(logs["B"]) / 2
 
 
-def parallelism(quad: Quad, side: Side) -> float:
-    """CPU time over wall time of one side's two blocks."""
-    blocks = [b for b in quad.blocks if b.side == side]
-    return sum(b.cpu_ns for b in blocks) / max(sum(b.wall_ns for b in blocks), 1)
-
-
-def least_parallelism(pairs: Sequence[Pair], side: Side, threads: int) -> float:
-    """What a side's CPU time over wall time must reach for a quad to count: most of its own median, at most its threads.
-
-    Where pressure is not counted, one thread is held against 1, since nothing else would tell of a busy machine.
-    """
-    quads = [quad for pair in pairs for quad in pair.quads]
-    if not quads:
-        return 0.0
-    usual = min(float(threads), float(np.median([parallelism(quad, side) for quad in quads])))
-    if threads == 1 and quads[0].blocks[0].pressure_us is None:
-        usual = 1.0
-    return (CPU_ALONE if threads == 1 else CPU_SHARED) * usual
-
-
-def disturbed(quad: Quad, least: dict[Side, float]) -> str | None:
-    """Why a quad is excluded, or None. By steal, pressure and lost CPU time; never by its latency."""
-    wall_ns = sum(block.wall_ns for block in quad.blocks)
-    steal = [block.steal_ms for block in quad.blocks if block.steal_ms is not None]
-    pressure = [block.pressure_us for block in quad.blocks if block.pressure_us is not None]
-    if sum(steal) * 1e6 > STEAL_LIMIT * wall_ns:
-        return "steal"
-    if sum(pressure) * 1e3 > PRESSURE_LIMIT * wall_ns:
-        return "pressure"
-    if any(parallelism(quad, side) < share for side, share in least.items()):
-        return "cpu"
-    return None
-
-
 class Ratios:
     """The kept quads of a comparison and their log-ratios, per pair of processes, and what was left out and why."""
 
     def __init__(self, pairs: Sequence[Pair]) -> None:
-        threads = pairs[0].threads if pairs else (1, 1)
-        sides: tuple[Side, Side] = ("A", "B")
-        least = {side: least_parallelism(pairs, side, count) for side, count in zip(sides, threads, strict=True)}
+        self.pairs = pairs
+        counts = pairs[0].threads if pairs else (1, 1)
+        threads: dict[Side, int] = dict(zip(SIDES, counts, strict=True))
+        least = {side: least_parallelism(pairs, side, count) for side, count in threads.items()}
         self.per_pair: list[list[float]] = []
         self.kept: list[list[Quad]] = []
         self.reasons: dict[str, int] = {}
         self.total = 0
         for pair in pairs:
-            logs: list[float] = []
-            quads: list[Quad] = []
-            for quad in pair.quads:
-                self.total += 1
-                reason = disturbed(quad, least)
-                if reason is None:
-                    logs.append(quad_log_ratio(quad))
-                    quads.append(quad)
-                else:
-                    self.reasons[reason] = self.reasons.get(reason, 0) + 1
-            if logs:
-                self.per_pair.append(logs)
+            reasons = [disturbed(quad, least, threads) for quad in pair.quads]
+            quads = [quad for quad, reason in zip(pair.quads, reasons, strict=True) if reason is None]
+            left_out = [reason for reason in reasons if reason is not None] + [void.why for void in pair.voids]
+            self.total += len(quads) + len(left_out)
+            for reason in left_out:
+                self.reasons[reason] = self.reasons.get(reason, 0) + 1
+            if quads:
+                self.per_pair.append([quad_log_ratio(quad) for quad in quads])
                 self.kept.append(quads)
 
     @property
     def excluded(self) -> float:
-        """Share of the quads that were disturbed."""
+        """Share of the quads that were disturbed or void."""
         return 1 - sum(map(len, self.kept)) / self.total if self.total else 1.0
 
     @property
     def usable(self) -> bool:
         return self.excluded <= MAX_EXCLUDED and len(self.per_pair) >= MIN_PAIRS
 
+    @property
+    def refused(self) -> dict[Side, int]:
+        """Blocks of each side that were disturbed and taken again."""
+        found = [block for pair in self.pairs for quad in pair.attempts for block in quad.refused]
+        return {side: sum(block.side == side for block in found) for side in SIDES}
+
+    @property
+    def taken(self) -> dict[Side, int]:
+        """Blocks of each side that were not."""
+        found = [block for pair in self.pairs for quad in pair.attempts for block in quad.blocks]
+        return {side: sum(block.side == side for block in found) for side in SIDES}
+
     def speedup(self, looks: int = LOOKS) -> Interval | None:
         """Speed-up of candidate over baseline with its interval, or None where too much was disturbed."""
         return ratio_interval(self.per_pair, looks) if self.usable else None
+
+    def rough(self) -> Interval | None:
+        """Speed-up from all blocks, the disturbed ones too: ranks candidates on a busy machine and decides no gate.
+
+        A side's figure is the lower quartile of its calls in a pair, since a disturbance only ever adds time. The interval
+        spans what the pairs show, and never less than `ROUGH_LEAST`: what is common to all of them it does not show.
+        """
+        logs = [math.log(quick["A"] / quick["B"]) for pair in self.pairs if (quick := quick_calls(pair)) is not None]
+        if not logs:
+            return None
+        centre = float(np.mean(logs))
+        half = ROUGH_ALONE
+        if len(logs) > 1:
+            half = max(ROUGH_LEAST, t_quantile(0.975, len(logs) - 1) * float(np.std(logs, ddof=1)) / math.sqrt(len(logs)))
+        return Interval(value=math.exp(centre), low=math.exp(centre - half), high=math.exp(centre + half))
+
+
+def quick_calls(pair: Pair) -> dict[Side, float] | None:
+    """Lower quartile of each side's calls over all blocks of a pair, nanoseconds; None where a side has none."""
+    calls = {side: all_latencies([pair], side) for side in SIDES}
+    return {side: float(np.percentile(found, 25)) for side, found in calls.items()} if all(map(len, calls.values())) else None
 
 
 def ratio_interval(per_pair: Sequence[Sequence[float]], looks: int = 1, level: float = LEVEL) -> Interval:
@@ -190,6 +185,12 @@ def ratio_interval(per_pair: Sequence[Sequence[float]], looks: int = 1, level: f
 def latencies(quads: Sequence[Quad], side: Side) -> Floats:
     """All single-call latencies of one side, nanoseconds."""
     return np.array([ns for quad in quads for b in quad.blocks if b.side == side for ns in b.latencies_ns], dtype=float)
+
+
+def all_latencies(pairs: Sequence[Pair], side: Side) -> Floats:
+    """All single-call latencies of one side, the disturbed blocks' too, nanoseconds."""
+    blocks = [b for pair in pairs for quad in pair.attempts for b in (*quad.blocks, *quad.refused)]
+    return np.array([ns for b in blocks if b.side == side for ns in b.latencies_ns], dtype=float)
 
 
 def latency_interval(kept: Sequence[Sequence[Quad]], side: Side, looks: int = LOOKS) -> Interval | None:
@@ -241,8 +242,7 @@ def tail_ratio(
     quads = [quad for pair in kept for quad in pair]
     if len(quads) < 4 or len(kept) < 2:
         return None
-    sides: tuple[Side, Side] = ("A", "B")
-    logs = {side: [np.log(latencies([quad], side)) for quad in quads] for side in sides}
+    logs = {side: [np.log(latencies([quad], side)) for quad in quads] for side in SIDES}
     low = min(float(part.min()) for parts in logs.values() for part in parts)
     high = max(float(part.max()) for parts in logs.values() for part in parts) + 1e-9
     edges = np.linspace(low, high, BINS + 1)

@@ -9,6 +9,8 @@ Kind = Literal["must", "goal"]
 RANKS = ("chosen", "provisional")
 """Outcomes of what kept every must that could be measured, the better first."""
 Direction = Literal["at_least", "at_most"]
+Cause = Literal["no data", "too busy"]
+"""Why a figure could not be taken at all: no data were given that could show it, or the machine was too busy to time."""
 
 
 class Interval(Noun):
@@ -53,13 +55,17 @@ class Gate(Noun):
 
 
 class GateResult(Noun):
-    """`elsewhere` where only the target itself could tell: an open question, not a disturbed measurement."""
+    """`elsewhere` where only the target itself could tell: an open question, not a disturbed measurement.
+
+    `cause` says why it is UNMEASURED.
+    """
 
     gate: Gate
     result: Result
     reason: str
     figure: Interval | None = None
     elsewhere: bool = False
+    cause: Cause | None = None
 
 
 class Verdict(Noun):
@@ -71,8 +77,8 @@ class Verdict(Noun):
     def outcome(self) -> Literal["chosen", "provisional", "none"]:
         """`chosen`: every gate passed. `provisional`: no must failed or stayed open. Else `none`.
 
-        A must that nobody could measure, for want of data or because the target is elsewhere, caps the outcome at
-        `provisional`.
+        A must that nobody could measure, for want of data, on a machine too busy to time, or because the target is elsewhere,
+        caps the outcome at `provisional`.
         """
         musts = [r.result for r in self.results if r.gate.kind == "must" and not r.elsewhere]
         if any(result in ("FAIL", "INCONCLUSIVE") for result in musts):

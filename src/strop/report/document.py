@@ -50,7 +50,9 @@ def report(outcome: Outcome, evidence: Evidence = NO_EVIDENCE) -> dict[str, Any]
             "half_width": outcome.noise.half_width,
             "excluded": outcome.noise.excluded,
             "memory_resolution_bytes": outcome.noise.memory_resolution_bytes,
+            "rough": figure(outcome.noise.rough),
         },
+        "company": outcome.company.model_dump(mode="json") if outcome.company else None,
         "timing": outcome.timing,
         "notes": list(outcome.notes),
         "language": language_document(outcome, evidence),
@@ -119,6 +121,7 @@ def _candidate(result: Result) -> dict[str, Any]:
         "versions": candidate.versions,
         "measurement": {
             "speedup": figure(result.speedup),
+            "rough_speedup": figure(result.noisy),
             "stage": result.timing.stage if result.timing else None,
             "accuracy": result.accuracy,
             "accuracy_retained": figure(result.retained),
@@ -135,7 +138,14 @@ def _candidate(result: Result) -> dict[str, Any]:
             "imitated": result.imitated.model_dump(mode="json") if result.imitated else None,
         },
         "gates": [
-            {"gate": str(r.gate), "kind": r.gate.kind, "result": r.result, "reason": r.reason}
+            {
+                "gate": str(r.gate),
+                "metric": r.gate.metric,
+                "kind": r.gate.kind,
+                "result": r.result,
+                "reason": r.reason,
+                "cause": r.cause,
+            }
             for r in (result.verdict.results if result.verdict else ())
         ],
     }

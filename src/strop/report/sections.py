@@ -68,10 +68,12 @@ def _timed(outcome: Outcome) -> str:
     if outcome.place != "here":
         return f"Nothing was timed for {target_name(outcome)}, which is not this machine."
     count = sum(r.speedup is not None for r in outcome.results if r.name != outcome.baseline)
+    noisy = sum(r.noisy is not None for r in outcome.results)
+    count, rough = count + noisy, f" {noisy} of these figures are rough, since the machine was busy." if noisy else ""
     unreached = len(outcome.results) - _tried(outcome)
     left = f" {unreached} more were not reached before the budget ended." if unreached else ""
     if count:
-        return f"{count} of them could be timed against the tuned original.{left}"
+        return f"{count} of them could be timed against the tuned original.{rough}{left}"
     return "None of them could be timed against the tuned original; the notes and the reasons below say why."
 
 
@@ -93,7 +95,7 @@ def _headline(outcome: Outcome) -> str:
 
 def _cards(outcome: Outcome, chosen: Result) -> list[tuple[str, str, str, str]]:
     """Speed, accuracy, memory: (title, figure, interval, meaning)."""
-    speed, kept, memory = ratio_cell(chosen.speedup, "×"), percent_cell(chosen.retained), ratio_cell(chosen.memory_ratio, "×")
+    speed, kept, memory = speed_cell(chosen), percent_cell(chosen.retained), ratio_cell(chosen.memory_ratio, "×")
     same = chosen.name == outcome.baseline
     pace = (
         "It is the given model itself."
@@ -112,7 +114,7 @@ def _cards(outcome: Outcome, chosen: Result) -> list[tuple[str, str, str, str]]:
         else f"Unmeasured on {target_name(outcome)}."
     )
     return [
-        ("Speed", speed.text, speed.below and f"95 % interval: {speed.below}", pace + today),
+        ("Speed", speed.text, speed.below and (speed.below if chosen.noisy else f"95 % interval: {speed.below}"), pace + today),
         ("Accuracy kept", kept.text, kept.below and f"95 % interval: {kept.below}", right),
         ("Memory", memory.text, memory.below and f"range of repeats: {memory.below}", room),
     ]
@@ -178,7 +180,12 @@ def _candidate_row(outcome: Outcome, result: Result) -> tuple[Cell, ...]:
 def speed_cell(result: Result) -> Cell:
     """Speed-up, or why one taken here would say nothing."""
     doubt = result.candidate.recipe.unrepresentative
-    return Cell(NOT_REPRESENTATIVE, doubt) if doubt else ratio_cell(result.speedup, "×")
+    if doubt:
+        return Cell(NOT_REPRESENTATIVE, doubt)
+    noisy = result.noisy
+    return (
+        ratio_cell(result.speedup, "×") if noisy is None else Cell(f"~{noisy.value:.3g}×", "noisy, decides no gate", noisy.value)
+    )
 
 
 def imitated_cell(result: Result) -> Cell:

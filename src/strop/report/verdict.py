@@ -1,11 +1,13 @@
 """The verdict in three lines, and the words that all reports share."""
 
 from strop.core.candidate import Result
+from strop.core.measurement import Company
 from strop.core.outcome import Outcome
 from strop.core.verdict import GateResult, Interval, inverse
 
 SPEED = "×"
 NOT_REPRESENTATIVE = "not representative"
+NOISY = "(noisy)"
 
 
 def ratio(figure: Interval | None, unit: str = "", digits: int = 3) -> str:
@@ -16,9 +18,24 @@ def ratio(figure: Interval | None, unit: str = "", digits: int = 3) -> str:
     return f"{value}{unit}" if figure.low == figure.high else f"{value}{unit} [{low}, {high}]"
 
 
-def speed(result: Result) -> str:
-    """A candidate's speed-up, or that one taken here would say nothing."""
-    return NOT_REPRESENTATIVE if result.candidate.recipe.unrepresentative else ratio(result.speedup, SPEED)
+def rough(figure: Interval | None, unit: str = SPEED) -> str:
+    """`~2.06× noisy`: a figure that ranks and decides nothing."""
+    return f"~{figure.value:.3g}{unit} {NOISY}" if figure is not None else "–"
+
+
+def speed(result: Result, unit: str = SPEED) -> str:
+    """A candidate's speed-up; marked where the machine was too busy for more than a rough one; or why there is none."""
+    if result.candidate.recipe.unrepresentative:
+        return NOT_REPRESENTATIVE
+    return ratio(result.speedup, unit) if result.noisy is None else rough(result.noisy, unit)
+
+
+def company_lines(company: Company) -> tuple[str, ...]:
+    """Who else used the machine, and what the run makes of it."""
+    named = f" ({', '.join(company.processes)})" if company.processes else ""
+    first = f"The machine is busy: other processes use {company.cores:.1f} cores{named}; disturbed measurements are repeated."
+    fewer = f"Timed at {company.threads} thread(s), one fewer than there are cores; --threads N decides otherwise."
+    return (first, fewer) if company.fewer else (first,)
 
 
 def percent(figure: Interval | None) -> str:
@@ -40,10 +57,11 @@ def ordered(outcome: Outcome) -> list[Result]:
     chosen = outcome.chosen
 
     def key(result: Result) -> tuple[bool, bool, float]:
+        figure = result.speedup or result.noisy
         return (
             chosen is None or result.name != chosen.name,
-            result.speedup is None,
-            -(result.speedup.value if result.speedup else 0),
+            figure is None,
+            -(figure.value if figure is not None else 0),
         )
 
     return sorted(outcome.results, key=key)
@@ -65,11 +83,11 @@ def three_lines(outcome: Outcome) -> tuple[str, str, str]:
     what = "keep the given model with tuned settings" if same else f"use {chosen.name}"
     first = f"{outcome.outcome}: {what} ({chosen.candidate.recipe.runtime}, {settings(chosen)})."
     over = f"{ratio(outcome.against_as_is, SPEED)} over the model as it runs today" if outcome.against_as_is else ""
-    speed = f"{ratio(chosen.speedup, SPEED)} the speed of the tuned baseline" if not same else "It is the tuned baseline itself"
+    pace = f"{speed(chosen)} the speed of the tuned baseline" if not same else "It is the tuned baseline itself"
     accuracy = "accuracy unmeasured" if chosen.retained is None else f"{percent(chosen.retained)} of the accuracy kept"
     accuracy = language_words(outcome, chosen) if outcome.task.language is not None else accuracy
     memory = f"{ratio(chosen.memory_ratio)} of the memory" if chosen.memory_ratio is not None else "memory unmeasured"
-    second = "; ".join(part for part in (speed, over, memory, accuracy) if part) + "."
+    second = "; ".join(part for part in (pace, over, memory, accuracy) if part) + "."
     return first, second, _mind(outcome, chosen)
 
 
@@ -142,13 +160,28 @@ def settings(result: Result) -> str:
 
 
 def _mind(outcome: Outcome, chosen: Result) -> str:
-    if outcome.noise.speedup is None:
-        return "Nothing could be timed: the machine was too busy. The same command with --fresh measures again."
     missed = [r for r in (chosen.verdict.results if chosen.verdict else ()) if r.result != "PASS"]
     said = (
         "Missed: " + "; ".join(f"{r.gate} ({r.gate.kind}): {short(r)}" for r in missed) + "." if missed else "Every gate passed."
     )
-    return f"{said}{_passed_over(outcome)}" if chosen.name == outcome.baseline else said
+    said = f"{said}{_passed_over(outcome)}" if chosen.name == outcome.baseline else said
+    return f"{said}{_busy(outcome)}"
+
+
+def _busy(outcome: Outcome) -> str:
+    """What company on the machine did to the figures."""
+    parts = []
+    if outcome.noise.speedup is None:
+        parts.append(
+            "The machine was too busy to time reliably: speed-ups are rough and decide no gate; --fresh measures again on a "
+            "quieter machine."
+        )
+    if outcome.company is not None and outcome.company.fewer:
+        parts.append(
+            f"Timed at {outcome.company.threads} thread(s) of {outcome.environment.cores} cores, since other processes kept "
+            f"{outcome.company.cores:.1f} cores busy."
+        )
+    return "".join(f" {part}" for part in parts)
 
 
 def _passed_over(outcome: Outcome) -> str:
@@ -158,7 +191,7 @@ def _passed_over(outcome: Outcome) -> str:
         kept = [g for g in (result.verdict.results if result.verdict else ()) if g.gate.kind == "must" and g.result != "PASS"]
         if kept:
             why = "; ".join(f"{g.gate} ({g.gate.kind}): {short(g)}" for g in kept)
-            return f" Not chosen: {result.name}, {ratio(result.speedup, SPEED)}: {why}."
+            return f" Not chosen: {result.name}, {speed(result)}: {why}."
     return ""
 
 

@@ -19,6 +19,7 @@ from strop.core.target import THIS
 from strop.core.task import Task
 from strop.core.verdict import EXACTLY_ONE, Interval
 from strop.plan.space import by_role
+from strop.report.verdict import company_lines
 from strop.run.answers import accuracy
 from strop.run.checking import Footprint, check, footprint, open_array, shards, threads_of
 from strop.run.context import Observer, Run, nobody
@@ -51,6 +52,8 @@ class Row(Noun):
     largest_difference: float | None = None
     speedup: Interval | None = None
     timing: Timing | None = None
+    first_latency_ms: float | None = None
+    """Median of the calls of a process alone, milliseconds, unpaired."""
     memory: Memory | None = None
     memory_ratio: Interval | None = None
     bytes: int = 0
@@ -99,7 +102,9 @@ def bench(contestants: Sequence[str], *, config: str | None = None, observer: Ob
         base = footprint(run, first, 0)
         rows = [row(run, task, first, base_folder, base, contestant) for contestant in entered]
         env = environment(run.place.machine, list(run.backends.values()), run.request.seed)
-        return Comparison(rows=tuple(rows), metric=task.metric, batch=task.workload.batch, environment=env, notes=tuple(run.kept))
+        company = company_lines(run.company) if run.company is not None else ()
+        notes = (*company, *run.kept)
+        return Comparison(rows=tuple(rows), metric=task.metric, batch=task.workload.batch, environment=env, notes=notes)
 
 
 class Contestant(NamedTuple):
@@ -172,6 +177,7 @@ def row(run: Run, task: Task, first: Subject, base_folder: Path, base: Footprint
     made = made.model_copy(update={
         "accuracy": scored.value, "retained": EXACTLY_ONE if same and scored.retained else scored.retained,
         "largest_difference": difference(folder, base_folder),
+        "first_latency_ms": float(np.median(mine.latencies_ns)) / 1e6 if mine.latencies_ns else None,
         "memory": mine.memory, "memory_ratio": ratio, "speedup": EXACTLY_ONE if same else None,
     })  # fmt: skip
     if same:

@@ -45,7 +45,7 @@ def build(
     """
     request = make_request(model, config, **{"out": f"{Path(model).stem}-{recipe}", **flags})
     require_writable(Path(request.out))
-    with opened(request, observer, keep=False) as (run, given):
+    with opened(request, observer, keep=False, timed=False) as (run, given):
         task = read_task(run, given)
         found = plan_recipes(run, given, task, [recipe.partition("+")[0]])
         reference = by_role(found, "reference")[0]

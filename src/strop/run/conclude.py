@@ -47,11 +47,12 @@ def conclude(
         noise=Noise(
             speedup=noise.speedup if noise else None, half_width=_half_width(noise.speedup) if noise else None,
             excluded=noise.excluded if noise else 0.0, memory_resolution_bytes=memory_resolution(tuned.peaks),
+            rough=noise.rough if noise else None,
         ),
         target=run.target, advice=run.advice, place=run.place.kind,
         environment=environment(run.place.machine, list(run.backends.values()), run.request.seed), timing=run.spent(),
         notes=(*run.kept, *(_warnings(noise) if noise else ())),
-        batches=_batches(run, task, tuned, chosen) if noise else {},
+        batches=_batches(run, task, tuned, chosen) if noise else {}, company=run.company,
     )  # fmt: skip
 
 
@@ -62,7 +63,7 @@ def _half_width(figure: Interval | None) -> float | None:
 def _warnings(noise: Timing) -> list[str]:
     figure = noise.speedup
     if figure is None:
-        return [f"The machine was too busy to time: {noise.excluded:.0%} of the A/A quads were disturbed."]
+        return [f"The machine was too busy to time reliably: {noise.excluded:.0%} of the A/A quads were disturbed."]
     if not figure.low <= 1.0 <= figure.high:
         shown = f"{figure.value:.3f} [{figure.low:.3f}, {figure.high:.3f}]"
         return [f"The baseline against itself gave {shown}: distrust small differences."]

@@ -9,7 +9,7 @@ import numpy as np
 from strop.core.candidate import Timing
 from strop.core.choose import Contender, score
 from strop.core.errors import WorkerError
-from strop.core.gate import judge
+from strop.core.gate import NOT_MEASURED, Missing, judge
 from strop.core.model import Model
 from strop.core.statistics import LOOKS
 from strop.core.verdict import EXACTLY_ONE, Gate, GateResult, Interval, Verdict
@@ -34,6 +34,8 @@ REPEATS = 3
 """Processes that memory is measured in."""
 SELF = "self"
 TIMED = ("speedup", "tail_ratio", "latency_ms")
+UNEVEN = 0.01
+"""Refusals that differ between the sides by less than this chance are told."""
 
 
 class Plan(NamedTuple):
@@ -85,12 +87,18 @@ def select(
 
 
 def contender_of(trial: Trial, rank: int) -> Contender | None:
-    """What the choice weighs, or None where there is no speed-up to weigh."""
-    result = trial.result
-    if result.speedup is None:
+    """What the choice weighs, or None where there is no speed-up to weigh.
+
+    A rough speed-up counts only where its interval shows a difference.
+    """
+    result, rough = trial.result, trial.result.noisy
+    speedup = result.speedup
+    if speedup is None and rough is not None:
+        speedup = rough.model_copy(update={"value": 1.0}) if rough.low <= 1.0 <= rough.high else rough
+    if speedup is None:
         return None
     return Contender(
-        name=trial.name, rank=rank, safety=trial.candidate.recipe.safety, speedup=result.speedup, accuracy=result.retained,
+        name=trial.name, rank=rank, safety=trial.candidate.recipe.safety, speedup=speedup, accuracy=result.retained,
         memory=result.memory_ratio, energy=result.timing.energy_ratio if result.timing else None,
     )  # fmt: skip
 
@@ -172,9 +180,14 @@ def _look(run: Run, baseline: Trial, trial: Trial, indices: range, quads: int) -
 
 def _tell(run: Run, trial: Trial) -> None:
     timing = trial.result.confirmation
-    figure = timing.speedup if timing is not None else None
+    figure, rough = (timing.speedup, timing.rough) if timing is not None else (None, None)
     shown = [round(x, 4) for x in (figure.low, figure.value, figure.high)] if figure is not None else None
-    run.emit("confirmed", candidate=trial.name, speedup=shown)
+    run.emit("confirmed", candidate=trial.name, speedup=shown, rough=rough and round(rough.value, 4))
+    if timing is not None and timing.uneven is not None and timing.uneven < UNEVEN:
+        run.note(
+            f"{trial.name}: its blocks and the baseline's were disturbed unequally often ({timing.refused[1]} and "
+            f"{timing.refused[0]} were repeated), which can shift its speed-up."
+        )
 
 
 def _open_gate(gates: Sequence[Gate], timing: Timing | None) -> bool:
@@ -212,7 +225,7 @@ def figures_of_timing(timing: Timing | None) -> dict[str, Interval]:
     return figures
 
 
-TOO_BUSY = "the machine was too busy to time anything: --fresh measures again"
+TOO_BUSY = Missing("the machine was too busy to time it reliably: --fresh measures again", "too busy")
 
 
 def verdict_of(
@@ -233,7 +246,7 @@ def verdict_of(
     """
     result = trial.result
     figures: dict[str, Interval] = {}
-    missing: dict[str, str] = {}
+    missing: dict[str, Missing] = {}
     if trial.name == baseline.name:
         figures |= {"tail_ratio": EXACTLY_ONE, **({"speedup": EXACTLY_ONE} if timed else {})}
     else:
@@ -248,8 +261,8 @@ def verdict_of(
             ends = (result.retained.low * scale, result.retained.high * scale)
             figures["accuracy"] = Interval(value=result.accuracy, low=min(ends), high=max(ends))
     else:
-        text = f"unmeasured: {unmeasured}" if unmeasured else "not measured"
-        missing |= {"accuracy_retained": text, "accuracy": text}
+        why = Missing(f"unmeasured: {unmeasured}", "no data") if unmeasured else NOT_MEASURED
+        missing |= {"accuracy_retained": why, "accuracy": why}
     if result.memory_ratio is not None:
         figures["memory_ratio"] = result.memory_ratio
         peaks = [m.peak / 1e6 for m in result.memory]
@@ -269,14 +282,15 @@ def name_tail(result: GateResult, timing: Timing | None) -> GateResult:
     return result.model_copy(update={"reason": f"p{timing.tail_percentile}/p50: {result.reason}{few}"})
 
 
-def why_no_timing(trial: Trial) -> str:
+def why_no_timing(trial: Trial) -> Missing:
     """Why a candidate has no confirmed figure, naming what it would take."""
     timing, doubt = trial.result.confirmation, trial.candidate.recipe.unrepresentative
     if doubt:
-        return f"not timed: a speed here is not representative ({doubt})"
+        return Missing(f"not timed: a speed here is not representative ({doubt})")
     if timing is None:
-        return "not confirmed: not among the finalists"
+        return Missing("not confirmed: not among the finalists")
     if timing.speedup is None:
         shares = ", ".join(f"{n} by {why}" for why, n in sorted(timing.excluded_why.items()))
-        return f"too disturbed: {timing.excluded:.0%} of the quads excluded ({shares}); needs a quieter machine"
-    return "too few calls for a tail percentile (p90 needs 64); needs more time"
+        text = f"the machine was too busy: {timing.excluded:.0%} of the quads were disturbed ({shares}); needs a quieter machine"
+        return Missing(text, "too busy")
+    return Missing("too few calls for a tail percentile (p90 needs 64); needs more time")

@@ -11,6 +11,7 @@ import psutil
 from strop.core.backend import Backend
 from strop.core.errors import BackendError, WorkerTimeout
 from strop.core.inspection import Advice
+from strop.core.measurement import Company
 from strop.core.recipe import Recipe
 from strop.core.target import Target
 from strop.core.verdict import Gate
@@ -69,6 +70,7 @@ class Run:
         self.kept: list[str] = []
         self.advice: Advice | None = None
         self.gates: tuple[Gate, ...] = request.gates
+        self.company: Company | None = None
 
     @property
     def target(self) -> Target:

@@ -9,10 +9,12 @@ from typing import Any
 import strop
 from strop.core.errors import StoreError, StropError
 from strop.core.gate import for_language
+from strop.core.measurement import Company
 from strop.core.model import Model
 from strop.core.outcome import Outcome
 from strop.core.target import Target
 from strop.plan.discover import backends
+from strop.run.company import Watch, company_of
 from strop.run.context import Observer, Run
 from strop.run.devices import find_device, this_device
 from strop.run.intake import read_model
@@ -22,19 +24,21 @@ from strop.run.preprocessing import BESIDE, TOKENIZER, model_folder
 from strop.run.request import PLACES, Request
 from strop.run.source import code_digests, source_digest
 from strop.store import files
-from strop.store.store import REFUSED, RunFolder, Store, load, write_json
+from strop.store.store import REFUSED, RunFolder, Store, load, save, write_json
 from strop.worker.call import Limits
 
 OUTCOME = "outcome.json"
+COMPANY = "company.json"
 INSPECT_S = 120.0
 
 
 @contextlib.contextmanager
-def opened(request: Request, observer: Observer, keep: bool = True) -> Iterator[tuple[Run, Model]]:
+def opened(request: Request, observer: Observer, keep: bool = True, timed: bool = True) -> Iterator[tuple[Run, Model]]:
     """The run of this request, held for the length of the block, and its model.
 
     Args:
         keep: False for a command that answers at once: what it measures is gone with it, what it builds stays cached.
+        timed: False for a command that times nothing, so that nobody needs to know who else uses the machine.
 
     Raises:
         ModelError: the model cannot be used. StoreError: the run is in progress elsewhere.
@@ -43,7 +47,7 @@ def opened(request: Request, observer: Observer, keep: bool = True) -> Iterator[
     target = find_device(request.target, request.threads)
     machine = target if target.here else this_device()
     store = Store(Path(request.store))
-    with tempfile.TemporaryDirectory(prefix="strop-") as scratch:
+    with tempfile.TemporaryDirectory(prefix="strop-") as scratch, Watch() as watch:
         model = read_model(found, Path(request.model), Path(scratch) / "inspect.log", Limits(INSPECT_S, None), store)
     versions = package_versions(list(found.values()))
     key = run_key(request, model, machine.host, versions, target)
@@ -51,7 +55,11 @@ def opened(request: Request, observer: Observer, keep: bool = True) -> Iterator[
     with contextlib.ExitStack() as stack:
         folder = choose_folder(store, name, request.fresh) if keep else stack.enter_context(passing_folder(store, name))
         stack.enter_context(folder.hold())
+        company = settle_company(folder, watch, machine, request.threads) if timed and target.here else None
+        if company is not None:
+            machine = target = target.model_copy(update={"threads": company.threads})
         run = Run(request, store, folder, found, place_for(machine, target, found), observer)
+        run.company = company
         if model.family == "llm":
             run.gates = for_language(request.gates, request.questions is not None)
         if not (folder.folder / "run.json").exists():
@@ -60,6 +68,8 @@ def opened(request: Request, observer: Observer, keep: bool = True) -> Iterator[
                 {"request": request.model_dump(mode="json"), "host": machine.host, "strop": strop.__version__},
             )
         run.emit("run-opened", run=folder.name, resumed=(folder.folder / "candidates").exists())
+        if company is not None:
+            run.emit("company", **company.model_dump())
         try:
             yield run, model
         except Exception as error:
@@ -68,6 +78,18 @@ def opened(request: Request, observer: Observer, keep: bool = True) -> Iterator[
             if isinstance(error, StropError):
                 folder.event(REFUSED, why=error.message)
             raise
+
+
+def settle_company(folder: RunFolder, watch: Watch, machine: Target, threads: int | None) -> Company | None:
+    """Who else used the machine when this run began; a run that is resumed keeps the budget of cores that it had then."""
+    path = folder.folder / COMPANY
+    known = load(path, Company)
+    if known is not None or (folder.folder / "candidates").exists():
+        return known
+    found = company_of(watch, machine, threads)
+    if found is not None:
+        save(path, found)
+    return found
 
 
 def run_key(request: Request, model: Model, host: str, versions: dict[str, str], target: Target) -> str:

@@ -115,7 +115,7 @@ def list_recipes(model: str, *, config: str | None = None, **flags: Any) -> list
     Example:
         >>> [offer.name for offer in strop.list_recipes("model.onnx") if offer.offered]
     """
-    with opened(make_request(model, config, **flags), nobody, keep=False) as (run, given):
+    with opened(make_request(model, config, **flags), nobody, keep=False, timed=False) as (run, given):
         return plan_recipes(run, given, read_task(run, given))
 
 

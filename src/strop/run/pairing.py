@@ -2,6 +2,7 @@
 
 import os
 import random
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -9,9 +10,10 @@ from typing import Any, Literal, NamedTuple, Self, TypeVar
 
 import psutil
 
+from strop.core.disturbance import delayed
 from strop.core.errors import WorkerCrash, WorkerError
-from strop.core.measurement import Block, Pair, Quad, Side
-from strop.core.statistics import tail_percentile
+from strop.core.measurement import Block, Pair, Quad, Side, VoidQuad
+from strop.core.statistics import block_latency, tail_percentile
 from strop.store.store import load, save
 from strop.worker.call import Child, Limits, Work
 
@@ -21,7 +23,15 @@ BLOCK_S = 0.010
 MIN_RUNS = 3
 LANGUAGE_START_S = 10.0
 """Seconds to start and warm a pair of language models, for planning: a baseline in PyTorch takes seconds to import."""
-MOST_RUNS = 4000
+MOST_RUNS = 10_000
+MOST_TRIES = 5
+"""A block that was disturbed this many times makes its quad void."""
+MOST_SPAN, SPAN_FLOOR_S = 20, 1.0
+"""A quad that took this many times its planned time is void, unless that is less than a second."""
+PAIR_PATIENCE = 4
+"""A pair ends early after this many times its planned time: on a busy machine blocks are taken again and again."""
+EVEN, FURTHER_CALLS, LONG_NS = 0.20, 3, 1_000_000_000
+"""Blocks of both sides last equally long within this share; a few calls more are spent on it, within a second."""
 ROTATE = 32
 """Inputs that a session rotates through."""
 
@@ -100,14 +110,11 @@ class Seat:
             self.child.close()
             self.child = None
 
-    def runs(self) -> int:
-        return min(MOST_RUNS, max(least_runs(self.subject), round(BLOCK_S * 1e9 / self.median_ns)))
-
-    def block(self, side: Side) -> Block:
+    def block(self, side: Side, runs: int) -> Block:
         child = self.child or self.open()
         if child.stopped:
             child.resume()
-        raw = child.ask("block", runs=self.runs())
+        raw = child.ask("block", runs=runs)
         self.rest()
         return Block(side=side, **raw)
 
@@ -145,9 +152,12 @@ def run_pair(a: Subject, b: Subject, index: int, quads: int, seed: int, limits: 
                 _guarded(seat.subject, seat.launch)
             for seat in seats.values():
                 _guarded(seat.subject, seat.settle)
-        done = [_quad(rng, seats, together) for _ in range(quads)]
+        done, voids = _quads(rng, seats, together, quads)
         warmups = (seat_a.warmup_runs, seat_b.warmup_runs)
-    return Pair(index=index, mode=mode, threads=(a.threads, b.threads), seed=seed, warmup_runs=warmups, quads=tuple(done))
+    return Pair(
+        index=index, mode=mode, threads=(a.threads, b.threads), seed=seed, warmup_runs=warmups, quads=tuple(done),
+        voids=tuple(voids),
+    )  # fmt: skip
 
 
 def _guarded(subject: Subject, action: Callable[[], T]) -> T:
@@ -159,15 +169,84 @@ def _guarded(subject: Subject, action: Callable[[], T]) -> T:
         raise
 
 
-def _quad(rng: random.Random, seats: dict[Side, Seat], together: bool) -> Quad:
+def _quads(rng: random.Random, seats: dict[Side, Seat], together: bool, count: int) -> tuple[list[Quad], list[VoidQuad]]:
+    """So many quads, those that stayed disturbed among them; fewer where the machine is so busy that they take too long."""
+    done: list[Quad] = []
+    voids: list[VoidQuad] = []
+    late = float("inf")
+    while len(done) + len(voids) < count and time.monotonic() < late:
+        found = _quad(rng, seats, together)
+        if isinstance(found, Quad):
+            done.append(found)
+        else:
+            voids.append(found)
+        if late == float("inf"):  # the latencies are known now, also of sides that load in turns
+            late = time.monotonic() + PAIR_PATIENCE * count * planned_seconds(seats)
+    return done, voids
+
+
+def planned_seconds(seats: dict[Side, Seat]) -> float:
+    """What a quad of these sides is planned to take."""
+    a, b = (seats[side] for side in ("A", "B"))
+    return quad_seconds((a.median_ns, b.median_ns), max(least_runs(seat.subject) for seat in (a, b)))
+
+
+def _quad(rng: random.Random, seats: dict[Side, Seat], together: bool) -> Quad | VoidQuad:
     orders: tuple[tuple[Side, Side, Side, Side], ...] = (("A", "B", "B", "A"), ("B", "A", "A", "B"))
-    blocks = []
+    blocks: list[Block] = []
+    refused: list[Block] = []
+    begin = time.monotonic()
     for side in rng.choice(orders):
         seat, other = seats[side], seats["B" if side == "A" else "A"]
         if not together and other.child is not None:
             other.leave()
-        blocks.append(_guarded(seat.subject, partial(seat.block, side)))
-    return Quad(blocks=(blocks[0], blocks[1], blocks[2], blocks[3]))
+        for _ in range(MOST_TRIES):
+            block = _guarded(seat.subject, partial(_block, seats, side))
+            if not delayed(block, seat.subject.threads):
+                blocks.append(block)
+                seat.median_ns = max(1, round(block_latency(block)))  # a warm-up may have been disturbed
+                break
+            refused.append(block)
+        else:
+            return VoidQuad(why="delay", blocks=tuple(blocks), refused=tuple(refused))
+    span = time.monotonic() - begin
+    if together and span > max(SPAN_FLOOR_S, MOST_SPAN * planned_seconds(seats)):
+        return VoidQuad(why="span", blocks=tuple(blocks), refused=tuple(refused))
+    return Quad(blocks=(blocks[0], blocks[1], blocks[2], blocks[3]), refused=tuple(refused))
+
+
+def _block(seats: dict[Side, Seat], side: Side) -> Block:
+    """A block of one side, as long as one of the other."""
+    seat, other = seats[side], seats["B" if side == "A" else "A"]
+    if seat.child is None:
+        seat.open()
+    mine, _ = even_runs(
+        (seat.median_ns, other.median_ns or seat.median_ns), (least_runs(seat.subject), least_runs(other.subject))
+    )
+    return seat.block(side, mine)
+
+
+def even_runs(latency_ns: tuple[float, float], least: tuple[int, int]) -> tuple[int, int]:
+    """Calls of a block of each side, so that both blocks last equally long and are disturbed equally often.
+
+    At least `least` calls and `BLOCK_S` each; a few calls more where that brings both within 20 % of each other.
+    """
+    pace = [max(1.0, ns) for ns in latency_ns]
+    slow = 0 if pace[0] * least[0] >= pace[1] * least[1] else 1
+    fast = 1 - slow
+    first = max(least[slow], round(BLOCK_S * 1e9 / pace[slow]))
+    best, farthest = (first, first), float("inf")
+    for calls in range(first, first + FURTHER_CALLS):
+        if calls > first and calls * pace[slow] > LONG_NS:
+            break
+        others = max(least[fast], round(calls * pace[slow] / pace[fast]))
+        apart = abs(others * pace[fast] / (calls * pace[slow]) - 1)
+        if apart < farthest:
+            best, farthest = (calls, others), apart
+        if apart <= EVEN:
+            break
+    found = (min(MOST_RUNS, best[0]), min(MOST_RUNS, best[1]))
+    return found if slow == 0 else (found[1], found[0])
 
 
 def pair_from(folder: Path, a: Subject, b: Subject, index: int, quads: int, seed: int, limits: Limits, cap: int | None) -> Pair:
@@ -195,13 +274,14 @@ def least_runs(subject: Subject | None) -> int:
 
 
 def quad_seconds(latency_ns: tuple[float, float], least: int = MIN_RUNS) -> float:
-    """Estimated time of one quad: two blocks a side, each of `least` calls or more, and the untimed call that it begins with."""
-    return sum(2 * (max(BLOCK_S, least * ns / 1e9) + ns / 1e9) for ns in latency_ns)
+    """Estimated time of an undisturbed quad: two blocks a side, each with the untimed call that it begins with."""
+    runs = even_runs(latency_ns, (least, least))
+    return sum(2 * (calls + 1) * ns / 1e9 for calls, ns in zip(runs, latency_ns, strict=True))
 
 
 def plan_quads(latency_ns: tuple[float, float], pairs: int, seconds: float, least: int, most: int) -> int:
     """Quads of a pair: what fits `seconds`, and enough that `pairs` pairs hold calls for a p99 (662 of each side)."""
-    runs = min(max(MIN_RUNS, round(BLOCK_S * 1e9 / max(ns, 1))) for ns in latency_ns)
+    runs = min(even_runs(latency_ns, (MIN_RUNS, MIN_RUNS)))
     quads = max(least, int(seconds / quad_seconds(latency_ns)))
     while quads < most and tail_percentile(2 * runs * quads * pairs) != 99:
         quads += 1

@@ -71,9 +71,11 @@ def not_reached(recipe: Recipe) -> Trial:
 
 def _finish(run: Run, task: Task, trial: Trial) -> Trial:
     speedup = trial.result.speedup
+    rough = trial.result.noisy
     run.emit(
         "candidate-done", candidate=trial.name, status=trial.result.status, reason=trial.result.reason,
-        speedup=speedup and round(speedup.value, 4), accuracy=trial.result.accuracy, metric=task.metric,
+        speedup=speedup and round(speedup.value, 4), rough=rough and round(rough.value, 4),
+        accuracy=trial.result.accuracy, metric=task.metric,
     )  # fmt: skip
     return trial
 

@@ -8,10 +8,13 @@ from typing import Literal
 import numpy as np
 
 from strop.core.candidate import Timing
+from strop.core.disturbance import uneven
 from strop.core.measurement import Pair
 from strop.core.statistics import (
     LOOKS,
+    SIDES,
     Ratios,
+    all_latencies,
     by_step,
     latencies,
     latency_interval,
@@ -71,15 +74,17 @@ def timing_of(pairs: Sequence[Pair], stage: Literal["search", "confirmation"], p
     ratios = Ratios(pairs)
     speedup = ratios.speedup(looks) if stage == "confirmation" else search_interval(ratios)
     quads = [quad for pair in ratios.kept for quad in pair]
-    candidate, baseline = latencies(quads, "B"), latencies(quads, "A")
+    sides = {side: latencies(quads, side) if speedup is not None else all_latencies(pairs, side) for side in SIDES}
     steps = by_step(ratios.kept)
-    calls = min(sum(len(latencies(pair, side)) for pair in steps) for side in ("A", "B"))
+    calls = min(sum(len(latencies(pair, side)) for pair in steps) for side in SIDES)
     tail = tail_percentile(calls) if stage == "confirmation" else None
+    refused = ratios.refused
     return Timing(
-        stage=stage, speedup=speedup, tail_percentile=tail,
+        stage=stage, speedup=speedup, tail_percentile=tail, rough=ratios.rough() if speedup is None else None,
+        refused=(refused["A"], refused["B"]), uneven=uneven(ratios.taken, refused),
         latency=latency_interval(ratios.kept, "B", looks) if stage == "confirmation" and speedup is not None else None,
         tail_ratio=tail_ratio(steps, tail, looks) if tail is not None and speedup is not None else None,
-        latency_ms=_milliseconds(percentiles(candidate)), baseline_latency_ms=_milliseconds(percentiles(baseline)),
+        latency_ms=_milliseconds(percentiles(sides["B"])), baseline_latency_ms=_milliseconds(percentiles(sides["A"])),
         pairs=len(pairs), quads=len(quads), excluded=round(ratios.excluded, 4), excluded_why=ratios.reasons,
         mode=pairs[0].mode if pairs else "side by side", samples=str(place), energy_ratio=energy_ratio(pairs),
     )  # fmt: skip

@@ -25,7 +25,63 @@ def machine_counters(energy_root: str = "/sys/class/powercap") -> dict[str, int 
         "steal": _first_number("/proc/stat", "cpu ", 8),
         "pressure": _first_number("/proc/pressure/cpu", "some", 4),
         "energy": package_energy(energy_root),
+        "throttled": throttled_us(),
     }
+
+
+def waited(tasks: str = "/proc/self/task") -> dict[str, tuple[int, int]] | None:
+    """Of each thread: nanoseconds on a CPU, and nanoseconds that it was ready to run but waited for one.
+
+    None where the kernel keeps no `schedstat` (other systems, some sandboxes).
+    """
+    found = {}
+    try:
+        for task in os.listdir(tasks):
+            try:
+                with open(os.path.join(tasks, task, "schedstat")) as f:
+                    ran, delay = f.read().split()[:2]
+            except ProcessLookupError:
+                continue  # it ended meanwhile
+            found[task] = int(ran), int(delay)
+    except (OSError, ValueError):
+        return None
+    return found if any(ran for ran, _ in found.values()) else None
+
+
+def delay_between(before: dict[str, tuple[int, int]] | None, after: dict[str, tuple[int, int]] | None) -> int | None:
+    """Nanoseconds that threads waited for a CPU between two readings; a thread that began meanwhile counts whole."""
+    if before is None or after is None:
+        return None
+    return sum(delay - before.get(task, (0, 0))[1] for task, (_, delay) in after.items())
+
+
+def throttle_file(groups: str = "/proc/self/cgroup", root: str = "/sys/fs/cgroup") -> str | None:
+    """The `cpu.stat` of this process's control group (version 2, or the `cpu` controller of version 1), or None."""
+    try:
+        with open(groups) as f:
+            lines = [line.rstrip("\n").split(":", 2) for line in f]
+    except OSError:
+        return None
+    for _, controllers, path in lines:
+        if not controllers or "cpu" in controllers.split(","):
+            file = os.path.join(root, "cpu" if controllers else "", path.strip("/"), "cpu.stat")
+            if os.access(file, os.R_OK):
+                return file
+    return None
+
+
+THROTTLE_FILE = throttle_file()
+
+
+def throttled_us(path: str | None = THROTTLE_FILE) -> int | None:
+    """Microseconds that the control group's CPU quota has held its tasks back, so far."""
+    if path is None:
+        return None
+    found = _first_number(path, "throttled_usec", 1)
+    if found is not None:
+        return found
+    nanoseconds = _first_number(path, "throttled_time", 1)
+    return None if nanoseconds is None else nanoseconds // 1000
 
 
 def own_counters() -> dict[str, int]:
@@ -77,7 +133,7 @@ def block(call: Callable[[int], Any], first: int, runs: int) -> tuple[dict[str, 
         while clock() - start < LEAD_NS:
             index += 1
             output = call(index)
-        before, mine = machine_counters(), own_counters()
+        before, queued, mine = machine_counters(), waited(), own_counters()
         begin, latencies = clock(), []
         for _ in range(runs):
             index += 1
@@ -85,7 +141,7 @@ def block(call: Callable[[int], Any], first: int, runs: int) -> tuple[dict[str, 
             output = call(index)
             latencies.append(clock() - start)
         wall = clock() - begin
-        mine_after, after = own_counters(), machine_counters()
+        mine_after, queued_after, after = own_counters(), waited(), machine_counters()
     finally:
         gc.enable()
     ticks = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
@@ -96,6 +152,8 @@ def block(call: Callable[[int], Any], first: int, runs: int) -> tuple[dict[str, 
         wall_ns=wall,
         steal_ms=_difference(before, after, "steal", 1000 / ticks),
         pressure_us=_difference(before, after, "pressure"),
+        delay_ns=delay_between(queued, queued_after),
+        throttled_us=_difference(before, after, "throttled"),
         energy_uj=energy if energy is None or energy >= 0 else None,
     )
     return record, output, index

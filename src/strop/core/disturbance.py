@@ -1,0 +1,100 @@
+"""What disturbed a block or a quad: told by counters, never by a latency. Pure.
+
+At one thread the rule is the run-queue delay of the session's own threads: how long they were ready to run and waited for a
+CPU. System-wide pressure says little about one process: on two cores with two busy neighbors 95 % of the blocks saw pressure
+above 10 %, and 9 % were delayed themselves. At several threads waking and waiting cost something by themselves, and the
+older rules hold: pressure, steal, and CPU time that falls short.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+
+from strop.core.measurement import Block, Pair, Quad, Side
+
+DELAY_LIMITS = ((3, 0.01), (8, 0.03), (math.inf, 0.05))
+"""(calls, share): a block of fewer calls than this may have been delayed by this share of its wall time. The median absorbs
+one delayed call of three, and none of one or two."""
+PRESSURE_LIMIT = 0.10
+STEAL_LIMIT = 0.05
+THROTTLED_LIMIT = 0.05
+CPU_ALONE, CPU_SHARED = 0.90, 0.75
+"""How far CPU time over wall time may fall short of the usual, at one thread and at several: the kernel books the time of
+threads on other cores by ticks of some milliseconds, which a short block sees as noise."""
+
+
+def delay_limit(calls: int) -> float:
+    """The share of a block's wall time that its threads may have waited for a CPU."""
+    return next(share for fewer, share in DELAY_LIMITS if calls < fewer)
+
+
+def delayed(block: Block, threads: int) -> bool:
+    """Whether a block of one thread was kept waiting for a CPU, so that it is taken again at once.
+
+    Always False at several threads, and where the kernel does not count the delay.
+    """
+    if threads != 1 or block.delay_ns is None:
+        return False
+    return block.delay_ns > delay_limit(len(block.latencies_ns)) * block.wall_ns
+
+
+def parallelism(quad: Quad, side: Side) -> float:
+    """CPU time over wall time of one side's two blocks."""
+    blocks = [b for b in quad.blocks if b.side == side]
+    return sum(b.cpu_ns for b in blocks) / max(sum(b.wall_ns for b in blocks), 1)
+
+
+def least_parallelism(pairs: Sequence[Pair], side: Side, threads: int) -> float:
+    """What a side's CPU time over wall time must reach for a quad to count: most of its own median, at most its threads.
+
+    Where the run-queue delay is not counted, one thread is compared with 1: nothing else would tell of a busy machine.
+    """
+    quads = [quad for pair in pairs for quad in pair.quads]
+    if not quads:
+        return 0.0
+    usual = min(float(threads), _median([parallelism(quad, side) for quad in quads]))
+    if threads == 1 and quads[0].blocks[0].delay_ns is None:
+        usual = 1.0
+    return (CPU_ALONE if threads == 1 else CPU_SHARED) * usual
+
+
+def _median(values: Sequence[float]) -> float:
+    ordered, middle = sorted(values), len(values) // 2
+    return ordered[middle] if len(values) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
+
+
+def disturbed(quad: Quad, least: Mapping[Side, float], threads: Mapping[Side, int]) -> str | None:
+    """Why a quad is left out, or None: steal, throttling, delay or pressure, lost CPU time; never its latency.
+
+    Args:
+        least: CPU time over wall time that each side must reach.
+        threads: of each side's session.
+    """
+    wall_ns = sum(block.wall_ns for block in quad.blocks)
+    if sum(b.steal_ms or 0.0 for b in quad.blocks) * 1e6 > STEAL_LIMIT * wall_ns:
+        return "steal"
+    if sum(b.throttled_us or 0 for b in quad.blocks) * 1e3 > THROTTLED_LIMIT * wall_ns:
+        return "throttled"
+    if any(delayed(block, threads[block.side]) for block in quad.blocks):
+        return "delay"
+    several = any(count > 1 for count in threads.values())
+    if several and sum(b.pressure_us or 0 for b in quad.blocks) * 1e3 > PRESSURE_LIMIT * wall_ns:
+        return "pressure"
+    if any(parallelism(quad, side) < share for side, share in least.items()):
+        return "cpu"
+    return None
+
+
+def uneven(taken: Mapping[Side, int], refused: Mapping[Side, int]) -> float | None:
+    """How likely it is by chance alone that refusals differ this much between the sides (two-sided, by the normal
+    approximation for two proportions); None where nothing was refused.
+
+    Args:
+        taken, refused: blocks of each side that counted, and that were disturbed.
+    """
+    totals = {side: taken[side] + refused[side] for side in ("A", "B")}
+    share = sum(refused.values()) / max(sum(totals.values()), 1)
+    if not 0 < share < 1 or not all(totals.values()):
+        return None
+    error = math.sqrt(share * (1 - share) * sum(1 / count for count in totals.values()))
+    z = abs(refused["A"] / totals["A"] - refused["B"] / totals["B"]) / error
+    return math.erfc(z / math.sqrt(2))

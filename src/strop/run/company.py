@@ -1,0 +1,95 @@
+"""Who else uses the machine's cores: watched while the model is read, so that it is said in the first seconds of a run."""
+
+import os
+import resource
+import time
+from types import TracebackType
+from typing import Self
+
+import psutil
+
+from strop.core.measurement import Company
+from strop.core.target import Target
+
+WATCH_S = 0.25
+"""Least time that is watched; CPU times come in ticks of 10 ms."""
+NAMING_S = 0.2
+BUSY_CORES = 0.3
+"""From this share of a core on the others count as company."""
+NAMED = 3
+
+
+def allowed_cpus() -> list[int]:
+    """CPUs that this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return sorted(os.sched_getaffinity(0))
+    return list(range(psutil.cpu_count() or 1))
+
+
+class Watch:
+    """CPU time of everybody else over the length of a block, on the CPUs that this process may use."""
+
+    def __init__(self) -> None:
+        self.others = 0.0
+
+    def __enter__(self) -> Self:
+        self._begin, self._busy, self._own = time.monotonic(), _busy_seconds(), _own_seconds()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if error is not None:
+            return
+        time.sleep(max(0.0, WATCH_S - (time.monotonic() - self._begin)))
+        busy, own, wall = _busy_seconds() - self._busy, _own_seconds() - self._own, time.monotonic() - self._begin
+        self.others = max(0.0, busy - own) / wall
+
+
+def _busy_seconds() -> float:
+    """Seconds that the allowed CPUs have worked so far."""
+    times = psutil.cpu_times(percpu=True)
+    mine = [times[cpu] for cpu in allowed_cpus() if cpu < len(times)]
+    return float(sum(t.user + t.system + getattr(t, "nice", 0.0) for t in mine))
+
+
+def _own_seconds() -> float:
+    """CPU seconds of this process and of its children that have ended."""
+    kinds = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    return sum(used.ru_utime + used.ru_stime for used in map(resource.getrusage, kinds))
+
+
+def company_of(watch: Watch, machine: Target, threads: int | None) -> Company | None:
+    """Who keeps the machine busy, and the budget of cores that this leaves; None on a quiet machine.
+
+    Where the budget is all cores, timing at all of them would measure the neighbors: it falls back to one thread fewer.
+
+    Args:
+        threads: the user's budget of cores, which is kept as it is.
+    """
+    if watch.others < BUSY_CORES:
+        return None
+    cores = machine.cores or 1
+    fewer = threads is None and machine.threads == cores and cores > 1
+    used = machine.threads - 1 if fewer else machine.threads
+    return Company(cores=round(watch.others, 2), processes=busiest(), threads=used, fewer=fewer)
+
+
+def busiest() -> tuple[str, ...]:
+    """The processes that use most CPU right now, with their share of a core: `python3 83 %`."""
+    before = _process_seconds()
+    time.sleep(NAMING_S)
+    used = {key: seconds - before.get(key, seconds) for key, seconds in _process_seconds().items()}
+    first = sorted(used, key=lambda key: -used[key])[:NAMED]
+    return tuple(f"{name} {used[pid, name] / NAMING_S:.0%}" for pid, name in first if used[pid, name] > NAMING_S / 10)
+
+
+def _process_seconds() -> dict[tuple[int, str], float]:
+    found = {}
+    for process in psutil.process_iter(["name", "cpu_times"]):
+        times = process.info["cpu_times"]
+        if times is not None and process.pid != os.getpid():
+            found[process.pid, _shown(process.info["name"])] = times.user + times.system
+    return found
+
+
+def _shown(name: str | None) -> str:
+    return "".join(c if c.isprintable() else "?" for c in name or "?")[:32]
