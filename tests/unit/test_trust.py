@@ -1,6 +1,8 @@
 """A configuration that Strop found by itself never runs code: by no key, no command and no spelling of a path."""
 
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,9 +10,11 @@ import numpy as np
 import pytest
 
 import strop
+from strop.bundle.infer import NEEDS
 from strop.core.errors import ConfigError, UntrustedError
 from strop.run.config import CODE, Config
 from strop.run.request import make_request
+from strop.worker.interpreter import asked
 
 KEYS = {
     "data.loader": '[data]\nloader = "canary:load"\n',
@@ -137,6 +141,19 @@ def test_every_key_that_names_code_is_checked() -> None:
         if any(getattr(part, "pattern", None) == CODE for part in field.metadata)
     }
     assert coded | {"backends.olive_config"} == KEYS.keys()
+
+
+def test_no_module_of_the_working_directory_is_imported(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`python -c` and `python -m` import from the working directory first, which may be a downloaded model's folder."""
+    monkeypatch.chdir(place / "model")
+    for name in ("json", "sysconfig", "csv", "importlib", "venv", "pip", "numpy"):
+        shutil.copyfile("canary.py", f"{name}.py")
+    with pytest.raises(strop.StropError):
+        strop.install_backend("openvino", python=sys.executable)
+    with pytest.raises(subprocess.CalledProcessError):
+        asked(sys.executable, NEEDS, "no-such-package")
+    asked(sys.executable, NEEDS, "numpy")
+    assert not (place / "CODE-RAN").exists()
 
 
 PLAIN = {
