@@ -1,4 +1,4 @@
-"""Names and texts of anybody's end as text in report.md and in the model card: no heading, cell, tag, link or fence of theirs."""
+"""Names and texts of anybody's end as text in the reports: no heading, cell, tag, link or fence of theirs, and nothing steers."""
 
 import itertools
 import re
@@ -9,6 +9,7 @@ from strop.core.model import TensorSpec
 from strop.core.recipe import Offer
 from strop.report.evidence import Evidence
 from strop.report.markdown import markdown
+from strop.report.page import page
 
 from .makers import recipe
 from .test_report import BROKEN, outcome, result
@@ -63,3 +64,6 @@ def test_the_report_and_the_card_hold_foreign_texts_as_texts() -> None:
     })  # fmt: skip
     check(markdown(found, Evidence(command=FOREIGN, missing=(FOREIGN,))))
     check(model_card(found, fast))
+    shown = page(found, Evidence(command=FOREIGN, missing=(FOREIGN,)))
+    for odd in ("\x1b", "\u202e", "\\u001b", "\\u202e"):
+        assert odd not in shown, shown[shown.index(odd) - 400 :][:500]
