@@ -1,6 +1,9 @@
 """A configuration that Strop found by itself never runs code: by no key, no command and no spelling of a path."""
 
+import shlex
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,9 +11,18 @@ import numpy as np
 import pytest
 
 import strop
+from strop.bundle.infer import NEEDS
 from strop.core.errors import ConfigError, UntrustedError
+from strop.run.building import write_reproduce
 from strop.run.config import CODE, Config
+from strop.run.context import Run, nobody
+from strop.run.evidence import command
+from strop.run.place import Place
 from strop.run.request import make_request
+from strop.store.store import RunFolder, Store, write_json
+from strop.worker.interpreter import asked
+
+from .makers import model, recipe, target
 
 KEYS = {
     "data.loader": '[data]\nloader = "canary:load"\n',
@@ -58,14 +70,14 @@ def place(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("ordered", COMMANDS)
 @pytest.mark.parametrize("key", KEYS)
-def test_no_code_runs_unasked(place: Path, monkeypatch: pytest.MonkeyPatch, key: str, command: str, spelling: str) -> None:
-    cwd, model = SPELLINGS[spelling]
+def test_no_code_runs_unasked(place: Path, monkeypatch: pytest.MonkeyPatch, key: str, ordered: str, spelling: str) -> None:
+    cwd, given = SPELLINGS[spelling]
     (place / "model" / "strop.toml").write_text(KEYS[key])
     monkeypatch.chdir(place / cwd)
     with pytest.raises(UntrustedError) as refused:
-        COMMANDS[command](model.format(root=place), store=str(place / "store"), out=str(place / "out"))
+        COMMANDS[ordered](given.format(root=place), store=str(place / "store"), out=str(place / "out"))
     assert key in refused.value.message
     assert refused.value.message.startswith(refused.value.config)
     assert Path(refused.value.config).samefile(place / "model" / "strop.toml")
@@ -74,14 +86,14 @@ def test_no_code_runs_unasked(place: Path, monkeypatch: pytest.MonkeyPatch, key:
     assert not (place / "store").exists()
 
 
-@pytest.mark.parametrize("command", ["inspect", "init"])
+@pytest.mark.parametrize("ordered", ["inspect", "init"])
 def test_commands_that_read_no_configuration_run_none_of_its_code(
-    place: Path, monkeypatch: pytest.MonkeyPatch, command: str
+    place: Path, monkeypatch: pytest.MonkeyPatch, ordered: str
 ) -> None:
     monkeypatch.chdir(place / "model")
     Path("strop.toml").write_text("".join(KEYS.values()).replace("[data]\npreprocess", "preprocess"))
     shutil.copyfile(DEMO, "m.onnx")
-    if command == "inspect":
+    if ordered == "inspect":
         assert strop.inspect("m.onnx", store=str(place / "store")).inspection.format == "onnx"
     else:
         strop.init("m.onnx", force=True)
@@ -137,6 +149,41 @@ def test_every_key_that_names_code_is_checked() -> None:
         if any(getattr(part, "pattern", None) == CODE for part in field.metadata)
     }
     assert coded | {"backends.olive_config"} == KEYS.keys()
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_what_runs_again_is_trusted_as_the_run_was(place: Path, monkeypatch: pytest.MonkeyPatch, named: bool) -> None:
+    """A file that was found is found again, and refused if it names code by then; its folder may be called anything."""
+    odd = place / "it's $(touch CODE-RAN) a folder"
+    odd.mkdir()
+    (odd / "strop.toml").write_text("[task]\nk = 3\n")
+    monkeypatch.chdir(odd)
+    request = make_request("m.null", "strop.toml" if named else None, labels="'; touch CODE-RAN; '\n", k=4)
+    folder = RunFolder(place / "store" / "runs" / "r")
+    run = Run(request, Store(place / "store"), folder, {}, Place(target(), target()), nobody)
+    write_json(folder.folder / "run.json", {"request": request.model_dump(mode="json")})
+    script = Path(write_reproduce(run, recipe("it's 'odd'"), model())).read_text()
+    words = shlex.split(script.partition("exec ")[2])
+    assert script.startswith("#!/bin/sh\n") and subprocess.run(["sh", "-n"], input=script, text=True, check=True)
+    assert words[:5] == [sys.executable, "-P", "-m", "strop", "build"]
+    assert request.labels in words and ("--config" in words) == named
+    assert words[-1] == (str(odd / "strop.toml") if named else "$(mktemp -d)/built")
+    assert script.split("\n")[2].startswith('cd "$(mktemp -d)"' if named else f"cd {shlex.quote(str(odd))} && ")
+    again = shlex.split(command(folder.folder / "run.json"))
+    assert request.labels in again and ("--config" in again) == named
+
+
+def test_no_module_of_the_working_directory_is_imported(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`python -c` and `python -m` import from the working directory first, which may be a downloaded model's folder."""
+    monkeypatch.chdir(place / "model")
+    for name in ("json", "sysconfig", "csv", "importlib", "venv", "pip", "numpy"):
+        shutil.copyfile("canary.py", f"{name}.py")
+    with pytest.raises(strop.StropError):
+        strop.install_backend("openvino", python=sys.executable)
+    with pytest.raises(subprocess.CalledProcessError):
+        asked(sys.executable, NEEDS, "no-such-package")
+    asked(sys.executable, NEEDS, "numpy")
+    assert not (place / "CODE-RAN").exists()
 
 
 PLAIN = {

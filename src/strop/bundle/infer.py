@@ -1,5 +1,6 @@
 """Running a bundle by its own `infer.py` and `preprocess.py`, in child processes."""
 
+import contextlib
 import json
 import re
 import shutil
@@ -16,7 +17,7 @@ from strop.core.spelling import spelled
 from strop.plan.discover import backends
 from strop.store import files
 from strop.worker.call import BUNDLE_WORK, Child, Limits, Work
-from strop.worker.interpreter import find, work_of
+from strop.worker.interpreter import asked, find, work_of
 
 SECONDS = 3600.0
 
@@ -131,7 +132,8 @@ def _able(folder: str, manifest: Manifest) -> str:
     found.sort(key=lambda interpreter: interpreter.backend != manifest.recipe.runtime)
     pythons = [interpreter.python for interpreter in found]
     for python in dict.fromkeys([*pythons[:1], sys.executable, *pythons]):
-        if not subprocess.run([python, "-c", NEEDS, *names], capture_output=True, check=False).returncode:
+        with contextlib.suppress(OSError, subprocess.CalledProcessError):
+            asked(python, NEEDS, *names)
             return python
     raise BundleError(
         f"{folder}: no environment here has all that it needs: {', '.join(names)}",

@@ -40,7 +40,7 @@ def cleaned(value: Any) -> Any:
         return clean(value)
     if isinstance(value, dict):
         return {clean(key): cleaned(inner) for key, inner in value.items()}
-    return [cleaned(inner) for inner in value] if isinstance(value, list) else value
+    return [cleaned(inner) for inner in value] if isinstance(value, (list, tuple)) else value
 
 
 def writable(text: str) -> str:

@@ -49,7 +49,7 @@ def environment() -> Environment:
 
 def _harmless(value: Any) -> Any:
     """What comes from outside neither steers the page's direction of writing nor fails to be written; escaping comes after."""
-    return clean(value, keep="\n\t") if isinstance(value, str) and not isinstance(value, Markup) else value
+    return value if isinstance(value, Markup | int | float | None) else clean(str(value), keep="\n\t")
 
 
 def template(name: str) -> Template:

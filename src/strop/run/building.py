@@ -156,7 +156,7 @@ def write_reproduce(run: Run, recipe: Recipe, model: Model) -> str:
     """A script that builds and checks this candidate alone and afresh, so that its failure can be looked at."""
     path = run.folder.candidate(recipe.name) / "reproduce.sh"
     request = run.request
-    parts = [sys.executable, "-m", "strop", "build", model.artifact.path, "--recipe", recipe.name, "--check"]
+    parts = [sys.executable, "-P", "-m", "strop", "build", model.artifact.path, "--recipe", recipe.name, "--check"]
     for flag, file in (("--data", request.data), ("--calibration", request.calibration), ("--questions", request.questions)):
         parts += [flag, str(Path(file).absolute())] if file is not None else []
     values = {

@@ -18,7 +18,7 @@ from strop.plan.discover import backends
 from strop.run.probe import ask
 from strop.store import files
 from strop.worker.call import Work
-from strop.worker.interpreter import Interpreter, find, own_folder, records
+from strop.worker.interpreter import Interpreter, asked, find, own_folder, records
 
 ABOUT = """
 import json, sys, sysconfig
@@ -108,8 +108,8 @@ def _make(backend: Backend, folder: Path, progress: Progress) -> None:
     progress(f"{backend.name}: a new environment in {folder}")
     with files.disk(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
-    _told([sys.executable, "-m", "venv", str(folder)], backend, progress)
-    pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--progress-bar", "off", "--disable-pip-version-check"]
+    _told([sys.executable, "-P", "-m", "venv", str(folder)], backend, progress)
+    pip = [str(folder / "bin" / "python"), "-P", "-m", "pip", "install", "--progress-bar", "off", "--disable-pip-version-check"]
     for packages in paragraphs(backend.requirements.read_text(encoding="utf-8")):
         _told([*pip, *packages], backend, progress)
     if backend.fetch is not None:
@@ -171,7 +171,7 @@ def _described(backend: Backend, python: str, managed: bool) -> Interpreter:
         BackendError: it is no Python, or the backend does not work in it.
     """
     try:
-        said = subprocess.run([python, "-c", ABOUT], capture_output=True, text=True, check=True).stdout
+        said = asked(python, ABOUT)
         version, site = json.loads(said)
     except (OSError, subprocess.CalledProcessError, ValueError) as error:
         raise BackendError(f"{python} is no Python that can be started", "give the path of an interpreter") from error

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import subprocess
 import sys
 from collections.abc import Sequence
 from importlib.metadata import Distribution
@@ -93,6 +94,17 @@ def work_of(backend: Backend) -> Work:
     if found is None:
         raise WorkerMissing(f"{backend.name} is {why_missing(backend)}")
     return Work(backend.work, found.python)
+
+
+def asked(python: str, code: str, *arguments: str) -> str:
+    """What a line of code prints in an interpreter; run in the interpreter's own folder, since Python imports from the working
+    directory first, which may be a downloaded model's.
+
+    Raises:
+        OSError, CalledProcessError: it cannot be started, or the code fails.
+    """
+    path = Path(python).absolute()  # not resolved: a virtual environment is known by its link
+    return subprocess.run([path, "-c", code, *arguments], cwd=path.parent, capture_output=True, text=True, check=True).stdout
 
 
 def versions_of(backend: Backend, packages: Sequence[str]) -> dict[str, str]:

@@ -74,7 +74,7 @@ def from_wheel(place: str, scratch: str) -> str:
 def wheel_of(wanted: list[str], scratch: str) -> str:
     """A package alone, unpacked, without what it depends on."""
     place = os.path.join(scratch, "unpacked")
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--target", place]
+    pip = [sys.executable, "-P", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--target", place]
     if subprocess.run([*pip, *wanted], check=False).returncode:
         raise NotHereError(f"pip could not make {wanted[0]}")
     return place

@@ -1,14 +1,17 @@
-"""Names and texts of anybody's end as text in report.md and in the model card: no heading, cell, tag, link or fence of theirs."""
+"""Names and texts of anybody's end as text in the reports: no heading, cell, tag, link or fence of theirs, and nothing steers."""
 
 import itertools
+import json
 import re
 
 from strop.bundle.card import model_card
 from strop.core.candidate import Candidate
+from strop.core.foreign import cleaned
 from strop.core.model import TensorSpec
 from strop.core.recipe import Offer
 from strop.report.evidence import Evidence
 from strop.report.markdown import markdown
+from strop.report.page import page
 
 from .makers import recipe
 from .test_report import BROKEN, outcome, result
@@ -63,3 +66,7 @@ def test_the_report_and_the_card_hold_foreign_texts_as_texts() -> None:
     })  # fmt: skip
     check(markdown(found, Evidence(command=FOREIGN, missing=(FOREIGN,))))
     check(model_card(found, fast))
+    shown = page(found, Evidence(command=FOREIGN, missing=(FOREIGN,)))
+    assert "\x1b" not in shown and "\u202e" not in shown
+    data = re.search(r'<script type="application/json" id="data">(.*?)</script>', shown)
+    assert data is not None and json.loads(data[1]) == cleaned(json.loads(data[1]))
