@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import strop
-from benchmarks import aa, budgets, coverage, imitation, memory_order, overhead, power, report, versus_defaults
+from benchmarks import aa, budgets, coverage, imitation, memory_order, overhead, power, report, selection, versus_defaults
 from benchmarks.llm import loops, sizes
 from benchmarks.options import Given, Options
 from benchmarks.peers import run as peers
@@ -14,6 +14,7 @@ from benchmarks.peers.race import REPEATS
 
 BENCHMARKS = {
     "coverage": coverage.run,
+    "selection": selection.run,
     "aa": aa.run,
     "power": power.run,
     "memory_order": memory_order.run,

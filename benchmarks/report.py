@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from benchmarks import aa, budgets, coverage, imitation, memory_order, overhead, power, results, versus_defaults
+from benchmarks import aa, budgets, coverage, imitation, memory_order, overhead, power, results, selection, versus_defaults
 from benchmarks.llm import loops, sizes
 from benchmarks.options import Options
 from benchmarks.peers import chart, table
@@ -18,6 +18,7 @@ class Section(NamedTuple):
 
 SECTIONS = {
     "coverage": Section("Do the intervals cover what they claim?", coverage.render),
+    "selection": Section("Is the right candidate chosen?", selection.render),
     "aa": Section("Does a model differ from itself?", aa.render),
     "power": Section("Is a 5 % difference found?", power.render),
     "memory_order": Section("Does memory depend on what was measured before?", memory_order.render),

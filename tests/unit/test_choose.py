@@ -80,7 +80,7 @@ def test_a_clear_lead_decides():
 
 def test_a_tie_goes_to_less_memory_then_to_the_safer_recipe():
     small, large = interval(0.3, 0.28, 0.32), interval(0.6, 0.58, 0.62)
-    bold = contender("bold", 2.02, 1.8, 2.4, safety=5, memory=small)
+    bold = contender("bold", 2.008, 1.8, 2.4, safety=5, memory=small)
     tame = contender("tame", 2.0, 1.7, 2.3, safety=1, memory=large)
     choice = choose([tame, bold], {"speed": 1.0})
     assert (choice.name, choice.tied) == ("bold", ("tame",))
@@ -93,6 +93,11 @@ def test_a_wide_interval_makes_no_tie_of_a_lead():
     lead, tame = contender("lead", 2.2, 1.5, 3.0, safety=9), contender("tame", 2.0, 1.5, 2.6)
     choice = choose([tame, lead], {"speed": 1.0})
     assert (choice.name, choice.tied) == ("lead", ())
+
+
+def test_scores_half_a_percent_apart_are_no_tie_however_wide_their_intervals():
+    lead, tame = contender("lead", 2.02, 1.0, 3.0, safety=9), contender("tame", 2.0, 1.0, 3.0)
+    assert choose([tame, lead], {"speed": 1.0}).name == "lead"
 
 
 def test_an_uncertain_leader_draws_nobody_in_whom_another_surely_beats():

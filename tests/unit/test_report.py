@@ -10,15 +10,16 @@ from strop.core.gate import DEFAULT_GATES, Missing, judge
 from strop.core.measurement import Environment
 from strop.core.noun import SCHEMA
 from strop.core.outcome import Noise, Outcome
+from strop.core.prospects import Prospect, Untimed
 from strop.core.recipe import Offer
 from strop.core.task import Language
-from strop.core.verdict import EXACTLY_ONE
+from strop.core.verdict import EXACTLY_ONE, Gate
 from strop.report.document import report
 from strop.report.evidence import NO_EVIDENCE
 from strop.report.lineage import over_each_framework
 from strop.report.markdown import markdown, table
 from strop.report.page import page
-from strop.report.verdict import percent, ratio, three_lines
+from strop.report.verdict import percent, ratio, reached, three_lines
 
 from .makers import interval, model, recipe, target, task
 
@@ -86,6 +87,46 @@ def test_three_lines_of_a_provisional_choice_say_what_was_missed():
     what, _, mind = three_lines(outcome(result("fast", 1.5), chosen="fast"))
     assert what.startswith("provisional:")
     assert mind == "Missed: speedup ≥ 2 (goal): FAIL at 1.5."
+
+
+def test_what_an_open_must_keeps_from_the_choice_stands_in_the_verdict():
+    gate = Gate(metric="accuracy_retained", bound=0.95)
+    faster = Prospect(candidate="int8", speedup=interval(2.75), confirmed=False, gate=gate, figure=interval(0.958, 0.931, 0.983))
+    found = outcome(result("fast", 2.2), chosen="fast").model_copy(update={"prospects": (faster,)})
+    sentence = (
+        "2.75× would be possible with int8 (speed by the search, not confirmed) if 95.8% [93.1%, 98.3%] of the accuracy is "
+        "enough: give more evaluation examples, or accept it: --must 'accuracy_retained>=0.93'."
+    )
+    assert three_lines(found)[2].endswith(sentence)
+    assert sentence in markdown(found)
+    assert "2.75× would be possible with int8" in page(found, NO_EVIDENCE)
+    (kept,) = report(found)["prospects"]
+    assert (kept["candidate"], kept["metric"], kept["reached"]) == ("int8", "accuracy_retained", 0.93)
+
+
+@pytest.mark.parametrize(
+    ("direction", "low", "high", "bound"),
+    [
+        ("at_least", 0.931, 1.0, "0.93"),
+        ("at_least", 0.95, 1.0, "0.95"),
+        ("at_most", 0.0, 0.0573, "0.058"),
+        ("at_most", 9, 12.341, "12.35"),
+    ],
+)
+def test_the_bound_that_a_whole_interval_meets(direction, low, high, bound):
+    assert reached(Gate(metric="kl", direction=direction, bound=1.0), interval((low + high) / 2, low, high)) == bound
+
+
+def test_a_setting_of_the_baseline_that_was_not_timed_is_named():
+    quick = Untimed(name="threads-2", p50_ms=0.21, baseline_p50_ms=0.25)
+    found = outcome(result("fast", 3.0), chosen="fast").model_copy(update={"untimed": (quick,)})
+    sentence = (
+        "Baseline setting threads-2 may be faster (rough p50 0.21 against 0.25 ms) but could not be timed: the speed-up may be "
+        "overstated."
+    )
+    assert f"- {sentence}" in markdown(found)
+    assert sentence in page(found, NO_EVIDENCE)
+    assert report(found)["baseline"]["untimed_settings"][0]["name"] == "threads-2"
 
 
 def test_keeping_the_baseline_is_said_so():
