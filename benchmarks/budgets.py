@@ -1,11 +1,9 @@
 """Is a budget kept, and what does it give? `python -m benchmarks budgets`.
 
 Runs the two demos with their budgets and each of the given models with 60 s, without a neighbor and with one or two, in
-fresh stores. A neighbor is a process that computes for 50 ms and sleeps for 10 ms, give or take a fifth, wherever the
-system puts it.
+fresh stores.
 """
 
-import contextlib
 import json
 import os
 import random
@@ -13,27 +11,17 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import strop
+from benchmarks.neighbors import neighbors
 from benchmarks.options import Options
 from benchmarks.results import ROOT
 from benchmarks.strop_run import last_line
 
 DEMO = Path(strop.__file__).parent / "demo"
 NEIGHBORS, REPEATS, SHORT_S, OVERRUN = (0, 1, 2), 3, 60.0, 0.10
-BUSY_S, IDLE_S, JITTER = 0.050, 0.010, 0.2
-BURN = f"""
-import random, sys, time
-rng = random.Random(int(sys.argv[1]))
-def about(seconds): return seconds * rng.uniform({1 - JITTER}, {1 + JITTER})
-while True:
-    end = time.perf_counter() + about({BUSY_S})
-    while time.perf_counter() < end: pass
-    time.sleep(about({IDLE_S}))
-"""
 LANGUAGE = ("llamacpp", "openvino", "onnxruntime-genai", "mlx")
 RECIPES = ("gguf-q8-0", "gguf-q4-k-m", "gguf-q4-0-im", "openvino-int8", "openvino-int4-sym", "genai-int8", "genai-int4",
            "mlx-4bit-g64")  # fmt: skip
@@ -50,14 +38,14 @@ class Case(NamedTuple):
 
 def run(options: Options) -> int:
     cases = [c for c in all_cases(options) if not options.smoke or c.name == "demo, short"]
-    neighbors, repeats = ((0, 1), 1) if options.smoke else (NEIGHBORS, options.repeats or REPEATS)
+    counts, repeats = ((0, 1), 1) if options.smoke else (NEIGHBORS, options.repeats or REPEATS)
     rng = random.Random(0)
     found: list[dict[str, Any]] = []
     for repeat in range(repeats):
-        order = [(case, count) for case in cases for count in neighbors]
+        order = [(case, count) for case in cases for count in counts]
         rng.shuffle(order)
         for case, count in order:
-            with busy(count, seed=repeat):
+            with neighbors(count, seed=repeat):
                 found.append({"case": case.name, "neighbors": count, "repeat": repeat, **timed(case)})
             print(f"budgets: {found[-1]}", flush=True)
     kept = [row for row in found if row["seconds"] <= (1 + OVERRUN) * row["budget_s"] and row["bundle"]]
@@ -82,18 +70,6 @@ def all_cases(options: Options) -> list[Case]:
         files = ("--data", str(given.data), "--calibration", str(given.calibration), "--labels", given.labels)
         cases.append(Case(given.name, (str(given.model), *files, *maps, "--metric", given.metric), SHORT_S))
     return cases
-
-
-@contextlib.contextmanager
-def busy(count: int, seed: int) -> Iterator[None]:
-    """So many neighbors for the length of the block."""
-    burners = [subprocess.Popen([sys.executable, "-c", BURN, str(97 * seed + i)]) for i in range(count)]
-    try:
-        yield
-    finally:
-        for burner in burners:
-            burner.kill()
-            burner.wait()
 
 
 def timed(case: Case) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from strop.report.lineage import gains, over_each_framework
 from strop.report.parts import Cell
 from strop.report.unlabeled import KEPT, figure_name
 from strop.report.verdict import (
+    hasty,
     is_judged,
     model_name,
     ordered,
@@ -276,8 +277,10 @@ def _made(outcome: Outcome) -> str:
         spent = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in outcome.timing.items())
         text = f"Nothing was timed: the target is {target_name(outcome)}, not this machine. Answers were judged here."
         return f"## How the numbers were made\n\n- {text}\n- Time spent: {spent}."
+    aa = f"{ratio(noise.speedup, '×')}; {noise.excluded:.0%} of its quads were left out"
+    aa = "the budget left no time for it" if hasty(outcome) else aa
     lines = [
-        f"- A/A (the baseline against itself): {ratio(noise.speedup, '×')}; {noise.excluded:.0%} of its quads were left out. "
+        f"- A/A (the baseline against itself): {aa}. "
         f"Memory differences under {noise.memory_resolution_bytes / 1e6:.1f} MB mean nothing here.",
         "- Baseline and candidate run in fresh processes, one while the other sleeps, in short blocks ABBA or BAAB; "
         "the log-ratio of each quad of blocks counts, and the interval is a t-interval over pairs of processes.",

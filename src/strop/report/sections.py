@@ -27,6 +27,7 @@ from strop.report.parts import DASH, Cell, Section, Table, fill, number_cell, pe
 from strop.report.unlabeled import figure_name, kept_name, unlabeled_words
 from strop.report.verdict import (
     NOT_REPRESENTATIVE,
+    hasty,
     is_judged,
     model_name,
     ordered,
@@ -361,7 +362,7 @@ def environment(outcome: Outcome, evidence: Evidence) -> Section:
 def noise(outcome: Outcome, evidence: Evidence) -> Section:
     found = outcome.noise
     body = fill(
-        "noise", place=outcome.place, noise=found, aa=ratio(found.speedup, "×"), resolution=found.memory_resolution_bytes / 1e6,
+        "noise", place=outcome.place, noise=found, aa=ratio(found.speedup, "×"), hasty=hasty(outcome), resolution=found.memory_resolution_bytes / 1e6,
         confirmed=[r.confirmation for r in outcome.results if r.confirmation is not None],
         spent=", ".join(f"{name} {seconds:.1f} s" for name, seconds in outcome.timing.items()),
         baseline=outcome.baseline, as_is=outcome.as_is, against_as_is=ratio(outcome.against_as_is, "×"),

@@ -178,14 +178,15 @@ def _in_turn(
         recipe = next_in_turn(can_pay, [t.name for t in trials if t.lost_accuracy], places_of(found, run.advice))
         run.budget.share(len(waiting))
         waiting.remove(recipe)
-        trial = admit(run, model, task, follow(recipe, baseline.candidate.recipe), baseline, trials)
-        trials = [*(t for t in trials if t.name != trial.name), trial]
+        others = [t for t in trials if t.name != recipe.name]
+        trials = [*others, admit(run, model, task, follow(recipe, baseline.candidate.recipe), baseline, others)]
     return trials
 
 
 def untried(found: Sequence[Offer], role: str, trials: Sequence[Trial]) -> list[Recipe]:
-    """Recipes of a role that have not had their turn, or that the budget left no time for then."""
-    tried = {t.name for t in trials if t.result.status != "not reached"}
+    """Recipes of a role that have not had their turn, or that the budget left no time for then; a build that it cut short is
+    not begun a second time."""
+    tried = {t.name for t in trials if t.result.status != "not reached" or t.cut}
     return [r for r in by_role(found, role) if r.name not in tried]
 
 
@@ -200,8 +201,8 @@ def _each(
     """With the trials of these recipes, as far as the budget allows."""
     for place, recipe in enumerate(recipes):
         run.budget.share(len(recipes) - place)
-        can_pay = bool(affordable(run, [recipe], model, task, trials))
-        trials = [*trials, admit(run, model, task, recipe, baseline, trials) if can_pay else not_reached(recipe)]
+        can_pay, others = bool(affordable(run, [recipe], model, task, trials)), [t for t in trials if t.name != recipe.name]
+        trials = [*others, admit(run, model, task, recipe, baseline, others) if can_pay else not_reached(recipe)]
     return trials
 
 

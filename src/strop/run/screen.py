@@ -50,7 +50,7 @@ def _through(
         with run.spending("build"):
             candidate = build(run, recipe, model, task)
     except BudgetError:
-        return _finish(run, task, not_reached(recipe, "the budget ended while it was built"))
+        return _finish(run, task, replace(not_reached(recipe, "the budget ended while it was built"), cut=True))
     trial = Trial(Result(candidate=candidate))
     if candidate.failure is not None:
         return _finish(run, task, trial.failed(candidate.failure, str(run.folder.candidate(recipe.name) / "reproduce.sh")))

@@ -25,7 +25,7 @@ MEMORY_FLOOR = 1_000_000
 
 @dataclass(frozen=True)
 class Trial:
-    """`subject` is None where there is nothing to run (the build failed)."""
+    """`subject` is None where there is nothing to run (the build failed). `cut`: the budget ended while it was built."""
 
     result: Result
     subject: Subject | None = None
@@ -33,6 +33,7 @@ class Trial:
     check_folder: Path | None = None
     footprints: tuple[Footprint, ...] = ()
     pairs: tuple[Pair, ...] = ()
+    cut: bool = False
 
     @property
     def name(self) -> str:
