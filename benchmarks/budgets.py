@@ -102,10 +102,10 @@ def render(figures: dict[str, Any]) -> list[str]:
         "| command | budget | neighbors | share of the budget, worst | candidates tried | outcomes |",
         "|---|---:|---:|---:|---:|---|",
     ]
-    for case, budget, neighbors in keys:
-        rows = [r for r in runs if (r["case"], r["neighbors"]) == (case, neighbors)]
+    for case, budget, count in keys:
+        rows = [r for r in runs if (r["case"], r["neighbors"]) == (case, count)]
         tried = sorted(r["tried"] for r in rows)
         outcomes = ", ".join(sorted({str(r["outcome"] or f"exit {r['exit']}") for r in rows}))
         worst = max(r["share"] for r in rows)
-        lines.append(f"| {case} | {budget:.0f} s | {neighbors} | {worst:.0%} | {tried[0]}–{tried[-1]} | {outcomes} |")
+        lines.append(f"| {case} | {budget:.0f} s | {count} | {worst:.0%} | {tried[0]}–{tried[-1]} | {outcomes} |")
     return lines
