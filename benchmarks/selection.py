@@ -24,7 +24,8 @@ from strop.core.recipe import Recipe
 from strop.core.statistics import LOOKS, Ratios, paired_proportion_ratio
 from strop.core.verdict import EXACTLY_ONE, RANKS, Gate, Interval
 from strop.run.checking import Footprint
-from strop.run.confirm import contender_of, entrant_of, replace_fallen, select, standing_of, verdict_of
+from strop.run.finalists import contender_of, entrant_of, replace_fallen, select, standing_of
+from strop.run.judging import verdict_of
 from strop.run.screen import beaten
 from strop.run.timing import SEARCH_PAIRS, SEARCH_QUADS, search_interval
 from strop.run.trial import Trial, memory_ratio, misses_must

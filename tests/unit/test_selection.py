@@ -19,7 +19,8 @@ from strop.core.verdict import EXACTLY_ONE, Gate
 from strop.run.answers import advantage
 from strop.run.baseline import may_be_faster, rebase
 from strop.run.checking import CHECK, Footprint
-from strop.run.confirm import entrant_of, replace_fallen, select, standing_of, verdict_of
+from strop.run.finalists import entrant_of, replace_fallen, select, standing_of
+from strop.run.judging import verdict_of
 from strop.run.optimize import choose_among
 from strop.run.screen import beaten, choosable
 from strop.run.trial import Trial

@@ -2,26 +2,28 @@
 
 import contextlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
 from strop.core.budget import Saving
 from strop.core.candidate import Timing
-from strop.core.choose import Contender, score
+from strop.core.choose import score
 from strop.core.errors import BudgetError, WorkerError
-from strop.core.finalists import Entrant, Standing, first_finalists, in_order, next_finalist
-from strop.core.gate import NOT_MEASURED, Missing, judge, judge_one
+from strop.core.finalists import Standing, first_finalists
+from strop.core.gate import judge
 from strop.core.measurement import Pair
 from strop.core.model import Model
 from strop.core.statistics import LOOKS
 from strop.core.task import Task
-from strop.core.verdict import EXACTLY_ONE, RANKS, Gate, GateResult, Interval, Verdict
+from strop.core.verdict import EXACTLY_ONE, Gate
 from strop.plan.ladder import LEAST_PAIRS, LEAST_QUADS, REPEATS, Plan, plan_confirmation, savings, seconds_of, those_in_time
 from strop.run.building import failure_of, write_reproduce
 from strop.run.checking import Footprint, footprint
 from strop.run.context import Run
+from strop.run.finalists import contender_of, entrant_of, replace_fallen, standing_of
+from strop.run.judging import TIMED, figures_of_timing, why_no_accuracy
 from strop.run.longer import look_longer
 from strop.run.pairing import Subject, plan_quads
 from strop.run.planning import costs, delivery_s, is_language
@@ -30,13 +32,9 @@ from strop.run.timing import LANGUAGE_QUADS, measure, timing_of
 from strop.run.trial import (
     Trial,
     find,
-    known_figures,
     memory_ratio,
     misses_must,
-    must_left_open,
-    pace_figures,
     pace_of,
-    quality_figures,
 )
 
 PAIRS = 5
@@ -45,63 +43,8 @@ QUADS = (12, 40)
 PAIR_S = 1.5
 """Seconds that a pair's quads may take, unless calls are so long that a p99 needs more of them."""
 SELF = "self"
-TIMED = ("speedup", "tail_ratio", "latency_ms")
 UNEVEN = 0.01
 """Refusals that differ between the sides by less than this chance are told."""
-
-
-class Hasty(NamedTuple):
-    """What the budget left no time for: the confirmation, some settings of the baseline."""
-
-    unconfirmed: bool = False
-    untuned: bool = False
-
-
-UNHURRIED = Hasty()
-
-
-def select(
-    trials: Sequence[Trial], baseline: Trial, weights: dict[str, float], gates: Sequence[Gate] = (), most: int | None = None
-) -> list[Trial]:  # fmt: skip
-    """By search data: the queue of those whose score may exceed the baseline's, best first. Selects, decides nothing."""
-    entrants = []
-    for trial in trials:
-        if trial.name != baseline.name and trial.candidate.recipe.role != "as-is" and (trial.alive or trial.outpaced):
-            entrant = entrant_of(trial, weights, gates)
-            entrants += [entrant] if entrant is not None else []
-    return [find(trials, e.name) for e in in_order(entrants)[:most]]
-
-
-def entrant_of(trial: Trial, weights: dict[str, float], gates: Sequence[Gate]) -> Entrant | None:
-    """A candidate's place in the queue, or None where there is no speed-up to weigh."""
-    contender, result = contender_of(trial, 0), trial.result
-    if contender is None:
-        return None
-    memory = {"memory_ratio": result.memory_ratio} if result.memory_ratio is not None else {}
-    known, later = known_figures(trial), {**figures_of_timing(result.search), **memory}
-    found = {g: judge_one(g, (known | later)[g.metric]).result for g in gates if g.metric in known | later}
-    return Entrant(
-        trial.name, score(contender, weights), must_left_open(trial, gates),
-        missed=sum(g.kind == "must" and g.metric in later and r == "FAIL" for g, r in found.items()),
-        misses_goal=any(g.kind == "goal" and r == "FAIL" for g, r in found.items()), outpaced=trial.outpaced,
-    )  # fmt: skip
-
-
-def contender_of(trial: Trial, rank: int) -> Contender | None:
-    """What the choice weighs, or None where there is no speed-up to weigh.
-
-    A rough speed-up counts only where its interval shows a difference.
-    """
-    result, rough = trial.result, trial.result.noisy
-    speedup = result.speedup
-    if speedup is None and rough is not None:
-        speedup = rough.model_copy(update={"value": 1.0}) if rough.low <= 1.0 <= rough.high else rough
-    if speedup is None:
-        return None
-    return Contender(
-        name=trial.name, rank=rank, safety=trial.candidate.recipe.safety, speedup=speedup, accuracy=result.retained,
-        memory=result.memory_ratio, energy=result.timing.energy_ratio if result.timing else None,
-    )  # fmt: skip
 
 
 def confirm(run: Run, model: Model, task: Task, baseline: Trial, queue: Sequence[Trial]) -> tuple[list[Trial], Timing]:
@@ -156,41 +99,8 @@ def measure_self(run: Run, baseline: Trial, found: "Compared") -> list[Pair]:
     return measure(run, *_sides(baseline, baseline), "confirmation", range(found.rounds), found.plan.quads, folder=SELF)
 
 
-def replace_fallen(
-    entrants: Sequence[Entrant], done: Sequence[Trial], baseline: Trial, called_up: Callable[[str], Trial],
-    worth: Callable[[Trial], Standing | None], room: Callable[[], bool], settles: bool = False,
-) -> list[Trial]:  # fmt: skip
-    """With the next of the queue confirmed in the place of each finalist that fell, and those that may be better than all that
-    stand, as long as there is room.
-
-    Args:
-        called_up: confirms the candidate of that name.
-        worth: what a confirmed candidate is worth to the choice; None where it fell.
-    """
-    found = list(done)
-    while room():
-        standing = [s for t in [*found, baseline] if (s := worth(t)) is not None]
-        fallen = sum(worth(t) is None for t in found)
-        entrant = next_finalist(entrants, [t.name for t in found], standing, len(found) - len(done) < fallen, settles)
-        if entrant is None:
-            break
-        found.append(called_up(entrant.name))
-    return found
-
-
 def _standing(run: Run, task: Task, baseline: Trial, trial: Trial) -> Standing | None:
     return standing_of(trial, baseline, run.gates, run.request.weights, why_no_accuracy(task))
-
-
-def standing_of(
-    trial: Trial, baseline: Trial, gates: Sequence[Gate], weights: dict[str, float], unmeasured: str | None
-) -> Standing | None:  # fmt: skip
-    """What a confirmed candidate is worth to the choice; None where it fell."""
-    verdict = verdict_of(trial, baseline, gates, unmeasured)
-    contender = contender_of(trial, 0)
-    if not trial.alive or contender is None or verdict.outcome not in RANKS:
-        return None
-    return Standing(RANKS.index(verdict.outcome), score(contender, weights).value)
 
 
 class Compared(NamedTuple):
@@ -369,112 +279,3 @@ def more_baseline_memory(run: Run, baseline: Trial) -> Trial:
     if run.budget.left_until("confirmation") < (REPEATS - 1) * each.alone + least:
         return baseline
     return _more_memory(run, baseline, baseline).with_result(memory_ratio=EXACTLY_ONE)
-
-
-def figures_of_timing(timing: Timing | None) -> dict[str, Interval]:
-    """Gate metrics that come from the clock."""
-    if timing is None or timing.speedup is None:
-        return {}
-    figures = {"speedup": timing.speedup}
-    if timing.tail_ratio is not None:
-        figures["tail_ratio"] = timing.tail_ratio
-    if timing.latency is not None:
-        figures["latency_ms"] = timing.latency
-    return figures
-
-
-NO_TIME = Missing("the budget left no time for a confirmation", "no time")
-NOT_TUNED = "the budget left no time to try every setting of the baseline"
-TOO_BUSY = Missing("the machine was too busy to time it reliably: --fresh measures again", "too busy")
-
-
-def verdict_of(
-    trial: Trial,
-    baseline: Trial,
-    gates: Sequence[Gate],
-    unmeasured: str | None,
-    timed: bool = True,
-    elsewhere: Mapping[str, str] | None = None,
-    hasty: Hasty = UNHURRIED,
-) -> Verdict:
-    """All gates on one candidate. Timing enters by the confirmation only; the baseline is 1 against itself by definition.
-
-    Args:
-        unmeasured: why accuracy could not be measured at all, or None.
-        timed: False where not even the baseline could be timed against itself: then nobody knows what is faster, and no
-            speed passes or fails.
-        elsewhere: metric → why only the target could tell.
-        hasty: what the budget left no time for; what rests on it is unmeasured.
-    """
-    result = trial.result
-    figures: dict[str, Interval] = {}
-    missing: dict[str, Missing] = {}
-    if trial.name == baseline.name:
-        figures |= {"tail_ratio": EXACTLY_ONE, **({"speedup": EXACTLY_ONE} if timed else {})}
-    else:
-        figures |= figures_of_timing(result.confirmation)
-    missing |= dict.fromkeys(TIMED, why_no_timing(trial) if timed else TOO_BUSY)
-    late = hasty.unconfirmed and result.confirmation is None and not result.candidate.recipe.unrepresentative
-    own = trial.name == baseline.name
-    figures |= quality_figures(trial)
-    if not result.candidate.recipe.unrepresentative:
-        figures |= pace_figures(trial)
-    if result.retained is not None:
-        if result.accuracy is not None:
-            scale = result.accuracy / result.retained.value if result.retained.value else 0.0
-            ends = (result.retained.low * scale, result.retained.high * scale)
-            figures["accuracy"] = Interval(value=result.accuracy, low=min(ends), high=max(ends))
-            if result.differs:
-                figures["accuracy"] = result.quality["difference"]
-    else:
-        why = Missing(f"unmeasured: {unmeasured}", "no data") if unmeasured else NOT_MEASURED
-        missing |= {"accuracy_retained": why, "accuracy": why}
-    if result.memory_ratio is not None:
-        figures["memory_ratio"] = result.memory_ratio
-        peaks = [m.peak / 1e6 for m in result.memory]
-        figures["memory_mb"] = Interval(value=sorted(peaks)[len(peaks) // 2], low=min(peaks), high=max(peaks))
-    if result.candidate.artifact is not None:
-        size = result.candidate.artifact.bytes / 1e6
-        figures["size_mb"] = Interval(value=size, low=size, high=size)
-    verdict = judge(gates, figures, str(result.failure) if result.failure else None, missing, elsewhere)
-    results = [name_tail(r, result.confirmation) for r in verdict.results]
-    return Verdict(results=tuple(in_haste(r, late, hasty.untuned and not own) for r in results))
-
-
-def in_haste(result: GateResult, unconfirmed: bool, untuned: bool) -> GateResult:
-    """A gate on time stays unmeasured where the budget left no time for the confirmation; and no speed-up passes over a
-    baseline whose settings were not all tried, since a better one may be among the rest."""
-    metric = result.gate.metric
-    if unconfirmed and metric in TIMED and result.figure is None:
-        return result.model_copy(update={"result": "UNMEASURED", "reason": NO_TIME.why, "cause": NO_TIME.cause})
-    if untuned and metric == "speedup" and result.result == "PASS":
-        reason = f"{result.reason}, but {NOT_TUNED}"
-        return result.model_copy(update={"result": "UNMEASURED", "reason": reason, "cause": NO_TIME.cause})
-    return result
-
-
-def name_tail(result: GateResult, timing: Timing | None) -> GateResult:
-    """A tail gate's reason says which percentile there were calls enough for."""
-    if result.gate.metric != "tail_ratio" or result.figure is None or timing is None or timing.tail_percentile is None:
-        return result
-    few = "" if timing.tail_percentile == 99 else "; a p99 needs 662 calls of each side"
-    return result.model_copy(update={"reason": f"p{timing.tail_percentile}/p50: {result.reason}{few}"})
-
-
-def why_no_accuracy(task: Task) -> str | None:
-    """Why accuracy could not be measured at all, or None."""
-    return "no data were given" if task.metric == "unmeasured" else None
-
-
-def why_no_timing(trial: Trial) -> Missing:
-    """Why a candidate has no confirmed figure, naming what it would take."""
-    timing, doubt = trial.result.confirmation, trial.candidate.recipe.unrepresentative
-    if doubt:
-        return Missing(f"not timed: a speed here is not representative ({doubt})")
-    if timing is None:
-        return Missing("not confirmed: not among the finalists")
-    if timing.speedup is None:
-        shares = ", ".join(f"{n} by {why}" for why, n in sorted(timing.excluded_why.items()))
-        text = f"the machine was too busy: {timing.excluded:.0%} of the quads were disturbed ({shares}); needs a quieter machine"
-        return Missing(text, "too busy")
-    return Missing("too few calls for a tail percentile (p90 needs 64); needs more time")

@@ -15,8 +15,8 @@ from strop.plan.space import by_role, next_in_turn, places_of
 from strop.run.baseline import establish
 from strop.run.budget import least_of
 from strop.run.conclude import conclude
-from strop.run.confirm import verdict_of
 from strop.run.context import Run
+from strop.run.judging import verdict_of
 from strop.run.planning import costs, settle, within_budget
 from strop.run.screen import assess, not_reached
 from strop.run.timing import SEARCH_PAIRS, SEARCH_QUADS, measure, search_interval

@@ -16,13 +16,15 @@ from strop.run.advising import advised
 from strop.run.baseline import tune
 from strop.run.budget import least_of
 from strop.run.conclude import conclude
-from strop.run.confirm import Hasty, confirm, contender_of, more_baseline_memory, select, verdict_of, why_no_accuracy
+from strop.run.confirm import confirm, more_baseline_memory
 from strop.run.context import Observer, Run, nobody
 from strop.run.deliver import deliver
 from strop.run.elsewhere import pursue_elsewhere
+from strop.run.finalists import contender_of, select
 from strop.run.flags import OPTIMIZE
 from strop.run.identity import note_used
 from strop.run.intake import read_task
+from strop.run.judging import Hasty, verdict_of, why_no_accuracy
 from strop.run.open_run import OUTCOME, opened
 from strop.run.outfolder import require_writable
 from strop.run.planning import affordable, within_budget

@@ -1,0 +1,132 @@
+"""The verdict on one candidate: its figures against all gates, or why a figure is missing. Time enters by the confirmation."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from strop.core.candidate import Timing
+from strop.core.gate import NOT_MEASURED, Missing, judge
+from strop.core.task import Task
+from strop.core.verdict import EXACTLY_ONE, Gate, GateResult, Interval, Verdict
+from strop.run.trial import Trial, pace_figures, quality_figures
+
+TIMED = ("speedup", "tail_ratio", "latency_ms")
+"""Gate metrics that come from the clock."""
+
+
+class Hasty(NamedTuple):
+    """What the budget left no time for: the confirmation, some settings of the baseline."""
+
+    unconfirmed: bool = False
+    untuned: bool = False
+
+
+UNHURRIED = Hasty()
+
+
+def figures_of_timing(timing: Timing | None) -> dict[str, Interval]:
+    """Gate metrics that come from the clock."""
+    if timing is None or timing.speedup is None:
+        return {}
+    figures = {"speedup": timing.speedup}
+    if timing.tail_ratio is not None:
+        figures["tail_ratio"] = timing.tail_ratio
+    if timing.latency is not None:
+        figures["latency_ms"] = timing.latency
+    return figures
+
+
+NO_TIME = Missing("the budget left no time for a confirmation", "no time")
+NOT_TUNED = "the budget left no time to try every setting of the baseline"
+TOO_BUSY = Missing("the machine was too busy to time it reliably: --fresh measures again", "too busy")
+
+
+def verdict_of(
+    trial: Trial,
+    baseline: Trial,
+    gates: Sequence[Gate],
+    unmeasured: str | None,
+    timed: bool = True,
+    elsewhere: Mapping[str, str] | None = None,
+    hasty: Hasty = UNHURRIED,
+) -> Verdict:
+    """All gates on one candidate. Timing enters by the confirmation only; the baseline is 1 against itself by definition.
+
+    Args:
+        unmeasured: why accuracy could not be measured at all, or None.
+        timed: False where not even the baseline could be timed against itself: then nobody knows what is faster, and no
+            speed passes or fails.
+        elsewhere: metric → why only the target could tell.
+        hasty: what the budget left no time for; what rests on it is unmeasured.
+    """
+    result = trial.result
+    figures: dict[str, Interval] = {}
+    missing: dict[str, Missing] = {}
+    if trial.name == baseline.name:
+        figures |= {"tail_ratio": EXACTLY_ONE, **({"speedup": EXACTLY_ONE} if timed else {})}
+    else:
+        figures |= figures_of_timing(result.confirmation)
+    missing |= dict.fromkeys(TIMED, why_no_timing(trial) if timed else TOO_BUSY)
+    late = hasty.unconfirmed and result.confirmation is None and not result.candidate.recipe.unrepresentative
+    own = trial.name == baseline.name
+    figures |= quality_figures(trial)
+    if not result.candidate.recipe.unrepresentative:
+        figures |= pace_figures(trial)
+    if result.retained is not None:
+        if result.accuracy is not None:
+            scale = result.accuracy / result.retained.value if result.retained.value else 0.0
+            ends = (result.retained.low * scale, result.retained.high * scale)
+            figures["accuracy"] = Interval(value=result.accuracy, low=min(ends), high=max(ends))
+            if result.differs:
+                figures["accuracy"] = result.quality["difference"]
+    else:
+        why = Missing(f"unmeasured: {unmeasured}", "no data") if unmeasured else NOT_MEASURED
+        missing |= {"accuracy_retained": why, "accuracy": why}
+    if result.memory_ratio is not None:
+        figures["memory_ratio"] = result.memory_ratio
+        peaks = [m.peak / 1e6 for m in result.memory]
+        figures["memory_mb"] = Interval(value=sorted(peaks)[len(peaks) // 2], low=min(peaks), high=max(peaks))
+    if result.candidate.artifact is not None:
+        size = result.candidate.artifact.bytes / 1e6
+        figures["size_mb"] = Interval(value=size, low=size, high=size)
+    verdict = judge(gates, figures, str(result.failure) if result.failure else None, missing, elsewhere)
+    results = [name_tail(r, result.confirmation) for r in verdict.results]
+    return Verdict(results=tuple(in_haste(r, late, hasty.untuned and not own) for r in results))
+
+
+def in_haste(result: GateResult, unconfirmed: bool, untuned: bool) -> GateResult:
+    """A gate on time stays unmeasured where the budget left no time for the confirmation; and no speed-up passes over a
+    baseline whose settings were not all tried, since a better one may be among the rest."""
+    metric = result.gate.metric
+    if unconfirmed and metric in TIMED and result.figure is None:
+        return result.model_copy(update={"result": "UNMEASURED", "reason": NO_TIME.why, "cause": NO_TIME.cause})
+    if untuned and metric == "speedup" and result.result == "PASS":
+        reason = f"{result.reason}, but {NOT_TUNED}"
+        return result.model_copy(update={"result": "UNMEASURED", "reason": reason, "cause": NO_TIME.cause})
+    return result
+
+
+def name_tail(result: GateResult, timing: Timing | None) -> GateResult:
+    """A tail gate's reason says which percentile there were calls enough for."""
+    if result.gate.metric != "tail_ratio" or result.figure is None or timing is None or timing.tail_percentile is None:
+        return result
+    few = "" if timing.tail_percentile == 99 else "; a p99 needs 662 calls of each side"
+    return result.model_copy(update={"reason": f"p{timing.tail_percentile}/p50: {result.reason}{few}"})
+
+
+def why_no_accuracy(task: Task) -> str | None:
+    """Why accuracy could not be measured at all, or None."""
+    return "no data were given" if task.metric == "unmeasured" else None
+
+
+def why_no_timing(trial: Trial) -> Missing:
+    """Why a candidate has no confirmed figure, naming what it would take."""
+    timing, doubt = trial.result.confirmation, trial.candidate.recipe.unrepresentative
+    if doubt:
+        return Missing(f"not timed: a speed here is not representative ({doubt})")
+    if timing is None:
+        return Missing("not confirmed: not among the finalists")
+    if timing.speedup is None:
+        shares = ", ".join(f"{n} by {why}" for why, n in sorted(timing.excluded_why.items()))
+        text = f"the machine was too busy: {timing.excluded:.0%} of the quads were disturbed ({shares}); needs a quieter machine"
+        return Missing(text, "too busy")
+    return Missing("too few calls for a tail percentile (p90 needs 64); needs more time")
