@@ -57,7 +57,7 @@ def race(found, others, weights=SPEED, compared=WORSE):
 
 
 def test_the_recorded_field_gives_the_right_winner():
-    """Seen at one thread, asked for speed: nncf-int8 ended openvino-bf16's race, could not be shown to keep 95 %, and 1.32× won."""
+    """Asked for speed, nncf-int8 ended the race of openvino-bf16, could not be shown to keep 95 %, and a 1.32× was chosen."""
     trials = [BASELINE, NNCF]
     for found in (TAME, BF16):
         ended = race(found, trials) is not None
