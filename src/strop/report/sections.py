@@ -344,7 +344,8 @@ def environment(outcome: Outcome, evidence: Evidence) -> Section:
 def noise(outcome: Outcome, evidence: Evidence) -> Section:
     found = outcome.noise
     body = fill(
-        "noise", place=outcome.place, noise=found, aa=ratio(found.speedup, "×"), hasty=hasty(outcome), resolution=found.memory_resolution_bytes / 1e6,
+        "noise", place=outcome.place, noise=found, aa=ratio(found.speedup, "×"), hasty=hasty(outcome),
+        resolution=found.memory_resolution_bytes / 1e6,
         confirmed=[r.confirmation for r in outcome.results if r.confirmation is not None],
         spent=", ".join(f"{name} {seconds:.1f} s" for name, seconds in outcome.timing.items()),
         baseline=outcome.baseline, as_is=outcome.as_is, against_as_is=ratio(outcome.against_as_is, "×"),
