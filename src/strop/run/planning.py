@@ -32,6 +32,8 @@ from strop.store.store import load
 
 START_S = 1.0
 """To start a process and load a model, where it was not measured."""
+NEW_START_S = 2.0
+"""The same of a runtime that was not started yet: a baseline in PyTorch takes far longer than most."""
 WARM_CALLS, CHUNK, WARM_S = 12, 3, (0.1, 3.0)
 """A warm-up ends at a plateau: some four chunks of three calls. It takes so many seconds at least and at most, and a chunk."""
 OTHER_SETTINGS = 3
@@ -87,9 +89,15 @@ def delivery_s(run: Run, trials: Sequence[Trial]) -> float:
 
 
 def judging_s(trials: Sequence[Trial], runtime: str) -> float:
-    """Until a candidate of this runtime was looked at alone and its answers were judged; `trials[0]` is the reference."""
-    alike = [t for t in trials if t.candidate.recipe.runtime == runtime and t.check is not None] or [trials[0]]
-    return max(alone_s(t) + ready_s(t) + check_s(t) for t in alike)
+    """Until a candidate of this runtime was looked at alone and its answers were judged; `trials[0]` is the reference.
+
+    A runtime that nothing is known of is taken to start as most do, and to be as fast as the reference.
+    """
+    alike = [t for t in trials if t.candidate.recipe.runtime == runtime and t.footprints and t.check is not None]
+    if alike:
+        return max(alone_s(t) + ready_s(t) + check_s(t) for t in alike)
+    reference = trials[0]
+    return 2 * NEW_START_S + max(0.0, alone_s(reference) - ready_s(reference)) + check_s(reference)
 
 
 def build_s(run: Run, recipe: Recipe, model: Model, task: Task, trials: Sequence[Trial]) -> float:
@@ -126,6 +134,8 @@ def built_before(run: Run, name: str) -> list[Candidate]:
 def candidate_s(run: Run, recipe: Recipe, model: Model, task: Task, trials: Sequence[Trial], full: bool = False) -> float:
     """Until a recipe was built, judged and timed, roughly or in full; what is on disk already costs nothing."""
     one = costs(run, trials[0], trials[0])
+    if not any(t.candidate.recipe.runtime == recipe.runtime and t.footprints for t in trials):
+        one = one._replace(pair=one.pair - run.budget.pace * max(0.0, ready_s(trials[0]) - NEW_START_S))
     pairs, quads = pairs_and_quads(task.language is not None) if full else (1, ROUGH_QUADS)
     timing = 0.0 if recipe.unrepresentative or run.place.kind != "here" else pairs * (one.pair + quads * one.quad)
     if (run.folder.candidate(recipe.name) / "check").exists():
@@ -175,14 +185,18 @@ def affordable(run: Run, recipes: Sequence[Recipe], model: Model, task: Task, tr
 
 
 def within_budget(run: Run, waiting: Sequence[Recipe], model: Model, task: Task, trials: Sequence[Trial]) -> list[Recipe]:
-    """What is affordable. Where nothing is, and no candidate was tried yet, the cheapest: estimates may be wrong."""
-    found = affordable(run, waiting, model, task, trials)
-    if found or not waiting:
-        return found
+    """What is affordable; what can never be chosen only where nothing else is.
+
+    Where nothing is, and no candidate was tried yet, the cheapest: estimates may be wrong.
+    """
+    real = [r for r in waiting if not r.unrepresentative or run.place.kind != "here" or run.budget.total is None]
+    found = affordable(run, real, model, task, trials)
     tried = any(t.candidate.recipe.role == "candidate" and t.result.status != "not reached" for t in trials)
-    if tried or run.budget.left() <= 0:
-        return []
-    return [min(waiting, key=lambda r: candidate_s(run, r, model, task, trials))]
+    if found or not waiting or run.budget.left() <= 0:
+        return found
+    if real and not tried:
+        return [min(real, key=lambda r: candidate_s(run, r, model, task, trials))]
+    return affordable(run, waiting, model, task, trials)
 
 
 def budget_use(run: Run, model: Model, task: Task, trials: Sequence[Trial], found: Sequence[Offer]) -> BudgetUse:
