@@ -21,6 +21,7 @@ BUILDERS = {
     "llamacpp": Duration(4, 8),
     "onnxruntime-genai": Duration(6, 40),
     "mlx": Duration(2, 10),
+    "transformers": Duration(3, 20),
     "null": Duration(0.5, 0),
 }
 UNKNOWN = Duration(10, 40)
