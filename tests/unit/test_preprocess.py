@@ -187,6 +187,11 @@ def test_a_bundle_says_what_its_outputs_mean(tokens, tmp_path):
     assert tool.answers({"y": scores}, feed, items) == [[("the", "O"), ("cat", "ANIMAL")]]
     tool = bundle(tmp_path, texts(BERT), kind="classification", pooling="none", output="y")
     assert [name for name, _ in tool.answers({"y": np.array([[0.1, 3.0]])}, feed, items)[0]] == ["ANIMAL", "O"]
+    for cut, value in ((0.5, 0.75), (0.0, np.log(3))):
+        tool = bundle(tmp_path, texts(BERT), kind="classification", pooling="none", output="y", cut=cut)
+        (found,) = tool.answers({"y": np.array([[value]])}, feed, items)
+        assert found == [("ANIMAL", pytest.approx(0.75)), ("O", pytest.approx(0.25))]
+    assert tool.answers({"y": np.array([1])}, feed, items) == [[("ANIMAL", 1.0)]]
     tool = bundle(tmp_path, texts(BERT), kind="sentence-similarity", pooling="mean", output="y")
     (vector,) = tool.answers({"y": np.ones((1, 8, 4))}, feed, items)
     np.testing.assert_allclose(vector, 0.5)

@@ -120,7 +120,7 @@ def describe(outcome: Outcome, chosen: Result, model: str, holds: Mapping[str, A
         target=outcome.target.name if outcome.target is not None else THIS,
         arrays=outcome.task.arrays, language=outcome.task.language,
         preprocess=outcome.task.preprocess,
-        task=Answer(kind=outcome.task.kind, pooling=outcome.task.pooling, output=outcome.task.output),
+        task=Answer(kind=outcome.task.kind, pooling=outcome.task.pooling, output=outcome.task.output, cut=outcome.task.cut),
         recipe=chosen.candidate.recipe, settings=chosen.candidate.recipe.settings,
         source={"file": Path(source.path).name, "digest": source.digest, "bytes": source.bytes},
         versions={**outcome.environment.versions, **chosen.candidate.versions},

@@ -31,7 +31,9 @@ Map = Annotated[list[str] | None, typer.Option("--map", help="INPUT=ARRAY, where
 MetricName = Annotated[
     str | None,
     typer.Option(
-        "--metric", help="top1, topk, f1, roc_auc, mae, spearman, pearson, token_accuracy, token_f1, agreement, cosine [by task]."
+        "--metric",
+        help="top1, topk, f1, roc_auc, mae, spearman, pearson, token_accuracy, token_f1; without labels agreement, difference, "
+        "cosine [by task, and by what the outputs are known to be].",
     ),
 ]
 K = Annotated[int | None, typer.Option("--k", help="k of top-k [5].")]

@@ -12,11 +12,12 @@ from strop.core.verdict import GateResult
 
 
 class Answer(Noun):
-    """What the scored output means."""
+    """What the scored output means. `cut`: where class 1 begins, for one number per example; None for other outputs."""
 
     kind: TaskKind
     pooling: Pooling
     output: str
+    cut: float | None = None
 
 
 class Manifest(Noun):

@@ -91,6 +91,8 @@ class Task(Noun):
     notes: tuple[str, ...] = ()
     arrays: dict[str, str] = {}
     """Input → name of the array that it came from, where that is another."""
+    cut: float | None = None
+    """Where class 1 begins for a classifier that gives one number per example, known once the baseline has answered."""
     language: Language | None = None
     options: dict[str, str] = {}
     """What the user tells a single backend, as `backend.key`."""

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from strop.core.channels import Apart, worst
-from strop.core.classes import holds_classes, width
+from strop.core.classes import cut_of, holds_classes, width
 from strop.core.metrics import (
     UNLABELED,
     Accuracy,
@@ -63,6 +63,14 @@ def mask_of(task: Task) -> Array | None:
     names = [n for n, what in inputs.items() if what == "mask"] if isinstance(inputs, dict) else []
     name = next((n for n in [*names, "attention_mask"] if n in task.evaluation.inputs), None)
     return None if name is None else open_array(Path(task.evaluation.folder) / task.evaluation.inputs[name])
+
+
+def cut_for(baseline: Path, task: Task) -> float | None:
+    """Where class 1 begins, of a classifier whose scored output is one number per example; None for others."""
+    if task.language is not None or task.kind != "classification" or task.metric not in ("top1", "f1", "roc_auc", "agreement"):
+        return None
+    values = open_array(shards(baseline)[task.output])
+    return cut_of(values) if width(values) == 1 and not holds_classes(values) else None
 
 
 def labels_of(data: Dataset) -> Array | None:

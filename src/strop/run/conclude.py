@@ -14,6 +14,7 @@ from strop.core.statistics import combine
 from strop.core.task import Task
 from strop.core.verdict import EXACTLY_ONE, Interval
 from strop.report.budget import budget_notes
+from strop.run.answers import cut_for
 from strop.run.baseline import may_be_faster, variants_within
 from strop.run.checking import subject
 from strop.run.context import Run
@@ -46,7 +47,8 @@ def conclude(
     verdict = chosen.result.verdict if chosen is not None else None
     used = budget_use(run, model, task, trials, found)
     return Outcome(
-        run=run.folder.name, outcome=verdict.outcome if verdict is not None else "none", model=model, task=task,
+        run=run.folder.name, outcome=verdict.outcome if verdict is not None else "none", model=model,
+        task=task if tuned.check_folder is None else task.model_copy(update={"cut": cut_for(tuned.check_folder, task)}),
         gates=run.gates, weights=run.request.weights, offers=tuple(found), results=results, baseline=baseline,
         as_is=as_is, choice=choice, against_as_is=_over_as_is(run, trials, chosen, as_is, baseline),
         against_best_unquantized=_over(chosen, results, best), best_unquantized=best, frontier=tuple(pareto(results)),

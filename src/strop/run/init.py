@@ -103,10 +103,12 @@ def text(model: Model) -> str:
 # kind = "classification"           # sentence-similarity, feature-extraction, token-classification
 # pooling = "mean"                  # cls, none: one vector of a text's hidden states
 # scorer = "mydata:score"           # score(outputs, labels, inputs) gives one number an example, higher is better
-# metric = "top1"                   # topk, f1, roc_auc, mae, spearman, pearson, token_accuracy, token_f1, cosine, agreement
+# metric = "top1"                   # topk, f1, roc_auc, mae, spearman, pearson, token_accuracy, token_f1
+#                                   # without labels: agreement, difference, cosine
 # k = 5                             # of topk
 {setting("output", model.outputs[0].name)}
 # batches = [1]                     # the first decides, further ones are measured for the choice
+# batch_axes = {{ x = 1 }}            # the axis of the examples, where it is not the first
 # sizes = {{ sequence = 64 }}         # of dynamic axes, for generated inputs
 
 [target]

@@ -343,6 +343,12 @@ def probabilities(scores: Array) -> Array:
     return np.asarray(shares / shares.sum())
 
 
+def of_two(value: float, cut: float) -> Array:
+    """The shares of two classes from one number for class 1: a probability where it begins at 0.5, else a logit."""
+    one = value if cut else 1 / (1 + np.exp(-min(max(value, -500.0), 500.0)))
+    return np.array([1 - one, one])
+
+
 class Bundled:
     """The preprocessing of a bundle, and what its outputs mean; by the bundle's manifest.json."""
 
@@ -381,7 +387,10 @@ class Bundled:
         if self.task["kind"] == "token-classification":
             tokens = self.tool.tokenize(items)
             return [word_classes(row, t["words"], item, self.classes) for row, t, item in zip(values, tokens, items, strict=True)]
-        return [best(probabilities(row), self.classes, most) for row in values]
+        if values.dtype.kind in "iub" and values[0].size == 1:
+            return [[(named(int(value), self.classes), 1.0)] for value in values.reshape(-1)]
+        cut = self.task.get("cut")
+        return [best(probabilities(row) if cut is None else of_two(float(row.item()), cut), self.classes, most) for row in values]
 
 
 def best(shares: Array, classes: Sequence[str], most: int) -> list[tuple[str, float]]:

@@ -1,0 +1,84 @@
+"""What accuracy is taken of: never a silently wrong figure."""
+
+import json
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from conftest import null_model, run_strop
+from strop.core.errors import DataError
+from strop.plan.space import by_role
+from strop.run.baseline import establish
+from strop.run.context import nobody
+from strop.run.intake import read_task
+from strop.run.open_run import opened
+from strop.run.optimize import plan_recipes
+from strop.run.request import make_request
+
+DATA_ERROR = 4
+
+
+def test_labels_that_look_unused_are_said_first_in_a_dry_run_too(tmp_path):
+    null_model(tmp_path, ["fast"])
+    arrays = np.load(tmp_path / "eval.npz")
+    np.savez(tmp_path / "eval.npz", x=arrays["x"], y_test=arrays["labels"])
+    done = run_strop(tmp_path, "optimize", "model.null", "--data", "eval.npz", "--dry-run", "--json")
+    notes = [line for line in done.err.splitlines() if line.startswith("note: ")]
+    assert "holds an array 'y_test' that looks like labels and is not used: --labels y_test" in notes[0]
+    assert "accuracy is the largest difference" in notes[1]
+    assert [offer["name"] for offer in json.loads(done.out)] == ["plain", "idle", "fast"]
+
+
+@pytest.fixture
+def running_sum(tmp_path):
+    """The class of an example is its highest feature over a running sum along the first axis, which is time; with labels."""
+    nodes = [helper.make_node("CumSum", ["x", "zero"], ["c"]), helper.make_node("ReduceSum", ["c", "axes"], ["y"], keepdims=0)]
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, [6, "batch", 6])
+    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", 6])
+    constants = [numpy_helper.from_array(np.array(v), n) for n, v in (("zero", 0), ("axes", [0]))]
+    graph = helper.make_graph(nodes, "g", [x], [y], constants)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), tmp_path / "model.onnx")
+    rows = np.random.default_rng(0).standard_normal((120, 6, 6)).astype(np.float32)
+    np.savez(tmp_path / "rows.npz", x=rows, labels=np.cumsum(rows, axis=1).sum(axis=1).argmax(axis=1))
+    return tmp_path
+
+
+def test_steps_of_a_sequence_are_not_taken_for_examples(running_sum):
+    done = run_strop(running_sum, "optimize", "model.onnx", "--data", "rows.npz", "--dry-run")
+    assert done.code == DATA_ERROR
+    assert "seems to hold its examples along axis 1" in done.err
+    assert "--batch-axis x=1" in done.err
+
+
+def test_the_axis_of_the_examples_can_be_said(running_sum):
+    """The data have it where the model has it; the data worker's own tests cover rows."""
+    arrays = np.load(running_sum / "rows.npz")
+    np.savez(running_sum / "rows.npz", x=arrays["x"].transpose(1, 0, 2), labels=arrays["labels"])
+    assert accuracy(running_sum, batch_axis=["x=1"])[0] == 1.0
+
+
+def accuracy(folder, **flags):
+    """The given model's accuracy, and the notes."""
+    path, data = str(folder / "model.onnx"), str(folder / "rows.npz")
+    request = make_request(path, data=data, store=str(folder / "store"), threads=1, **flags)
+    with opened(request, nobody, keep=False) as (run, model):
+        task = read_task(run, model)
+        found = establish(run, model, task, by_role(plan_recipes(run, model, task), "reference")[0])
+        return found.result.accuracy, run.kept
+
+
+def test_examples_that_mix_are_seen_where_no_name_says_it(running_sum):
+    """Axes without names, as some exporters leave them: steps would be taken for examples."""
+    model = onnx.load(running_sum / "model.onnx")
+    for value in (*model.graph.input, *model.graph.output):
+        for axis in value.type.tensor_type.shape.dim[:2]:
+            axis.Clear()
+    model.graph.node[1].CopyFrom(helper.make_node("Identity", ["c"], ["y"]))
+    model.graph.output[0].type.CopyFrom(model.graph.input[0].type)
+    onnx.save(model, running_sum / "model.onnx")
+    np.savez(running_sum / "rows.npz", x=np.load(running_sum / "rows.npz")["x"])
+    with pytest.raises(DataError, match="depends on the others in its batch") as refused:
+        accuracy(running_sum)
+    assert "--batch-axis" in refused.value.hint
