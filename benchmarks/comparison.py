@@ -15,7 +15,7 @@ from strop.backends.openvino.spec import BACKEND as OPENVINO
 from strop.core.errors import WorkerError
 from strop.core.measurement import Pair
 from strop.core.statistics import Ratios
-from strop.run.confirm import PAIR_S, PAIRS, QUADS
+from strop.plan.ladder import PAIR_S, PAIRS, QUADS
 from strop.run.pairing import Subject, open_request, plan_quads, run_pair
 from strop.run.timing import timing_of
 from strop.worker.call import Child, Limits, Work

@@ -10,7 +10,7 @@ from typing import Any
 
 from benchmarks.options import Options
 from benchmarks.strop_run import optimize
-from strop.run.confirm import PAIRS
+from strop.plan.ladder import PAIRS
 
 
 def run(options: Options) -> int:

@@ -107,8 +107,8 @@ class Progress:
         self.run = run
         self._say(f"run {run}" + (" goes on where it stopped" if resumed else ""))
 
-    def _on_company(self, cores: float, processes: tuple[str, ...], threads: int, fewer: bool) -> None:
-        for line in company_lines(Company(cores=cores, processes=processes, threads=threads, fewer=fewer)):
+    def _on_company(self, cores: float, processes: tuple[str, ...], threads: int, fewer: bool, began: bool) -> None:
+        for line in company_lines(Company(cores=cores, processes=processes, threads=threads, fewer=fewer), began):
             self._say(line, "yellow")
 
     def _on_run_new(self, since: str, why: list[str]) -> None:

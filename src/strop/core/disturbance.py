@@ -52,7 +52,7 @@ def least_parallelism(pairs: Sequence[Pair], side: Side, threads: int) -> float:
     if not quads:
         return 0.0
     usual = min(float(threads), _median([parallelism(quad, side) for quad in quads]))
-    if threads == 1 and quads[0].blocks[0].delay_ns is None:
+    if threads == 1 and all(block.delay_ns is None for quad in quads for block in quad.blocks):
         usual = 1.0
     return (CPU_ALONE if threads == 1 else CPU_SHARED) * usual
 

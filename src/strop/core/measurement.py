@@ -51,7 +51,7 @@ class VoidQuad(Noun):
 class Pair(Noun):
     """Two fresh processes, baseline and candidate, and the quads they ran.
 
-    `mode` is "side by side", or "one at a time" where both do not fit in memory.
+    `mode` is "side by side", or "one at a time" where both do not fit in memory. `sides` are digests of what the two were.
     """
 
     index: int
@@ -61,6 +61,7 @@ class Pair(Noun):
     warmup_runs: tuple[int, int]
     quads: tuple[Quad, ...]
     voids: tuple[VoidQuad, ...] = ()
+    sides: tuple[str, str] = ("", "")
 
     @property
     def attempts(self) -> tuple[Quad | VoidQuad, ...]:
@@ -72,7 +73,7 @@ class Company(Noun):
     """Other processes that kept this machine's cores busy when a run began.
 
     cores: how many cores' worth of CPU time they took. processes: the busiest, with their share of a core. threads: the budget
-    of cores that the run has; fewer: whether that is one less than it would be on a quiet machine.
+    of cores that the run has; fewer: whether that is less than it would be on a quiet machine.
     """
 
     cores: float

@@ -35,7 +35,8 @@ class Untimed(Noun):
 
 def prospects(results: Sequence[Result], chosen: Result | None) -> tuple[Prospect, ...]:
     """Fastest first. Faster is by interval: than the choice, or than the baseline where nothing was chosen."""
-    least = chosen.speedup.high if chosen is not None and chosen.speedup is not None else 1.0
+    figure = (chosen.speedup or chosen.noisy) if chosen is not None else None
+    least = figure.high if figure is not None else 1.0
     found = []
     for result in results:
         gates = _open_on_answers(result)

@@ -17,7 +17,10 @@ TUNING_SHARE = 1 / 3
 """Of what tuning the baseline and the search have together: so of the whole budget at most as much."""
 CONFIRM_SHARE, MOST_CONFIRM_SHARE = 0.25, 0.5
 """Of what is left once the reference ran: what the confirmation is kept, and at most where it is known to need more."""
-LEAST_PAIRS, LEAST_QUADS, FULL_QUADS = 3, 4, 12
+PAIRS, QUADS, PAIR_S = 5, (12, 40), 1.5
+"""Of a full confirmation: pairs, quads a pair at least and at most, and seconds that a pair's quads may take, unless calls are so
+long that a p99 needs more of them."""
+LEAST_PAIRS, LEAST_QUADS = 3, 4
 """No interval over processes is made of fewer than three pairs."""
 SIZES = (24, 12, 8, 6, 4)
 ROUGH_QUADS = 2
@@ -98,7 +101,7 @@ def savings(plan: Plan, finalists: int, quads: int, costs: Costs, most_pairs: in
     if not plan.with_self:
         more = seconds_of(plan._replace(with_self=True), costs) - taken
         found.append(Saving(what="self-comparison", more_s=round(more, 1)))
-    if (plan.pairs, plan.quads) < (most_pairs, min(quads, FULL_QUADS)):
+    if (plan.pairs, plan.quads) < (most_pairs, min(quads, QUADS[0])):
         more = seconds_of(plan._replace(pairs=most_pairs, quads=quads), costs) - taken
         found.append(Saving(what="samples", more_s=round(more, 1)))
     return found

@@ -34,12 +34,18 @@ def speed(result: Result, unit: str = SPEED) -> str:
     return ratio(result.speedup, unit) if result.noisy is None else rough(result.noisy, unit)
 
 
-def company_lines(company: Company) -> tuple[str, ...]:
-    """Who else used the machine, and what the run makes of it."""
+def company_lines(company: Company, began: bool = False) -> tuple[str, ...]:
+    """Who else uses the machine, and what the run makes of it.
+
+    Args:
+        began: whether that was when the run began, which is resumed or read now.
+    """
     named = f" ({', '.join(company.processes)})" if company.processes else ""
-    first = f"The machine is busy: other processes use {company.cores:.1f} cores{named}; disturbed measurements are repeated."
-    fewer = f"Timed at {company.threads} thread(s), one fewer than there are cores; --threads N decides otherwise."
-    return (first, fewer) if company.fewer else (first,)
+    when, use = ("The machine was busy when this run began", "used") if began else ("The machine is busy", "use")
+    first = f"{when}: other processes {use} {company.cores:.1f} cores{named}; disturbed measurements are repeated."
+    threads = f"{company.threads} thread{'' if company.threads == 1 else 's'}"
+    again = "--fresh on a quieter machine takes all cores" if began else "--threads N overrides this"
+    return (first, f"Timed at {threads}, fewer than there are cores; {again}.") if company.fewer else (first,)
 
 
 def percent(figure: Interval | None) -> str:
@@ -185,8 +191,8 @@ def _busy(outcome: Outcome) -> str:
         )
     if outcome.company is not None and outcome.company.fewer:
         parts.append(
-            f"Timed at {outcome.company.threads} thread(s) of {outcome.environment.cores} cores, since other processes kept "
-            f"{outcome.company.cores:.1f} cores busy."
+            f"Timed at {outcome.company.threads} of {outcome.environment.cores} cores, since other processes kept "
+            f"{outcome.company.cores:.1f} of them busy."
         )
     return "".join(f" {part}" for part in parts)
 

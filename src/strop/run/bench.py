@@ -21,6 +21,7 @@ from strop.core.target import THIS
 from strop.core.task import Task
 from strop.core.verdict import EXACTLY_ONE, Interval
 from strop.plan.batch import require_apart
+from strop.plan.ladder import PAIR_S, PAIRS, QUADS
 from strop.plan.space import by_role
 from strop.report.verdict import company_lines
 from strop.run.answers import accuracy
@@ -38,8 +39,6 @@ from strop.run.timing import measure, timing_of
 from strop.run.trial import MEMORY_FLOOR
 from strop.worker.call import BUNDLE_WORK
 from strop.worker.interpreter import work_of
-
-PAIRS, PAIR_S, QUADS = 5, 1.5, (12, 40)
 
 
 class Row(Noun):

@@ -14,8 +14,8 @@ from strop.core.target import Target
 WATCH_S = 0.25
 """Least time that is watched; CPU times come in ticks of 10 ms."""
 NAMING_S = 0.2
-BUSY_CORES = 0.3
-"""From this share of a core on the others count as company."""
+SPARE = 0.3
+"""Of the cores that others leave, this much may be missing to the budget of cores."""
 NAMED = 3
 
 
@@ -58,18 +58,19 @@ def _own_seconds() -> float:
 
 
 def company_of(watch: Watch, machine: Target, threads: int | None) -> Company | None:
-    """Who keeps the machine busy, and the budget of cores that this leaves; None on a quiet machine.
+    """Who keeps the machine busy, and the budget of cores that this leaves; None where others leave enough of them.
 
-    Where the budget is all cores, timing at all of them would measure the neighbors: it falls back to one thread fewer.
+    Where the budget is all cores, timing at all of them would measure the neighbors: it falls back to those that are free, to one
+    at least.
 
     Args:
         threads: the user's budget of cores, which is kept as it is.
     """
-    if watch.others < BUSY_CORES:
+    free = len(allowed_cpus()) - watch.others
+    if free >= machine.threads - SPARE:
         return None
-    cores = machine.cores or 1
-    fewer = threads is None and machine.threads == cores and cores > 1
-    used = machine.threads - 1 if fewer else machine.threads
+    fewer = threads is None and machine.threads > 1
+    used = max(1, min(machine.threads - 1, int(free + SPARE))) if fewer else machine.threads
     return Company(cores=round(watch.others, 2), processes=busiest(), threads=used, fewer=fewer)
 
 

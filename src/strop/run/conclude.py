@@ -20,13 +20,12 @@ from strop.run.checking import subject
 from strop.run.context import Run
 from strop.run.machine import environment
 from strop.run.pairing import Subject
-from strop.run.planning import budget_use, costs
+from strop.run.planning import AS_IS_PAIRS, AS_IS_QUADS, budget_use, costs
 from strop.run.timing import measure, timing_of
 from strop.run.trial import Trial, find, memory_resolution
 
 BATCH_PAIRS, BATCH_QUADS = 3, 8
 """Of further batch sizes, which are asked for by name: as many pairs as fit."""
-AS_IS_PAIRS, AS_IS_QUADS = 4, 16
 
 
 def conclude(

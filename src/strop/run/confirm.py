@@ -18,7 +18,19 @@ from strop.core.model import Model
 from strop.core.statistics import LOOKS
 from strop.core.task import Task
 from strop.core.verdict import EXACTLY_ONE, Gate
-from strop.plan.ladder import LEAST_PAIRS, LEAST_QUADS, REPEATS, Plan, plan_confirmation, savings, seconds_of, those_in_time
+from strop.plan.ladder import (
+    LEAST_PAIRS,
+    LEAST_QUADS,
+    PAIR_S,
+    PAIRS,
+    QUADS,
+    REPEATS,
+    Plan,
+    plan_confirmation,
+    savings,
+    seconds_of,
+    those_in_time,
+)
 from strop.run.building import failure_of, write_reproduce
 from strop.run.checking import Footprint, footprint
 from strop.run.context import Run
@@ -37,11 +49,6 @@ from strop.run.trial import (
     pace_of,
 )
 
-PAIRS = 5
-QUADS = (12, 40)
-"""Quads a pair: at least, and at most."""
-PAIR_S = 1.5
-"""Seconds that a pair's quads may take, unless calls are so long that a p99 needs more of them."""
 SELF = "self"
 UNEVEN = 0.01
 """Refusals that differ between the sides by less than this chance are told."""
@@ -53,7 +60,6 @@ def confirm(run: Run, model: Model, task: Task, baseline: Trial, queue: Sequence
 
     Where the budget leaves no time for that, the finalists are given back as they are, and the comparison has no pairs.
     """
-    run.budget.enter("confirmation")
     entrants = [e for t in queue if (e := entrant_of(t, run.request.weights, run.gates)) is not None]
     finalists = look_longer(run, task, baseline, [find(queue, e.name) for e in first_finalists(entrants)])
     lost = [t for t in finalists if misses_must(t, run.gates)]
@@ -158,6 +164,8 @@ def unconfirmed(
     if found.plan.finalists:
         run.emit("confirmation-cut", pairs=found.plan.pairs)
         run.budget.savings.append(Saving(what="confirmation", count=found.plan.finalists))
+    if found.plan.with_self:
+        run.budget.savings.append(Saving(what="self-comparison"))
     failed = found.failed
     field = [t for t in finalists if (c := contender_of(t, 0)) is not None and score(c, run.request.weights).low > 0]
     fell = [broken(run, model, t, failed[t.name]) for t in finalists if t.name in failed]
@@ -276,6 +284,6 @@ def more_baseline_memory(run: Run, baseline: Trial) -> Trial:
     """The baseline's repeats: what they differ by is the resolution. Left out where they would cost the confirmation."""
     each = costs(run, baseline, baseline)
     least = seconds_of(Plan(1, LEAST_PAIRS, LEAST_QUADS, False, with_self=False), each)
-    if run.budget.left_until("confirmation") < (REPEATS - 1) * each.alone + least:
+    if run.budget.left() < (REPEATS - 1) * each.alone + least:
         return baseline
     return _more_memory(run, baseline, baseline).with_result(memory_ratio=EXACTLY_ONE)

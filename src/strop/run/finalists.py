@@ -40,12 +40,14 @@ def entrant_of(trial: Trial, weights: dict[str, float], gates: Sequence[Gate]) -
 def contender_of(trial: Trial, rank: int) -> Contender | None:
     """What the choice weighs, or None where there is no speed-up to weigh.
 
-    A rough speed-up counts only where its interval shows a difference.
+    A rough speed-up counts with the lower end of its interval, and only where that shows a difference: it does not beat a
+    confirmed one by its value alone.
     """
     result, rough = trial.result, trial.result.noisy
     speedup = result.speedup
     if speedup is None and rough is not None:
-        speedup = rough.model_copy(update={"value": 1.0}) if rough.low <= 1.0 <= rough.high else rough
+        counted = 1.0 if rough.low <= 1.0 <= rough.high else min(rough.low, rough.value)
+        speedup = rough.model_copy(update={"value": counted, "low": min(rough.low, counted), "high": max(rough.high, counted)})
     if speedup is None:
         return None
     return Contender(
@@ -82,6 +84,6 @@ def standing_of(
     """What a confirmed candidate is worth to the choice; None where it fell."""
     verdict = verdict_of(trial, baseline, gates, unmeasured)
     contender = contender_of(trial, 0)
-    if not trial.alive or contender is None or verdict.outcome not in RANKS:
+    if not trial.alive or contender is None or verdict.outcome not in RANKS or trial.result.noisy is not None:
         return None
     return Standing(RANKS.index(verdict.outcome), score(contender, weights).value)

@@ -11,6 +11,8 @@ from strop.run.trial import Trial, pace_figures, quality_figures
 
 TIMED = ("speedup", "tail_ratio", "latency_ms")
 """Gate metrics that come from the clock."""
+MEMORY = ("memory_ratio", "memory_mb")
+TWO = 2
 
 
 class Hasty(NamedTuple):
@@ -36,6 +38,7 @@ def figures_of_timing(timing: Timing | None) -> dict[str, Interval]:
 
 
 NO_TIME = Missing("the budget left no time for a confirmation", "no time")
+NO_REPEATS = Missing("measured in one process: the budget left no time for repeats", "no time")
 NOT_TUNED = "the budget left no time to try every setting of the baseline"
 TOO_BUSY = Missing("the machine was too busy to time it reliably: --fresh measures again", "too busy")
 
@@ -53,21 +56,18 @@ def verdict_of(
 
     Args:
         unmeasured: why accuracy could not be measured at all, or None.
-        timed: False where not even the baseline could be timed against itself: then nobody knows what is faster, and no
-            speed passes or fails.
+        timed: False where the machine was so busy that not even the baseline could be timed against itself: no speed passes
+            or fails then.
         elsewhere: metric → why only the target could tell.
         hasty: what the budget left no time for; what rests on it is unmeasured.
     """
-    result = trial.result
+    result, own = trial.result, trial.name == baseline.name
     figures: dict[str, Interval] = {}
-    missing: dict[str, Missing] = {}
-    if trial.name == baseline.name:
-        figures |= {"tail_ratio": EXACTLY_ONE, **({"speedup": EXACTLY_ONE} if timed else {})}
-    else:
-        figures |= figures_of_timing(result.confirmation)
-    missing |= dict.fromkeys(TIMED, why_no_timing(trial) if timed else TOO_BUSY)
-    late = hasty.unconfirmed and result.confirmation is None and not result.candidate.recipe.unrepresentative
-    own = trial.name == baseline.name
+    missing: dict[str, Missing] = dict.fromkeys(TIMED, why_no_timing(trial, hasty) if timed else TOO_BUSY)
+    if timed:
+        figures |= {"tail_ratio": EXACTLY_ONE, "speedup": EXACTLY_ONE} if own else figures_of_timing(result.confirmation)
+    elif own:
+        figures["tail_ratio"] = EXACTLY_ONE
     figures |= quality_figures(trial)
     if not result.candidate.recipe.unrepresentative:
         figures |= pace_figures(trial)
@@ -81,7 +81,10 @@ def verdict_of(
     else:
         why = Missing(f"unmeasured: {unmeasured}", "no data") if unmeasured else NOT_MEASURED
         missing |= {"accuracy_retained": why, "accuracy": why}
-    if result.memory_ratio is not None:
+    if result.memory_ratio is not None and not own and min(len(result.memory), len(baseline.result.memory)) < TWO:
+        confirmed = result.confirmation is not None or hasty.unconfirmed
+        missing |= dict.fromkeys(MEMORY, NO_REPEATS if confirmed else Missing("measured in one process: not among the finalists"))
+    elif result.memory_ratio is not None:
         figures["memory_ratio"] = result.memory_ratio
         peaks = [m.peak / 1e6 for m in result.memory]
         figures["memory_mb"] = Interval(value=sorted(peaks)[len(peaks) // 2], low=min(peaks), high=max(peaks))
@@ -90,19 +93,14 @@ def verdict_of(
         figures["size_mb"] = Interval(value=size, low=size, high=size)
     verdict = judge(gates, figures, str(result.failure) if result.failure else None, missing, elsewhere)
     results = [name_tail(r, result.confirmation) for r in verdict.results]
-    return Verdict(results=tuple(in_haste(r, late, hasty.untuned and not own) for r in results))
+    return Verdict(results=tuple(over_untuned(r) if hasty.untuned and not own else r for r in results))
 
 
-def in_haste(result: GateResult, unconfirmed: bool, untuned: bool) -> GateResult:
-    """A gate on time stays unmeasured where the budget left no time for the confirmation; and no speed-up passes over a
-    baseline whose settings were not all tried, since a better one may be among the rest."""
-    metric = result.gate.metric
-    if unconfirmed and metric in TIMED and result.figure is None:
-        return result.model_copy(update={"result": "UNMEASURED", "reason": NO_TIME.why, "cause": NO_TIME.cause})
-    if untuned and metric == "speedup" and result.result == "PASS":
-        reason = f"{result.reason}, but {NOT_TUNED}"
-        return result.model_copy(update={"result": "UNMEASURED", "reason": reason, "cause": NO_TIME.cause})
-    return result
+def over_untuned(result: GateResult) -> GateResult:
+    """No speed-up passes over a baseline whose settings were not all tried, since a better one may be among the rest."""
+    if result.gate.metric != "speedup" or result.result != "PASS":
+        return result
+    return result.model_copy(update={"result": "UNMEASURED", "reason": f"{result.reason}, but {NOT_TUNED}", "cause": "no time"})
 
 
 def name_tail(result: GateResult, timing: Timing | None) -> GateResult:
@@ -118,13 +116,13 @@ def why_no_accuracy(task: Task) -> str | None:
     return "no data were given" if task.metric == "unmeasured" else None
 
 
-def why_no_timing(trial: Trial) -> Missing:
+def why_no_timing(trial: Trial, hasty: Hasty = UNHURRIED) -> Missing:
     """Why a candidate has no confirmed figure, naming what it would take."""
     timing, doubt = trial.result.confirmation, trial.candidate.recipe.unrepresentative
     if doubt:
         return Missing(f"not timed: a speed here is not representative ({doubt})")
     if timing is None:
-        return Missing("not confirmed: not among the finalists")
+        return NO_TIME if hasty.unconfirmed else Missing("not confirmed: not among the finalists")
     if timing.speedup is None:
         shares = ", ".join(f"{n} by {why}" for why, n in sorted(timing.excluded_why.items()))
         text = f"the machine was too busy: {timing.excluded:.0%} of the quads were disturbed ({shares}); needs a quieter machine"

@@ -47,7 +47,9 @@ def opened(request: Request, observer: Observer, keep: bool = True, timed: bool 
     target = find_device(request.target, request.threads)
     machine = target if target.here else this_device()
     store = Store(Path(request.store))
-    with tempfile.TemporaryDirectory(prefix="strop-") as scratch, Watch() as watch, least_of(request.budget_s):
+    watch = Watch()
+    watching = watch if timed and target.here else contextlib.nullcontext()
+    with tempfile.TemporaryDirectory(prefix="strop-") as scratch, watching, least_of(request.budget_s):
         log, limits = Path(scratch) / "inspect.log", Limits(INSPECT_S, None, budget.deadline)
         model = read_model(found, Path(request.model), log, limits, store, request.batch_axes)
     identity, uses = identity_of(request, model, machine, target, found), may_use(request, model, found)
@@ -67,9 +69,10 @@ def opened(request: Request, observer: Observer, keep: bool = True, timed: bool 
         if not (folder.folder / RECORD).exists():
             about = {"request": request.model_dump(mode="json"), "host": machine.host, "strop": strop.__version__}
             write_json(folder.folder / RECORD, {**about, KEY: identity.model_dump(mode="json")})
-        run.emit("run-opened", run=folder.name, resumed=(folder.folder / "candidates").exists())
+        resumed = (folder.folder / "candidates").exists()
+        run.emit("run-opened", run=folder.name, resumed=resumed)
         if company is not None:
-            run.emit("company", **company.model_dump())
+            run.emit("company", **company.model_dump(), began=resumed)
         if near is not None:
             run.emit("run-new", since=near[0], why=near[1])
         try:

@@ -104,6 +104,7 @@ def pursue(run: Run, model: Model) -> Outcome:
         return pursue_elsewhere(run, model, task, found)
     baseline, trials = tune(run, model, task, found)
     trials = search(run, model, task, found, baseline, trials)
+    run.budget.enter("confirmation")
     baseline = more_baseline_memory(run, baseline)
     queue = select(trials, baseline, run.request.weights, run.gates)
     confirmed, noise = confirm(run, model, task, baseline, queue)

@@ -14,6 +14,7 @@ from strop.core.disturbance import delayed
 from strop.core.errors import WorkerCrash, WorkerError
 from strop.core.measurement import Block, Pair, Quad, Side, VoidQuad
 from strop.core.statistics import block_latency, tail_percentile
+from strop.store import files
 from strop.store.store import load, save
 from strop.worker.call import Child, Limits, Work
 
@@ -170,18 +171,19 @@ def _guarded(subject: Subject, action: Callable[[], T]) -> T:
 
 
 def _quads(rng: random.Random, seats: dict[Side, Seat], together: bool, count: int) -> tuple[list[Quad], list[VoidQuad]]:
-    """So many quads, those that stayed disturbed among them; fewer where the machine is so busy that they take too long."""
+    """So many quads, those that stayed disturbed among them; fewer where the machine is so busy that they take too long.
+
+    Sides that load in turns for every quad are not held to that: loading takes most of their time.
+    """
     done: list[Quad] = []
     voids: list[VoidQuad] = []
-    late = float("inf")
+    late = time.monotonic() + PAIR_PATIENCE * count * planned_seconds(seats) if together else float("inf")
     while len(done) + len(voids) < count and time.monotonic() < late:
         found = _quad(rng, seats, together)
         if isinstance(found, Quad):
             done.append(found)
         else:
             voids.append(found)
-        if late == float("inf"):  # the latencies are known now, also of sides that load in turns
-            late = time.monotonic() + PAIR_PATIENCE * count * planned_seconds(seats)
     return done, voids
 
 
@@ -245,18 +247,20 @@ def even_runs(latency_ns: tuple[float, float], least: tuple[int, int]) -> tuple[
             best, farthest = (calls, others), apart
         if apart <= EVEN:
             break
-    found = (min(MOST_RUNS, best[0]), min(MOST_RUNS, best[1]))
+    scale = min(1.0, MOST_RUNS / max(best))
+    found = (max(least[slow], round(best[0] * scale)), max(least[fast], round(best[1] * scale)))
     return found if slow == 0 else (found[1], found[0])
 
 
 def pair_from(folder: Path, a: Subject, b: Subject, index: int, quads: int, seed: int, limits: Limits, cap: int | None) -> Pair:
-    """A pair, read where it was measured before in this run, else measured and kept.
+    """A pair, read where the same two sides were measured before in this run, else measured and kept.
 
+    A run that is resumed may have tuned its baseline to other settings than before.
     A pair whose process was killed by somebody else is tried once more.
     """
-    path = folder / f"pair-{index}.json"
+    path, sides = folder / f"pair-{index}.json", (identity_of(a), identity_of(b))
     known = load(path, Pair)
-    if known is not None:
+    if known is not None and known.sides == sides:
         return known
     try:
         pair = run_pair(a, b, index, quads, seed, limits, cap)
@@ -264,8 +268,15 @@ def pair_from(folder: Path, a: Subject, b: Subject, index: int, quads: int, seed
         if not error.killed:
             raise
         pair = run_pair(a, b, index, quads, seed, limits, cap)
+    pair = pair.model_copy(update={"sides": sides})
     save(path, pair)
     return pair
+
+
+def identity_of(subject: Subject) -> str:
+    """What was timed: the same pair of files, settings and batch is not measured again in one run."""
+    artifact = "/".join(Path(subject.artifact).parts[-2:])
+    return files.digest_json([subject.name, artifact, subject.settings, subject.batch, subject.threads, subject.language])
 
 
 def least_runs(subject: Subject | None) -> int:

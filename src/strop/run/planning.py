@@ -11,8 +11,9 @@ from strop.core.recipe import Offer, Recipe
 from strop.core.task import Task
 from strop.plan import durations
 from strop.plan.ladder import (
-    FULL_QUADS,
     LEAST_PAIRS,
+    PAIRS,
+    QUADS,
     ROUGH_QUADS,
     Costs,
     Plan,
@@ -38,9 +39,8 @@ WARM_CALLS, CHUNK, WARM_S = 12, 3, (0.1, 3.0)
 """A warm-up ends at a plateau: some four chunks of three calls. It takes so many seconds at least and at most, and a chunk."""
 OTHER_SETTINGS = 3
 """Settings that the best candidate is usually tried under besides its own."""
-AS_IS_QUADS = 64
-"""Of the model as it runs today, in all pairs."""
-CONFIRM_PAIRS = 5
+AS_IS_PAIRS, AS_IS_QUADS = 4, 16
+"""Of the choice over the model as it runs today."""
 
 
 def is_language(trial: Trial) -> bool:
@@ -151,14 +151,14 @@ def settle(run: Run, model: Model, task: Task, found: Sequence[Offer], reference
     cheap = {r.name: candidate_s(run, r, model, task, trials) for r in candidates}
     least = min(cheap.values(), default=0.0)
     packing = delivery_s(run, trials)
-    most_pairs, quads = (LEAST_PAIRS, LANGUAGE_QUADS["confirmation"]) if language else (CONFIRM_PAIRS, FULL_QUADS)
+    most_pairs, quads = (LEAST_PAIRS, LANGUAGE_QUADS["confirmation"]) if language else (PAIRS, QUADS[0])
     here = run.place.kind == "here"
     if run.budget.asked == "auto":
         rest = sum(candidate_s(run, r, model, task, trials, full=True) for r in candidates)
         if here:
             search = pairs_and_quads(language)
             setting = judging_s(trials, reference.candidate.recipe.runtime) + search[0] * (one.pair + search[1] * one.quad)
-            rest += (len(variants) + OTHER_SETTINGS) * setting + AS_IS_QUADS * one.quad
+            rest += (len(variants) + OTHER_SETTINGS) * setting + AS_IS_PAIRS * AS_IS_QUADS * one.quad
             rest += seconds_of(Plan(3, most_pairs, quads, False), one)
         estimate = run.budget.spent + rest + packing
         run.budget.settle(auto_seconds(run.budget.spent, rest + packing, language, least + packing), estimate)

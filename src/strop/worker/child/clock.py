@@ -40,8 +40,8 @@ def waited(tasks: str = "/proc/self/task") -> dict[str, tuple[int, int]] | None:
             try:
                 with open(os.path.join(tasks, task, "schedstat")) as f:
                     ran, delay = f.read().split()[:2]
-            except ProcessLookupError:
-                continue  # it ended meanwhile
+            except (FileNotFoundError, ProcessLookupError):
+                continue  # it ended meanwhile, or nothing is counted here
             found[task] = int(ran), int(delay)
     except (OSError, ValueError):
         return None
