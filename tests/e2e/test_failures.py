@@ -78,7 +78,9 @@ def test_everything_is_json(finished: tuple[Path, dict]) -> None:
     wanted = {"schema", "outcome", "chosen", "baseline", "candidates", "frontier", "environment", "noise", "timing"}
     assert wanted <= document.keys()
     assert {"backend", "recipe", "speedup", "accuracy_retained", "memory_ratio"} <= document["chosen"].keys()
-    assert all({"value", "low", "high"} == document["chosen"][k].keys() for k in ("speedup", "accuracy_retained", "memory_ratio"))
+    figures = [document["chosen"][k] for k in ("accuracy_retained", "memory_ratio", "speedup")]
+    timed = document["noise"]["speedup"] is not None  # not on a machine that is too busy
+    assert all({"value", "low", "high"} == figure.keys() for figure in figures[: 3 if timed else 2])
     assert (folder / "strop-out" / "latest" / "report.md").read_text().startswith("# model.null")
 
 

@@ -44,7 +44,7 @@ def test_questions_through_the_frameworks(tmp_path: Path, folder: Path, own_envi
     recipes = ["openvino-f32", "openvino-int4-mixed", *(["gguf-f32", "gguf-q4-0-im"] if fast else [])]
     done = run_strop(
         tmp_path, "optimize", folder, *ASKED, "--questions", cloze(tmp_path), "--must", "task_accuracy>=0.3",
-        *(part for name in recipes for part in ("--recipe", name)), "--target", "intel-core-ultra-7-258v",
+        *(part for name in recipes for part in ("--recipe", name)), "--target", "intel-core-ultra-7-258v", "--budget", "none",
     )  # fmt: skip
     assert done.code == 10, done.err
     found = report(tmp_path)

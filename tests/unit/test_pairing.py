@@ -8,7 +8,7 @@ import pytest
 
 from strop.core.errors import WorkerError
 from strop.plan.discover import backends
-from strop.run.pairing import BLOCK_S, EVEN, Subject, cores_for, even_runs, fit_together, plan_quads, run_pair
+from strop.run.pairing import BLOCK_S, EVEN, Subject, cores_for, even_runs, fit_together, pair_from, plan_quads, run_pair
 from strop.worker.call import Limits, Work
 
 LIMITS = Limits(20.0)
@@ -73,6 +73,21 @@ def test_quads_suffice_for_a_p99() -> None:
     """Long calls: three a block, so that 23 quads in five pairs hold 690 of each side."""
     assert plan_quads((50e6, 50e6), 5, 1.5, 12, 40) == 23
     assert plan_quads((50e3, 50e3), 5, 1.5, 12, 40) == 37
+
+
+def test_a_pair_over_another_baseline_is_measured_again(tmp_path: Path) -> None:
+    """A run that is resumed may have tuned its baseline to other settings."""
+    a, b = subject(tmp_path, "a"), subject(tmp_path, "b")
+    first = pair_from(tmp_path / "pairs", a, b, 0, 1, 0, LIMITS, None)
+    assert pair_from(tmp_path / "pairs", a, b, 0, 1, 0, LIMITS, None) == first
+    other = pair_from(tmp_path / "pairs", a._replace(settings={"factor": 2.0}), b, 0, 1, 0, LIMITS, None)
+    assert other.sides[0] != first.sides[0]
+    assert other.sides[1] == first.sides[1]
+
+
+def test_sides_that_load_in_turns_take_all_their_quads(tmp_path: Path) -> None:
+    a, b = subject(tmp_path, "a", memory_bytes=600), subject(tmp_path, "b", memory_bytes=600)
+    assert len(run_pair(a, b, 0, 4, 0, LIMITS, cap=1000).attempts) == 4
 
 
 @pytest.mark.parametrize("latency_ns", [(7e6, 5e6), (50e3, 9e6), (50e3, 49e3), (20e6, 30e6), (300e6, 400e6), (2e6, 1e9)])

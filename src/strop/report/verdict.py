@@ -189,6 +189,8 @@ def _busy(outcome: Outcome) -> str:
             "The machine was too busy to time reliably: speed-ups are rough and decide no gate; --fresh measures again on a "
             "quieter machine."
         )
+    elif outcome.chosen is not None and outcome.chosen.noisy is not None:
+        parts.append("The machine was too busy to time it reliably: its speed-up is rough and decides no gate.")
     if outcome.company is not None and outcome.company.fewer:
         parts.append(
             f"Timed at {outcome.company.threads} of {outcome.environment.cores} cores, since other processes kept "

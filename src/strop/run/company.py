@@ -27,10 +27,13 @@ def allowed_cpus() -> list[int]:
 
 
 class Watch:
-    """CPU time of everybody else over the length of a block, on the CPUs that this process may use."""
+    """CPU time of everybody else over the length of a block, on the CPUs that this process may use.
 
-    def __init__(self) -> None:
-        self.others = 0.0
+    others: how many of the `cpus` they kept busy.
+    """
+
+    def __init__(self, others: float = 0.0, cpus: int | None = None) -> None:
+        self.others, self.cpus = others, cpus or len(allowed_cpus())
 
     def __enter__(self) -> Self:
         self._begin, self._busy, self._own = time.monotonic(), _busy_seconds(), _own_seconds()
@@ -66,7 +69,7 @@ def company_of(watch: Watch, machine: Target, threads: int | None) -> Company | 
     Args:
         threads: the user's budget of cores, which is kept as it is.
     """
-    free = len(allowed_cpus()) - watch.others
+    free = watch.cpus - watch.others
     if free >= machine.threads - SPARE:
         return None
     fewer = threads is None and machine.threads > 1
