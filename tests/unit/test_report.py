@@ -226,3 +226,35 @@ def test_what_says_nothing_of_speed_is_marked_wherever_a_speed_shows():
     shown = page(found, NO_EVIDENCE)
     assert "made for another chip" in shown
     assert "mlx: 5 layers were left" in shown
+
+
+@pytest.mark.parametrize(
+    ("metric", "named"),
+    [
+        ("difference", "largest difference from the given model 3.0% [2.0%, 5.0%] of a channel's spread (boxes[:, 4])"),
+        ("agreement", "97.0% [95.0%, 98.0%] agreement with the given model"),
+        ("cosine", "97.0% [95.0%, 98.0%] likeness to the given model's embeddings"),
+    ],
+)
+def test_what_is_measured_without_labels_is_not_called_accuracy(metric, named):
+    chosen = result("int8", 2.1).model_copy(
+        update={
+            "retained": interval(0.97, 0.95, 0.98),
+            "accuracy": 0.03 if metric == "difference" else 0.97,
+            "differs": "boxes[:, 4]" if metric == "difference" else "",
+            "quality": {"agreement": interval(0.99)} if metric == "difference" else {},
+        }
+    )
+    made = outcome(chosen, chosen="int8")
+    made = made.model_copy(update={"task": made.task.model_copy(update={"metric": metric})})
+    lines, text, html = " ".join(three_lines(made)), markdown(made), page(made, NO_EVIDENCE)
+    assert f"{named}" in lines
+    assert "no labels" in lines
+    for shown in (lines, text, html):
+        assert "of the accuracy kept" not in shown
+    assert "| accuracy |" not in text
+    if metric == "difference":
+        assert "| largest difference | 1 − difference |" in text
+        assert "the same highest value in 99.0% of the examples" in html
+        (watched,) = (w for w in report(made)["watch"] if w["what"] == "difference from the given model")
+        assert watched["alarm"] == "above 0.05"

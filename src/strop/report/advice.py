@@ -243,11 +243,12 @@ def _watch_accuracy(outcome: Outcome, chosen: Result) -> list[Watch]:
         return [Watch(what="accuracy", here="not measured", alarm="measure it first, then set one", how=how)]
     gate = next((g for g in outcome.gates if g.metric == "accuracy_retained"), None)
     here = f"{outcome.task.metric} {chosen.accuracy:.4f} on {chosen.examples} examples"
-    if outcome.task.metric == "difference":
-        most = 1 - (gate.bound if gate is not None else kept.low)
-        how = "run the given model too on a sample of live inputs, and compare all values as here"
-        here = f"{figure_name('difference')} {chosen.accuracy:.4f} on {chosen.examples} examples"
-        return [Watch(what="difference from the given model", here=here, alarm=f"above {most:.4g}", how=how)]
+    if outcome.task.metric in NOUNS:
+        least = gate.bound if gate is not None else kept.low
+        how = "run the given model too on a sample of live inputs, and compare the answers as here"
+        here = f"{figure_name(outcome.task.metric)} {chosen.accuracy:.4f} on {chosen.examples} examples"
+        alarm = f"above {1 - least:.4g}" if outcome.task.metric == "difference" else f"below {least:.4g}"
+        return [Watch(what=NOUNS[outcome.task.metric], here=here, alarm=alarm, how=how)]
     if outcome.task.metric in ("mae", "perplexity"):
         share = gate.bound if gate is not None and gate.bound else kept.low
         return [Watch(what="accuracy", here=here, alarm=f"above {before / max(share, 1e-9):.4g}", how=how)]

@@ -6,7 +6,11 @@ from strop.core.verdict import Interval
 
 KEPT = {"difference": "1 − difference", "agreement": "agreement", "cosine": "cosine"}
 FIGURES = {"difference": "largest difference"}
-NOUNS = {"agreement": "agreement with the given model", "cosine": "likeness to the given model's embeddings"}
+NOUNS = {
+    "difference": "difference from the given model",
+    "agreement": "agreement with the given model",
+    "cosine": "likeness to the given model's embeddings",
+}
 
 
 def kept_name(metric: str) -> str:
