@@ -17,7 +17,8 @@ MEMORY = Memory(peak=10_000_000, steady=1, empty=1, total_rss=1, load_s=0.1, fir
 
 def trial(name, timing, role="candidate", processes=3):
     return Trial(Result(
-        candidate=Candidate(recipe=recipe(name, role, safety=int(role == "candidate"))), status="measured", retained=EXACTLY_ONE, accuracy=0.9,
+        candidate=Candidate(recipe=recipe(name, role, safety=int(role == "candidate"))), status="measured",
+        retained=EXACTLY_ONE, accuracy=0.9,
         memory=(MEMORY,) * processes, memory_ratio=interval(0.3, 0.29, 0.31), confirmation=timing,
     ))  # fmt: skip
 

@@ -78,8 +78,8 @@ class Verdict(Noun):
     def outcome(self) -> Literal["chosen", "provisional", "none"]:
         """`chosen`: every gate passed. `provisional`: no must failed or stayed open. Else `none`.
 
-        A must that nobody could measure, for want of data, on a machine too busy to time, or because the target is elsewhere,
-        caps the outcome at `provisional`.
+        A must that could not be measured (no data, a machine too busy to time, no time left, or the target is elsewhere) caps the
+        outcome at `provisional`.
         """
         musts = [r.result for r in self.results if r.gate.kind == "must" and not r.elsewhere]
         if any(result in ("FAIL", "INCONCLUSIVE") for result in musts):
