@@ -33,7 +33,7 @@ def test_little_disturbance_is_kept(disturbance):
 
 
 def test_pressure_of_the_whole_machine_says_nothing_of_one_thread():
-    """Seen with two busy neighbors: 95 % of the blocks had pressure, 9 % were delayed themselves."""
+    """A neighbor on another core raises it and disturbs nobody."""
     busy = quad(pressure_us=9_000, delay_ns=0)
     assert d.disturbed(busy, LEAST, ALONE) is None
     assert d.disturbed(busy, LEAST, SHARED) == "pressure"

@@ -1,8 +1,7 @@
 """What disturbed a block or a quad: told by counters, never by a latency. Pure.
 
 At one thread the rule is the run-queue delay of the session's own threads: how long they were ready to run and waited for a
-CPU. System-wide pressure says little about one process: on two cores with two busy neighbors 95 % of the blocks saw pressure
-above 10 %, and 9 % were delayed themselves. At several threads waking and waiting cost something by themselves, and the
+CPU. System-wide pressure says little about one process: a neighbor on another core raises it and disturbs nobody. At several threads waking and waiting cost something by themselves, and the
 older rules hold: pressure, steal, and CPU time that falls short.
 """
 
