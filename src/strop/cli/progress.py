@@ -165,6 +165,9 @@ class Progress:
         looks = "; once more as many where a gate is open" if second_look else ""
         self._say(f"confirming {finalists} finalist(s) with fresh samples: {pairs} pairs of processes, {quads} quads each{looks}")
 
+    def _on_finalist_called_up(self, candidate: str) -> None:
+        self._say(f"{candidate} takes the place of a finalist that fell")
+
     def _on_more_text(self, candidate: str, windows: int, open: list[str]) -> None:
         self._say(f"{candidate}: {', '.join(open)} undecided, {windows} window(s) of text more")
 
