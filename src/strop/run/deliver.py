@@ -154,7 +154,7 @@ def require_same_answers(run: Run, outcome: Outcome, bundle: Path) -> None:
                 continue  # divergences are taken against the baseline, losses are the answers
             if name not in got or not close(open_array(got[name]), open_array(path)):
                 raise BundleError(
-                    f"the bundle answers {name!r} otherwise than the session that was measured",
+                    f"the bundle's output {name!r} differs from the measured session's",
                     "please report this",
                 )
 
