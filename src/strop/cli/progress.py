@@ -166,7 +166,8 @@ class Progress:
         self._say(f"confirming {finalists} finalist(s) with fresh samples: {pairs} pairs of processes, {quads} quads each{looks}")
 
     def _on_more_text(self, candidate: str, windows: int, open: list[str]) -> None:
-        self._say(f"{candidate}: {', '.join(open)} undecided: scoring {windows} more {'window' if windows == 1 else 'windows'} of text")
+        noun = "window" if windows == 1 else "windows"
+        self._say(f"{candidate}: {', '.join(open)} undecided: scoring {windows} more {noun} of text")
 
     def _on_confirming(self, candidate: str) -> None:
         self.doing = f"confirming {candidate}"

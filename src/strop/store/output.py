@@ -23,6 +23,7 @@ from pydantic import ValidationError
 from strop.core.errors import OutputError
 from strop.core.noun import SCHEMA, Noun
 from strop.core.standing import Standing
+from strop.core.strict import to_json
 from strop.store import files
 from strop.store.files import PARTIAL
 
@@ -78,7 +79,7 @@ def read_record(folder: Path, name: str = LIST) -> Record | None:
 
 
 def write_record(folder: Path, record: Record, name: str = LIST) -> None:
-    text = json.dumps({"schema": SCHEMA, **record.model_dump(mode="json")}, indent=1, ensure_ascii=False)
+    text = to_json({"schema": SCHEMA, **record.model_dump(mode="json")}, indent=1)
     files.write_text(folder / name, text + "\n")
 
 
