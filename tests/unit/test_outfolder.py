@@ -4,11 +4,14 @@ from pathlib import Path
 
 import pytest
 
+from strop.core.budget import BudgetUse, Saving
 from strop.core.errors import OutputError
-from strop.core.standing import Standing, why_worse
+from strop.core.standing import Standing, standing_of, why_worse
 from strop.run.outfolder import choose_out, default_out, link_latest, model_name, require_writable
 from strop.run.request import make_request
 from strop.store.output import Record, rewrite
+
+from .test_report import outcome, result
 
 GOOD = Standing(bundle=True, asked=("valid", "speedup ≥ 2"), passed=("valid", "speedup ≥ 2"))
 MISSED = GOOD.model_copy(update={"passed": ("valid",)})
@@ -32,6 +35,30 @@ def test_a_bundle_then_gates_then_timing_decide(new, old, worse):
     assert worse in why_worse(new, old)
     assert bool(worse) == bool(why_worse(new, old))
     assert why_worse(new, new) == ""
+
+
+NO_SELF = BudgetUse(asked=30.0, seconds=30.0, left_out=(Saving(what="self-comparison"),))
+
+
+@pytest.mark.parametrize(
+    ("chosen", "confirmed", "itself", "budget", "timed"),
+    [
+        ("fast", True, True, None, True),
+        ("fast", True, False, NO_SELF, True),  # the budget left the baseline against itself out
+        ("fast", False, False, NO_SELF, False),  # a rough figure of the search
+        ("plain", True, True, None, True),
+        ("plain", True, False, NO_SELF, True),
+        ("plain", True, False, None, False),  # too busy
+        (None, True, False, None, False),
+    ],
+)
+def test_a_result_is_timed_by_what_its_choice_rests_on(chosen, confirmed, itself, budget, timed):
+    fast = result("fast", 3.0)
+    if not confirmed:
+        fast = fast.model_copy(update={"search": fast.confirmation, "confirmation": None})
+    found = outcome(fast, chosen=chosen)
+    noise = found.noise.model_copy(update={"speedup": found.noise.speedup if itself else None})
+    assert standing_of(found.model_copy(update={"noise": noise, "budget": budget})).timed == timed
 
 
 @pytest.fixture
