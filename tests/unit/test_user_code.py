@@ -130,6 +130,7 @@ def test_bytecode_is_neither_written_nor_read(code, monkeypatch):
 def test_a_module_of_the_same_name_that_the_program_around_has_is_another(code, tmp_path_factory, monkeypatch):
     around = tmp_path_factory.mktemp("around")
     (around / "labels.py").write_text("ONE = 'another'\n")
+    monkeypatch.delitem(sys.modules, "labels", raising=False)
     monkeypatch.syspath_prepend(str(around))
     theirs = importlib.import_module("labels")
     assert user_function("preprocess:score", str(code))(0) == 15
