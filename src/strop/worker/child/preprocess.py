@@ -405,7 +405,7 @@ def probabilities(scores: Array) -> Array:
 
 def of_two(value: float, cut: float) -> Array:
     """The shares of two classes from one number for class 1: a probability where it begins at 0.5, else a logit."""
-    one = value if cut else 1 / (1 + np.exp(-min(max(value, -500.0), 500.0)))
+    one = min(max(value, 0.0), 1.0) if cut else 1 / (1 + np.exp(-min(max(value, -500.0), 500.0)))
     return np.array([1 - one, one])
 
 
@@ -438,7 +438,9 @@ class Bundled:
             raise DataError(f"{items[0] if len(items) == 1 else 'an item'}: {error}", "give a readable one") from None
 
     def answers(self, outputs: dict[str, Array], feed: dict[str, Array], items: Sequence[Any], most: int = ANSWERS) -> Any:
-        """Per item: (class, probability) pairs, best first; or (word, class) pairs; embeddings: an array [items, size]."""
+        """Per item: (class, probability) pairs, best first; (word, class) pairs; or the (output, number) of a model that gives
+        one number, which may be any quantity. Embeddings: an array [items, size].
+        """
         values = outputs[self.task["output"]]
         if self.task["kind"] in ("sentence-similarity", "feature-extraction"):
             inputs = self.tool.how.get("inputs", {})
@@ -449,8 +451,12 @@ class Bundled:
             return [word_classes(row, t["words"], item, self.classes) for row, t, item in zip(values, tokens, items, strict=True)]
         if values.dtype.kind in "iub" and values[0].size == 1:
             return [[(named(int(value), self.classes), 1.0)] for value in values.reshape(-1)]
-        cut = self.task.get("cut")
-        return [best(probabilities(row) if cut is None else of_two(float(row.item()), cut), self.classes, most) for row in values]
+        if values[0].size > 1:
+            return [best(probabilities(row), self.classes, most) for row in values]
+        cut, numbers = self.task.get("cut"), [float(value) for value in values.reshape(-1)]
+        if cut is None:  # nothing says that it stands for classes
+            return [[(self.task["output"], number)] for number in numbers]
+        return [best(of_two(number, cut), self.classes, most) for number in numbers]
 
 
 def best(shares: Array, classes: Sequence[str], most: int) -> list[tuple[str, float]]:
