@@ -122,6 +122,28 @@ def test_a_named_folder_is_taken_as_it_is(place, tmp_path):
     assert place() == ("strop-out/kws-2", "strop-out/kws was not made by Strop")
 
 
+def test_a_second_command_leaves_a_delivery_in_progress_alone(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    request = make_request("a/kws.onnx", out="mine")
+
+    def slow(draft):
+        (draft / "report.html").write_text("new")
+        require_writable(request)  # another command, which has just begun
+        assert (draft / "report.html").read_text() == "new"
+
+    rewrite(Path("mine"), Record(run="one"), slow)
+    assert Path("mine/report.html").read_text() == "new"
+
+
+def test_what_a_killed_delivery_left_goes_before_the_work(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    left = tmp_path / ".partial-mine-0123abcd"
+    left.mkdir()
+    (left / "report.html").write_text("half")
+    require_writable(make_request("a/kws.onnx", out="mine"))
+    assert not left.exists()
+
+
 def test_what_the_first_version_left_in_strop_out_stays(place, tmp_path):
     (tmp_path / "strop-out").mkdir()
     for name in (".strop-output", "report.html"):

@@ -11,7 +11,7 @@ from strop.core.standing import Standing, why_worse
 from strop.core.target import THIS, Target
 from strop.run.request import Request
 from strop.store import files
-from strop.store.output import Record, read_record, recover, require_ours
+from strop.store.output import Record, read_record, recover_unless_busy, require_ours
 
 HOME = "strop-out"
 LATEST = "latest"
@@ -63,7 +63,7 @@ def require_writable(request: Request, default: Path | None = None) -> None:
     with files.disk(out):
         parent = out.resolve().parent
         parent.mkdir(parents=True, exist_ok=True)
-        recover(out.resolve())
+        recover_unless_busy(out.resolve())
         if request.out is not None:
             require_ours(out)
         with tempfile.TemporaryDirectory(prefix=files.PARTIAL, dir=parent):
