@@ -109,6 +109,15 @@ def test_a_worse_result_goes_beside_unless_it_is_to_replace(place):
     assert place(run="four", standing=MISSED, replace=True) == ("strop-out/kws", "")
 
 
+def test_the_files_of_one_recipe_do_not_replace_a_result(place):
+    assert place(out="mine") == ("mine", "")
+    why = "mine holds the result of run one; --replace puts it there"
+    assert place(run="build", standing=None, out="mine") == ("mine-2", why)
+    assert place(run="build again", standing=None, out="mine") == ("mine-2", why)  # nor is one beside it
+    assert place(run="build", standing=None, out="mine", replace=True) == ("mine", "")
+    assert place(run="two", out="mine") == ("mine", "")
+
+
 def test_a_named_folder_is_taken_as_it_is(place, tmp_path):
     assert place(out="mine")[0] == "mine"
     assert place("b/other.onnx", "two", "d2", out="mine") == ("mine", "")

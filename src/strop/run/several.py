@@ -48,7 +48,7 @@ def optimize_for(
     request = make_request(model, config, out=out, **flags)
     require_writable(request)
     about = Record(model=absolute(model))
-    place, why = choose_out(request, about)
+    place, why = choose_out(request, about, adds=True)
     if why:
         observer("beside", {"place": str(place), "why": why})
     with files.disk(place):
