@@ -12,14 +12,18 @@ from strop.core.errors import WorkerCrash, WorkerError, WorkerFailure
 from strop.core.model import Artifact, Model
 from strop.core.recipe import Recipe, Step
 from strop.core.task import Task
+from strop.run.command import flags_of
 from strop.run.context import Run
 from strop.run.datasets import paths
+from strop.run.flags import BUILD, LANGUAGE
 from strop.run.machine import package_versions
 from strop.store import files
 from strop.store.store import load, read_json, save, write_json
 from strop.worker.interpreter import python_version_of
 
 RESULT = "step.json"
+BUILD_ALONE = set(BUILD) - {"target", "must", "goal"}
+"""What the command `build` takes."""
 
 
 def build(run: Run, recipe: Recipe, model: Model, task: Task) -> Candidate:
@@ -156,26 +160,12 @@ def write_reproduce(run: Run, recipe: Recipe, model: Model) -> str:
     """A script that builds and checks this candidate alone and afresh, so that its failure can be looked at."""
     path = run.folder.candidate(recipe.name) / "reproduce.sh"
     request = run.request
-    parts = [sys.executable, "-P", "-m", "strop", "build", model.artifact.path, "--recipe", recipe.name, "--check"]
-    for flag, file in (("--data", request.data), ("--calibration", request.calibration), ("--questions", request.questions)):
-        parts += [flag, str(Path(file).absolute())] if file is not None else []
-    values = {
-        "--labels": request.labels, "--metric": request.metric, "--k": request.k, "--output": request.output,
-        "--threads": request.threads, "--memory-limit": request.memory_limit_mb, "--time-limit": request.time_limit_s,
-        "--seed": request.seed, "--store": str(run.store.root),
-    }  # fmt: skip
-    if model.family == "llm":
-        values |= {
-            "--eval-tokens": request.eval_tokens, "--prompt-tokens": request.prompt_tokens,
-            "--output-tokens": request.output_tokens, "--context": request.context,
-        }  # fmt: skip
-    for flag, value in values.items():
-        parts += [flag, str(value)] if value is not None else []
-    for batch in request.batches if request.batches != (1,) else ():
-        parts += ["--batch", str(batch)]
-    for flag, pairs in (("--map", request.mapping), ("--size", request.sizes)):
-        for name, value in pairs.items():
-            parts += [flag, f"{name}={value}"]
+    path_of_model, taken = (
+        str(Path(request.model).absolute()),
+        BUILD_ALONE if model.family == "llm" else BUILD_ALONE - {*LANGUAGE},
+    )
+    parts = [sys.executable, "-P", "-m", "strop", "build", path_of_model, "--recipe", recipe.name, "--check"]
+    parts += [*flags_of(request, taken, absolute=True), "--store", str(run.store.root)]
     if request.options:
         told = path.with_name("olive.json")
         files.write_text(told, request.options["olive.config"])
