@@ -39,7 +39,7 @@ def build(run: Run, recipe: Recipe, model: Model, task: Task) -> Candidate:
     run.emit("build-started", candidate=recipe.name)
     begin, built, artifact = time.monotonic(), [], model.artifact
     failure, claims, notes = None, dict[str, float](), list[str]()
-    versions = package_versions([run.backend(s.builder) for s in recipe.steps])
+    versions = versions_of_builders(run, recipe)
     for step in recipe.steps:
         try:
             artifact, key, said, remarks = build_step(run, recipe, step, artifact, task, versions)
@@ -76,14 +76,26 @@ def failure_of(stage: str, error: WorkerError) -> Failure:
 
 def step_key(run: Run, step: Step, artifact: Artifact, task: Task, versions: dict[str, str]) -> str:
     """Everything that a step's output depends on."""
-    backend = run.backend(step.builder)
-    code = sorted(p.name for p in backend.work.parent.glob("*.py"))
+    code, python = run.recall(("builder", step.builder), lambda: builder_of(run, step.builder))
     return files.digest_json({
         "artifact": artifact.digest, "kind": artifact.kind, "step": step.model_dump(mode="json"),
-        "code": files.digest_files(backend.work.parent, code), "versions": versions, "python": python_version_of(backend),
+        "code": code, "versions": versions, "python": python,
         "calibration": task.calibration.digest if step.calibration and task.calibration else None,
         "flags": run.place.machine.cpu_flags, "seed": run.request.seed,
     })  # fmt: skip
+
+
+def builder_of(run: Run, name: str) -> tuple[str, str]:
+    """The digest of a builder's code, and the version of the Python that runs it."""
+    backend = run.backend(name)
+    code = sorted(p.name for p in backend.work.parent.glob("*.py"))
+    return files.digest_files(backend.work.parent, code), python_version_of(backend)
+
+
+def versions_of_builders(run: Run, recipe: Recipe) -> dict[str, str]:
+    """The packages that build a recipe."""
+    builders = tuple(step.builder for step in recipe.steps)
+    return run.recall(("versions", builders), lambda: package_versions([run.backend(name) for name in builders]))
 
 
 class Built(NamedTuple):
@@ -141,9 +153,9 @@ def made_artifact(folder: Path) -> Artifact:
 
 def cached_step(run: Run, recipe: Recipe, step: Step, artifact: Artifact, task: Task) -> Artifact | None:
     """A step's artifact where the build cache holds it."""
-    versions = package_versions([run.backend(s.builder) for s in recipe.steps])
+    versions = versions_of_builders(run, recipe)
     folder = run.store.root / "build" / step_key(run, step, artifact, task, versions)
-    return made_artifact(folder) if folder.exists() else None
+    return run.recall(("artifact", folder), lambda: made_artifact(folder)) if folder.exists() else None
 
 
 def once_or_again(run: Run, key: str, make: Callable[[Path], None]) -> Path:
