@@ -21,7 +21,7 @@ MODES = {
     "slow": ("dropped", "slower"),
     "lying": ("failed", "a timed answer differs"),
     "exit": ("failed", "exit code 0"),
-    "inaccurate": ("dropped", "surely misses"),
+    "inaccurate": ("dropped", "by its whole interval"),
     "build-exception": ("failed", "RuntimeError"),
     "build-crash": ("failed", "SIGSEGV"),
     "build-hang": ("failed", "no answer within"),

@@ -184,7 +184,7 @@ def test_the_command_asks_the_same_lengths_of_a_language_model(tmp_path):
     asked = {"model": "m", "eval_tokens": 4096, "prompt_tokens": 64, "output_tokens": 8, "context": 256}
     (tmp_path / "run.json").write_text(json.dumps({"request": asked}))
     assert command(tmp_path / "run.json") == (
-        "strop optimize m --context 256 --prompt-tokens 64 --output-tokens 8 --seed 0 --fresh"
+        "strop optimize m --prompt-tokens 64 --output-tokens 8 --context 256 --seed 0 --fresh"
     )
 
 

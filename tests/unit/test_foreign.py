@@ -66,8 +66,8 @@ BAD = {
     "deep lists": (b"[" * 200 + b"]" * 200, "too deep"),
     "deep objects": (b'{"a":' * 200 + b"1" + b"}" * 200, "too deep"),
     "deeper than Python goes": (b"[" * 200_000, "too deep"),
-    "half a character": (b'{"a": {"b": ["x", "\\ud800"]}}', "a.b: half a character"),
-    "half a character in a key": (b'{"\\udfff": 1}', "half a character"),
+    "an unpaired surrogate": (b'{"a": {"b": ["x", "\\ud800"]}}', "a.b: an unpaired surrogate"),
+    "an unpaired surrogate in a key": (b'{"\\udfff": 1}', "an unpaired surrogate"),
     "other encoding": (b'"\xff"', "not readable JSON|not UTF-8"),
     "not JSON": (b"{", "not readable JSON|not valid JSON"),
     "a number of many digits": (b"9" * 5000, "not readable JSON|not valid JSON"),
@@ -147,7 +147,7 @@ def test_an_olive_configuration_is_read_so_too(tmp_path: Path, told: str) -> Non
         ("preprocessor_config.json", '{"size": ' + "9" * 400 + "}", "size"),
         ("tokenizer_config.json", "[" * 5000, "too deep"),
         ("tokenizer_config.json", "[]", "an object|a JSON object"),
-        ("1_Pooling/config.json", '{"a": "\\ud800"}', "a: half a character"),
+        ("1_Pooling/config.json", '{"a": "\\ud800"}', "a: an unpaired surrogate"),
     ],
 )
 def test_files_beside_a_model_name_their_key(tmp_path: Path, name: str, told: str, key: str) -> None:

@@ -168,7 +168,7 @@ def test_packed_weights_of_hugging_face(tmp_path, quantization, tensors, shape, 
         (json.dumps(LLAMA | {"auto_map": {"AutoModel": "modeling_x.Model"}}), "Strop runs no remote code"),
         (json.dumps({"text_config": LLAMA | {"auto_map": {"AutoModel": "x.Y"}}}), "Strop runs no remote code"),
         (json.dumps(LLAMA | {"model_file": "mine.py"}), "Strop runs no remote code"),
-        (json.dumps(LLAMA | {"architectures": ["\ud800"]}), "architectures: half a character"),
+        (json.dumps(LLAMA | {"architectures": ["\ud800"]}), "architectures: an unpaired surrogate"),
     ],
 )
 def test_configurations_are_checked(tmp_path, config, words):

@@ -4,11 +4,14 @@ from pathlib import Path
 
 import pytest
 
+from strop.core.budget import BudgetUse, Saving
 from strop.core.errors import OutputError
-from strop.core.standing import Standing, why_worse
+from strop.core.standing import Standing, standing_of, why_worse
 from strop.run.outfolder import choose_out, default_out, link_latest, model_name, require_writable
 from strop.run.request import make_request
 from strop.store.output import Record, rewrite
+
+from .test_report import outcome, result
 
 GOOD = Standing(bundle=True, asked=("valid", "speedup ≥ 2"), passed=("valid", "speedup ≥ 2"))
 MISSED = GOOD.model_copy(update={"passed": ("valid",)})
@@ -32,6 +35,30 @@ def test_a_bundle_then_gates_then_timing_decide(new, old, worse):
     assert worse in why_worse(new, old)
     assert bool(worse) == bool(why_worse(new, old))
     assert why_worse(new, new) == ""
+
+
+NO_SELF = BudgetUse(asked=30.0, seconds=30.0, left_out=(Saving(what="self-comparison"),))
+
+
+@pytest.mark.parametrize(
+    ("chosen", "confirmed", "itself", "budget", "timed"),
+    [
+        ("fast", True, True, None, True),
+        ("fast", True, False, NO_SELF, True),  # the budget left the baseline against itself out
+        ("fast", False, False, NO_SELF, False),  # a rough figure of the search
+        ("plain", True, True, None, True),
+        ("plain", True, False, NO_SELF, True),
+        ("plain", True, False, None, False),  # too busy
+        (None, True, False, None, False),
+    ],
+)
+def test_a_result_is_timed_by_what_its_choice_rests_on(chosen, confirmed, itself, budget, timed):
+    fast = result("fast", 3.0)
+    if not confirmed:
+        fast = fast.model_copy(update={"search": fast.confirmation, "confirmation": None})
+    found = outcome(fast, chosen=chosen)
+    noise = found.noise.model_copy(update={"speedup": found.noise.speedup if itself else None})
+    assert standing_of(found.model_copy(update={"noise": noise, "budget": budget})).timed == timed
 
 
 @pytest.fixture
@@ -82,6 +109,15 @@ def test_a_worse_result_goes_beside_unless_it_is_to_replace(place):
     assert place(run="four", standing=MISSED, replace=True) == ("strop-out/kws", "")
 
 
+def test_the_files_of_one_recipe_do_not_replace_a_result(place):
+    assert place(out="mine") == ("mine", "")
+    why = "mine holds the result of run one; --replace puts it there"
+    assert place(run="build", standing=None, out="mine") == ("mine-2", why)
+    assert place(run="build again", standing=None, out="mine") == ("mine-2", why)  # nor is one beside it
+    assert place(run="build", standing=None, out="mine", replace=True) == ("mine", "")
+    assert place(run="two", out="mine") == ("mine", "")
+
+
 def test_a_named_folder_is_taken_as_it_is(place, tmp_path):
     assert place(out="mine")[0] == "mine"
     assert place("b/other.onnx", "two", "d2", out="mine") == ("mine", "")
@@ -93,6 +129,28 @@ def test_a_named_folder_is_taken_as_it_is(place, tmp_path):
     (tmp_path / "strop-out" / "kws").mkdir(parents=True)
     (tmp_path / "strop-out" / "kws" / "mine.txt").write_text("")
     assert place() == ("strop-out/kws-2", "strop-out/kws was not made by Strop")
+
+
+def test_a_second_command_leaves_a_delivery_in_progress_alone(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    request = make_request("a/kws.onnx", out="mine")
+
+    def slow(draft):
+        (draft / "report.html").write_text("new")
+        require_writable(request)  # another command, which has just begun
+        assert (draft / "report.html").read_text() == "new"
+
+    rewrite(Path("mine"), Record(run="one"), slow)
+    assert Path("mine/report.html").read_text() == "new"
+
+
+def test_what_a_killed_delivery_left_goes_before_the_work(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    left = tmp_path / ".partial-mine-0123abcd"
+    left.mkdir()
+    (left / "report.html").write_text("half")
+    require_writable(make_request("a/kws.onnx", out="mine"))
+    assert not left.exists()
 
 
 def test_what_the_first_version_left_in_strop_out_stays(place, tmp_path):

@@ -14,9 +14,14 @@ from tokenizers.pre_tokenizers import Whitespace
 from tokenizers.processors import TemplateProcessing
 
 from strop.core.errors import ConfigError, DataError
+from strop.core.measurement import Check
 from strop.core.model import TensorSpec
 from strop.core.preprocess import from_hf, from_hf_for, images, texts
+from strop.run.answers import cut_for
+from strop.store.store import save
 from strop.worker.child import preprocess as work
+
+from . import makers
 
 PICTURES = Path(__file__).parents[1] / "data" / "pictures"
 LAMP = PICTURES / "lamp_0003.jpg"
@@ -175,6 +180,25 @@ def bundle(folder, description, **task):
     return work.Bundled(str(folder))
 
 
+@pytest.mark.parametrize(
+    ("metric", "names", "cut"),
+    [
+        ("top1", "", 0.5),
+        ("difference", "cat\ndog\n", 0.5),
+        ("scorer", "", None),
+        ("mae", "", None),
+        ("scorer", "a\nb\nc\n", None),
+    ],
+)
+def test_one_number_stands_for_two_classes_where_the_metric_or_two_names_say_so(tmp_path, metric, names, cut):
+    np.save(tmp_path / "y.npy", np.array([[0.03], [0.97]], np.float32))
+    save(tmp_path / "check.json", Check(shards={"y": "y.npy"}, examples=2, seconds=0))
+    (tmp_path / "classes.txt").write_text(names)
+    ships = {"classes.txt": str(tmp_path / "classes.txt")} if names else {}
+    asked = makers.task().model_copy(update={"metric": metric, "ships": ships})
+    assert cut_for(tmp_path, asked) == cut
+
+
 def test_a_bundle_says_what_its_outputs_mean(tokens, tmp_path):
     tokens(texts(BERT))
     tool = bundle(tmp_path, texts(BERT), kind="token-classification", pooling="none", output="y")
@@ -192,6 +216,9 @@ def test_a_bundle_says_what_its_outputs_mean(tokens, tmp_path):
         (found,) = tool.answers({"y": np.array([[value]])}, feed, items)
         assert found == [("ANIMAL", pytest.approx(0.75)), ("O", pytest.approx(0.25))]
     assert tool.answers({"y": np.array([1])}, feed, items) == [[("ANIMAL", 1.0)]]
+    tool = bundle(tmp_path, texts(BERT), kind="classification", pooling="none", output="y")
+    for value in (0.03, 0.97, -4.5):  # nothing says that they stand for classes
+        assert tool.answers({"y": np.array([[value]])}, feed, items) == [[("y", value)]]
     tool = bundle(tmp_path, texts(BERT), kind="sentence-similarity", pooling="mean", output="y")
     (vector,) = tool.answers({"y": np.ones((1, 8, 4))}, feed, items)
     np.testing.assert_allclose(vector, 0.5)

@@ -49,7 +49,7 @@ def test_choices_by_text_and_by_a_common_beginning(tmp_path: Path, tokenizer: To
     ("line", "said"),
     [
         ("{", "line 1: not readable JSON"),
-        ({**CHOICE, "prompt": "\ud800"}, "prompt: half a character"),
+        ({**CHOICE, "prompt": "\ud800"}, "prompt: an unpaired surrogate"),
         ([1], "no object"),
         ({**CHOICE, "reason": "x"}, "unknown key 'reason'"),
         ({"prompt": " ", "answer": "x"}, "`prompt` is no text"),

@@ -1,6 +1,11 @@
 """The user's own code: it knows its file, imports its siblings under any name, and what it raises names its own line."""
 
+import importlib
+import os
+import py_compile
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import preprocess
 import pytest
@@ -68,6 +73,68 @@ def test_two_folders_with_modules_of_one_name_do_not_meet(code, tmp_path_factory
     (other / "labels.py").write_text("ONE = 'other'\n")
     first, second = user_function("preprocess:score", str(code)), user_function("mine:value", str(other))
     assert (first(0), second(), first(0)) == (15, "other", 15)
+
+
+def test_an_environment_in_the_folder_stays_imported(code, monkeypatch):
+    """`project/.venv` beside `project/strop.toml`, as most projects have it."""
+    packages = code / ".venv" / "lib" / "python3.11" / "site-packages"
+    packages.mkdir(parents=True)
+    for name in ("strop_early", "strop_late"):
+        (packages / f"{name}.py").write_text("import strop_lib\nCALLS = []\n")
+    (packages.parent / "strop_lib.py").write_text("")  # the environment's standard library
+    monkeypatch.setattr(sys, "prefix", str(code / ".venv"))
+    monkeypatch.setattr(sys, "path", [*sys.path, str(packages), str(packages.parent)])
+    early = importlib.import_module("strop_early")
+    (code / "mine.py").write_text(
+        "import labels, strop_early, strop_late\n\n"
+        "def calls():\n    strop_late.CALLS.append(1)\n    return strop_early, strop_late\n"
+    )
+    calls = user_function("mine:calls", str(code))
+    assert calls() == calls() == (early, sys.modules["strop_late"])
+    assert sys.modules["strop_early"] is early
+    assert len(sys.modules["strop_late"].CALLS) == 2
+    assert "strop_lib" in sys.modules
+    assert "mine" not in sys.modules
+    for name in ("strop_early", "strop_late", "strop_lib"):
+        del sys.modules[name]
+
+
+def test_modules_keep_what_they_hold_whatever_the_thread(code):
+    (code / "counter.py").write_text("import time\nSEEN = []\n\ndef add(x):\n    SEEN.append(x)\n    time.sleep(0.0001)\n")
+    (code / "spaced").mkdir()  # a package without __init__.py
+    (code / "spaced" / "inner.py").write_text("COUNT = 0\n")
+    (code / "mine.py").write_text(
+        "def seen(x):\n    import counter\n    from spaced import inner\n    counter.add(x)\n    inner.COUNT += 1\n"
+        "    return len(counter.SEEN), inner.COUNT\n"
+    )
+    seen = user_function("mine:seen", str(code))
+    with ThreadPoolExecutor(4) as pool:
+        assert sorted(pool.map(seen, range(200))) == [(n, n) for n in range(1, 201)]
+    assert not {"counter", "spaced", "spaced.inner", "mine"} & set(sys.modules)
+
+
+def test_bytecode_is_neither_written_nor_read(code, monkeypatch):
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    (code / "mine.py").write_text(
+        "import other\nfrom helpers.deep import twice\n\ndef value():\n    import later\n    return other.VALUE\n"
+    )
+    (code / "other.py").write_text("VALUE = 'false'\n")
+    cached = Path(py_compile.compile(str(code / "other.py")))
+    about = (code / "other.py").stat()
+    (code / "other.py").write_text("VALUE = 'true!'\n")
+    os.utime(code / "other.py", ns=(about.st_atime_ns, about.st_mtime_ns))
+    assert user_function("mine:value", str(code))() == "true!"
+    assert [path for path in code.rglob("*.pyc") if path != cached] == []
+
+
+def test_a_module_of_the_same_name_that_the_program_around_has_is_another(code, tmp_path_factory, monkeypatch):
+    around = tmp_path_factory.mktemp("around")
+    (around / "labels.py").write_text("ONE = 'another'\n")
+    monkeypatch.delitem(sys.modules, "labels", raising=False)
+    monkeypatch.syspath_prepend(str(around))
+    theirs = importlib.import_module("labels")
+    assert user_function("preprocess:score", str(code))(0) == 15
+    assert sys.modules.pop("labels") is theirs
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,8 @@ def predict_bundle(folder: str, items: list[Any], most: int = 5, output: str | N
         output: `.npz` to write embeddings to, where the bundle gives those.
 
     Returns:
-        Per item: [class, probability] pairs, best first; [word, class] pairs; or an embedding.
+        Per item: [class, probability] pairs, best first; [word, class] pairs; an [output, number] pair where a model gives one
+        number that stands for no class; or an embedding.
 
     Raises:
         BundleError: the bundle is changed or does not run.

@@ -77,7 +77,8 @@ class Bundle:
     def predict(self, items: Any, most: int = 5) -> Any:
         """Answers for one picture (a path) or text, or for a list of them.
 
-        Classes: (class, probability) pairs, best first. Token classes: (word, class) pairs. Embeddings: vectors of length 1.
+        Classes: (class, probability) pairs, best first. Token classes: (word, class) pairs. One number that stands for no class:
+        an (output, number) pair. Embeddings: vectors of length 1.
         """
         if self.manifest["preprocess"] is None:
             raise ValueError("this bundle takes arrays: it was made from data that were arrays already; use run")

@@ -157,7 +157,7 @@ def main(arguments: list[str]) -> int:
     try:
         given.prompt.encode()
     except UnicodeEncodeError:
-        parser.error("--prompt is no text in UTF-8")
+        parser.error("--prompt is not valid UTF-8")
     try:
         model = load(Path(__file__).resolve().parent)
         with _seconds(CHAT_S):

@@ -1,6 +1,5 @@
 """From the chosen candidate to a folder that runs without Strop."""
 
-import json
 import os
 import shutil
 import stat
@@ -15,6 +14,7 @@ from strop.core.candidate import Result
 from strop.core.manifest import Answer, Manifest
 from strop.core.noun import SCHEMA
 from strop.core.outcome import Outcome
+from strop.core.strict import finite, to_json
 from strop.core.target import THIS
 from strop.core.task import Task
 from strop.store import files
@@ -63,7 +63,7 @@ def pack(outcome: Outcome, backend: Backend, target: Path) -> Manifest:
         (draft / "requirements.txt").write_text("\n".join(pins) + "\n", encoding="utf-8")
         (draft / "MODEL_CARD.md").write_text(model_card(outcome, chosen), encoding="utf-8")
         manifest = describe(outcome, chosen, f"model/{Path(artifact.path).name}", listed(draft))
-        (draft / MANIFEST).write_text(json.dumps(dump(manifest), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        (draft / MANIFEST).write_text(to_json(dump(manifest), indent=1) + "\n", encoding="utf-8")
     return manifest
 
 
@@ -86,7 +86,8 @@ def ship_preprocessing(task: Task, draft: Path) -> None:
 
 
 def dump(manifest: Manifest) -> dict[str, Any]:
-    return {"schema": SCHEMA, **manifest.model_dump(mode="json")}
+    made: dict[str, Any] = finite({"schema": SCHEMA, **manifest.model_dump(mode="json")})
+    return made
 
 
 def seal(written: Mapping[str, Any]) -> str:

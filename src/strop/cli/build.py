@@ -41,6 +41,7 @@ def command(
     time_limit_s: o.TimeLimit = None,
     memory_limit_mb: o.MemoryLimit = None,
     out: Annotated[str | None, typer.Option("--out", help="Where the files go [MODEL-RECIPE].")] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Replace a result of optimize in the output folder, too.")] = False,
     store: o.Store = None,
     seed: o.Seed = None,
     json: o.Json = False,

@@ -1,6 +1,5 @@
 """Where things are printed: results on stdout, progress and errors on stderr."""
 
-import json
 import os
 import sys
 import textwrap
@@ -13,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from strop.core.foreign import STEERING, clean
+from strop.core.strict import to_json
 
 stderr = Console(stderr=True)
 stdout = Console(soft_wrap=False, width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 120)
@@ -37,7 +37,7 @@ def say_wrapped(text: str) -> None:
 
 def print_json(value: Any) -> None:
     """One JSON document on stdout; what would steer a terminal is escaped, which JSON reads as the same."""
-    text = json.dumps(value, indent=1, ensure_ascii=False)
+    text = to_json(value, indent=1)
     sys.stdout.write(STEERING.sub(lambda odd: odd.group() if odd.group() == "\n" else f"\\u{ord(odd.group()):04x}", text) + "\n")
 
 

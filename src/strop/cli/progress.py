@@ -105,7 +105,7 @@ class Progress:
 
     def _on_run_opened(self, run: str, resumed: bool) -> None:
         self.run = run
-        self._say(f"run {run}" + (" goes on where it stopped" if resumed else ""))
+        self._say(f"run {run}" + (" resumes where it stopped" if resumed else ""))
 
     def _on_company(self, cores: float, processes: tuple[str, ...], threads: int, fewer: bool, began: bool) -> None:
         for line in company_lines(Company(cores=cores, processes=processes, threads=threads, fewer=fewer), began):
@@ -169,7 +169,8 @@ class Progress:
         self._say(f"{candidate} takes the place of a finalist that fell")
 
     def _on_more_text(self, candidate: str, windows: int, open: list[str]) -> None:
-        self._say(f"{candidate}: {', '.join(open)} undecided, {windows} window(s) of text more")
+        noun = "window" if windows == 1 else "windows"
+        self._say(f"{candidate}: {', '.join(open)} undecided: scoring {windows} more {noun} of text")
 
     def _on_confirming(self, candidate: str) -> None:
         self.doing = f"confirming {candidate}"

@@ -35,7 +35,7 @@ def parse_weights(text: str | None) -> dict[str, float]:
         try:
             weights[name] = float(number)
         except ValueError:
-            raise ConfigError(f"--prefer: {number!r} is no number", "for example speed=0.6,memory=0.4") from None
+            raise ConfigError(f"--prefer: {number!r} is not a number", "for example speed=0.6,memory=0.4") from None
     if any(not 0 <= w <= 1 for w in weights.values()) or not math.isclose(sum(weights.values()), 1.0, abs_tol=1e-6):
         raise ConfigError(f"--prefer: weights {text!r} must lie in 0…1 and sum to 1", "for example speed=0.6,memory=0.4")
     return weights

@@ -66,7 +66,7 @@ def parse_json(text: bytes, most: int = MOST_JSON) -> Any:
     """Plain values.
 
     Raises:
-        ForeignError: too large, nested too deeply, not UTF-8, not JSON, or with half a character.
+        ForeignError: too large, nested too deeply, not UTF-8, not JSON, or with an unpaired surrogate.
     """
     return _parsed(text, most, json.loads, "JSON")
 
@@ -113,7 +113,7 @@ def _parsed(text: bytes, most: int, parse: Callable[[str], Any], form: str) -> A
     require_shallow(value, form)
     half = half_in(value)
     if half is not None:
-        raise ForeignError(f"{half}: half a character (a lone surrogate), which no file can hold")
+        raise ForeignError(f"{half}: an unpaired surrogate, which cannot be written as UTF-8")
     return value
 
 

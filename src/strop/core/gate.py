@@ -23,7 +23,7 @@ METRICS: dict[str, str] = {
     "same_top": "language models: share of positions where the likeliest next token is the baseline's",
     "perplexity": "language models: exp of the mean loss a token, nats",
     "perplexity_ratio": "language models: perplexity over the baseline's, paired by window; accuracy_retained is its inverse",
-    "task_accuracy": "language models: share of the questions answered rightly",
+    "task_accuracy": "language models: share of the questions answered correctly",
     "task_retained": "language models: share of the baseline's task accuracy that is kept",
     "decode_tok_s": "language models: tokens of an answer a second, of all texts of a batch together",
     "first_token_ms": "language models: time to first token, milliseconds",
@@ -68,7 +68,7 @@ def parse_gate(text: str, kind: Kind) -> Gate:
     try:
         bound = float(number)
     except ValueError:
-        raise ConfigError(f"gate {text!r}: {number!r} is no number", "write it as METRIC>=NUMBER") from None
+        raise ConfigError(f"gate {text!r}: {number!r} is not a number", "write it as METRIC>=NUMBER") from None
     if name == "accuracy_retained" and bound > MOST_RETAINED:
         raise ConfigError(f"gate {text!r} asks for more than a share can be", "95 % kept is accuracy_retained>=0.95")
     direction: Direction = "at_least" if sign in (">=", "≥") else "at_most"

@@ -5,7 +5,7 @@ from strop.core.outcome import Outcome
 
 
 class Standing(Noun):
-    """`asked` are the gates of the run, `passed` those that its choice passed; `timed`: whether the clock gave figures."""
+    """`asked` are the gates of the run, `passed` those that its choice passed; `timed`: whether its choice could be timed."""
 
     bundle: bool
     asked: tuple[str, ...] = ()
@@ -17,11 +17,19 @@ def standing_of(outcome: Outcome) -> Standing:
     """How good an outcome is."""
     chosen = outcome.chosen
     judged = chosen.verdict.results if chosen is not None and chosen.verdict is not None else ()
-    timed = outcome.noise.speedup is not None and (chosen is None or chosen.speedup is not None)
     return Standing(
         bundle=chosen is not None, asked=tuple(map(str, outcome.gates)),
-        passed=tuple(str(r.gate) for r in judged if r.result == "PASS"), timed=timed,
+        passed=tuple(str(r.gate) for r in judged if r.result == "PASS"), timed=_timed(outcome),
     )  # fmt: skip
+
+
+def _timed(outcome: Outcome) -> bool:
+    """Whether the choice has a confirmed speed-up. That of the baseline over itself may be left out to keep the budget."""
+    chosen = outcome.chosen
+    if chosen is not None and chosen.name != outcome.baseline:
+        return chosen.confirmation is not None and chosen.confirmation.speedup is not None
+    left_out = outcome.budget.left_out if outcome.budget is not None else ()
+    return outcome.noise.speedup is not None or any(saving.what == "self-comparison" for saving in left_out)
 
 
 def why_worse(new: Standing, old: Standing) -> str:

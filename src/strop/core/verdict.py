@@ -3,6 +3,7 @@
 from typing import Literal
 
 from strop.core.noun import Noun
+from strop.core.strict import High, Low
 
 Result = Literal["PASS", "FAIL", "INCONCLUSIVE", "UNMEASURED"]
 Kind = Literal["must", "goal"]
@@ -18,8 +19,8 @@ class Interval(Noun):
     """A figure with its confidence interval. `level` is the confidence that was aimed at."""
 
     value: float
-    low: float
-    high: float
+    low: Low
+    high: High
     level: float = 0.95
 
 

@@ -23,7 +23,7 @@ NAMES = {
     "same_top": "positions with the baseline's likeliest next token",
     "perplexity": "perplexity",
     "perplexity_ratio": "perplexity over the baseline's",
-    "task_accuracy": "questions answered rightly",
+    "task_accuracy": "questions answered correctly",
     "task_retained": "right answers kept",
     "decode_tok_s": "tokens of an answer a second",
     "first_token_ms": "time to first token, ms",

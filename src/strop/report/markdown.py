@@ -250,7 +250,7 @@ def _left_out(outcome: Outcome) -> str:
 def _baseline(outcome: Outcome) -> str:
     if outcome.place != "here":
         return (
-            f"## Against what\n\nAnswers are held against `{outcome.baseline}`: the given model, unquantized. Nothing was timed."
+            f"## Against what\n\nAnswers are compared with `{outcome.baseline}`: the given model, unquantized. Nothing was timed."
         )
     lines = [
         f"The denominator of every speed-up is `{outcome.baseline}`: the given model, unquantized, under the settings found best."

@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from strop.core.foreign import cleaned
 from strop.core.outcome import Outcome
+from strop.core.strict import finite
 from strop.report.charts import chart_data
 from strop.report.evidence import Evidence
 from strop.report.parts import template
@@ -30,7 +31,7 @@ def page(outcome: Outcome, evidence: Evidence) -> str:
     return template("page.html").render(
         model=model_name(outcome), outcome=outcome, scripts=[Markup(text) for text in scripts], style=Markup(style),
         script_hashes=[policy_hash(text) for text in scripts], style_hash=policy_hash(style),
-        data=cleaned(chart_data(outcome, evidence)),
+        data=cleaned(finite(chart_data(outcome, evidence))),
         sections=[s for s in (make(outcome, evidence) for make in SECTIONS) if s is not None],
     )  # fmt: skip
 

@@ -25,7 +25,11 @@ from strop.core.statistics import bootstrap_ratio, paired_proportion_ratio
 from strop.core.task import Dataset, Task
 from strop.core.verdict import EXACTLY_NONE, EXACTLY_ONE, Interval, exactly
 from strop.run.checking import SCORES, check_name, open_array, shards
+from strop.run.export import CLASSES
 from strop.worker.child.preprocess import embeddings, normalized
+
+OF_CLASSES = ("top1", "f1", "roc_auc", "agreement")
+"""Metrics that read one number per example as two classes."""
 
 
 def looks(folder: Path, longer: int, name: str) -> Array:
@@ -65,9 +69,15 @@ def mask_of(task: Task) -> Array | None:
     return None if name is None else open_array(Path(task.evaluation.folder) / task.evaluation.inputs[name])
 
 
+def two_named(task: Task) -> bool:
+    """Whether names of two classes are known."""
+    path = task.ships.get(CLASSES)
+    return path is not None and len(Path(path).read_text(encoding="utf-8").splitlines()) == 2
+
+
 def cut_for(baseline: Path, task: Task) -> float | None:
     """Where class 1 begins, of a classifier whose scored output is one number per example; None for others."""
-    if task.language is not None or task.kind != "classification" or task.metric not in ("top1", "f1", "roc_auc", "agreement"):
+    if task.language is not None or task.kind != "classification" or not (task.metric in OF_CLASSES or two_named(task)):
         return None
     values = open_array(shards(baseline)[task.output])
     return cut_of(values) if width(values) == 1 and not holds_classes(values) else None

@@ -129,7 +129,7 @@ def establish(run: Run, model: Model, task: Task, recipe: Recipe) -> Trial:
     with run.spending("check"):
         done, folder = check(run, of, None, None, task, mixing=mixing_of(run, model, task))
     if done.failure is not None:
-        raise BaselineError(f"the given model cannot be a baseline: {done.failure}", "a baseline must answer alike twice")
+        raise BaselineError(f"the given model cannot be a baseline: {done.failure}", "a baseline must give the same answer twice")
     require_apart(done.mixing)
     if task.language is None and task.output not in done.shards:
         raise BaselineError(

@@ -104,7 +104,7 @@ def bench(contestants: Sequence[str], *, config: str | None = None, observer: Ob
         base_check, base_folder = check(run, first, None, None, task, mixing=mixing_of(run, model, task))
         require_apart(base_check.mixing)
         if base_check.failure is not None:
-            raise ModelError(f"{contestants[0]}: {base_check.failure}", "the first must run, the others are held against it")
+            raise ModelError(f"{contestants[0]}: {base_check.failure}", "the first must run, the others are compared with it")
         first = first._replace(reference=shards(base_folder))
         base = footprint(run, first, 0)
         rows = [row(run, task, first, base_folder, base, contestant) for contestant in entered]

@@ -12,14 +12,18 @@ from strop.core.errors import WorkerCrash, WorkerError, WorkerFailure
 from strop.core.model import Artifact, Model
 from strop.core.recipe import Recipe, Step
 from strop.core.task import Task
+from strop.run.command import flags_of
 from strop.run.context import Run
 from strop.run.datasets import paths
+from strop.run.flags import BUILD, LANGUAGE
 from strop.run.machine import package_versions
 from strop.store import files
 from strop.store.store import load, read_json, save, write_json
 from strop.worker.interpreter import python_version_of
 
 RESULT = "step.json"
+BUILD_ALONE = set(BUILD) - {"target", "must", "goal"}
+"""What the command `build` takes."""
 
 
 def build(run: Run, recipe: Recipe, model: Model, task: Task) -> Candidate:
@@ -35,7 +39,7 @@ def build(run: Run, recipe: Recipe, model: Model, task: Task) -> Candidate:
     run.emit("build-started", candidate=recipe.name)
     begin, built, artifact = time.monotonic(), [], model.artifact
     failure, claims, notes = None, dict[str, float](), list[str]()
-    versions = package_versions([run.backend(s.builder) for s in recipe.steps])
+    versions = versions_of_builders(run, recipe)
     for step in recipe.steps:
         try:
             artifact, key, said, remarks = build_step(run, recipe, step, artifact, task, versions)
@@ -72,14 +76,26 @@ def failure_of(stage: str, error: WorkerError) -> Failure:
 
 def step_key(run: Run, step: Step, artifact: Artifact, task: Task, versions: dict[str, str]) -> str:
     """Everything that a step's output depends on."""
-    backend = run.backend(step.builder)
-    code = sorted(p.name for p in backend.work.parent.glob("*.py"))
+    code, python = run.recall(("builder", step.builder), lambda: builder_of(run, step.builder))
     return files.digest_json({
         "artifact": artifact.digest, "kind": artifact.kind, "step": step.model_dump(mode="json"),
-        "code": files.digest_files(backend.work.parent, code), "versions": versions, "python": python_version_of(backend),
+        "code": code, "versions": versions, "python": python,
         "calibration": task.calibration.digest if step.calibration and task.calibration else None,
         "flags": run.place.machine.cpu_flags, "seed": run.request.seed,
     })  # fmt: skip
+
+
+def builder_of(run: Run, name: str) -> tuple[str, str]:
+    """The digest of a builder's code, and the version of the Python that runs it."""
+    backend = run.backend(name)
+    code = sorted(p.name for p in backend.work.parent.glob("*.py"))
+    return files.digest_files(backend.work.parent, code), python_version_of(backend)
+
+
+def versions_of_builders(run: Run, recipe: Recipe) -> dict[str, str]:
+    """The packages that build a recipe."""
+    builders = tuple(step.builder for step in recipe.steps)
+    return run.recall(("versions", builders), lambda: package_versions([run.backend(name) for name in builders]))
 
 
 class Built(NamedTuple):
@@ -137,9 +153,9 @@ def made_artifact(folder: Path) -> Artifact:
 
 def cached_step(run: Run, recipe: Recipe, step: Step, artifact: Artifact, task: Task) -> Artifact | None:
     """A step's artifact where the build cache holds it."""
-    versions = package_versions([run.backend(s.builder) for s in recipe.steps])
+    versions = versions_of_builders(run, recipe)
     folder = run.store.root / "build" / step_key(run, step, artifact, task, versions)
-    return made_artifact(folder) if folder.exists() else None
+    return run.recall(("artifact", folder), lambda: made_artifact(folder)) if folder.exists() else None
 
 
 def once_or_again(run: Run, key: str, make: Callable[[Path], None]) -> Path:
@@ -156,26 +172,12 @@ def write_reproduce(run: Run, recipe: Recipe, model: Model) -> str:
     """A script that builds and checks this candidate alone and afresh, so that its failure can be looked at."""
     path = run.folder.candidate(recipe.name) / "reproduce.sh"
     request = run.request
-    parts = [sys.executable, "-P", "-m", "strop", "build", model.artifact.path, "--recipe", recipe.name, "--check"]
-    for flag, file in (("--data", request.data), ("--calibration", request.calibration), ("--questions", request.questions)):
-        parts += [flag, str(Path(file).absolute())] if file is not None else []
-    values = {
-        "--labels": request.labels, "--metric": request.metric, "--k": request.k, "--output": request.output,
-        "--threads": request.threads, "--memory-limit": request.memory_limit_mb, "--time-limit": request.time_limit_s,
-        "--seed": request.seed, "--store": str(run.store.root),
-    }  # fmt: skip
-    if model.family == "llm":
-        values |= {
-            "--eval-tokens": request.eval_tokens, "--prompt-tokens": request.prompt_tokens,
-            "--output-tokens": request.output_tokens, "--context": request.context,
-        }  # fmt: skip
-    for flag, value in values.items():
-        parts += [flag, str(value)] if value is not None else []
-    for batch in request.batches if request.batches != (1,) else ():
-        parts += ["--batch", str(batch)]
-    for flag, pairs in (("--map", request.mapping), ("--size", request.sizes)):
-        for name, value in pairs.items():
-            parts += [flag, f"{name}={value}"]
+    path_of_model, taken = (
+        str(Path(request.model).absolute()),
+        BUILD_ALONE if model.family == "llm" else BUILD_ALONE - {*LANGUAGE},
+    )
+    parts = [sys.executable, "-P", "-m", "strop", "build", path_of_model, "--recipe", recipe.name, "--check"]
+    parts += [*flags_of(request, taken, absolute=True), "--store", str(run.store.root)]
     if request.options:
         told = path.with_name("olive.json")
         files.write_text(told, request.options["olive.config"])

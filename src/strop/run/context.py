@@ -2,9 +2,9 @@
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import psutil
 
@@ -22,6 +22,7 @@ from strop.store.store import RunFolder, Store
 from strop.worker.call import Child, Limits, Waiting
 from strop.worker.interpreter import work_of
 
+T = TypeVar("T")
 Observer = Callable[[str, dict[str, Any]], None]
 MEMORY_SHARE = 0.8
 """Of the memory that is free when a child starts, this much may be its own."""
@@ -32,7 +33,9 @@ def nobody(_event: str, _details: dict[str, Any]) -> None:
 
 
 class Run:
-    """What every stage is given. Frozen in spirit: stages return values and keep nothing here but time spent."""
+    """What every stage is given. Frozen in spirit: stages return values and keep nothing here but time spent, and, by `recall`,
+    what does not change during a run.
+    """
 
     def __init__(self, request: Request, store: Store, folder: RunFolder, backends: dict[str, Backend], place: Place,
                  observer: Observer, start: float | None = None) -> None:  # fmt: skip
@@ -49,6 +52,13 @@ class Run:
         self.advice: Advice | None = None
         self.gates: tuple[Gate, ...] = request.gates
         self.company: Company | None = None
+        self._recalled: dict[Hashable, Any] = {}
+
+    def recall(self, key: Hashable, find: Callable[[], T]) -> T:
+        """What does not change during a run, found once: the rest of the run is estimated many times."""
+        if key not in self._recalled:
+            self._recalled[key] = find()
+        return cast("T", self._recalled[key])
 
     @property
     def target(self) -> Target:

@@ -1,7 +1,6 @@
 """Delivering: the bundle, checked and timed against the session that was measured, then the output folder."""
 
 import contextlib
-import json
 import shutil
 import tempfile
 from pathlib import Path
@@ -13,6 +12,7 @@ from strop.core.difference import close
 from strop.core.errors import BundleError, StoreError, WorkerError
 from strop.core.outcome import Outcome
 from strop.core.standing import standing_of
+from strop.core.strict import to_json
 from strop.report.document import report
 from strop.report.evidence import Evidence
 from strop.report.markdown import markdown
@@ -110,7 +110,7 @@ def free_bundle(run: Run) -> str:
 
 def write_report(folder: Path, outcome: Outcome, evidence: Evidence) -> None:
     """report.json, report.md and report.html."""
-    files.write_text(folder / "report.json", json.dumps(report(outcome, evidence), indent=1, ensure_ascii=False) + "\n")
+    files.write_text(folder / "report.json", to_json(report(outcome, evidence), indent=1) + "\n")
     files.write_text(folder / "report.md", markdown(outcome, evidence))
     files.write_text(folder / "report.html", page(outcome, evidence))
 
@@ -154,7 +154,7 @@ def require_same_answers(run: Run, outcome: Outcome, bundle: Path) -> None:
                 continue  # divergences are taken against the baseline, losses are the answers
             if name not in got or not close(open_array(got[name]), open_array(path)):
                 raise BundleError(
-                    f"the bundle answers {name!r} otherwise than the session that was measured",
+                    f"the bundle's output {name!r} differs from the measured session's",
                     "please report this",
                 )
 

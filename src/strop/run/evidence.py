@@ -1,11 +1,10 @@
 """Evidence for the reports, read from a run's folder: samples of timings, answers, inputs, the bundle's requirements."""
 
 import shlex
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from pydantic import ValidationError
 
 from strop.core.choose import DEFAULT_WEIGHTS
 from strop.core.errors import StoreError
@@ -15,16 +14,15 @@ from strop.core.metrics import Array
 from strop.core.noun import Scalar
 from strop.core.outcome import Outcome
 from strop.core.statistics import Ratios, latencies, tail_percentile
-from strop.core.target import THIS
 from strop.core.task import Task
-from strop.core.verdict import Gate
 from strop.report.evidence import Curve, Evidence, Examples, InputRange
 from strop.report.examples import candidate_to_compare, compare
 from strop.report.picture import as_picture, data_uri, how_drawn
 from strop.run.answers import scored_array
 from strop.run.checking import CHECK, open_array
+from strop.run.command import flags_of
 from strop.run.confirm import SELF
-from strop.run.devices import is_path
+from strop.run.flags import OPTIMIZE
 from strop.run.profiling import stored_profiles
 from strop.run.request import Request
 from strop.run.samples import ids_of, stored_samples
@@ -177,41 +175,11 @@ def command(path: Path) -> str:
     """The command that asks this run's question again, from what the run recorded; empty where it did not."""
     if not path.exists():
         return ""
-    asked = read_json(path).get("request", {})
-    parts = ["strop", "optimize", str(asked.get("model", "MODEL"))]
-    for flag, key in (("--data", "data"), ("--calibration", "calibration"), ("--questions", "questions"),
-                      ("--labels", "labels"), ("--metric", "metric"),
-                      ("--output", "output"), ("--task", "kind"), ("--classes", "classes"), ("--tokenizer", "tokenizer"),
-                      ("--context", "context"), ("--threads", "threads"),
-                      ("--memory-limit", "memory_limit_mb")):  # fmt: skip
-        parts += [flag, str(asked[key])] if asked.get(key) is not None else []
-    parts += ["--config", str(asked["config"])] if asked.get("trusted") and asked.get("config") is not None else []
-    for key in ("eval_tokens", "prompt_tokens", "output_tokens"):
-        default = Request.model_fields[key].default
-        parts += [f"--{key.replace('_', '-')}", str(asked[key])] if asked.get(key, default) != default else []
-    target, purpose = str(asked.get("target", THIS)), asked.get("purpose", "any")
-    parts += ["--target", str(Path(target).absolute()) if is_path(target) else target] if target != THIS else []
-    parts += ["--for", str(purpose)] if purpose != "any" else []
-    parts += ["--k", str(asked["k"])] if asked.get("metric") == "topk" else []
-    budget = asked.get("budget_s", "auto")
-    parts += ["--budget", "none" if budget is None else f"{budget:g}s"] if budget != "auto" else []
-    for flag, key in (("--backend", "backends"), ("--recipe", "recipes")):
-        for value in asked.get(key, []):
-            parts += [flag, str(value)]
-    for flag, key in (("--map", "mapping"), ("--size", "sizes"), ("--column", "columns"), ("--batch-axis", "batch_axes")):
-        for name, value in asked.get(key, {}).items():
-            parts += [flag, f"{name}={value}"]
-    batches = asked.get("batches", [1])
-    for batch in batches if batches != [1] else []:
-        parts += ["--batch", str(batch)]
-    return shlex.join([*parts, *_gates(asked), "--seed", str(asked.get("seed", 0)), "--fresh"])
-
-
-def _gates(asked: Mapping[str, Any]) -> list[str]:
-    """Gates and weights that are not the default ones, as flags."""
-    parts = []
-    for gate in (Gate.model_validate(g) for g in asked.get("gates", [])):
-        if gate.metric != "valid" and gate not in DEFAULT_GATES:
-            parts += [f"--{gate.kind}", str(gate).replace(" ", "").replace("≥", ">=").replace("≤", "<=")]
-    weights = asked.get("weights", DEFAULT_WEIGHTS)
-    return parts + (["--prefer", ",".join(f"{k}={v:g}" for k, v in weights.items())] if weights != DEFAULT_WEIGHTS else [])
+    asked = {"model": "MODEL", "gates": DEFAULT_GATES, "weights": DEFAULT_WEIGHTS, **read_json(path).get("request", {})}
+    try:
+        request = Request.model_validate(asked)
+    except ValidationError:  # of another version
+        return ""
+    parts = ["strop", "optimize", request.model, *flags_of(request, set(OPTIMIZE) - {"seed"})]
+    parts += ["--config", request.config] if request.trusted and request.config is not None else []
+    return shlex.join([*parts, "--seed", str(request.seed), "--fresh"])

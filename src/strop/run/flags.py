@@ -14,7 +14,7 @@ LIMITS = ("threads", "memory_limit_mb", "time_limit_s", "store", "seed")
 GATES = ("must", "goal", "strict", "prefer")
 
 BENCH = (*DATA, *LIMITS)
-BUILD = (*DATA, *LANGUAGE, *LIMITS, "target", "must", "goal", "strict", "olive_config", "out")
+BUILD = (*DATA, *LANGUAGE, *LIMITS, "target", "must", "goal", "strict", "olive_config", "out", "replace")
 OPTIMIZE_FOR = (
     *DATA, *LANGUAGE, *LIMITS, *GATES, "purpose", "backends", "recipes", "olive_config", "budget", "fresh", "replace", "profile",
 )  # fmt: skip

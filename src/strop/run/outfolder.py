@@ -11,7 +11,7 @@ from strop.core.standing import Standing, why_worse
 from strop.core.target import THIS, Target
 from strop.run.request import Request
 from strop.store import files
-from strop.store.output import Record, read_record, recover, require_ours
+from strop.store.output import Record, read_record, recover_unless_busy, require_ours
 
 HOME = "strop-out"
 LATEST = "latest"
@@ -63,7 +63,7 @@ def require_writable(request: Request, default: Path | None = None) -> None:
     with files.disk(out):
         parent = out.resolve().parent
         parent.mkdir(parents=True, exist_ok=True)
-        recover(out.resolve())
+        recover_unless_busy(out.resolve())
         if request.out is not None:
             require_ours(out)
         with tempfile.TemporaryDirectory(prefix=files.PARTIAL, dir=parent):
@@ -77,11 +77,15 @@ def record_of(request: Request, model: Model, target: Target, run: str, standing
     )  # fmt: skip
 
 
-def choose_out(request: Request, about: Record, default: Path | None = None) -> Placed:
+def choose_out(request: Request, about: Record, default: Path | None = None, adds: bool = False) -> Placed:
     """The folder for a result.
 
     A folder that `--out` names is taken, whatever model's result it holds; a default one only for the same model and device.
-    The same run always goes to the same folder. A worse result goes beside a better one, unless `--replace` says otherwise.
+    The same run always goes to the same folder. A worse result goes beside a better one, and what has no standing (the files of
+    one recipe) beside a result that has one, unless `--replace` says otherwise.
+
+    Args:
+        adds: the result is added to what the folder holds, and replaces nothing.
 
     Raises:
         OutputError: the folder that `--out` names was not made by Strop.
@@ -92,7 +96,7 @@ def choose_out(request: Request, about: Record, default: Path | None = None) -> 
         place = base if number == 1 else base.with_name(f"{base.name}-{number}")
         if not os.path.lexists(place) or (place.is_dir() and not any(place.iterdir())):
             return Placed(place, why)
-        obstacle = _obstacle(place, about, request.replace, named=request.out is not None and number == 1)
+        obstacle = _obstacle(place, about, request.replace or adds, named=request.out is not None and number == 1)
         if not obstacle:
             return Placed(place, why)
         number, why = number + 1, why or obstacle
@@ -111,8 +115,10 @@ def _obstacle(place: Path, about: Record, replace: bool, named: bool) -> str:
         return f"{place} was not made by Strop"
     if not named and not _same(record, about):
         return f"{place} holds the result of {record.model or 'another model'}"
-    if replace or record.run == about.run or about.standing is None or record.standing is None:
+    if replace or record.run == about.run or record.standing is None:
         return ""
+    if about.standing is None:
+        return f"{place} holds the result of run {record.run}; --replace puts it there"
     worse = why_worse(about.standing, record.standing)
     return f"{place} holds a better result, of run {record.run}: {worse}; --replace puts it there" if worse else ""
 

@@ -120,9 +120,13 @@ def cached(run: Run, recipe: Recipe, model: Model, task: Task) -> bool:
 
 
 def built_before(run: Run, name: str) -> list[Candidate]:
-    """Candidates of this recipe in this store's runs of a model of this name."""
-    stem, found = Path(run.request.model).stem, []
-    for folder in run.store.list_runs():
+    """Candidates of this recipe in this store's runs of a model of this name, read once."""
+    return run.recall(("built before", name), lambda: _built_before(run, name))
+
+
+def _built_before(run: Run, name: str) -> list[Candidate]:
+    stem, found = Path(run.request.model).stem, list[Candidate | None]()
+    for folder in run.recall("runs", run.store.list_runs):
         if folder.name.startswith(f"{stem}-"):
             try:
                 found.append(load(folder.candidate(name) / "candidate.json", Candidate))

@@ -192,7 +192,7 @@ def _surely_misses(gate: Gate, trial: Trial) -> str | None:
         return None
     best = f"at most {figure.high:.4g}" if gate.direction == "at_least" else f"at least {figure.low:.4g}"
     where = f" ({trial.result.differs} differs most)" if trial.result.differs and gate.metric in OF_DIFFERENCE else ""
-    return f"surely misses {gate}: {best}{where}"
+    return f"misses {gate} by its whole interval: {best}{where}"
 
 
 def _time(run: Run, model: Model, task: Task, trial: Trial, baseline: Trial, others: Sequence[Trial]) -> Trial:

@@ -1,6 +1,5 @@
 """One model for several devices: a run each, shared steps built once, and a page that compares them."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 from strop.core.errors import UsageError
 from strop.core.outcome import Outcome
 from strop.core.spelling import spelled
+from strop.core.strict import to_json
 from strop.report.comparison import comparison_document, comparison_markdown, comparison_page
 from strop.run.context import Observer, nobody
 from strop.run.devices import find_device
@@ -48,7 +48,7 @@ def optimize_for(
     request = make_request(model, config, out=out, **flags)
     require_writable(request)
     about = Record(model=absolute(model))
-    place, why = choose_out(request, about)
+    place, why = choose_out(request, about, adds=True)
     if why:
         observer("beside", {"place": str(place), "why": why})
     with files.disk(place):
@@ -61,7 +61,7 @@ def optimize_for(
         outcomes.append(optimize(model, config=config, target=target, out=str(place / name), observer=observer, **flags))
     pages = {
         "comparison.html": comparison_page(outcomes), "comparison.md": comparison_markdown(outcomes),
-        "comparison.json": json.dumps(comparison_document(outcomes), indent=1, ensure_ascii=False) + "\n",
+        "comparison.json": to_json(comparison_document(outcomes), indent=1) + "\n",
     }  # fmt: skip
     for kept in add_files(place, pages, COMPARISON):
         observer("kept", {"name": str(place / kept.name), "kept": str(place / kept.kept)})

@@ -29,7 +29,8 @@ def disk(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise OutputError(f"disk full while writing {path}", "free some space; the same command goes on from here") from error
+            hint = "free some space; run the same command again to continue"
+            raise OutputError(f"disk full while writing {path}", hint) from error
         reason = error.strerror or type(error).__name__
         raise OutputError(f"cannot write {path}: {reason}", "choose another folder, or change its permissions") from error
 

@@ -23,6 +23,7 @@ from pydantic import ValidationError
 from strop.core.errors import OutputError
 from strop.core.noun import SCHEMA, Noun
 from strop.core.standing import Standing
+from strop.core.strict import to_json
 from strop.store import files
 from strop.store.files import PARTIAL
 
@@ -78,7 +79,7 @@ def read_record(folder: Path, name: str = LIST) -> Record | None:
 
 
 def write_record(folder: Path, record: Record, name: str = LIST) -> None:
-    text = json.dumps({"schema": SCHEMA, **record.model_dump(mode="json")}, indent=1, ensure_ascii=False)
+    text = to_json({"schema": SCHEMA, **record.model_dump(mode="json")}, indent=1)
     files.write_text(folder / name, text + "\n")
 
 
@@ -253,6 +254,13 @@ def recover(target: Path) -> None:
                 clear(folder.with_name(folder.name.removesuffix("-old")), target)
 
 
+def recover_unless_busy(target: Path) -> None:
+    """`recover`, before the work; left to the delivery itself while another one may be in progress."""
+    if target.parent.is_dir():
+        with contextlib.suppress(BlockingIOError), _held(target.parent, wait=False):
+            recover(target)
+
+
 def clear(draft: Path, target: Path) -> None:
     """Remove a draft that did not become the target, or take apart what the target was before it."""
     token = draft.name.rpartition("-")[2]
@@ -315,12 +323,20 @@ def _is_in(place: Path, path: str, there: Mapping[str, Path], known: set[tuple[i
 
 
 @contextlib.contextmanager
-def _held(folder: Path) -> Iterator[None]:
-    """One delivery at a time into the folders of this one; where folders cannot be locked, without."""
+def _held(folder: Path, wait: bool = True) -> Iterator[None]:
+    """One delivery at a time into the folders of this one; where folders cannot be locked, without.
+
+    Raises:
+        BlockingIOError: there is another one, and `wait` is False.
+    """
     handle = os.open(folder, os.O_RDONLY)
     try:
-        with contextlib.suppress(OSError):
-            fcntl.flock(handle, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            raise
+        except OSError:
+            pass
         yield
     finally:
         os.close(handle)

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from strop.core.errors import StoreError
 from strop.core.foreign import ForeignError, parse_json, writable
 from strop.core.noun import SCHEMA, Noun
+from strop.core.strict import to_json
 from strop.store import files
 
 N = TypeVar("N", bound=Noun)
@@ -46,7 +47,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def write_json(path: Path, value: dict[str, Any]) -> None:
-    files.write_text(path, json.dumps({"schema": SCHEMA, **value}, indent=1, ensure_ascii=False) + "\n")
+    files.write_text(path, to_json({"schema": SCHEMA, **value}, indent=1) + "\n")
 
 
 def load(path: Path, kind: type[N]) -> N | None:
@@ -66,7 +67,7 @@ def load(path: Path, kind: type[N]) -> N | None:
 
 
 def save(path: Path, noun: Noun) -> None:
-    files.write_text(path, json.dumps({"schema": SCHEMA, **noun.model_dump(mode="json")}, ensure_ascii=False) + "\n")
+    files.write_text(path, to_json({"schema": SCHEMA, **noun.model_dump(mode="json")}) + "\n")
 
 
 class Store:
@@ -170,7 +171,7 @@ class RunFolder:
 
     def event(self, kind: str, **details: Any) -> None:
         """Append one line to the journal, synced."""
-        line = json.dumps({"at": round(time.time(), 3), "event": kind, **details}, ensure_ascii=False)
+        line = to_json({"at": round(time.time(), 3), "event": kind, **details})
         path = self.folder / "events.jsonl"
         with files.disk(path), path.open("ab+") as f:
             if f.tell():

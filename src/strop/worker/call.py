@@ -47,7 +47,7 @@ BUNDLE_WORK = Work(Path(__file__).parent / "child" / "bundled.py")
 WAKE_S = 1.0
 """The parent wakes on the child's answer, and at most this often to watch its memory and the clock."""
 LOG_TAIL_LINES = 20
-REINSTALL = "`strop backends` shows what works here, `strop backends install NAME` mends it"
+REINSTALL = "`strop backends` shows what works here, `strop backends install NAME` repairs it"
 OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -158,7 +158,7 @@ class Child:
             return answer
         self._require_interpreter()
         if answer.get("errno") == errno.ENOSPC:
-            raise OutputError(f"disk full: {answer['message']}", "free some space; the same command goes on from here")
+            raise OutputError(f"disk full: {answer['message']}", "free some space; run the same command again to continue")
         if answer["kind"] == "MemoryError" or "bad_alloc" in answer["message"] or "Failed to allocate" in answer["message"]:
             raise WorkerMemory(f"ran out of its memory limit of {self._limit_text()}", log_tail=self.log_tail())
         raise WorkerFailure(answer["kind"], answer["message"], answer.get("hint", ""), self.log_tail())

@@ -50,7 +50,7 @@ def values(text: bytes | str) -> Any:
     """Plain values of any kind.
 
     Raises:
-        ValueError: not UTF-8, not JSON, nested too deeply, or with half a character; one line says which.
+        ValueError: not UTF-8, not JSON, nested too deeply, or with an unpaired surrogate; one line says which.
     """
     deep = f"JSON nested too deep: at most {MOST_DEPTH} levels are read"
     try:
@@ -69,7 +69,7 @@ def values(text: bytes | str) -> Any:
         raise ValueError(deep)
     half = half_in(value)
     if half is not None:
-        raise ValueError(f"{half}: half a character (a lone surrogate), which no file can hold")
+        raise ValueError(f"{half}: an unpaired surrogate, which cannot be written as UTF-8")
     return value
 
 

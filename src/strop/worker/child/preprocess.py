@@ -12,8 +12,10 @@ import importlib.util
 import json
 import os
 import sys
+import threading
 import traceback
 from collections.abc import Sequence
+from importlib.machinery import FileFinder, SourceFileLoader
 from typing import Any
 
 import numpy as np
@@ -24,6 +26,8 @@ ANSWERS = 5
 HERE = os.path.dirname(os.path.abspath(__file__))
 USER = "user_code"
 """Folder of the user's modules and files, beside shards and in a bundle."""
+INSTALLED = {"site-packages", "dist-packages"}
+"""Folders of installed packages."""
 ABOUT_ONE = 0.1
 """Shares of a quantized softmax sum to 1 within this."""
 POOL_BYTES = 64 << 20
@@ -249,43 +253,99 @@ def user_function(name: str, folder: str) -> Any:
 class Room:
     """Where a user's modules are loaded and called: their folder comes first on the path, and they are `sys.modules`' own.
 
-    Modules of Strop's that are called like one of them are out of the way meanwhile, and back afterwards.
+    Other modules that are called like one of them are out of the way meanwhile, and back afterwards; packages that are installed
+    stay where they are, also those of an environment in this folder. The user's modules are the same ones at each call, with what
+    they hold. They are compiled from their source: no bytecode is written beside it, nor taken for it. One thread at a time.
     """
+
+    lock = threading.RLock()
+    """One for all, since `sys.modules` is."""
 
     def __init__(self, folder: str) -> None:
         self.folder = os.path.abspath(folder)
+        self.offered = {entry.partition(".")[0] for entry in os.listdir(self.folder)} - {""}
         self.own, self.others = dict[str, Any](), dict[str, Any]()
+        self.before: set[str] = set()
+        self.depth = 0
 
     def __enter__(self) -> None:
-        offered = {entry.partition(".")[0] for entry in os.listdir(self.folder)}
-        strange = [name for name, m in sys.modules.items() if name in offered and os.path.dirname(file_of(m)) == HERE]
+        self.lock.acquire()
+        self.depth += 1
+        if self.depth > 1:
+            return
+        strange = [name for name in sys.modules if name.partition(".")[0] in self.offered and self.is_strange(name)]
         self.others = {name: sys.modules.pop(name) for name in strange}
+        self.before = set(sys.modules)
         sys.modules.update(self.own)
         sys.path.insert(0, self.folder)
+        sys.meta_path.insert(0, self)
 
     def __exit__(self, *_: object) -> None:
-        sys.path.remove(self.folder)
-        if self.folder not in sys.path:
-            sys.path.append(self.folder)  # for what a generator imports later
-        below = os.path.join(self.folder, "")
-        self.own = {name: module for name, module in sys.modules.items() if file_of(module).startswith(below)}
-        for name in self.own:
-            del sys.modules[name]
-        sys.modules.update(self.others)
+        self.depth -= 1
+        if not self.depth:
+            sys.meta_path.remove(self)
+            sys.path.remove(self.folder)
+            if self.folder not in sys.path:
+                sys.path.append(self.folder)  # for what a generator imports later
+            new = {name: module for name, module in list(sys.modules.items()) if name not in self.before}
+            self.own = {name: module for name, module in new.items() if name in self.own or self.holds(place_of(module))}
+            for name in self.own:
+                del sys.modules[name]
+            sys.modules.update(self.others)
+        self.lock.release()
+
+    def is_strange(self, name: str) -> bool:
+        """Whether a module is Strop's, or of somebody's else who did not install it."""
+        path = place_of(sys.modules[name])
+        return name != "__main__" and (os.path.dirname(path) == HERE or (bool(path) and not is_installed(path)))
+
+    def holds(self, path: str) -> bool:
+        """Whether a file is one of the user's: in the folder, and not of an environment that is in there too."""
+        inside = os.path.join(self.folder, "")
+        if not path.startswith(inside) or not INSTALLED.isdisjoint(path[len(inside) :].split(os.sep)):
+            return False
+        return not any(path.startswith(prefix) for prefix in prefixes() if prefix.startswith(inside))
+
+    def find_spec(self, name: str, path: Sequence[str] | None = None, _target: Any = None) -> Any:
+        """Python's question where a module is: one of the user's is found here, so that it is loaded from its source."""
+        for place in (os.path.abspath(entry) for entry in ([self.folder] if path is None else path)):
+            if place == self.folder or self.holds(place):
+                found = FileFinder(place, (Source, [".py"])).find_spec(name)
+                if found is not None and found.loader is not None:
+                    return found
+        return None
 
     def load(self, name: str, path: str) -> Any:
         """The module at a path, under its own name unless another one has that."""
         with self:
-            spec: Any = importlib.util.spec_from_file_location(name, path)
+            spec: Any = importlib.util.spec_from_file_location(name, path, loader=Source(name, path))
             module = importlib.util.module_from_spec(spec)
             sys.modules.setdefault(name, module)
             spec.loader.exec_module(module)
         return module
 
 
-def file_of(module: Any) -> str:
-    """Where a module was loaded from; empty for one without a file."""
-    path = getattr(module, "__file__", None)
+class Source(SourceFileLoader):
+    """Loads a module by compiling its source."""
+
+    def get_code(self, fullname: str) -> Any:
+        path = self.get_filename(fullname)
+        return self.source_to_code(self.get_data(path), path)
+
+
+def prefixes() -> list[str]:
+    """Where this Python and its environment are installed, each with a separator at its end."""
+    return [os.path.join(os.path.abspath(prefix), "") for prefix in {sys.prefix, sys.exec_prefix, sys.base_prefix}]
+
+
+def is_installed(path: str) -> bool:
+    return not INSTALLED.isdisjoint(path.split(os.sep)) or any(path.startswith(prefix) for prefix in prefixes())
+
+
+def place_of(module: Any) -> str:
+    """Where a module was loaded from: its file, or the folder of a package without one; empty for one that is built in."""
+    about = getattr(module, "__dict__", {})  # not getattr: some modules import others when they are asked for anything
+    path = about.get("__file__") or next(iter(about.get("__path__") or ()), None)
     return os.path.abspath(path) if isinstance(path, str) else ""
 
 
@@ -305,7 +365,7 @@ def user_line(error: BaseException) -> str:
     if isinstance(error, SyntaxError) and error.filename:
         return f"{os.path.basename(error.filename)}, line {error.lineno}"
     frames = traceback.extract_tb(error.__traceback__)
-    installed = ("site-packages", "dist-packages", "<frozen", os.path.dirname(os.__file__))
+    installed = (*INSTALLED, "<frozen", os.path.dirname(os.__file__))
     own = [f for f in frames if os.path.dirname(f.filename) != HERE and not any(part in f.filename for part in installed)]
     at = (own or list(frames))[-1]
     return f"{os.path.basename(at.filename)}, line {at.lineno}"
@@ -345,7 +405,7 @@ def probabilities(scores: Array) -> Array:
 
 def of_two(value: float, cut: float) -> Array:
     """The shares of two classes from one number for class 1: a probability where it begins at 0.5, else a logit."""
-    one = value if cut else 1 / (1 + np.exp(-min(max(value, -500.0), 500.0)))
+    one = min(max(value, 0.0), 1.0) if cut else 1 / (1 + np.exp(-min(max(value, -500.0), 500.0)))
     return np.array([1 - one, one])
 
 
@@ -378,7 +438,9 @@ class Bundled:
             raise DataError(f"{items[0] if len(items) == 1 else 'an item'}: {error}", "give a readable one") from None
 
     def answers(self, outputs: dict[str, Array], feed: dict[str, Array], items: Sequence[Any], most: int = ANSWERS) -> Any:
-        """Per item: (class, probability) pairs, best first; or (word, class) pairs; embeddings: an array [items, size]."""
+        """Per item: (class, probability) pairs, best first; (word, class) pairs; or the (output, number) of a model that gives
+        one number, which may be any quantity. Embeddings: an array [items, size].
+        """
         values = outputs[self.task["output"]]
         if self.task["kind"] in ("sentence-similarity", "feature-extraction"):
             inputs = self.tool.how.get("inputs", {})
@@ -389,8 +451,12 @@ class Bundled:
             return [word_classes(row, t["words"], item, self.classes) for row, t, item in zip(values, tokens, items, strict=True)]
         if values.dtype.kind in "iub" and values[0].size == 1:
             return [[(named(int(value), self.classes), 1.0)] for value in values.reshape(-1)]
-        cut = self.task.get("cut")
-        return [best(probabilities(row) if cut is None else of_two(float(row.item()), cut), self.classes, most) for row in values]
+        if values[0].size > 1:
+            return [best(probabilities(row), self.classes, most) for row in values]
+        cut, numbers = self.task.get("cut"), [float(value) for value in values.reshape(-1)]
+        if cut is None:  # nothing says that it stands for classes
+            return [[(self.task["output"], number)] for number in numbers]
+        return [best(of_two(number, cut), self.classes, most) for number in numbers]
 
 
 def best(shares: Array, classes: Sequence[str], most: int) -> list[tuple[str, float]]:

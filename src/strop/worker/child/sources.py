@@ -51,7 +51,7 @@ class Broken:
         named = "; ".join(self.found[:NAMED]) + ("; …" if len(self.found) > NAMED else "")
         text = f"{len(self.found)} of {total} items are broken"
         if not good or len(self.found) > MOST_BROKEN * total:
-            raise DataError(f"{self.source}: {text}: {named}", "mend or remove them; up to 1 % are left out with a note")
+            raise DataError(f"{self.source}: {text}: {named}", "fix or remove them; up to 1 % are left out with a note")
         return [f"{text} and left out: {named}"]
 
 
