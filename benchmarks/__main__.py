@@ -10,7 +10,6 @@ from benchmarks.llm import loops, sizes
 from benchmarks.options import Given, Options
 from benchmarks.peers import run as peers
 from benchmarks.peers.metrics import METRICS
-from benchmarks.peers.race import REPEATS
 
 BENCHMARKS = {
     "coverage": coverage.run,
@@ -42,7 +41,7 @@ def parse(arguments: list[str]) -> tuple[list[str], Options]:
     parser.add_argument("--metric", choices=list(METRICS), default="top1", help="peers: how answers are scored [top1]")
     parser.add_argument("--strop-model", type=Path, help="peers: what Strop is given instead of --model, with --strop-config")
     parser.add_argument("--strop-config", type=Path, help="peers: strop.toml of --strop-model, with the data of --data")
-    parser.add_argument("--repeats", type=int, choices=range(2, 32), metavar="2…31", help=f"peers: fresh processes [{REPEATS}]")
+    parser.add_argument("--repeats", type=int, choices=range(2, 32), metavar="2…31", help="how often, if not as usual")
     parser.add_argument("--smoke", action="store_true", help="tiny sizes, results into build/benchmarks/smoke")
     given = parser.parse_intermixed_args(arguments)
     unknown = sorted(set(given.names) - set(BENCHMARKS))

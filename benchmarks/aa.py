@@ -27,6 +27,7 @@ COMPANY = (
     (2, 0, "cpu", 5),
     (2, 1, "cpu", 5),
 )
+MOST = max(repeats for *_, repeats in COMPANY)
 
 
 def run(options: Options) -> int:
@@ -37,9 +38,10 @@ def run(options: Options) -> int:
             {"runtime": runtime, "model": model.name, "threads": threads, "neighbors": count, "kind": kind, "repeat": repeat},
             partial(with_itself, runtime, model, (threads, count, kind), repeat, options.smoke),
         )
+        for repeat in range(1 if options.smoke else options.repeats or MOST)
         for threads, count, kind, repeats in COMPANY
-        for repeat, runtime, model in product(range(1 if options.smoke else repeats), runtimes, models)
-        if threads <= cores
+        for runtime, model in product(runtimes, models)
+        if threads <= cores and repeat < repeats
     ]
     done = one_by_one("aa", options, tasks, models, {"runtimes": runtimes})
     summary = {name: summed(rows) for name, rows in groups(done).items()}

@@ -69,8 +69,8 @@ def run(options: Options) -> int:
                 {"model": model.name, "neighbors": count, "repeat": repeat},
                 partial(with_slower, model, works, count, repeat, options.smoke),
             )
+            for repeat in range(1 if options.smoke else options.repeats or REPEATS)
             for count in NEIGHBORS
-            for repeat in range(1 if options.smoke else REPEATS)
             for model in models
         ]
         done = one_by_one("power", options, tasks, models)
