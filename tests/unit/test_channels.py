@@ -107,11 +107,25 @@ def test_the_worst_of_all_outputs_counts():
     assert (found.where, found.figure.value) == ("b", pytest.approx(133 / 200))
 
 
+def test_a_small_spread_on_a_large_value_is_information():
+    """Latitudes of one city, pressure in pascals: an answer that is always the mean is as wrong as one can be."""
+    theirs = 52.52 + 0.04 * RNG.standard_normal((EXAMPLES, 2))
+    assert figure(np.full_like(theirs, 52.52), theirs) > 0.9
+
+
+def test_a_value_that_is_infinite_on_one_side_only_is_infinitely_far():
+    theirs = np.array(POSE)
+    masked = np.where(np.arange(theirs.shape[1]) == 0, -np.inf, theirs)
+    assert figure(masked, masked) == 0.0
+    assert figure(theirs, masked) > 1e6
+    assert figure(masked, theirs) > 1e6
+
+
 @pytest.mark.parametrize(
     ("theirs", "mine"),
     [
         (np.full((EXAMPLES, 3), 7.0), np.full((EXAMPLES, 3), 7.004)),
-        (np.full((EXAMPLES, 3), 7.0) + 1e-4 * RNG.standard_normal((EXAMPLES, 3)), np.full((EXAMPLES, 3), 7.0)),
+        (np.full((EXAMPLES, 3), 7.0) + 1e-6 * RNG.standard_normal((EXAMPLES, 3)), np.full((EXAMPLES, 3), 7.0)),
         (np.zeros((EXAMPLES, 3)), np.zeros((EXAMPLES, 3))),
         (np.hstack([POSE, np.zeros((EXAMPLES, 1))]), np.hstack([POSE, 1e-7 * np.ones((EXAMPLES, 1))])),
     ],

@@ -95,6 +95,26 @@ def test_a_rough_figure_where_every_quad_is_void():
     assert s.Ratios([pair([])]).rough() is None
 
 
+def test_a_rough_figure_does_not_take_waiting_for_work():
+    """Slices of 3 ms: a call of 4 ms is interrupted more often than one of 2 ms; its CPU time is not."""
+    blocks = (block("A", 7 * MS, cpu=4 / 7), block("B", 2 * MS), block("B", 2 * MS), block("A", 7 * MS, cpu=4 / 7))
+    void = VoidQuad(why="delay", blocks=(), refused=blocks)
+    rough = s.Ratios([pair([], index).model_copy(update={"voids": (void,) * 4}) for index in range(3)]).rough()
+    assert rough.value == pytest.approx(2.0, rel=1e-3)
+    assert rough.high > 3.5
+
+
+def refusing(a, b, index):
+    return pair([quad().model_copy(update={"refused": (block("A"),) * a + (block("B"),) * b})] * 4, index)
+
+
+def test_refusals_that_differ_in_every_pair_are_told_and_those_of_one_burst_are_not():
+    assert s.uneven([refusing(0, 3, i) for i in range(5)])
+    assert not s.uneven([refusing(0, 3 if i == 2 else 0, i) for i in range(5)])
+    assert not s.uneven([refusing(1, 1, i) for i in range(5)])
+    assert not s.uneven([refusing(0, 3, i) for i in range(2)])
+
+
 def test_a_rough_figure_of_a_single_pair_is_the_widest():
     one, three = (s.Ratios([pair([quad(2 * MS, MS)], i) for i in range(n)]).rough() for n in (1, 3))
     assert one.high / one.low > three.high / three.low > 1.09

@@ -54,15 +54,15 @@ class Timing(Noun):
     """Statistics of one comparison with the tuned baseline; the samples they come from stand in `samples`.
 
     rough: where too much was disturbed for a `speedup`, the figure from all blocks; it ranks and decides no gate.
-    refused: blocks of each side (baseline, candidate) that were disturbed and taken again. uneven: how likely it is by chance
-    alone that these counts differ as they do.
+    refused: blocks of each side (baseline, candidate) that were disturbed and taken again. uneven: whether these counts
+    differ by more than chance.
     """
 
     stage: Literal["search", "confirmation"]
     speedup: Interval | None
     rough: Interval | None = None
     refused: tuple[int, int] = (0, 0)
-    uneven: float | None = None
+    uneven: bool = False
     tail_ratio: Interval | None = None
     tail_percentile: int | None = None
     latency: Interval | None = None

@@ -30,14 +30,15 @@ from strop.core.verdict import Interval
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
 PART_VALUES = 1 << 20
-NEARLY_CONSTANT = 1e-3
-"""A channel whose spread is a smaller share of its size than this is a constant; it is judged by its size."""
+NEARLY_CONSTANT = 32 * 2.0**-23
+"""A channel whose spread is a smaller share of its size than this, 32 roundings of float32, is a constant; it is judged by its
+size."""
 LEAST_SHARE = 1e-5
 """A channel of all zeros is judged by this share of the output's size."""
 MANY, POOR = 100, 0.5
 """So many slices along the longer of two axes may be places; one that differs by so much by its own spread is not excused."""
 INFINITE = 1e30
-"""Values beyond it stand for infinity, as in masks, and are left out."""
+"""Values beyond it stand for infinity, as in masks."""
 FEWEST, MOVING, IRRELEVANT, LOST = 10, 5.0, 1e-3, 0.9
 """What `lost` asks for: examples; how many of them the channel's variation comes from; the least share of the largest spread in
 the output that counts; the share of the variation that is gone."""
@@ -258,8 +259,13 @@ def _raw(mine: Array, theirs: Array) -> Iterator[tuple[Array, Array]]:
 
 
 def _parts(mine: Array, theirs: Array) -> Iterator[tuple[Floats, Floats]]:
-    """As numbers; places where either is not finite are 0 in both."""
+    """As numbers. Places that are infinite in both, as in masks, are 0 in both; where only one side is, or the signs differ, they
+    are infinitely far apart."""
     for part in _raw(mine, theirs):
         a, b = (np.asarray(side, np.float64) for side in part)
         known = (np.abs(a) < INFINITE) & (np.abs(b) < INFINITE)
-        yield (a, b) if known.all() else (np.where(known, a, 0), np.where(known, b, 0))
+        if known.all():
+            yield a, b
+            continue
+        masked = (np.isnan(a) & np.isnan(b)) | ((np.abs(a) >= INFINITE) & (np.abs(b) >= INFINITE) & (np.sign(a) == np.sign(b)))
+        yield np.where(known, a, np.where(masked, 0, INFINITE)), np.where(known, b, 0)

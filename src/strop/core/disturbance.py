@@ -13,6 +13,9 @@ from strop.core.measurement import Block, Pair, Quad, Side
 DELAY_LIMITS = ((3, 0.01), (8, 0.03), (math.inf, 0.05))
 """(calls, share): a block of fewer calls than this may have been delayed by this share of its wall time. The median absorbs
 one delayed call of three, and none of one or two."""
+SHARED_DELAY_LIMIT = 0.05
+"""At several threads: of the wall time of a quad times its threads. Alone on two cores it was below 0.1 %, beside one neighbor
+30 % (`python -m benchmarks aa`)."""
 PRESSURE_LIMIT = 0.10
 STEAL_LIMIT = 0.05
 THROTTLED_LIMIT = 0.05
@@ -78,22 +81,9 @@ def disturbed(quad: Quad, least: Mapping[Side, float], threads: Mapping[Side, in
     several = any(count > 1 for count in threads.values())
     if several and sum(b.pressure_us or 0 for b in quad.blocks) * 1e3 > PRESSURE_LIMIT * wall_ns:
         return "pressure"
+    room_ns = sum(block.wall_ns * threads[block.side] for block in quad.blocks)
+    if several and sum(b.delay_ns or 0 for b in quad.blocks) > SHARED_DELAY_LIMIT * room_ns:
+        return "delay"
     if any(parallelism(quad, side) < share for side, share in least.items()):
         return "cpu"
     return None
-
-
-def uneven(taken: Mapping[Side, int], refused: Mapping[Side, int]) -> float | None:
-    """How likely it is by chance alone that refusals differ this much between the sides (two-sided, by the normal
-    approximation for two proportions); None where nothing was refused.
-
-    Args:
-        taken, refused: blocks of each side that counted, and that were disturbed.
-    """
-    totals = {side: taken[side] + refused[side] for side in ("A", "B")}
-    share = sum(refused.values()) / max(sum(totals.values()), 1)
-    if not 0 < share < 1 or not all(totals.values()):
-        return None
-    error = math.sqrt(share * (1 - share) * sum(1 / count for count in totals.values()))
-    z = abs(refused["A"] / totals["A"] - refused["B"] / totals["B"]) / error
-    return math.erfc(z / math.sqrt(2))

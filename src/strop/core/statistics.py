@@ -140,23 +140,63 @@ class Ratios:
     def rough(self) -> Interval | None:
         """Speed-up from all blocks, the disturbed ones too: ranks candidates on a busy machine and decides no gate.
 
-        A side's figure is the lower quartile of its calls in a pair, since a disturbance only ever adds time. The interval
-        spans what the pairs show, and never less than `ROUGH_LEAST`: what is common to all of them it does not show.
+        Two readings of the same blocks err in different ways: the lower quartile of a side's calls, since a disturbance only ever
+        adds time; and at one thread the CPU time of a call, which does not count waiting. The value is that of CPU time where
+        there is one, and the interval spans both.
         """
-        logs = [math.log(quick["A"] / quick["B"]) for pair in self.pairs if (quick := quick_calls(pair)) is not None]
-        if not logs:
+        readings = [r for take in (quick_calls, cpu_calls) if (r := rough_interval(self.pairs, take)) is not None]
+        if not readings:
             return None
-        centre = float(np.mean(logs))
-        half = ROUGH_ALONE
-        if len(logs) > 1:
-            half = max(ROUGH_LEAST, t_quantile(0.975, len(logs) - 1) * float(np.std(logs, ddof=1)) / math.sqrt(len(logs)))
-        return Interval(value=math.exp(centre), low=math.exp(centre - half), high=math.exp(centre + half))
+        low, high = min(r.low for r in readings), max(r.high for r in readings)
+        return Interval(value=readings[-1].value, low=low, high=high)
+
+
+Reading = Callable[[Pair], dict[Side, float] | None]
+
+
+def rough_interval(pairs: Sequence[Pair], take: Reading) -> Interval | None:
+    """Speed-up by one reading of each pair. The interval spans what the pairs show, and never less than `ROUGH_LEAST`: what is
+    common to all of them it does not show."""
+    logs = [math.log(found["A"] / found["B"]) for pair in pairs if (found := take(pair)) is not None]
+    if not logs:
+        return None
+    centre, half = float(np.mean(logs)), ROUGH_ALONE
+    if len(logs) > 1:
+        half = max(ROUGH_LEAST, t_quantile(0.975, len(logs) - 1) * float(np.std(logs, ddof=1)) / math.sqrt(len(logs)))
+    return Interval(value=math.exp(centre), low=math.exp(centre - half), high=math.exp(centre + half))
 
 
 def quick_calls(pair: Pair) -> dict[Side, float] | None:
     """Lower quartile of each side's calls over all blocks of a pair, nanoseconds; None where a side has none."""
     calls = {side: all_latencies([pair], side) for side in SIDES}
     return {side: float(np.percentile(found, 25)) for side, found in calls.items()} if all(map(len, calls.values())) else None
+
+
+def cpu_calls(pair: Pair) -> dict[Side, float] | None:
+    """CPU time of a call of each side over all blocks of a pair, nanoseconds; None at several threads, whose waiting counts."""
+    blocks = {side: [b for quad in pair.attempts for b in (*quad.blocks, *quad.refused) if b.side == side] for side in SIDES}
+    if pair.threads != (1, 1) or not all(blocks.values()):
+        return None
+    found = {side: sum(b.cpu_ns for b in each) / sum(len(b.latencies_ns) for b in each) for side, each in blocks.items()}
+    return found if all(value > 0 for value in found.values()) else None
+
+
+def uneven(pairs: Sequence[Pair]) -> bool:
+    """Whether one side's blocks were refused significantly more often than the other's (Student's t over pairs, p < 1 %): blocks
+    of one pair share their disturbances. At one thread only, where blocks are refused."""
+    gaps = [refused_share(pair, "A") - refused_share(pair, "B") for pair in pairs if pair.threads == (1, 1)]
+    if len(gaps) < MIN_PAIRS:
+        return False
+    mean = sum(gaps) / len(gaps)
+    spread = math.sqrt(sum((gap - mean) ** 2 for gap in gaps) / (len(gaps) - 1) / len(gaps))
+    return abs(mean) > t_quantile(0.995, len(gaps) - 1) * spread and mean != 0
+
+
+def refused_share(pair: Pair, side: Side) -> float:
+    """The share of a side's blocks that were refused."""
+    refused = sum(b.side == side for quad in pair.attempts for b in quad.refused)
+    taken = sum(b.side == side for quad in pair.attempts for b in quad.blocks)
+    return refused / max(refused + taken, 1)
 
 
 def ratio_interval(per_pair: Sequence[Sequence[float]], looks: int = 1, level: float = LEVEL) -> Interval:

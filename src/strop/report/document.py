@@ -12,7 +12,7 @@ from strop.report.advice import commands, deployment, python_lines, trade_offs, 
 from strop.report.evidence import NO_EVIDENCE, Evidence
 from strop.report.language import language_document
 from strop.report.lineage import gains, over_each_framework
-from strop.report.verdict import reached
+from strop.report.verdict import hasty, reached
 
 
 def figure(interval: Interval | None) -> dict[str, float] | None:
@@ -52,7 +52,7 @@ def report(outcome: Outcome, evidence: Evidence = NO_EVIDENCE) -> dict[str, Any]
         "noise": {
             "speedup": figure(outcome.noise.speedup),
             "half_width": outcome.noise.half_width,
-            "excluded": outcome.noise.excluded,
+            "excluded": None if outcome.noise.speedup is None and hasty(outcome) else outcome.noise.excluded,
             "memory_resolution_bytes": outcome.noise.memory_resolution_bytes,
             "rough": figure(outcome.noise.rough),
         },

@@ -98,7 +98,7 @@ def table(head: list[str], rows: list[list[str]]) -> str:
 
 def _table(outcome: Outcome) -> str:
     text = (
-        "Speed-up is over the tuned baseline, paired, with its 95 % interval; only *confirmed* figures decide. "
+        "Speed-up is over the tuned baseline, paired, with its interval (95 % where confirmed); only *confirmed* figures decide. "
         "Memory is the peak over the baseline's."
     )
     return f"## Candidates\n\n{text}\n\n" + table(head_of(outcome), [cells(outcome, r) for r in ordered(outcome)])

@@ -50,8 +50,6 @@ from strop.run.trial import (
 )
 
 SELF = "self"
-UNEVEN = 0.01
-"""Refusals that differ between the sides by less than this chance are told."""
 
 
 def confirm(run: Run, model: Model, task: Task, baseline: Trial, queue: Sequence[Trial]) -> tuple[list[Trial], Timing]:
@@ -252,7 +250,7 @@ def _tell(run: Run, trial: Trial) -> None:
     figure, rough = (timing.speedup, timing.rough) if timing is not None else (None, None)
     shown = [round(x, 4) for x in (figure.low, figure.value, figure.high)] if figure is not None else None
     run.emit("confirmed", candidate=trial.name, speedup=shown, rough=rough and round(rough.value, 4))
-    if timing is not None and timing.uneven is not None and timing.uneven < UNEVEN:
+    if timing is not None and timing.uneven:
         run.note(
             f"{trial.name}: its blocks and the baseline's were disturbed unequally often ({timing.refused[1]} and "
             f"{timing.refused[0]} were repeated), which can shift its speed-up."

@@ -46,7 +46,7 @@ def contender_of(trial: Trial, rank: int) -> Contender | None:
     result, rough = trial.result, trial.result.noisy
     speedup = result.speedup
     if speedup is None and rough is not None:
-        counted = 1.0 if rough.low <= 1.0 <= rough.high else min(rough.low, rough.value)
+        counted = min(1.0, rough.value) if rough.low <= 1.0 <= rough.high else min(rough.low, rough.value)
         speedup = rough.model_copy(update={"value": counted, "low": min(rough.low, counted), "high": max(rough.high, counted)})
     if speedup is None:
         return None

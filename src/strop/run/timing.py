@@ -8,7 +8,6 @@ from typing import Literal
 import numpy as np
 
 from strop.core.candidate import Timing
-from strop.core.disturbance import uneven
 from strop.core.errors import BudgetError
 from strop.core.measurement import Pair
 from strop.core.statistics import (
@@ -25,6 +24,7 @@ from strop.core.statistics import (
     t_quantile,
     tail_percentile,
     tail_ratio,
+    uneven,
 )  # fmt: skip
 from strop.core.verdict import Interval
 from strop.run.context import Run
@@ -89,7 +89,7 @@ def timing_of(pairs: Sequence[Pair], stage: Literal["search", "confirmation"], p
     refused = ratios.refused
     return Timing(
         stage=stage, speedup=speedup, tail_percentile=tail, rough=ratios.rough() if speedup is None else None,
-        refused=(refused["A"], refused["B"]), uneven=uneven(ratios.taken, refused),
+        refused=(refused["A"], refused["B"]), uneven=uneven(pairs),
         latency=latency_interval(ratios.kept, "B", looks) if stage == "confirmation" and speedup is not None else None,
         tail_ratio=tail_ratio(steps, tail, looks) if tail is not None and speedup is not None else None,
         latency_ms=_milliseconds(percentiles(sides["B"])), baseline_latency_ms=_milliseconds(percentiles(sides["A"])),
