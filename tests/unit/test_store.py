@@ -18,7 +18,7 @@ from .makers import intervals
 
 text = st.text(st.characters(codec="utf-8"), max_size=20)
 whole = st.integers(0, 10**12)
-scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | text
+scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | text
 blocks = st.builds(
     Block, side=st.sampled_from("AB"), latencies_ns=st.lists(whole, max_size=4).map(tuple), wall_ns=whole, cpu_ns=whole,
     voluntary=whole, involuntary=whole, steal_ms=st.none() | st.floats(0, 1e6), pressure_us=st.none() | whole,
@@ -36,7 +36,9 @@ recipes = st.builds(Recipe, name=text, runtime=text, steps=st.lists(steps, max_s
                     settings=st.dictionaries(text, scalars, max_size=3))  # fmt: skip
 memories = st.builds(Memory, peak=whole, steady=whole, empty=whole, total_rss=whole,
                      load_s=st.floats(0, 1e3), first_inference_s=st.floats(0, 1e3))  # fmt: skip
-gates = st.builds(Gate, metric=text, direction=st.sampled_from(["at_least", "at_most"]), bound=st.floats(allow_nan=False))
+gates = st.builds(
+    Gate, metric=text, direction=st.sampled_from(["at_least", "at_most"]), bound=st.floats(allow_nan=False, allow_infinity=False)
+)
 results = st.builds(GateResult, gate=gates, result=st.sampled_from(["PASS", "FAIL"]), reason=text, figure=st.none() | intervals())
 verdicts = st.builds(Verdict, results=st.lists(results, max_size=3).map(tuple))
 

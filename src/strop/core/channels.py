@@ -5,7 +5,7 @@ after the examples, and one along the last: whichever of the two an exporter put
 
 The difference of a channel is the root of its mean squared error over its spread, the standard deviation of the baseline's
 values over all examples and places. 0 is the same answer; 1 is as wrong as always answering the mean (R² = 1 − difference²).
-Boxes in pixels and scores from 0 to 1 in one output are thus judged alike. The figure of a candidate is its worst channel.
+Boxes in pixels and scores from 0 to 1 in one output are judged by the same rule. The figure of a candidate is its worst channel.
 Squares make rare large errors count, and the mean keeps a single example from deciding.
 
 Whole numbers of 32 or 64 bits and booleans name things (a class, a token): their difference is the share of unequal values.

@@ -2,7 +2,7 @@
 
 At one thread the rule is the run-queue delay of the session's own threads: how long they were ready to run and waited for a
 CPU. System-wide pressure says little about one process: a neighbor on another core raises it and disturbs nobody. At several
-threads waking and waiting cost something by themselves, and the older rules hold: pressure, steal, and CPU time that falls short.
+threads waking and waiting cost something by themselves, and pressure, steal and CPU time that falls short count as well.
 """
 
 import math

@@ -69,6 +69,8 @@ def parse_gate(text: str, kind: Kind) -> Gate:
         bound = float(number)
     except ValueError:
         raise ConfigError(f"gate {text!r}: {number!r} is not a number", "write it as METRIC>=NUMBER") from None
+    if abs(bound) == float("inf"):
+        raise ConfigError(f"gate {text!r}: {number!r} is not a finite number", "write it as METRIC>=NUMBER")
     if name == "accuracy_retained" and bound > MOST_RETAINED:
         raise ConfigError(f"gate {text!r} asks for more than a share can be", "95 % kept is accuracy_retained>=0.95")
     direction: Direction = "at_least" if sign in (">=", "≥") else "at_most"

@@ -192,7 +192,7 @@ def from_hf(files: Mapping[str, Any]) -> HuggingFace:
             1_Pooling/config.json; tokenizer.json need only be named. Any may be missing.
 
     Raises:
-        ForeignError: a value that cannot be meant; names file and key.
+        ForeignError: an invalid value; names file and key.
 
     Example:
         >>> images(spec, **from_hf({"preprocessor_config.json": {"do_resize": True, "size": 224}}).images)

@@ -203,7 +203,7 @@ def _rounds(
 ) -> Rounds:  # fmt: skip
     """Pair after pair, every finalist (and the baseline against itself, A/A) in turn.
 
-    In turn, so that a slow drift of the machine meets them all alike, and shows in the spread of each one's pairs. Where the
+    In turn, so that a slow drift of the machine affects all equally, and shows in the spread of each one's pairs. Where the
     rounds take so long that three of them would not end in time, the last in line are given up: A/A first, the best last.
     """
     failed: dict[str, WorkerError] = {}

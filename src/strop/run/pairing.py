@@ -173,7 +173,7 @@ def _guarded(subject: Subject, action: Callable[[], T]) -> T:
 def _quads(rng: random.Random, seats: dict[Side, Seat], together: bool, count: int) -> tuple[list[Quad], list[VoidQuad]]:
     """So many quads, those that stayed disturbed among them; fewer where the machine is so busy that they take too long.
 
-    Sides that load in turns for every quad are not held to that: loading takes most of their time.
+    Sides that load in turns for every quad have no such limit: loading takes most of their time.
     """
     done: list[Quad] = []
     voids: list[VoidQuad] = []

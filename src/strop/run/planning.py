@@ -82,7 +82,7 @@ def check_s(trial: Trial) -> float:
 
 
 def delivery_s(run: Run, trials: Sequence[Trial]) -> float:
-    """To pack, to check that the bundle answers alike over all evaluation data, and to write the report."""
+    """To pack, to check that the bundle gives the same answers over all evaluation data, and to write the report."""
     total = run.budget.total
     packing = packing_s(None if total is None else total - run.budget.spent)
     return packing + max((ready_s(t) + check_s(t) for t in trials), default=0.0)

@@ -68,7 +68,7 @@ def described(folder: Path, names: Sequence[str]) -> HuggingFace:
     """What the files beside a model say of its preprocessing.
 
     Raises:
-        ModelError: a value that cannot be meant; names file and key.
+        ModelError: an invalid value; names file and key.
     """
     try:
         return from_hf(read_beside(folder, names))

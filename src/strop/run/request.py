@@ -227,7 +227,7 @@ def make_request(model: str, config_path: str | None = None, **flags: Any) -> Re
             and `size` still as text. None and empty mean "not given".
 
     Raises:
-        ConfigError, UsageError: what cannot be meant. TypeError: a value of another type.
+        ConfigError, UsageError: an invalid value. TypeError: a value of another type.
     """
     model, flags = os.fspath(model), formed(flags)
     given = [text for value in flags.values() for text in (value if isinstance(value, (list, tuple)) else [value])]
