@@ -24,8 +24,8 @@ COMPANY = (
     (1, 2, "cpu", 10),
     (1, 1, "memory", 2),
     (1, 1, "disk", 2),
-    (2, 0, "cpu", 5),
-    (2, 1, "cpu", 5),
+    (2, 0, "cpu", 2),
+    (2, 1, "cpu", 2),
 )
 MOST = max(repeats for *_, repeats in COMPANY)
 
