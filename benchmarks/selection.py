@@ -6,7 +6,7 @@ more than 1 % of the fields lose more than 0.01 of the weighted score.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -20,13 +20,17 @@ from strop.core.choose import DEFAULT_WEIGHTS, Contender, choose
 from strop.core.finalists import first_finalists
 from strop.core.gate import judge_one
 from strop.core.measurement import Memory
+from strop.core.race import SETS
+from strop.core.race_statistics import Comparisons
 from strop.core.recipe import Recipe
 from strop.core.statistics import LOOKS, Ratios, paired_proportion_ratio
 from strop.core.verdict import EXACTLY_ONE, RANKS, Gate, Interval
+from strop.plan.ladder import ROUNDS
 from strop.run.checking import Footprint
 from strop.run.finalists import contender_of, entrant_of, replace_fallen, select, standing_of
 from strop.run.judging import verdict_of
-from strop.run.screen import beaten
+from strop.run.race import beaten_by
+from strop.run.search import may_be_finalists
 from strop.run.timing import SEARCH_PAIRS, SEARCH_QUADS, search_interval
 from strop.run.trial import Trial, memory_ratio, misses_must
 
@@ -45,6 +49,7 @@ BIAS = 0.005
 NOISES = (0.01, 0.03, 0.1)
 """Of a quad, log scale."""
 PAIRS, QUADS = 5, 24
+MOST_ROUNDS = ROUNDS[1]
 MEMORY_NOISE = 300_000
 """Bytes that repeats of a peak differ by, standard deviation."""
 BAD_TAIL, BAD_TAIL_SHARE = 2.2, 0.08
@@ -52,7 +57,6 @@ LOSSES = (0.0, 0.0, 0.001, 0.003, 0.01, 0.02, 0.04, 0.06, 0.1)
 """Shares of the baseline's right answers that a candidate gets wrong; it mends half as many wrong ones."""
 
 Bools = NDArray[np.bool_]
-Compared = Callable[[Trial], Mapping[str, Interval]]
 
 
 class Truth(NamedTuple):
@@ -160,27 +164,21 @@ class Machine:
         trial = trial.with_result(memory_ratio=memory_ratio(trial, self.baseline))
         return trial.dropped("misses the must on accuracy") if misses_must(trial, GATES) else trial
 
-    def compared(self, trial: Trial) -> Compared:
+    def advantage(self, rival: Trial, trial: Trial) -> dict[str, Interval]:
         """The paired comparison of a rival's answers with the trial's."""
+        theirs = self.truths[rival.name].right if rival.name in self.truths else self.field.baseline
+        found = paired_proportion_ratio(theirs, self.truths[trial.name].right)
+        return {"accuracy_retained": Interval(value=found.value - 1, low=found.low - 1, high=found.high - 1)}
 
-        def advantage(rival: Trial) -> dict[str, Interval]:
-            theirs = self.truths[rival.name].right if rival.name in self.truths else self.field.baseline
-            found = paired_proportion_ratio(theirs, self.truths[trial.name].right)
-            return {"accuracy_retained": Interval(value=found.value - 1, low=found.low - 1, high=found.high - 1)}
-
-        return advantage
-
-    def raced(self, trial: Trial, others: Sequence[Trial], rule: "Rule") -> Trial:
-        """Up to three pairs, ended early by the rule."""
-        ratios = Drawn(self.rng, self.truths[trial.name].speed, self.field.noise, SEARCH_PAIRS, SEARCH_QUADS)
-        every, rivals = ratios.per_pair, [o for o in others if o.alive]
-        for count in range(1, SEARCH_PAIRS + 1):
-            ratios.per_pair = every[:count]
-            speedup = search_interval(ratios)
-            timed = trial.with_result(status="measured", search=Timing(stage="search", speedup=speedup, pairs=count))
-            if count < SEARCH_PAIRS and rule.beaten(self, timed, speedup, rivals):
-                return timed.dropped("outpaced")
-        return timed
+    def one_set(self, names: Sequence[str]) -> dict[str, NDArray[np.float64]]:
+        """Readings of a set of a race: log(latency) of the baseline, its second process, and these, by round."""
+        speeds = {"baseline": 1.0, "again": 1.0} | {name: self.truths[name].speed for name in names}
+        turns = {name: 2 if name == "baseline" else 1 for name in speeds}
+        found = {}
+        for name, speed in speeds.items():
+            noise = self.rng.normal(0, self.field.noise / math.sqrt(turns[name]), MOST_ROUNDS)
+            found[name] = noise + self.rng.normal(0, BIAS) - math.log(speed)
+        return found
 
     def confirmed(self, trial: Trial) -> Trial:
         """Fresh pairs, two more repeats of the memory, and the tail."""
@@ -198,15 +196,32 @@ class Machine:
 
 
 class Rule(NamedTuple):
-    """One way to select: who ends a race, who is confirmed, and the choice among these."""
+    """One way to select: the race, who is confirmed, and the choice among these."""
 
-    beaten: Callable[[Machine, Trial, Interval | None, Sequence[Trial]], bool]
+    race: Callable[[Machine, Sequence[Trial]], list[Trial]]
     confirm: Callable[[Machine, Sequence[Trial]], list[Trial]]
     choose: Callable[[Sequence[Contender], dict[str, float]], str]
 
 
-def beaten_now(machine: Machine, trial: Trial, speedup: Interval | None, others: Sequence[Trial]) -> bool:
-    return beaten(trial, speedup, others, GATES, machine.field.weights, machine.compared(trial)) is not None
+def race_now(machine: Machine, ready: Sequence[Trial]) -> list[Trial]:
+    """Sets of a race: one for all, further ones for those that may be finalists."""
+    field, weights = {t.name: t for t in ready}, machine.field.weights
+    sets: list[dict[str, NDArray[np.float64]]] = []
+    entered = list(field)
+    while entered:
+        sets.append(machine.one_set(entered))
+        found = Comparisons({"wall time": sets})
+        for name in entered:
+            looks = sum(name in one for one in sets)
+            timing = Timing(stage="search", speedup=found.speed(name), pairs=looks)
+            field[name] = field[name].with_result(status="measured", search=timing)
+        for name in entered:
+            running = [machine.baseline, *(t for t in field.values() if t.alive)]
+            if beaten_by(found, field[name], running, GATES, weights, machine.advantage) is not None:
+                field[name] = field[name].dropped("outpaced")
+        worth = may_be_finalists([t for t in field.values() if t.alive], weights, GATES)
+        entered = [t.name for t in worth if t.result.search is not None and t.result.search.pairs < SETS]
+    return list(field.values())
 
 
 def confirm_now(machine: Machine, trials: Sequence[Trial]) -> list[Trial]:
@@ -230,13 +245,28 @@ def choose_before(contenders: Sequence[Contender], weights: dict[str, float]) ->
     return found.name if found is not None else "baseline"
 
 
-def beaten_before(_machine: Machine, trial: Trial, speedup: Interval | None, others: Sequence[Trial]) -> bool:
-    """The rule up to now: whoever is significantly faster, unless memory or accuracy differ by intervals over the baseline."""
-    if speedup is None:
-        return False
+def race_before(machine: Machine, ready: Sequence[Trial]) -> list[Trial]:
+    """One after the other in up to three pairs with the baseline; ended by whoever is significantly faster over the baseline,
+    unless memory or accuracy differ by intervals over it."""
+    done: list[Trial] = []
+    for trial in ready:
+        ratios = Drawn(machine.rng, machine.truths[trial.name].speed, machine.field.noise, SEARCH_PAIRS, SEARCH_QUADS)
+        every = ratios.per_pair
+        for count in range(1, SEARCH_PAIRS + 1):
+            ratios.per_pair = every[:count]
+            timing = Timing(stage="search", speedup=search_interval(ratios), pairs=count)
+            timed = trial.with_result(status="measured", search=timing)
+            if count < SEARCH_PAIRS and beaten_before(timed, [machine.baseline, *(o for o in done if o.alive)]):
+                timed = timed.dropped("outpaced")
+                break
+        done.append(timed)
+    return done
+
+
+def beaten_before(trial: Trial, others: Sequence[Trial]) -> bool:
     mine = trial.result
     for theirs in (o.result for o in others):
-        if theirs.speedup is None or theirs.speedup.low <= speedup.high:
+        if mine.speedup is None or theirs.speedup is None or theirs.speedup.low <= mine.speedup.high:
             continue
         lighter = mine.memory_ratio and theirs.memory_ratio and mine.memory_ratio.high < theirs.memory_ratio.low
         truer = mine.retained and theirs.retained and mine.retained.low > theirs.retained.high
@@ -254,17 +284,16 @@ def confirm_before(machine: Machine, trials: Sequence[Trial]) -> list[Trial]:
     return [machine.confirmed(next(t for t in alive if t.name == e.name)) for e in first]
 
 
-NOW = Rule(beaten_now, confirm_now, choose_now)
-BEFORE = Rule(beaten_before, confirm_before, choose_before)
+NOW = Rule(race_now, confirm_now, choose_now)
+BEFORE = Rule(race_before, confirm_before, choose_before)
 
 
 def decide(field: Field, rule: Rule, seed: int) -> str:
     """The name of the choice, by the rules of a run."""
     machine = Machine(field, np.random.default_rng(seed))
-    trials = [machine.baseline]
-    for truth in field.truths:
-        trial = machine.checked(truth)
-        trials.append(trial if trial.result.status == "dropped" else machine.raced(trial, trials, rule))
+    checked = [machine.checked(truth) for truth in field.truths]
+    ready = [t for t in checked if t.result.status != "dropped"]
+    trials = [machine.baseline, *(t for t in checked if t.result.status == "dropped"), *rule.race(machine, ready)]
     machine.baseline = with_memory(machine.baseline, machine.footprints(1.0, 2))
     contenders = []
     for trial in [*rule.confirm(machine, trials), machine.baseline]:

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from strop.core.measurement import Memory
+from strop.core.measurement import Clock, Memory, Mode
 from strop.core.model import Artifact
 from strop.core.noun import Noun
 from strop.core.recipe import Recipe
@@ -53,6 +53,7 @@ class Candidate(Noun):
 class Timing(Noun):
     """Statistics of one comparison with the tuned baseline; the samples they come from stand in `samples`.
 
+    clock: what `speedup` is taken by. By CPU time it may rank and choose; gates on time stay unmeasured.
     rough: where too much was disturbed for a `speedup`, the figure from all blocks; it ranks and decides no gate.
     refused: blocks of each side (baseline, candidate) that were disturbed and taken again. uneven: whether these counts
     differ by more than chance.
@@ -60,6 +61,7 @@ class Timing(Noun):
 
     stage: Literal["search", "confirmation"]
     speedup: Interval | None
+    clock: Clock = "wall time"
     rough: Interval | None = None
     refused: tuple[int, int] = (0, 0)
     uneven: bool = False
@@ -70,10 +72,12 @@ class Timing(Noun):
     latency_ms: dict[str, float] = {}
     baseline_latency_ms: dict[str, float] = {}
     pairs: int = 0
+    """Of processes; of a race: its sets."""
     quads: int = 0
+    """That count; of a race: its rounds."""
     excluded: float = 0.0
     excluded_why: dict[str, int] = {}
-    mode: str = "side by side"
+    mode: Mode = "side by side"
     energy_ratio: Interval | None = None
     samples: str = ""
 

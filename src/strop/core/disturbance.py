@@ -46,16 +46,23 @@ def parallelism(quad: Quad, side: Side) -> float:
 
 
 def least_parallelism(pairs: Sequence[Pair], side: Side, threads: int) -> float:
-    """What a side's CPU time over wall time must reach for a quad to count: most of its own median, at most its threads.
+    """What a side's CPU time over wall time must reach for a quad to count: see `least_usual`."""
+    quads = [quad for pair in pairs for quad in pair.quads]
+    blocks = [block for quad in quads for block in quad.blocks]
+    return least_usual([parallelism(quad, side) for quad in quads], threads, any(b.delay_ns is not None for b in blocks))
+
+
+def least_usual(shares: Sequence[float], threads: int, delay_known: bool) -> float:
+    """What CPU time over wall time must reach: most of its own median, at most its threads.
 
     Where the run-queue delay is not counted, one thread is compared with 1: nothing else would tell of a busy machine.
+
+    Args:
+        shares: CPU time over wall time, of all that was measured.
     """
-    quads = [quad for pair in pairs for quad in pair.quads]
-    if not quads:
+    if not shares:
         return 0.0
-    usual = min(float(threads), _median([parallelism(quad, side) for quad in quads]))
-    if threads == 1 and all(block.delay_ns is None for quad in quads for block in quad.blocks):
-        usual = 1.0
+    usual = 1.0 if threads == 1 and not delay_known else min(float(threads), _median(shares))
     return (CPU_ALONE if threads == 1 else CPU_SHARED) * usual
 
 
@@ -71,19 +78,30 @@ def disturbed(quad: Quad, least: Mapping[Side, float], threads: Mapping[Side, in
         least: CPU time over wall time that each side must reach.
         threads: of each side's session.
     """
-    wall_ns = sum(block.wall_ns for block in quad.blocks)
-    if sum(b.steal_ms or 0.0 for b in quad.blocks) * 1e6 > STEAL_LIMIT * wall_ns:
-        return "steal"
-    if sum(b.throttled_us or 0 for b in quad.blocks) * 1e3 > THROTTLED_LIMIT * wall_ns:
-        return "throttled"
-    if any(delayed(block, threads[block.side]) for block in quad.blocks):
-        return "delay"
-    several = any(count > 1 for count in threads.values())
-    if several and sum(b.pressure_us or 0 for b in quad.blocks) * 1e3 > PRESSURE_LIMIT * wall_ns:
-        return "pressure"
-    room_ns = sum(block.wall_ns * threads[block.side] for block in quad.blocks)
-    if several and sum(b.delay_ns or 0 for b in quad.blocks) > SHARED_DELAY_LIMIT * room_ns:
-        return "delay"
-    if any(parallelism(quad, side) < share for side, share in least.items()):
+    found = disturbed_blocks(quad.blocks, [threads[block.side] for block in quad.blocks])
+    if found is None and any(parallelism(quad, side) < share for side, share in least.items()):
         return "cpu"
+    return found
+
+
+def disturbed_blocks(blocks: Sequence[Block], threads: Sequence[int]) -> str | None:
+    """Why blocks that belong together are left out, or None; CPU time over wall time aside, which is compared with the usual.
+
+    Args:
+        threads: of each block's session.
+    """
+    wall_ns = sum(block.wall_ns for block in blocks)
+    if sum(b.steal_ms or 0.0 for b in blocks) * 1e6 > STEAL_LIMIT * wall_ns:
+        return "steal"
+    if sum(b.throttled_us or 0 for b in blocks) * 1e3 > THROTTLED_LIMIT * wall_ns:
+        return "throttled"
+    if any(delayed(block, count) for block, count in zip(blocks, threads, strict=True)):
+        return "delay"
+    if all(count == 1 for count in threads):
+        return None
+    if sum(b.pressure_us or 0 for b in blocks) * 1e3 > PRESSURE_LIMIT * wall_ns:
+        return "pressure"
+    room_ns = sum(block.wall_ns * count for block, count in zip(blocks, threads, strict=True))
+    if sum(b.delay_ns or 0 for b in blocks) > SHARED_DELAY_LIMIT * room_ns:
+        return "delay"
     return None

@@ -6,6 +6,10 @@ from strop.core.noun import Noun, Scalar
 
 Side = Literal["A", "B"]
 """A is the baseline's session, B the candidate's."""
+Clock = Literal["wall time", "CPU time"]
+"""What a speed is taken by; CPU time at one thread, where a busy machine leaves no wall time to compare."""
+Mode = Literal["side by side", "one at a time", "race"]
+"""How processes were compared: a pair that is loaded at once, one that does not fit in memory together, or many in a race."""
 
 
 class Block(Noun):
@@ -55,7 +59,7 @@ class Pair(Noun):
     """
 
     index: int
-    mode: Literal["side by side", "one at a time"]
+    mode: Mode
     threads: tuple[int, int]
     seed: int
     warmup_runs: tuple[int, int]

@@ -17,21 +17,22 @@ Advantage = Callable[[], Mapping[str, Interval]]
 class Racer(NamedTuple):
     """What the search knows of a candidate.
 
-    speedup, memory, energy: over the baseline's, None where unmeasured.
+    memory, energy: over the baseline's, None where unmeasured.
     figures: gate metric → figure, those known before anything is timed.
     """
 
     name: str
-    speedup: Interval | None
     memory: Interval | None
     figures: Mapping[str, Interval]
     energy: Interval | None = None
 
 
-def ends_race(rival: Racer, racer: Racer, gates: Sequence[Gate], weights: Mapping[str, float], advantage: Advantage) -> bool:
+def ends_race(
+    rival: Racer, racer: Racer, faster: Interval | None, gates: Sequence[Gate], weights: Mapping[str, float], advantage: Advantage
+) -> bool:  # fmt: skip
     """Whether `rival` leaves nothing for `racer` to win.
 
-    - The rival is significantly faster.
+    - The rival is significantly faster, compared within the rounds of a race.
     - For each gate that has a figure at this stage, the rival passes; or `racer` does not pass either, and the rival is not
       significantly worse, compared with it example by example. Two ratios over the baseline are no such comparison: their
       intervals overlap where the paired one decides. Gates without a figure yet are ignored; if the rival fails one of
@@ -40,9 +41,10 @@ def ends_race(rival: Racer, racer: Racer, gates: Sequence[Gate], weights: Mappin
       significantly more accurate where accuracy has weight.
 
     Args:
+        faster: the rival's speed over the racer's; None where they were not compared.
         advantage: called only where the cheaper questions leave it open.
     """
-    if racer.speedup is None or rival.speedup is None or rival.speedup.low <= racer.speedup.high:
+    if faster is None or faster.low <= 1.0:
         return False
     if _lighter(racer, rival) and (weights.get("memory", 0) > 0 or any(_open(g, rival) for g in gates if g.metric in MEMORY)):
         return False

@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
 
-from strop.core.disturbance import disturbed, least_parallelism
-from strop.core.measurement import Block, Pair, Quad, Side
+from strop.core.disturbance import STEAL_LIMIT, disturbed, least_parallelism
+from strop.core.measurement import Block, Pair, Quad, Side, VoidQuad
 from strop.core.verdict import Interval
 
 Floats = NDArray[np.float64]
@@ -26,6 +27,7 @@ PERCENTILE_SAMPLES = {50: 1, 90: 64, 95: 130, 99: 662}
 """Samples a percentile needs before it is printed (MLPerf LoadGen's early-stopping counts)."""
 
 
+@lru_cache(maxsize=1024)
 def t_quantile(probability: float, freedom: int) -> float:
     """Quantile of Student's t, by bisection on its distribution function (error below 1e-9).
 
@@ -89,6 +91,19 @@ def quad_log_ratio(quad: Quad) -> float:
     return sum(logs["A"]) / 2 - sum(logs["B"]) / 2
 
 
+def cpu_log_ratio(attempt: Quad | VoidQuad) -> float | None:
+    """log(CPU time of a baseline's call / of a candidate's) over all blocks of a quad; None where a side has none."""
+    blocks = (*attempt.blocks, *attempt.refused)
+    found: dict[Side, float] = {}
+    for side in SIDES:
+        mine = [b for b in blocks if b.side == side]
+        calls, spent = sum(len(b.latencies_ns) for b in mine), sum(b.cpu_ns for b in mine)
+        if not calls or spent <= 0:
+            return None
+        found[side] = math.log(spent / calls)
+    return found["A"] - found["B"]
+
+
 class Ratios:
     """The kept quads of a comparison and their log-ratios, per pair of processes, and what was left out and why."""
 
@@ -137,6 +152,21 @@ class Ratios:
         """Speed-up of candidate over baseline with its interval, or None where too much was disturbed."""
         return ratio_interval(self.per_pair, looks) if self.usable else None
 
+    def by_cpu_time(self, looks: int = LOOKS) -> Interval | None:
+        """Speed-up by the CPU time of the same calls, of all blocks: one log-ratio per quad, which disturbances do not touch.
+
+        None at several threads, whose waiting counts, where a hypervisor took over 5 % of the time, and from too few pairs.
+        """
+        attempts = [attempt for pair in self.pairs for attempt in pair.attempts]
+        blocks = [b for attempt in attempts for b in (*attempt.blocks, *attempt.refused)]
+        stolen_ns = sum(b.steal_ms or 0.0 for b in blocks) * 1e6
+        alone = all(pair.threads == (1, 1) for pair in self.pairs)
+        if not alone or stolen_ns > STEAL_LIMIT * sum(b.wall_ns for b in blocks):
+            return None
+        per_pair = [[log for a in pair.attempts if (log := cpu_log_ratio(a)) is not None] for pair in self.pairs]
+        per_pair = [logs for logs in per_pair if logs]
+        return ratio_interval(per_pair, looks) if len(per_pair) >= MIN_PAIRS else None
+
     def rough(self) -> Interval | None:
         """Speed-up from all blocks, the disturbed ones too: ranks candidates on a busy machine and decides no gate.
 
@@ -157,7 +187,11 @@ Reading = Callable[[Pair], dict[Side, float] | None]
 def rough_interval(pairs: Sequence[Pair], take: Reading) -> Interval | None:
     """Speed-up by one reading of each pair. The interval spans what the pairs show, and never less than `ROUGH_LEAST`: what is
     common to all of them it does not show."""
-    logs = [math.log(found["A"] / found["B"]) for pair in pairs if (found := take(pair)) is not None]
+    return rough_of([math.log(found["A"] / found["B"]) for pair in pairs if (found := take(pair)) is not None])
+
+
+def rough_of(logs: Sequence[float]) -> Interval | None:
+    """From log-ratios, one for each pair or set of processes; None without any."""
     if not logs:
         return None
     centre, half = float(np.mean(logs)), ROUGH_ALONE

@@ -23,8 +23,9 @@ long that a p99 needs more of them."""
 LEAST_PAIRS, LEAST_QUADS = 3, 4
 """No interval over processes is made of fewer than three pairs."""
 SIZES = (24, 12, 8, 6, 4)
-ROUGH_QUADS = 2
-"""Quads of a rough timing at least."""
+ROUNDS, LANGUAGE_ROUNDS, SET_S = (4, 12), (3, 6), 10.0
+"""Rounds of a set of a race, at least and at most, of tensor models and of language models, whose turns are whole requests; and
+the seconds that its rounds take, unless the least of them take longer."""
 REPEATS = 3
 """Processes that a finalist's memory is measured in; the first is of the search."""
 
@@ -38,6 +39,13 @@ class Costs(NamedTuple):
     pair: float
     quad: float
     alone: float
+
+
+class RaceCosts(NamedTuple):
+    """Seconds that a set of a race takes. start: to start, load and warm everybody. round: of one."""
+
+    start: float
+    round: float
 
 
 class Plan(NamedTuple):
@@ -147,12 +155,14 @@ def auto_seconds(spent_s: float, rest_s: float, language: bool, least_s: float) 
     return AUTO_STEP_S * math.ceil(max(wanted, spent_s + least_s) / AUTO_STEP_S)
 
 
-def quads_that_fit(left_s: float, costs: Costs, most: int) -> int:
-    """Quads of one pair in this time, at most `most`; 0 where not even a rough timing fits."""
+def rounds_that_fit(left_s: float, costs: RaceCosts, language: bool) -> int:
+    """Rounds of a set in this time; 0 where not even the least fit. A set of slow models has fewer, so that it does not last."""
+    least, most = LANGUAGE_ROUNDS if language else ROUNDS
+    wanted = min(most, max(least, int(SET_S / max(costs.round, 1e-9))))
     if math.isinf(left_s):
-        return most
-    room = int((left_s - costs.pair) / costs.quad) if left_s > costs.pair else 0
-    return min(most, room) if room >= ROUGH_QUADS else 0
+        return wanted
+    fit = int((left_s - costs.start) / max(costs.round, 1e-9))
+    return min(wanted, fit) if fit >= least else 0
 
 
 def those_in_time(seconds: Sequence[float], rounds: int, left_s: float) -> int:

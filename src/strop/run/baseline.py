@@ -1,32 +1,34 @@
 """The tuned baseline: the given model, unquantized, in its own runtime, under the best settings inside the budget."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
 
 from strop.core.candidate import Result, Timing
-from strop.core.errors import BaselineError, BudgetError, WorkerError
+from strop.core.errors import BaselineError
 from strop.core.measurement import Check
 from strop.core.metrics import UNLABELED, better_than_chance, chance_of
 from strop.core.model import Model
+from strop.core.race import SETS
+from strop.core.race_statistics import Race
 from strop.core.recipe import Offer, Recipe
-from strop.core.statistics import Ratios, combine, product, ratio_interval
 from strop.core.task import Task
 from strop.core.verdict import EXACTLY_ONE, Interval
 from strop.plan.batch import batch_to_test, require_apart
 from strop.plan.space import by_role
 from strop.run.answers import labels_of, language_quality, question_rows, scored_array, unlabeled_quality
 from strop.run.budget import least_of
-from strop.run.building import build, failure_of, write_reproduce
+from strop.run.building import build
 from strop.run.checking import check, footprint, open_array, shards, subject
 from strop.run.context import Run
 from strop.run.planning import affordable, settle
-from strop.run.screen import admit, not_reached, refuse_baseline_failure, retime
-from strop.run.timing import LANGUAGE_PAIRS, SEARCH_PAIRS, SEARCH_QUADS, measure, timing_of
+from strop.run.race import Racing
+from strop.run.screen import not_reached, prepare
+from strop.run.timing import timing_of_race
 from strop.run.trial import Trial, accuracy_of, memory_ratio, pace_of
 
 DENOMINATOR_LEVEL, WORTH_CORES = 0.80, 1.05
+ITSELF = Timing(stage="search", speedup=EXACTLY_ONE)
 
 
 def tune(run: Run, model: Model, task: Task, found: Sequence[Offer]) -> tuple[Trial, list[Trial]]:
@@ -39,33 +41,33 @@ def tune(run: Run, model: Model, task: Task, found: Sequence[Offer]) -> tuple[Tr
     with least_of(run.budget.asked):
         reference = establish(run, model, task, by_role(found, "reference")[0])
     settle(run, model, task, found, reference)
-    trials, champion = [reference], reference
-    over_reference = {reference.name: EXACTLY_ONE}
-    variants = variants_within(run, found)
-    for place, recipe in enumerate(variants):
-        if not affordable(run, [recipe], model, task, trials):
-            trials.append(not_reached(recipe))
-            continue
-        run.budget.share(len(variants) - place)
-        _, others = rebase(champion, trials, over_reference, task)  # one denominator for all who are compared
-        trial = admit(run, model, task, recipe, champion, others)
-        trials.append(trial)
-        champion = _succeeded(trial, champion, over_reference)
-    for index, trial in enumerate(trials):
-        if may_be_faster(trial, champion) and run.budget.left() > 0:
-            trials[index] = timed_again(run, model, task, trial, champion)
-            champion = _succeeded(trials[index], champion, over_reference)
-    run.emit("baseline-tuned", recipe=champion.name)
-    return rebase(champion, trials, over_reference, task)
+    racing, trials = Racing(run, model, task, reference, "tuning"), [reference]
+    for recipe in variants_within(run, found):
+        can_pay = affordable(run, [recipe], model, task, trials)
+        trials.append(prepare(run, model, task, recipe, reference, trials) if can_pay else not_reached(recipe))
+    racing.enter(trials[1:])
+    racing.first_sets()
+    racing.further_sets(list, SETS - 1)
+    racing.further_sets(in_doubt)
+    trials = [reference, *racing.trials()]
+    tuned = champion(racing.race, trials)
+    run.emit("baseline-tuned", recipe=tuned.name)
+    return rebase(tuned, trials, racing, task)
 
 
-def _succeeded(trial: Trial, champion: Trial, over_reference: dict[str, Interval]) -> Trial:
-    """The champion after a variant was timed against it, and the variant's figure over the reference kept."""
-    speedup = trial.result.speedup
-    if speedup is None:
-        return champion
-    over_reference[trial.name] = product(speedup, over_reference[champion.name])
-    return trial if trial.alive and better_denominator(trial, champion) else champion
+def in_doubt(trials: Sequence[Trial]) -> list[Trial]:
+    """Those that may be the fastest."""
+    best = max((t.result.speedup.value for t in trials if t.result.speedup is not None), default=1.0)
+    return [t for t in trials if t.result.speedup is None or t.result.speedup.high >= max(best, 1.0)]
+
+
+def champion(race: Race, trials: Sequence[Trial]) -> Trial:
+    """The best denominator: each variant in turn is compared with the best of those before, within the rounds of the race."""
+    best = trials[0]
+    for trial in trials[1:]:
+        if trial.alive and better_denominator(trial, best, race):
+            best = trial
+    return best
 
 
 def may_be_faster(trial: Trial, champion: Trial) -> bool:
@@ -74,42 +76,18 @@ def may_be_faster(trial: Trial, champion: Trial) -> bool:
     return trial.alive and trial.result.speedup is None and mine is not None and best is not None and mine < best
 
 
-def timed_again(run: Run, model: Model, task: Task, trial: Trial, champion: Trial) -> Trial:
-    """A variant whose pairs were too disturbed to give a figure, in further pairs of processes."""
-    assert trial.subject is not None and champion.subject is not None
-    count = SEARCH_PAIRS if task.language is None else LANGUAGE_PAIRS
-    try:
-        with run.spending("search"):
-            pairs = measure(
-                run, champion.subject, trial.subject, "search", range(count, 2 * count), SEARCH_QUADS,
-                lambda _: run.budget.left() <= 0,
-            )  # fmt: skip
-    except WorkerError as error:
-        refuse_baseline_failure(error, champion)
-        return trial.failed(failure_of("timing", error), write_reproduce(run, trial.candidate.recipe, model))
-    except BudgetError:
-        return trial
-    timing = timing_of(pairs, "search", run.folder.candidate(trial.name) / "search")
-    return replace(trial, pairs=tuple(pairs)).with_result(search=timing)
-
-
-def better_denominator(trial: Trial, champion: Trial) -> bool:
+def better_denominator(trial: Trial, champion: Trial, race: Race) -> bool:
     """Faster by value where it takes no more of the machine; else by 5 %, or by an 80 % interval above 1.
 
     A denominator that is too slow would flatter every candidate, so 95 % is not asked for; but cores that bring nothing
     are not spent.
     """
     assert trial.subject is not None and champion.subject is not None
-    speedup = trial.result.speedup
-    if speedup is None or speedup.value <= 1.0:
+    speed = race.speed(trial.name, champion.name, error=1 - DENOMINATOR_LEVEL)
+    if speed is None or speed.value <= 1.0:
         return False
     heavier = (trial.subject.threads, trial.subject.spins) > (champion.subject.threads, champion.subject.spins)
-    per_pair = Ratios(trial.pairs).per_pair
-    return (
-        not heavier
-        or speedup.value >= WORTH_CORES
-        or (len(per_pair) > 1 and ratio_interval(per_pair, level=DENOMINATOR_LEVEL).low > 1.0)
-    )
+    return not heavier or speed.value >= WORTH_CORES or speed.low > 1.0
 
 
 def variants_within(run: Run, found: Sequence[Offer]) -> list[Recipe]:
@@ -152,7 +130,7 @@ def establish(run: Run, model: Model, task: Task, recipe: Recipe) -> Trial:
             "accuracy": found.value, "retained": found.retained, "examples": done.examples, "memory_ratio": EXACTLY_ONE,
             "memory": tuple(m for m in [first.memory] if m is not None), "pace": pace_of([first], of),
             "quality": quality,
-            "search": Timing(stage="search", speedup=EXACTLY_ONE),
+            "search": ITSELF,
         }),
         of._replace(reference=None if task.language is not None else shards(folder), memory_bytes=peak), done, folder, (first,),
     )  # fmt: skip
@@ -195,16 +173,17 @@ def require_better_than_chance(trial: Trial, task: Task) -> None:
         )
 
 
-def rebase(tuned: Trial, trials: Sequence[Trial], over_reference: dict[str, Interval], task: Task) -> tuple[Trial, list[Trial]]:
-    """Every variant's figures over the tuned one; each was timed against the champion of its turn."""
-    moved = []
+def rebase(tuned: Trial, trials: Sequence[Trial], racing: Racing, task: Task) -> tuple[Trial, list[Trial]]:
+    """Every variant's figures over the tuned one, by the rounds that hold both."""
+    moved, race = [], racing.race
     for trial in trials:
         after = trial
         if trial.name == tuned.name:
             found = accuracy_of(trial, trial, task)
-            after = retime(trial, EXACTLY_ONE).with_result(memory_ratio=EXACTLY_ONE, retained=found.retained)
-        elif trial.name in over_reference:
-            speedup = combine(over_reference[trial.name], over_reference[tuned.name])
-            after = retime(trial, speedup).with_result(memory_ratio=memory_ratio(trial, tuned))
+            after = trial.with_result(search=ITSELF, memory_ratio=EXACTLY_ONE, retained=found.retained)
+        elif race.looks(trial.name):
+            after = trial.with_result(
+                search=timing_of_race(race, trial.name, racing.place, tuned.name), memory_ratio=memory_ratio(trial, tuned)
+            )
         moved.append(after)
     return next(t for t in moved if t.name == tuned.name), moved

@@ -7,9 +7,10 @@ from typing import Any
 
 from strop.core.candidate import Candidate
 from strop.core.errors import BackendError
-from strop.core.model import Artifact
+from strop.core.model import Artifact, Model
 from strop.core.recipe import Offer, Recipe
 from strop.core.spelling import spelled
+from strop.core.task import Task
 from strop.plan.space import by_role, follow, not_offered
 from strop.run.baseline import establish
 from strop.run.building import build as build_candidate
@@ -17,10 +18,13 @@ from strop.run.context import Observer, Run, nobody
 from strop.run.flags import BUILD
 from strop.run.intake import read_task
 from strop.run.open_run import opened
-from strop.run.optimize import other_settings, plan_recipes
+from strop.run.optimize import plan_recipes
 from strop.run.outfolder import choose_out, model_name, record_of, require_writable
+from strop.run.race import Racing
 from strop.run.request import make_request
-from strop.run.screen import admit
+from strop.run.screen import prepare
+from strop.run.search import other_settings
+from strop.run.trial import Trial
 from strop.store.output import rewrite
 
 
@@ -60,7 +64,7 @@ def build(
         failure = candidate.failure
         if check and failure is None and wanted.name != reference.name:
             baseline = establish(run, given, task, reference)
-            failure = admit(run, given, task, wanted, baseline, [baseline]).result.failure
+            failure = tried(run, given, task, wanted, baseline).result.failure
         if failure is not None:
             raise BackendError(f"{recipe}: {failure}", f"the end of its log:\n{failure.log_tail}")
         assert candidate.artifact is not None
@@ -71,6 +75,17 @@ def build(
             run.tell("kept", name=str(place / kept.name), kept=str(place / kept.kept))
         run.tell("delivered", place=str(place))
         return candidate
+
+
+def tried(run: Run, model: Model, task: Task, recipe: Recipe, baseline: Trial) -> Trial:
+    """A recipe's trial against the baseline: prepared, then timed in a set of a race."""
+    racing = Racing(run, model, task, baseline, "search")
+    trial = prepare(run, model, task, recipe, baseline, [baseline])
+    if not trial.ready:
+        return trial
+    racing.enter([trial])
+    racing.first_sets()
+    return racing.trials()[0]
 
 
 def copier(artifact: Artifact) -> Callable[[Path], None]:

@@ -60,6 +60,13 @@ def _own_seconds() -> float:
     return sum(used.ru_utime + used.ru_stime for used in map(resource.getrusage, kinds))
 
 
+def spare_cpus(seconds: float) -> float:
+    """How many of the CPUs others leave free over so many seconds, with some tolerance."""
+    with Watch() as watch:
+        time.sleep(seconds)
+    return watch.cpus - watch.others + SPARE
+
+
 def company_of(watch: Watch, machine: Target, threads: int | None) -> Company | None:
     """Who keeps the machine busy, and the budget of cores that this leaves; None where others leave enough of them.
 

@@ -242,7 +242,7 @@ def _look(run: Run, baseline: Trial, trial: Trial, indices: range, quads: int) -
     """A look at what was measured."""
     pairs = measure(run, *_sides(baseline, trial), "confirmation", indices, quads)
     timing = timing_of(pairs, "confirmation", run.folder.candidate(trial.name) / "confirmation")
-    return replace(trial, pairs=tuple(pairs)).with_result(confirmation=timing)
+    return trial.with_result(confirmation=timing)
 
 
 def _tell(run: Run, trial: Trial) -> None:

@@ -17,6 +17,7 @@ from strop.core.target import Target
 from strop.core.verdict import Gate
 from strop.run.budget import Budget
 from strop.run.place import Place
+from strop.run.quiet import Quiet
 from strop.run.request import Request
 from strop.store.store import RunFolder, Store
 from strop.worker.call import Child, Limits, Waiting
@@ -52,6 +53,7 @@ class Run:
         self.advice: Advice | None = None
         self.gates: tuple[Gate, ...] = request.gates
         self.company: Company | None = None
+        self.quiet = Quiet()
         self._recalled: dict[Hashable, Any] = {}
 
     def recall(self, key: Hashable, find: Callable[[], T]) -> T:

@@ -26,8 +26,8 @@ UNHURRIED = Hasty()
 
 
 def figures_of_timing(timing: Timing | None) -> dict[str, Interval]:
-    """Gate metrics that come from the clock."""
-    if timing is None or timing.speedup is None:
+    """Gate metrics that come from the clock: none by CPU time, which ranks and decides no gate."""
+    if timing is None or timing.speedup is None or timing.clock != "wall time":
         return {}
     figures = {"speedup": timing.speedup}
     if timing.tail_ratio is not None:
@@ -123,7 +123,7 @@ def why_no_timing(trial: Trial, hasty: Hasty = UNHURRIED) -> Missing:
         return Missing(f"not timed: a speed here is not representative ({doubt})")
     if timing is None:
         return NO_TIME if hasty.unconfirmed else Missing("not confirmed: not among the finalists")
-    if timing.speedup is None:
+    if timing.speedup is None or timing.clock != "wall time":
         shares = ", ".join(f"{n} by {why}" for why, n in sorted(timing.excluded_why.items()))
         text = f"the machine was too busy: {timing.excluded:.0%} of the quads were disturbed ({shares}); needs a quieter machine"
         return Missing(text, "too busy")

@@ -7,11 +7,11 @@ from strop.core.candidate import MISSING, Timing
 from strop.core.choose import Choice, choose
 from strop.core.model import Model
 from strop.core.outcome import Outcome
-from strop.core.recipe import Offer, Recipe
+from strop.core.recipe import Offer
 from strop.core.spelling import spelled
 from strop.core.standing import standing_of, why_worse
 from strop.core.task import Task
-from strop.plan.space import by_role, follow, next_in_turn, offers, places_of, retuned
+from strop.plan.space import offers
 from strop.run.advising import advised
 from strop.run.baseline import tune
 from strop.run.budget import least_of
@@ -27,9 +27,8 @@ from strop.run.intake import read_task
 from strop.run.judging import Hasty, verdict_of, why_no_accuracy
 from strop.run.open_run import OUTCOME, opened
 from strop.run.outfolder import require_writable
-from strop.run.planning import affordable, within_budget
 from strop.run.request import make_request
-from strop.run.screen import admit, not_reached
+from strop.run.search import search
 from strop.run.trial import Trial
 from strop.store.store import load
 from strop.worker.interpreter import why_missing
@@ -154,68 +153,13 @@ def list_plan(model: str, *, config: str | None = None, **flags: Any) -> Plan:
         return Plan(offers, tuple(run.kept))
 
 
-def search(run: Run, model: Model, task: Task, found: Sequence[Offer], baseline: Trial, trials: list[Trial]) -> list[Trial]:
-    """Every candidate as far as it deserves and the budget allows, then the best one under the other thread settings."""
-    given = {r.name: r for r in by_role(found, "candidate")}
-    trials = _each(run, model, task, untried(found, "as-is", trials), baseline, trials)
-    run.budget.enter("search")
-    trials = _in_turn(run, model, task, found, baseline, trials)
-    if not select([t for t in trials if t.alive], baseline, run.request.weights, run.gates):
-        run.budget.keep("confirmation", 0.0)  # there is nothing to confirm: better a rough figure of something
-        trials = _in_turn(run, model, task, found, baseline, trials)
-    known = {t.name for t in trials}
-    trials = [*trials, *(not_reached(r) for r in given.values() if r.name not in known)]
-    trials = _each(run, model, task, untried(found, "as-is", trials), baseline, trials)
-    best = select([t for t in trials if t.alive and t.candidate.recipe.steps], baseline, run.request.weights, run.gates, most=1)
-    variants = [*by_role(found, "reference"), *by_role(found, "baseline-variant")]
-    others = other_settings(run, given[best[0].name], variants) if best else []
-    return _each(run, model, task, [r for r in others if r.settings != best[0].candidate.recipe.settings], baseline, trials)
-
-
-def _in_turn(
-    run: Run, model: Model, task: Task, found: Sequence[Offer], baseline: Trial, trials: list[Trial]
-) -> list[Trial]:  # fmt: skip
-    """With the trials of the candidates, of those that fit the time left the next in turn."""
-    waiting = untried(found, "candidate", trials)
-    while can_pay := within_budget(run, waiting, model, task, trials):
-        recipe = next_in_turn(can_pay, [t.name for t in trials if t.lost_accuracy], places_of(found, run.advice))
-        run.budget.share(len(waiting))
-        waiting.remove(recipe)
-        others = [t for t in trials if t.name != recipe.name]
-        trials = [*others, admit(run, model, task, follow(recipe, baseline.candidate.recipe), baseline, others)]
-    return trials
-
-
-def untried(found: Sequence[Offer], role: str, trials: Sequence[Trial]) -> list[Recipe]:
-    """Recipes of a role that have not had their turn, or that the budget left no time for then; a build that it cut short is
-    not begun a second time."""
-    tried = {t.name for t in trials if t.result.status != "not reached" or t.cut}
-    return [r for r in by_role(found, role) if r.name not in tried]
-
-
-def other_settings(run: Run, recipe: Recipe, variants: Sequence[Recipe]) -> list[Recipe]:
-    """The recipe's artifact under every other setting that its runtime or the baseline's variants suggest."""
-    return retuned(recipe, variants, run.backend(recipe.runtime), run.target)
-
-
-def _each(
-    run: Run, model: Model, task: Task, recipes: Sequence[Recipe], baseline: Trial, trials: list[Trial]
-) -> list[Trial]:  # fmt: skip
-    """With the trials of these recipes, as far as the budget allows."""
-    for place, recipe in enumerate(recipes):
-        run.budget.share(len(recipes) - place)
-        can_pay, others = bool(affordable(run, [recipe], model, task, trials)), [t for t in trials if t.name != recipe.name]
-        trials = [*others, admit(run, model, task, recipe, baseline, others) if can_pay else not_reached(recipe)]
-    return trials
-
-
 def judge_all(run: Run, task: Task, trials: Sequence[Trial], baseline: Trial, noise: Timing) -> list[Trial]:
     """A verdict for every candidate; only a confirmation can pass a gate on time.
 
     Args:
         noise: the baseline against itself; without pairs where the budget left no time for it.
     """
-    timed = noise.speedup is not None or not noise.pairs
+    timed = not noise.pairs or (noise.speedup is not None and noise.clock == "wall time")
     hasty = Hasty(run.budget.lacks("confirmation"), any(t.untuned for t in trials))
     return [t.with_result(verdict=verdict_of(t, baseline, run.gates, why_no_accuracy(task), timed, hasty=hasty)) for t in trials]
 

@@ -11,12 +11,14 @@ from strop.core.recipe import Offer, Recipe
 from strop.core.task import Task
 from strop.plan import durations
 from strop.plan.ladder import (
+    LANGUAGE_ROUNDS,
     LEAST_PAIRS,
     PAIRS,
     QUADS,
-    ROUGH_QUADS,
+    ROUNDS,
     Costs,
     Plan,
+    RaceCosts,
     auto_seconds,
     kept_for_confirmation,
     kept_from_tuning,
@@ -26,8 +28,8 @@ from strop.plan.space import by_role
 from strop.run.budget import packing_s
 from strop.run.building import cached_step
 from strop.run.context import Run
-from strop.run.pairing import LANGUAGE_START_S, least_runs, quad_seconds
-from strop.run.timing import LANGUAGE_PAIRS, LANGUAGE_QUADS, SEARCH_PAIRS, SEARCH_QUADS
+from strop.run.pairing import BLOCK_S, LANGUAGE_START_S, least_runs, quad_seconds
+from strop.run.timing import LANGUAGE_QUADS, SEARCH_QUADS
 from strop.run.trial import Trial
 from strop.store.store import load
 
@@ -37,6 +39,10 @@ NEW_START_S = 2.0
 """The same of a runtime that was not started yet: a baseline in PyTorch takes far longer than most."""
 WARM_CALLS, CHUNK, WARM_S = 12, 3, (0.1, 3.0)
 """A warm-up ends at a plateau: some four chunks of three calls. It takes so many seconds at least and at most, and a chunk."""
+TOGETHER, LEAD_S = 0.7, 0.001
+"""Processes that start together take this share of what they take one by one. The untimed calls before a block last so long."""
+USUAL_SETS = 2
+"""Sets that a candidate usually takes part in."""
 OTHER_SETTINGS = 3
 """Settings that the best candidate is usually tried under besides its own."""
 AS_IS_PAIRS, AS_IS_QUADS = 4, 16
@@ -72,9 +78,25 @@ def costs(run: Run, a: Trial, b: Trial) -> Costs:
     return Costs(pace * pair, pace * quad, alone_s(b))
 
 
-def pairs_and_quads(language: bool) -> tuple[int, int]:
-    """Of the search."""
-    return (LANGUAGE_PAIRS, LANGUAGE_QUADS["search"]) if language else (SEARCH_PAIRS, SEARCH_QUADS)
+def race_costs(run: Run, baseline: Trial, trials: Sequence[Trial]) -> RaceCosts:
+    """Of a set of the baseline, its second process and these."""
+    each = [share_of_set(baseline, trial) for trial in (baseline, baseline, *trials)]
+    rounds = sum(share.round for share in each) + each[0].round  # the baseline's second turn
+    return RaceCosts(run.budget.pace * sum(share.start for share in each), run.budget.pace * rounds)
+
+
+def share_of_set(baseline: Trial, trial: Trial) -> RaceCosts:
+    """What one contestant adds to a set: its start, and a turn as long as the baseline's, or its least calls."""
+    least = least_runs(baseline.subject)
+    length = max(BLOCK_S, least * baseline.warm_ns / 1e9, least * trial.warm_ns / 1e9)
+    return RaceCosts(TOGETHER * ready_s(trial) + warming_s(trial), length + max(LEAD_S, trial.warm_ns / 1e9))
+
+
+def sets_s(run: Run, baseline: Trial, language: bool, full: bool) -> float:
+    """Seconds of the races that a candidate as fast as the baseline adds: of one short set, or of the usual ones."""
+    share, rounds = share_of_set(baseline, baseline), LANGUAGE_ROUNDS if language else ROUNDS
+    sets, count = (USUAL_SETS, rounds[1]) if full else (1, rounds[0])
+    return run.budget.pace * sets * (share.start + count * share.round)
 
 
 def check_s(trial: Trial) -> float:
@@ -137,11 +159,10 @@ def _built_before(run: Run, name: str) -> list[Candidate]:
 
 def candidate_s(run: Run, recipe: Recipe, model: Model, task: Task, trials: Sequence[Trial], full: bool = False) -> float:
     """Until a recipe was built, judged and timed, roughly or in full; what is on disk already costs nothing."""
-    one = costs(run, trials[0], trials[0])
-    if not any(t.candidate.recipe.runtime == recipe.runtime and t.footprints for t in trials):
-        one = one._replace(pair=one.pair - run.budget.pace * max(0.0, ready_s(trials[0]) - NEW_START_S))
-    pairs, quads = pairs_and_quads(task.language is not None) if full else (1, ROUGH_QUADS)
-    timing = 0.0 if recipe.unrepresentative or run.place.kind != "here" else pairs * (one.pair + quads * one.quad)
+    timed = not recipe.unrepresentative and run.place.kind == "here"
+    timing = sets_s(run, trials[0], task.language is not None, full) if timed else 0.0
+    if timed and not any(t.candidate.recipe.runtime == recipe.runtime and t.footprints for t in trials):
+        timing -= run.budget.pace * TOGETHER * max(0.0, ready_s(trials[0]) - NEW_START_S)
     if (run.folder.candidate(recipe.name) / "check").exists():
         return timing
     return build_s(run, recipe, model, task, trials) + judging_s(trials, recipe.runtime) + timing
@@ -160,8 +181,7 @@ def settle(run: Run, model: Model, task: Task, found: Sequence[Offer], reference
     if run.budget.asked == "auto":
         rest = sum(candidate_s(run, r, model, task, trials, full=True) for r in candidates)
         if here:
-            search = pairs_and_quads(language)
-            setting = judging_s(trials, reference.candidate.recipe.runtime) + search[0] * (one.pair + search[1] * one.quad)
+            setting = judging_s(trials, reference.candidate.recipe.runtime) + sets_s(run, reference, language, full=True)
             rest += (len(variants) + OTHER_SETTINGS) * setting + AS_IS_PAIRS * AS_IS_QUADS * one.quad
             rest += seconds_of(Plan(3, most_pairs, quads, False), one)
         estimate = run.budget.spent + rest + packing
@@ -183,9 +203,19 @@ def settle(run: Run, model: Model, task: Task, found: Sequence[Offer], reference
 
 
 def affordable(run: Run, recipes: Sequence[Recipe], model: Model, task: Task, trials: Sequence[Trial]) -> list[Recipe]:
-    """Those that can be built, judged and roughly timed in the time left, in the order given."""
-    left = run.budget.left()
+    """Those that can be built, judged and roughly timed in the time left, in the order given; those that are ready already have
+    their share of the next set."""
+    waiting = [t for t in trials if t.ready and t.result.search is None]
+    left = run.budget.left() - (first_set_s(run, trials[0], waiting) if run.place.kind == "here" else 0.0)
     return [r for r in recipes if left == float("inf") or candidate_s(run, r, model, task, trials) <= left]
+
+
+def first_set_s(run: Run, baseline: Trial, waiting: Sequence[Trial]) -> float:
+    """Seconds of the least set of the baseline, its second process, and those that wait for it."""
+    if run.budget.total is None:
+        return 0.0
+    costs = race_costs(run, baseline, waiting)
+    return costs.start + (LANGUAGE_ROUNDS if is_language(baseline) else ROUNDS)[0] * costs.round
 
 
 def within_budget(run: Run, waiting: Sequence[Recipe], model: Model, task: Task, trials: Sequence[Trial]) -> list[Recipe]:

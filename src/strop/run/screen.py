@@ -1,27 +1,21 @@
-"""Screening one candidate: build, look, check, time; its race ends as soon as another leaves it nothing to win."""
+"""Preparing one candidate: build, look, check. What is left is ready to be timed."""
 
 import math
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
 
-from strop.core.candidate import Candidate, Failure, Result, Timing
+from strop.core.candidate import Candidate, Failure, Result
 from strop.core.errors import BaselineError, BudgetError, WorkerError
 from strop.core.gate import judge_one
-from strop.core.measurement import Pair
 from strop.core.model import Artifact, Model
 from strop.core.recipe import Recipe
-from strop.core.rivalry import Racer, ends_race
+from strop.core.rivalry import Racer
 from strop.core.task import Task
-from strop.core.verdict import Gate, Interval
-from strop.plan.ladder import quads_that_fit
-from strop.run.answers import advantage, language_quality, unlabeled_quality
-from strop.run.building import build, failure_of, write_reproduce
+from strop.core.verdict import Gate
+from strop.run.answers import language_quality, unlabeled_quality
+from strop.run.building import build, write_reproduce
 from strop.run.checking import check, footprint, shards, subject
 from strop.run.context import Run
-from strop.run.planning import costs, pairs_and_quads
-from strop.run.timing import measure, timing_of
 from strop.run.trial import Trial, accuracy_of, known_figures, memory_ratio, pace_of
 
 Stage = Callable[[Run, Model, Task, Trial, Trial, Sequence[Trial]], Trial]
@@ -31,14 +25,20 @@ SLOWER = 0.5
 """A first look at a few calls drops only what is surely slower than this share of the baseline's speed."""
 
 
-def admit(run: Run, model: Model, task: Task, recipe: Recipe, baseline: Trial, others: Sequence[Trial]) -> Trial:
-    """A recipe's trial against `baseline`, as far as it gets. Failures and drops are results."""
-    return _through((_look, _check, _time), run, model, task, recipe, baseline, others)
+def prepare(run: Run, model: Model, task: Task, recipe: Recipe, baseline: Trial, others: Sequence[Trial]) -> Trial:
+    """A recipe's trial as far as it gets before it is timed: ready for a race, or over. Failures and drops are results."""
+    trial = _through((_look, _check), run, model, task, recipe, baseline, others)
+    doubt = recipe.unrepresentative
+    if trial.ready and doubt:
+        run.note(f"{recipe.runtime}: its speed here is not representative: {doubt}. It is judged by its answers.")
+        trial = trial.with_result(status="measured", reason="not timed: its speed here is not representative")
+    return trial if trial.ready else finish(run, task, trial)
 
 
 def assess(run: Run, model: Model, task: Task, recipe: Recipe, baseline: Trial, others: Sequence[Trial]) -> Trial:
     """A recipe's trial for a target that is elsewhere: built, and its answers judged; nothing is timed."""
-    return _through((_need_device, _check), run, model, task, recipe, baseline, others)
+    trial = _through((_need_device, _check), run, model, task, recipe, baseline, others)
+    return finish(run, task, trial.with_result(status="measured") if trial.ready else trial)
 
 
 def _through(
@@ -50,22 +50,22 @@ def _through(
         with run.spending("build"):
             candidate = build(run, recipe, model, task)
     except BudgetError:
-        return _finish(run, task, replace(not_reached(recipe, "the budget ended while it was built"), cut=True))
+        return replace(not_reached(recipe, "the budget ended while it was built"), cut=True)
     trial = Trial(Result(candidate=candidate))
     if candidate.failure is not None:
-        return _finish(run, task, trial.failed(candidate.failure, str(run.folder.candidate(recipe.name) / "reproduce.sh")))
+        return trial.failed(candidate.failure, str(run.folder.candidate(recipe.name) / "reproduce.sh"))
     twin = _twin(trial, others)
     if twin is not None:
-        return _finish(run, task, trial.with_result(status="duplicate", reason=f"same weights and settings as {twin}"))
+        return trial.with_result(status="duplicate", reason=f"same weights and settings as {twin}")
     trial = replace(trial, subject=subject(run, candidate, task))
     for stage in stages:
         try:
             trial = stage(run, model, task, trial, baseline, others)
         except BudgetError:
-            return _finish(run, task, trial.with_result(reason=f"the budget ended while it was {DOING[stage]}"))
+            return trial.with_result(reason=f"the budget ended while it was {DOING[stage]}")
         if trial.result.status != "not reached" or trial.result.reason:
-            return _finish(run, task, trial)
-    return _finish(run, task, trial.with_result(status="measured"))
+            return trial
+    return trial
 
 
 def _need_device(_run: Run, _model: Model, _task: Task, trial: Trial, _baseline: Trial, _others: Sequence[Trial]) -> Trial:
@@ -82,7 +82,8 @@ def not_reached(recipe: Recipe, reason: str = "the budget ended before its turn"
     return Trial(Result(candidate=Candidate(recipe=recipe), reason=reason))
 
 
-def _finish(run: Run, task: Task, trial: Trial) -> Trial:
+def finish(run: Run, task: Task, trial: Trial) -> Trial:
+    """Tells what became of a candidate."""
     speedup = trial.result.speedup
     rough = trial.result.noisy
     run.emit(
@@ -195,49 +196,7 @@ def _surely_misses(gate: Gate, trial: Trial) -> str | None:
     return f"misses {gate} by its whole interval: {best}{where}"
 
 
-def _time(run: Run, model: Model, task: Task, trial: Trial, baseline: Trial, others: Sequence[Trial]) -> Trial:
-    """Up to three pairs against the baseline; ends early where another leaves it nothing to win."""
-    assert trial.subject is not None and baseline.subject is not None
-    doubt = trial.candidate.recipe.unrepresentative
-    if doubt:
-        run.note(f"{trial.candidate.recipe.runtime}: its speed here is not representative: {doubt}. It is judged by its answers.")
-        return trial.with_result(status="measured", reason="not timed: its speed here is not representative")
-    planned, most = pairs_and_quads(task.language is not None)
-    rivals, compared = choosable(others, baseline), answers_compared(trial, baseline, task)
-    expected = costs(run, baseline, trial)
-    quads = quads_that_fit(run.budget.left(), expected, most)
-    if not quads:
-        return trial.with_result(reason="its answers were judged; the budget left no time to time it")
-
-    def beaten_by(speedup: Interval | None) -> str | None:
-        return beaten(trial, speedup, rivals, run.gates, run.request.weights, compared)
-
-    def hopeless(pairs: Sequence[Pair]) -> bool:
-        late = run.budget.share_spent or quads_that_fit(run.budget.left(), expected, quads) < quads
-        return late or beaten_by(timing_of(pairs, "search", "").speedup) is not None
-
-    begin, fresh = time.monotonic(), not (run.folder.candidate(trial.name) / "search").exists()
-    try:
-        with run.spending("search"):
-            pairs = measure(run, baseline.subject, trial.subject, "search", range(planned), quads, hopeless)
-    except WorkerError as error:
-        refuse_baseline_failure(error, baseline)
-        return _fail(run, model, trial, failure_of("timing", error))
-    except BudgetError:
-        run.budget.observe(expected.pair + quads * expected.quad, time.monotonic() - begin)
-        raise
-    if fresh:
-        run.budget.observe(len(pairs) * (expected.pair + quads * expected.quad), time.monotonic() - begin)
-    timing = timing_of(pairs, "search", run.folder.candidate(trial.name) / "search")
-    trial = replace(trial, pairs=tuple(pairs)).with_result(search=timing)
-    rival = beaten_by(timing.speedup) if len(pairs) < planned else None
-    if rival is not None:
-        shown = "1 pair" if len(pairs) == 1 else f"{len(pairs)} pairs"
-        return trial.dropped(f"significantly slower than {rival} after {shown} of processes, and better in nothing that counts")
-    return trial
-
-
-DOING: dict[Stage, str] = {_need_device: "looked at", _look: "looked at", _check: "checked", _time: "timed"}
+DOING: dict[Stage, str] = {_need_device: "looked at", _look: "looked at", _check: "checked"}
 
 
 def refuse_baseline_failure(error: WorkerError, baseline: Trial) -> None:
@@ -253,50 +212,8 @@ def refuse_baseline_failure(error: WorkerError, baseline: Trial) -> None:
         ) from error
 
 
-def beaten(
-    trial: Trial, speedup: Interval | None, rivals: Sequence[Trial], gates: Sequence[Gate], weights: dict[str, float],
-    compared: Callable[[Trial], Mapping[str, Interval]],
-) -> str | None:  # fmt: skip
-    """The name of a rival that leaves nothing to win; None too for the runtime's defaults, which are timed in any case.
-
-    Args:
-        speedup: of what was measured so far.
-        compared: how much better a rival's answers are than the trial's, by metric.
-    """
-    if trial.candidate.recipe.role == "as-is":
-        return None
-    me = racer_of(trial)._replace(speedup=speedup)
-    others = (o for o in rivals if o.name != trial.name)
-    return next((o.name for o in others if ends_race(racer_of(o), me, gates, weights, partial(compared, o))), None)
-
-
-def choosable(others: Sequence[Trial], baseline: Trial) -> list[Trial]:
-    """Whom a candidate is compared with. Not the runtime's defaults, which may use more cores than the budget."""
-    return [o for o in others if o.alive and (o.candidate.recipe.role != "as-is" or o.name == baseline.name)]
-
-
-def answers_compared(trial: Trial, baseline: Trial, task: Task) -> Callable[[Trial], Mapping[str, Interval]]:
-    """The paired comparison of any rival's answers with the trial's, read and computed once for each rival."""
-    known: dict[str, Mapping[str, Interval]] = {}
-
-    def compared(rival: Trial) -> Mapping[str, Interval]:
-        if rival.name not in known:
-            theirs, mine, before = rival.check_folder, trial.check_folder, baseline.check_folder
-            assert theirs is not None and mine is not None and before is not None  # what is timed was checked
-            known[rival.name] = advantage(theirs, mine, before, task)
-        return known[rival.name]
-
-    return compared
-
-
 def racer_of(trial: Trial) -> Racer:
     """What the search knows of a trial."""
     result = trial.result
     energy = result.timing.energy_ratio if result.timing is not None else None
-    return Racer(trial.name, result.speedup, result.memory_ratio, known_figures(trial), energy)
-
-
-def retime(trial: Trial, speedup: Interval) -> Trial:
-    """The same trial with its search figure over another baseline."""
-    search = trial.result.search or Timing(stage="search", speedup=None)
-    return trial.with_result(search=search.model_copy(update={"speedup": speedup}))
+    return Racer(trial.name, result.memory_ratio, known_figures(trial), energy)

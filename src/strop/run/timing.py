@@ -10,6 +10,8 @@ import numpy as np
 from strop.core.candidate import Timing
 from strop.core.errors import BudgetError
 from strop.core.measurement import Pair
+from strop.core.race import BASELINE
+from strop.core.race_statistics import PROCESS_BIAS, Race
 from strop.core.statistics import (
     LOOKS,
     SIDES,
@@ -36,8 +38,6 @@ LANGUAGE_PAIRS = 1
 """A language model takes seconds to start and to load: the search, which decides nothing, takes one pair of processes."""
 LANGUAGE_QUADS = {"search": 6, "confirmation": 12}
 """Quads a pair of a language model at most: each call is a whole request, whose steps make the tail."""
-PROCESS_BIAS = 0.02
-"""How far one process may lie off by layout alone: four times what was seen, for decisions from a single pair."""
 
 
 def measure(
@@ -78,23 +78,47 @@ def measure(
 
 
 def timing_of(pairs: Sequence[Pair], stage: Literal["search", "confirmation"], place: Path | str, looks: int = LOOKS) -> Timing:
-    """Statistics of a comparison from its raw samples; pure but for naming where they lie."""
+    """Statistics of a comparison from its raw samples; pure but for naming where they lie.
+
+    Where the machine was too busy for wall time, the speed-up is taken by CPU time, if one thread is all that either side has.
+    """
     ratios = Ratios(pairs)
-    speedup = ratios.speedup(looks) if stage == "confirmation" else search_interval(ratios)
+    by_wall = ratios.speedup(looks) if stage == "confirmation" else search_interval(ratios)
+    speedup = by_wall if by_wall is not None else ratios.by_cpu_time(looks if stage == "confirmation" else 1)
     quads = [quad for pair in ratios.kept for quad in pair]
-    sides = {side: latencies(quads, side) if speedup is not None else all_latencies(pairs, side) for side in SIDES}
+    sides = {side: latencies(quads, side) if by_wall is not None else all_latencies(pairs, side) for side in SIDES}
     steps = by_step(ratios.kept)
     calls = min(sum(len(latencies(pair, side)) for pair in steps) for side in SIDES)
     tail = tail_percentile(calls) if stage == "confirmation" else None
     refused = ratios.refused
     return Timing(
-        stage=stage, speedup=speedup, tail_percentile=tail, rough=ratios.rough() if speedup is None else None,
+        stage=stage, speedup=speedup, clock="wall time" if by_wall is not None or speedup is None else "CPU time",
+        tail_percentile=tail, rough=ratios.rough() if speedup is None else None,
         refused=(refused["A"], refused["B"]), uneven=uneven(pairs),
-        latency=latency_interval(ratios.kept, "B", looks) if stage == "confirmation" and speedup is not None else None,
-        tail_ratio=tail_ratio(steps, tail, looks) if tail is not None and speedup is not None else None,
+        latency=latency_interval(ratios.kept, "B", looks) if stage == "confirmation" and by_wall is not None else None,
+        tail_ratio=tail_ratio(steps, tail, looks) if tail is not None and by_wall is not None else None,
         latency_ms=_milliseconds(percentiles(sides["B"])), baseline_latency_ms=_milliseconds(percentiles(sides["A"])),
         pairs=len(pairs), quads=len(quads), excluded=round(ratios.excluded, 4), excluded_why=ratios.reasons,
         mode=pairs[0].mode if pairs else "side by side", samples=str(place), energy_ratio=energy_ratio(pairs),
+    )  # fmt: skip
+
+
+def timing_of_race(race: Race, name: str, place: Path | str, over: str | None = None) -> Timing:
+    """What a race says of a contestant, for display, ranking and dropping; it never enters a verdict.
+
+    Args:
+        over: another contestant than the baseline.
+    """
+    other = race.names[BASELINE] if over is None else over
+    clock, speedup = race.clock(name, other), race.speed(name, other)
+    turns = {"A": race.turns(other), "B": race.turns(name)}
+    calls = {side: race.calls(who, disturbed=clock != "wall time") for side, who in (("A", other), ("B", name))}
+    return Timing(
+        stage="search", speedup=speedup, clock=clock or "wall time", rough=race.rough(name, other) if speedup is None else None,
+        refused=(sum(len(t.refused) for t in turns["A"]), sum(len(t.refused) for t in turns["B"])),
+        latency_ms=_milliseconds(percentiles(calls["B"])), baseline_latency_ms=_milliseconds(percentiles(calls["A"])),
+        pairs=race.looks(name), quads=race.rounds(name, other), excluded=round(race.excluded(name), 4),
+        excluded_why=race.reasons(name), mode="race", samples=str(place), energy_ratio=race.energy(name, other),
     )  # fmt: skip
 
 

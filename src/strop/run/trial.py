@@ -9,7 +9,7 @@ import numpy as np
 
 from strop.core.candidate import Candidate, Failure, Result
 from strop.core.gate import judge_one
-from strop.core.measurement import Check, Pair
+from strop.core.measurement import Check
 from strop.core.metrics import Accuracy
 from strop.core.statistics import geometric_interval, range_ratio
 from strop.core.task import Task
@@ -32,7 +32,6 @@ class Trial:
     check: Check | None = None
     check_folder: Path | None = None
     footprints: tuple[Footprint, ...] = ()
-    pairs: tuple[Pair, ...] = ()
     cut: bool = False
 
     @property
@@ -47,6 +46,11 @@ class Trial:
     def alive(self) -> bool:
         """Measured, and neither failed nor dropped."""
         return self.result.status == "measured"
+
+    @property
+    def ready(self) -> bool:
+        """Built, looked at and checked: it may be timed."""
+        return self.result.status == "not reached" and not self.result.reason and self.check is not None
 
     @property
     def untuned(self) -> bool:

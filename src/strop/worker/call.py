@@ -167,6 +167,30 @@ class Child:
         """A function of the work module; arguments and result are plain JSON values."""
         return self.ask("call", seconds, function=function, arguments=arguments)["result"]
 
+    def started(self) -> None:
+        """Wait until its work module is loaded, if nothing else was asked yet."""
+        if self._owed:
+            self.collect()
+
+    def pin(self, cores: Sequence[int]) -> None:
+        """Keep it, and all threads that it has or will have, to these CPUs, where the platform can."""
+        if not cores or not hasattr(os, "sched_setaffinity"):
+            return
+        with contextlib.suppress(OSError, psutil.Error):
+            for thread in self._ps.threads():
+                os.sched_setaffinity(thread.id, cores)
+
+    def cpu_ns(self) -> int | None:
+        """Nanoseconds that its threads have run so far; None where the kernel does not say."""
+        total = 0
+        try:
+            for task in Path(f"/proc/{self.pid}/task").iterdir():
+                with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                    total += int((task / "schedstat").read_text().split()[0])
+        except (OSError, ValueError, IndexError):
+            return None
+        return total or None
+
     def pause(self) -> None:
         """SIGSTOP: for a runtime whose idle threads would spin."""
         self._process.send_signal(signal.SIGSTOP)

@@ -1,0 +1,291 @@
+"""The races of one stage: contestants are timed together, set after set; whoever another leaves nothing to win drops out.
+
+What a race finds selects and ranks. It never enters a verdict: the confirmation does.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+from strop.core.candidate import Failure, Timing
+from strop.core.errors import BudgetError, WorkerError
+from strop.core.model import Model
+from strop.core.race import COPY, MOST, SETS, RaceSet
+from strop.core.race_statistics import LEAST_ROUNDS, Comparisons, Race
+from strop.core.rivalry import ends_race
+from strop.core.statistics import MAX_EXCLUDED
+from strop.core.task import Task
+from strop.core.verdict import Gate, Interval
+from strop.plan.ladder import rounds_that_fit
+from strop.run.answers import advantage
+from strop.run.building import write_reproduce
+from strop.run.context import Run
+from strop.run.pairing import Subject, identity_of
+from strop.run.planning import race_costs
+from strop.run.quiet import quieter_cpus
+from strop.run.race_set import SetPlan, limit_of, run_set, those_that_fit
+from strop.run.screen import finish, racer_of, refuse_baseline_failure
+from strop.run.timing import LANGUAGE_PAIRS, LANGUAGE_QUADS, SEARCH_PAIRS, SEARCH_QUADS, measure, timing_of, timing_of_race
+from strop.run.trial import Trial
+from strop.store.store import load, save
+from strop.worker.call import Limits
+
+PATIENCE = 4
+"""A set ends early after this many times its planned time: on a busy machine blocks are taken again and again."""
+MOST_VOID = 2
+"""Races of a stage that may be void, before what the last one says is taken as rough."""
+
+
+class Racing:
+    """A stage's races against one baseline. Its trials change as sets are run; `trials` gives them back.
+
+    Sets lie in the run's folder, one file each, and are read instead of run where the same contestants are in them.
+    """
+
+    def __init__(
+        self, run: Run, model: Model, task: Task, baseline: Trial, stage: Literal["tuning", "search"]
+    ) -> None:  # fmt: skip
+        self.run, self.model, self.task, self.baseline = run, model, task, baseline
+        self.place = run.folder.folder / "races" / stage / baseline.name
+        self.field: dict[str, Trial] = {}
+        self.sets: list[RaceSet] = []
+        self.number = self.voids = 0
+        self.alone: set[str] = set()
+        self._told: set[str] = set()
+        self._compared: dict[tuple[str, str], Mapping[str, Interval]] = {}
+
+    @property
+    def race(self) -> Race:
+        return Race(self.sets)
+
+    def trials(self) -> list[Trial]:
+        """Everybody as they stand; what was timed and did not drop out is measured."""
+        found = [self._ended(trial) for trial in self.field.values()]
+        for trial in found:
+            if trial.name not in self._told:
+                self._told.add(trial.name)
+                finish(self.run, self.task, trial)
+        return found
+
+    def _ended(self, trial: Trial) -> Trial:
+        if not trial.ready:
+            return trial
+        if trial.result.search is None:
+            return trial.with_result(reason="its answers were judged; the budget left no time to time it")
+        return trial.with_result(status="measured")
+
+    def enter(self, trials: Sequence[Trial]) -> None:
+        """Contestants that are ready; others are kept as they are."""
+        self.field |= {trial.name: trial for trial in trials}
+
+    def running(self) -> list[Trial]:
+        """Those that are still in the race, the fastest first; those not timed yet before all others, in the order of entry."""
+        return sorted((t for t in self.field.values() if t.ready), key=_pace)
+
+    def first_sets(self, reserve_s: float = 0.0) -> None:
+        """A set for everybody that was in none yet, with the leader of those before, so that all are compared with it."""
+        while waiting := [t for t in self.running() if t.result.search is None]:
+            fit = self._places(waiting)
+            if not fit:
+                self._in_twos(waiting[0])
+                continue
+            leader = [t for t in self.running() if t.result.search is not None][:1]
+            if not self._set([*fit[: MOST - 1 - len(leader)], *leader], reserve_s):
+                break
+
+    def further_sets(self, worth: Callable[[Sequence[Trial]], Sequence[Trial]], most: int = SETS) -> None:
+        """More sets, as far as the budget allows, of those that are worth it.
+
+        Args:
+            worth: of those still in the race, whom a further set would serve.
+            most: sets of each, those before counted.
+        """
+        while True:
+            race = self.race
+            able = [t for t in self.running() if t.result.search is not None and t.name not in self.alone]
+            due = [t for t in worth(able) if race.looks(t.name) < most]
+            if not due or not self._set(self._places(due)[: MOST - 1], 0.0):
+                break
+
+    def _places(self, trials: Sequence[Trial]) -> list[Trial]:
+        """The first of these that fit in memory with the baseline and its second process."""
+        assert self.baseline.subject is not None
+        fit = those_that_fit([_subject(t) for t in trials], [self.baseline.subject] * 2)
+        return list(trials[: len(fit)])
+
+    def _set(self, trials: Sequence[Trial], reserve_s: float) -> bool:
+        """One set of as many of these as the budget allows, and what follows from it; False where there is no time for any."""
+        count = len(trials)
+        while count and not self._rounds(trials[:count], reserve_s):
+            count -= 1
+        one = self._measured(trials[:count], reserve_s) if count else None
+        if one is None:
+            return False
+        self.sets.append(one)
+        for name, dropout in one.failed.items():
+            if name in self.field and not dropout.killed:
+                failure = Failure(stage="timing", kind=dropout.kind, message=dropout.message, log_tail=dropout.log_tail)
+                failed = self.field[name]
+                self.field[name] = failed.failed(failure, write_reproduce(self.run, failed.candidate.recipe, self.model))
+        self._judge(one)
+        return True
+
+    def _judge(self, one: RaceSet) -> None:
+        """Figures after a set, and who drops out; nothing of a race in which the baseline differs from itself."""
+        race = self.race
+        if race.void and self.voids < MOST_VOID:
+            self.voids += 1
+            self.sets = []
+            self.run.emit("race-void", stage=self.place.parent.name, sets=len(race.sets))
+            self.field |= {t.name: t.with_result(search=None) for t in self.running() if t.name not in self.alone}
+            return
+        entered = [name for name in one.contestants if name in self.field and self.field[name].ready]
+        for name in entered:
+            self.field[name] = self.field[name].with_result(search=timing_of_race(race, name, self.place))
+        for name in entered:
+            field = [self.baseline, *self.running()]
+            beaten = beaten_by(race, self.field[name], field, self.run.gates, self.run.request.weights, self._advantage)
+            if beaten is not None:
+                sets = race.looks(name)
+                shown = "1 set" if sets == 1 else f"{sets} sets"
+                self.field[name] = self.field[name].dropped(
+                    f"significantly slower than {beaten} after {shown} of a race, and better in nothing that counts"
+                )
+        self.run.emit(
+            "race-set", stage=self.place.parent.name, number=one.index, contestants=len(one.contestants) - COPY - 1,
+            left=len(self.running()),
+        )  # fmt: skip
+
+    def _advantage(self, rival: Trial, trial: Trial) -> Mapping[str, Interval]:
+        """How much better a rival's answers are than a contestant's, paired by example; computed once."""
+        key = rival.name, trial.name
+        if key not in self._compared:
+            theirs, mine, before = rival.check_folder, trial.check_folder, self.baseline.check_folder
+            assert theirs is not None and mine is not None and before is not None  # what is timed was checked
+            self._compared[key] = advantage(theirs, mine, before, self.task)
+        return self._compared[key]
+
+    def _measured(self, trials: Sequence[Trial], reserve_s: float) -> RaceSet | None:
+        """A set from the run's folder, or run now; None where there is no time for it, or it ran out.
+
+        On a machine that is busy for a while it waits for quiet, and runs the set again.
+        """
+        assert self.baseline.subject is not None
+        subjects = [self.baseline.subject, self.baseline.subject, *map(_subject, trials)]
+        sides = tuple(map(identity_of, subjects))
+        path = self.place / f"set-{self.number}.json"
+        self.number += 1
+        known = load(path, RaceSet)
+        if known is not None and known.sides == sides:
+            return known
+        while True:
+            found = self._run_set(subjects, trials, reserve_s, path)
+            if found is None or not self._busy(found) or not self._quiet_again(max(s.threads for s in subjects)):
+                return found
+
+    def _rounds(self, trials: Sequence[Trial], reserve_s: float) -> int:
+        """Rounds of a set of these that fit the time left."""
+        costs = race_costs(self.run, self.baseline, trials)
+        return rounds_that_fit(self.run.budget.left() - reserve_s, costs, self.task.language is not None)
+
+    def _run_set(self, subjects: Sequence[Subject], trials: Sequence[Trial], reserve_s: float, path: Path) -> RaceSet | None:
+        run, costs, rounds = self.run, race_costs(self.run, self.baseline, trials), self._rounds(trials, reserve_s)
+        if not rounds:
+            return None
+        expected, begin = costs.start + rounds * costs.round, time.monotonic()
+        threads = max(of.threads for of in subjects)
+        plan = SetPlan(
+            self.number - 1, rounds, run.request.seed, quieter_cpus(threads, self.number), begin + PATIENCE * expected,
+        )  # fmt: skip
+        run.tell("racing", contestants=[t.name for t in trials])
+        try:
+            with run.spending("search"):
+                one = run_set(subjects, self._limits(subjects), plan)
+        except WorkerError as error:
+            refuse_baseline_failure(error, self.baseline)
+            raise
+        except BudgetError:
+            return None
+        finally:
+            run.budget.observe(expected, time.monotonic() - begin)
+        if len(one.rounds) < LEAST_ROUNDS:
+            return None
+        save(path, one)
+        return one
+
+    def _limits(self, subjects: Sequence[Subject]) -> list[Limits]:
+        """Of each process: twice what it was seen to take, and never more than the device that the session stands for has."""
+        most = self.run.limits(session=True)
+        return [most._replace(memory_bytes=min(most.memory_bytes or limit_of(of), limit_of(of))) for of in subjects]
+
+    def _busy(self, one: RaceSet) -> bool:
+        """Whether wall time says nothing, since the baseline itself was disturbed in most rounds."""
+        race = Race([one])
+        return max(race.excluded(name) for name in one.contestants[: COPY + 1]) > MAX_EXCLUDED
+
+    def _quiet_again(self, threads: int) -> bool:
+        def told(processes: Sequence[str], seconds: float) -> None:
+            self.run.emit("waiting", processes=list(processes), seconds=seconds)
+
+        return self.run.quiet.wait(threads, self.run.budget.left(), told)
+
+    def _in_twos(self, trial: Trial) -> None:
+        """Pairs of processes for what does not fit in memory beside two of the baseline."""
+        run, language = self.run, self.task.language is not None
+        self.alone.add(trial.name)
+        pairs, quads = (LANGUAGE_PAIRS, LANGUAGE_QUADS["search"]) if language else (SEARCH_PAIRS, SEARCH_QUADS)
+        assert self.baseline.subject is not None
+        try:
+            with run.spending("search"):
+                found = measure(
+                    run, self.baseline.subject, _subject(trial), "search", range(pairs), quads, lambda _: run.budget.left() <= 0
+                )
+        except WorkerError as error:
+            refuse_baseline_failure(error, self.baseline)
+            kind = type(error).__name__.removeprefix("Worker").lower()
+            failure = Failure(stage="timing", kind=kind, message=error.message, log_tail=error.log_tail)
+            self.field[trial.name] = trial.failed(failure, write_reproduce(run, trial.candidate.recipe, self.model))
+            return
+        except BudgetError:
+            self.field[trial.name] = trial.with_result(reason="the budget ended while it was timed")
+            return
+        timing = timing_of(found, "search", run.folder.candidate(trial.name) / "search")
+        self.field[trial.name] = trial.with_result(search=timing)
+
+
+def beaten_by(
+    found: Comparisons, trial: Trial, field: Sequence[Trial], gates: Sequence[Gate], weights: Mapping[str, float],
+    compared: Callable[[Trial, Trial], Mapping[str, Interval]],
+) -> str | None:  # fmt: skip
+    """A rival that leaves nothing to win; None too for the runtime's defaults, which are timed in any case.
+
+    Args:
+        field: the baseline, and all that are still in the race.
+        compared: how much better the answers of the first are than those of the second, by metric.
+    """
+    if trial.candidate.recipe.role == "as-is":
+        return None
+    others = [t for t in field if t.name != trial.name and (t.candidate.recipe.role != "as-is" or t is field[0])]
+    rivals = [t for t in others if found.rounds(t.name, trial.name)]
+    for rival in rivals:
+        faster = found.beats(rival.name, trial.name, len(rivals))
+        if ends_race(racer_of(rival), racer_of(trial), faster, gates, weights, partial(compared, rival, trial)):
+            return rival.name
+    return None
+
+
+def _subject(trial: Trial) -> Subject:
+    assert trial.subject is not None
+    return trial.subject
+
+
+def _pace(trial: Trial) -> tuple[int, float]:
+    """Untimed first, then by speed."""
+    figure = _figure(trial.result.search)
+    return (0, 0.0) if trial.result.search is None else (1, -(figure.value if figure is not None else 0.0))
+
+
+def _figure(timing: Timing | None) -> Interval | None:
+    return None if timing is None else timing.speedup or timing.rough
