@@ -10,17 +10,19 @@ from strop.core.budget import BudgetUse, Saving
 from strop.plan.ladder import (
     AUTO_LANGUAGE_S,
     AUTO_TENSOR_S,
+    LANGUAGE_ROUNDS,
     LEAST_PAIRS,
     NO_CONFIRMATION,
-    ROUGH_QUADS,
+    ROUNDS,
     Costs,
     Plan,
+    RaceCosts,
     auto_seconds,
     kept_for_confirmation,
     kept_from_tuning,
     ladder,
     plan_confirmation,
-    quads_that_fit,
+    rounds_that_fit,
     savings,
     seconds_of,
     those_in_time,
@@ -118,11 +120,16 @@ def test_auto(spent, rest, language, least, expected):
     assert auto_seconds(spent, rest, language, least) == expected
 
 
-@given(st.floats(0, 500), costs)
-def test_a_rough_timing_fits_or_is_not_begun(left, each):
-    quads = quads_that_fit(left, each, 12)
-    assert quads == 0 or (ROUGH_QUADS <= quads <= 12 and each.pair + quads * each.quad <= left * 1.0001)
-    assert quads_that_fit(math.inf, each, 12) == 12
+@given(st.floats(0, 500), st.builds(RaceCosts, st.floats(0.1, 60), st.floats(0.01, 30)), st.booleans())
+def test_a_set_fits_or_is_not_begun(left, each, language):
+    rounds, (least, most) = rounds_that_fit(left, each, language), LANGUAGE_ROUNDS if language else ROUNDS
+    assert rounds == 0 or (least <= rounds <= most and each.start + rounds * each.round <= left * 1.0001)
+    assert least <= rounds_that_fit(math.inf, each, language) <= most
+
+
+def test_a_set_of_slow_models_has_few_rounds():
+    assert rounds_that_fit(math.inf, RaceCosts(1.0, 0.1), language=False) == ROUNDS[1]
+    assert rounds_that_fit(math.inf, RaceCosts(1.0, 60.0), language=False) == ROUNDS[0]
 
 
 def test_the_last_in_line_are_given_up_where_rounds_take_too_long_and_never_the_first():

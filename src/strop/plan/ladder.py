@@ -17,7 +17,7 @@ TUNING_SHARE = 1 / 3
 """Of what tuning the baseline and the search have together: so of the whole budget at most as much."""
 CONFIRM_SHARE, MOST_CONFIRM_SHARE = 0.25, 0.5
 """Of what is left once the reference ran: what the confirmation is kept, and at most where it is known to need more."""
-PAIRS, QUADS, PAIR_S = 5, (12, 40), 1.5
+PAIRS, QUADS, PAIR_S = 5, (12, 40), 1.0
 """Of a full confirmation: pairs, quads a pair at least and at most, and seconds that a pair's quads may take, unless calls are so
 long that a p99 needs more of them."""
 LEAST_PAIRS, LEAST_QUADS = 3, 4

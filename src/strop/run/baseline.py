@@ -10,7 +10,7 @@ from strop.core.measurement import Check
 from strop.core.metrics import UNLABELED, better_than_chance, chance_of
 from strop.core.model import Model
 from strop.core.race import SETS
-from strop.core.race_statistics import Race
+from strop.core.race_statistics import Comparisons
 from strop.core.recipe import Offer, Recipe
 from strop.core.task import Task
 from strop.core.verdict import EXACTLY_ONE, Interval
@@ -45,11 +45,11 @@ def tune(run: Run, model: Model, task: Task, found: Sequence[Offer]) -> tuple[Tr
     for recipe in variants_within(run, found):
         can_pay = affordable(run, [recipe], model, task, trials)
         trials.append(prepare(run, model, task, recipe, reference, trials) if can_pay else not_reached(recipe))
-    racing.enter(trials[1:])
+    racing.enter([t for t in trials if t.ready])
     racing.first_sets()
     racing.further_sets(list, SETS - 1)
     racing.further_sets(in_doubt)
-    trials = [reference, *racing.trials()]
+    trials = racing.merged(trials)
     tuned = champion(racing.race, trials)
     run.emit("baseline-tuned", recipe=tuned.name)
     return rebase(tuned, trials, racing, task)
@@ -61,7 +61,7 @@ def in_doubt(trials: Sequence[Trial]) -> list[Trial]:
     return [t for t in trials if t.result.speedup is None or t.result.speedup.high >= max(best, 1.0)]
 
 
-def champion(race: Race, trials: Sequence[Trial]) -> Trial:
+def champion(race: Comparisons, trials: Sequence[Trial]) -> Trial:
     """The best denominator: each variant in turn is compared with the best of those before, within the rounds of the race."""
     best = trials[0]
     for trial in trials[1:]:
@@ -76,7 +76,7 @@ def may_be_faster(trial: Trial, champion: Trial) -> bool:
     return trial.alive and trial.result.speedup is None and mine is not None and best is not None and mine < best
 
 
-def better_denominator(trial: Trial, champion: Trial, race: Race) -> bool:
+def better_denominator(trial: Trial, champion: Trial, race: Comparisons) -> bool:
     """Faster by value where it takes no more of the machine; else by 5 %, or by an 80 % interval above 1.
 
     A denominator that is too slow would flatter every candidate, so 95 % is not asked for; but cores that bring nothing

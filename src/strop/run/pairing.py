@@ -5,6 +5,7 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self, TypeVar
 
@@ -83,24 +84,36 @@ class Seat:
     def __exit__(self, *_: object) -> None:
         self.leave()
 
-    def launch(self) -> None:
-        """Start the process and have it load; `settle` waits for it, so that two can load at once."""
+    def start(self) -> None:
+        """The process alone, which imports its runtime on any CPU; `load` pins it before it makes its session."""
         self.leave()
-        self.child = Child(self.subject.work, self.subject.log, self.limits, cores=self.cores)
-        self.child.post("open", **open_request(self.subject))
+        self.child = Child(self.subject.work, self.subject.log, self.limits)
 
-    def settle(self) -> Child:
-        """Loaded, warm to its plateau, and asleep."""
-        assert self.child is not None
-        self.child.collect()
-        warmed = self.child.ask("warm")
+    def load(self) -> None:
+        """Ask it to load the model; `loaded` waits for that, so that several can load at once."""
+        child = self._started()
+        child.started()
+        child.pin(self.cores)
+        child.post("open", **open_request(self.subject))
+
+    def loaded(self) -> None:
+        self._started().collect()
+
+    def warm(self) -> None:
+        """Warm to its plateau, then asleep."""
+        warmed = self._started().ask("warm")
         self.median_ns, self.warmup_runs = max(1, warmed["median_ns"]), warmed["runs"]
         self.rest()
-        return self.child
 
     def open(self) -> Child:
-        self.launch()
-        return self.settle()
+        """All of that, one after the other."""
+        for action in TO_OPEN:
+            action(self)
+        return self._started()
+
+    def _started(self) -> Child:
+        assert self.child is not None
+        return self.child
 
     def rest(self) -> None:
         if self.subject.spins and self.child is not None:
@@ -118,6 +131,10 @@ class Seat:
         raw = child.ask("block", runs=runs)
         self.rest()
         return Block(side=side, **raw)
+
+
+TO_OPEN = (Seat.start, Seat.load, Seat.loaded, Seat.warm)
+"""What opening takes, in order; of several seats each of these is done by all before the next."""
 
 
 def cores_for(threads: int, index: int) -> list[int]:
@@ -149,10 +166,8 @@ def run_pair(a: Subject, b: Subject, index: int, quads: int, seed: int, limits: 
     with Seat(a, limits, cores_for(a.threads, index)) as seat_a, Seat(b, limits, cores_for(b.threads, index)) as seat_b:
         seats: dict[Side, Seat] = {"A": seat_a, "B": seat_b}
         if together:
-            for seat in seats.values():
-                _guarded(seat.subject, seat.launch)
-            for seat in seats.values():
-                _guarded(seat.subject, seat.settle)
+            for action, seat in product(TO_OPEN, seats.values()):
+                _guarded(seat.subject, partial(action, seat))
         done, voids = _quads(rng, seats, together, quads)
         warmups = (seat_a.warmup_runs, seat_b.warmup_runs)
     return Pair(

@@ -69,6 +69,11 @@ class Racing:
                 finish(self.run, self.task, trial)
         return found
 
+    def merged(self, trials: Sequence[Trial]) -> list[Trial]:
+        """These trials, those that raced as the race left them."""
+        raced = {t.name: t for t in self.trials()}
+        return [raced.get(t.name, t) for t in trials]
+
     def _ended(self, trial: Trial) -> Trial:
         if not trial.ready:
             return trial
@@ -77,7 +82,7 @@ class Racing:
         return trial.with_result(status="measured")
 
     def enter(self, trials: Sequence[Trial]) -> None:
-        """Contestants that are ready; others are kept as they are."""
+        """Contestants that are ready."""
         self.field |= {trial.name: trial for trial in trials}
 
     def running(self) -> list[Trial]:

@@ -14,8 +14,8 @@ from strop.core.measurement import Block
 from strop.core.race import BASELINE, COPY, Dropout, RaceSet, Turn, round_orders
 from strop.core.race_statistics import LEAST_ROUNDS
 from strop.core.statistics import block_latency
-from strop.run.pairing import BLOCK_S, MOST_RUNS, MOST_TRIES, Seat, Subject, identity_of, least_runs, open_request
-from strop.worker.call import Child, Limits
+from strop.run.pairing import BLOCK_S, MOST_RUNS, MOST_TRIES, TO_OPEN, Seat, Subject, identity_of, least_runs
+from strop.worker.call import Limits
 
 RESTLESS, RESTLESS_S = 0.01, 0.02
 """A process that used more than this share of a CPU while it slept, over at least so many seconds, is stopped from then on."""
@@ -44,31 +44,10 @@ class Starter(Seat):
         self.restless = False
         self._rested: tuple[float, int | None] = (0.0, None)
 
-    def start(self) -> None:
-        """The process alone, which imports its runtime on any CPU; `load` pins it before it makes its session."""
-        self.child = Child(self.subject.work, self.subject.log, self.limits)
-
-    def load(self) -> None:
-        """Ask it to load the model; `loaded` waits for that."""
-        assert self.child is not None
-        self.child.started()
-        self.child.pin(self.cores)
-        self.child.post("open", **open_request(self.subject))
-
-    def loaded(self) -> None:
-        assert self.child is not None
-        self.child.collect()
-
-    def warm(self) -> None:
-        """Warm to its plateau, then asleep."""
-        assert self.child is not None
-        warmed = self.child.ask("warm")
-        self.median_ns, self.warmup_runs = max(1, warmed["median_ns"]), warmed["runs"]
-        self.rest()
-
     def rest(self) -> None:
         assert self.child is not None
-        if self.subject.spins or self.restless:
+        super().rest()
+        if self.restless and not self.child.stopped:
             self.child.pause()
         self._rested = time.monotonic(), self.child.cpu_ns()
 
@@ -112,7 +91,7 @@ def run_set(subjects: Sequence[Subject], limits: Sequence[Limits], plan: SetPlan
             place: stack.enter_context(Starter(of, limit, plan.cores[: max(1, of.threads)]))
             for place, (of, limit) in enumerate(zip(subjects, limits, strict=True))
         }
-        for action in (Starter.start, Starter.load, Starter.loaded, Starter.warm):
+        for action in TO_OPEN:
             for place in list(seats):
                 try:
                     action(seats[place])

@@ -38,7 +38,7 @@ def search(run: Run, model: Model, task: Task, found: Sequence[Offer], baseline:
         recipes = [r for r in suggested if r.settings != best[0].candidate.recipe.settings]
         trials = _prepared(run, model, task, recipes, baseline, trials, racing)
         racing.first_sets()
-    return _merged(trials, racing)
+    return racing.merged(trials)
 
 
 def _as_far_as_possible(
@@ -55,12 +55,12 @@ def _as_far_as_possible(
             trials = _prepared(run, model, task, [follow(recipe, baseline.candidate.recipe)], baseline, trials, racing)
             group += 1
         racing.first_sets()
-        trials = _merged(trials, racing)
+        trials = racing.merged(trials)
         if not group:
             break
 
     racing.further_sets(partial(may_be_finalists, weights=run.request.weights, gates=run.gates))
-    return _merged(trials, racing)
+    return racing.merged(trials)
 
 
 def _prepared(
@@ -76,12 +76,6 @@ def _prepared(
             trial = not_reached(recipe)
         trials = [*others, trial]
     return trials
-
-
-def _merged(trials: Sequence[Trial], racing: Racing) -> list[Trial]:
-    """Trials as the race left them."""
-    raced = {t.name: t for t in racing.trials()}
-    return [raced.get(t.name, t) for t in trials]
 
 
 def may_be_finalists(trials: Sequence[Trial], weights: dict[str, float], gates: Sequence[Gate]) -> list[Trial]:
