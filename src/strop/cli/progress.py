@@ -142,6 +142,25 @@ class Progress:
         if status == "measured" and speedup is not None and speedup > self.leading:
             self.leader, self.leading = candidate, speedup
 
+    def _on_racing(self, contestants: list[str]) -> None:
+        self.doing = f"racing {len(contestants)} against the baseline"
+
+    def _on_race_set(self, stage: str, contestants: int, left: int, **_: Any) -> None:
+        what = "settings of the baseline" if stage == "tuning" else "candidates"
+        self._say(f"raced {contestants} {what} in fresh processes: {left} still in the race")
+
+    def _on_race_void(self, sets: int, **_: Any) -> None:
+        self._say(f"the baseline differed from its second process: the race's {sets} set(s) do not count, once more", "yellow")
+
+    def _on_waiting(self, processes: list[str], seconds: float) -> None:
+        named = f" ({', '.join(processes)})" if processes else ""
+        self.doing = "waiting for a quieter machine"
+        self._say(
+            f"other processes disturb the timing{named}: waiting up to {seconds:.0f} s for quiet; fewer --threads, or taskset, "
+            "leaves them their cores",
+            "yellow",
+        )
+
     def _on_baseline_tuned(self, recipe: str) -> None:
         self.leader, self.leading = "", 0.0
         self._say(f"tuned baseline: {recipe}; speed-ups are over it from here on")

@@ -127,6 +127,11 @@ class Result(Noun):
         return self.timing.speedup if self.timing is not None else None
 
     @property
+    def by_cpu_time(self) -> bool:
+        """Whether the machine was too busy for wall time, so that the speed-up is taken by CPU time and decides no gate."""
+        return self.timing is not None and self.timing.speedup is not None and self.timing.clock == "CPU time"
+
+    @property
     def noisy(self) -> Interval | None:
         """A rough speed-up, where the machine was too busy for one that could decide anything."""
         found = [t.rough for t in (self.confirmation, self.search) if t is not None and t.rough is not None]

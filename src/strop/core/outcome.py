@@ -8,7 +8,7 @@ from strop.core.budget import BudgetUse
 from strop.core.candidate import Result, Timing
 from strop.core.choose import Choice
 from strop.core.inspection import Advice
-from strop.core.measurement import Company, Environment
+from strop.core.measurement import Clock, Company, Environment
 from strop.core.model import Model
 from strop.core.noun import Noun
 from strop.core.prospects import Prospect, Untimed
@@ -19,9 +19,10 @@ from strop.core.verdict import Gate, Interval
 
 
 class Noise(Noun):
-    """The tuned baseline against itself: what this machine makes of no difference at all."""
+    """The tuned baseline against itself: what this machine makes of no difference at all. clock: what `speedup` is taken by."""
 
     speedup: Interval | None
+    clock: Clock = "wall time"
     half_width: float | None
     excluded: float
     memory_resolution_bytes: float

@@ -51,6 +51,7 @@ def report(outcome: Outcome, evidence: Evidence = NO_EVIDENCE) -> dict[str, Any]
         "environment": outcome.environment.model_dump(mode="json"),
         "noise": {
             "speedup": figure(outcome.noise.speedup),
+            "clock": outcome.noise.clock,
             "half_width": outcome.noise.half_width,
             "excluded": None if outcome.noise.speedup is None and hasty(outcome) else outcome.noise.excluded,
             "memory_resolution_bytes": outcome.noise.memory_resolution_bytes,
@@ -135,6 +136,7 @@ def _candidate(result: Result) -> dict[str, Any]:
         "measurement": {
             "speedup": figure(result.speedup),
             "rough_speedup": figure(result.noisy),
+            "clock": result.timing.clock if result.timing else None,
             "stage": result.timing.stage if result.timing else None,
             "accuracy": result.accuracy,
             "accuracy_retained": figure(result.retained),

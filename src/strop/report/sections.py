@@ -27,6 +27,7 @@ from strop.report.parts import DASH, Cell, Section, Table, fill, number_cell, pe
 from strop.report.unlabeled import figure_name, kept_name, unlabeled_words
 from strop.report.verdict import (
     NOT_REPRESENTATIVE,
+    by_clock,
     hasty,
     is_judged,
     model_name,
@@ -195,9 +196,10 @@ def speed_cell(result: Result) -> Cell:
     if doubt:
         return Cell(NOT_REPRESENTATIVE, doubt)
     noisy = result.noisy
-    return (
-        ratio_cell(result.speedup, "×") if noisy is None else Cell(f"~{noisy.value:.3g}×", "noisy, decides no gate", noisy.value)
-    )
+    if noisy is not None:
+        return Cell(f"~{noisy.value:.3g}×", "noisy, decides no gate", noisy.value)
+    cell = ratio_cell(result.speedup, "×")
+    return cell._replace(below=f"{cell.below} by CPU time") if result.by_cpu_time else cell
 
 
 def imitated_cell(result: Result) -> Cell:
@@ -362,7 +364,7 @@ def environment(outcome: Outcome, evidence: Evidence) -> Section:
 def noise(outcome: Outcome, evidence: Evidence) -> Section:
     found = outcome.noise
     body = fill(
-        "noise", place=outcome.place, noise=found, aa=ratio(found.speedup, "×"), hasty=hasty(outcome),
+        "noise", place=outcome.place, noise=found, aa=by_clock(found.speedup, found.clock), hasty=hasty(outcome),
         resolution=found.memory_resolution_bytes / 1e6,
         confirmed=[r.confirmation for r in outcome.results if r.confirmation is not None],
         spent=", ".join(f"{name} {seconds:.1f} s" for name, seconds in outcome.timing.items()),

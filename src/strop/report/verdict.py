@@ -3,7 +3,7 @@
 import math
 
 from strop.core.candidate import Result
-from strop.core.measurement import Company
+from strop.core.measurement import Clock, Company
 from strop.core.outcome import Outcome
 from strop.core.prospects import Untimed
 from strop.core.verdict import Gate, GateResult, Interval, inverse
@@ -11,7 +11,7 @@ from strop.report.unlabeled import unlabeled_words
 
 SPEED = "×"
 NOT_REPRESENTATIVE = "not representative"
-NOISY = "(noisy)"
+NOISY, BY_CPU_TIME = "(noisy)", "(by CPU time)"
 
 
 def ratio(figure: Interval | None, unit: str = "", digits: int = 3) -> str:
@@ -28,10 +28,17 @@ def rough(figure: Interval | None, unit: str = SPEED) -> str:
 
 
 def speed(result: Result, unit: str = SPEED) -> str:
-    """A candidate's speed-up; marked where the machine was too busy for more than a rough one; or why there is none."""
+    """A candidate's speed-up; marked where the machine was too busy for one by wall time; or why there is none."""
     if result.candidate.recipe.unrepresentative:
         return NOT_REPRESENTATIVE
-    return ratio(result.speedup, unit) if result.noisy is None else rough(result.noisy, unit)
+    if result.noisy is not None:
+        return rough(result.noisy, unit)
+    return f"{ratio(result.speedup, unit)}{f' {BY_CPU_TIME}' if result.by_cpu_time else ''}"
+
+
+def by_clock(figure: Interval | None, clock: Clock) -> str:
+    """A speed-up, and what it is taken by where that is not wall time."""
+    return f"{ratio(figure, SPEED)}{f' {BY_CPU_TIME}' if clock == 'CPU time' else ''}"
 
 
 def company_lines(company: Company, began: bool = False) -> tuple[str, ...]:
@@ -189,8 +196,15 @@ def _busy(outcome: Outcome) -> str:
             "The machine was too busy to time reliably: speed-ups are rough and decide no gate; --fresh measures again on a "
             "quieter machine."
         )
+    elif outcome.noise.clock == "CPU time" and not hasty(outcome):
+        parts.append(
+            "The machine was too busy for wall time: speed-ups are by CPU time, which ranks and decides no gate; "
+            "--fresh measures again on a quieter machine."
+        )
     elif outcome.chosen is not None and outcome.chosen.noisy is not None:
         parts.append("The machine was too busy to time it reliably: its speed-up is rough and decides no gate.")
+    elif outcome.chosen is not None and outcome.chosen.by_cpu_time:
+        parts.append("The machine was too busy for wall time: its speed-up is by CPU time and decides no gate.")
     if outcome.company is not None and outcome.company.fewer:
         parts.append(
             f"Timed at {outcome.company.threads} of {outcome.environment.cores} cores, since other processes kept "

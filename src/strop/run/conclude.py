@@ -52,7 +52,8 @@ def conclude(
         as_is=as_is, choice=choice, against_as_is=_over_as_is(run, trials, chosen, as_is, baseline),
         against_best_unquantized=_over(chosen, results, best), best_unquantized=best, frontier=tuple(pareto(results)),
         noise=Noise(
-            speedup=noise.speedup if noise else None, half_width=_half_width(noise.speedup) if noise else None,
+            speedup=noise.speedup if noise else None, clock=noise.clock if noise else "wall time",
+            half_width=_half_width(noise.speedup) if noise else None,
             excluded=noise.excluded if noise else 0.0, memory_resolution_bytes=memory_resolution(tuned.peaks),
             rough=noise.rough if noise else None,
         ),
@@ -80,7 +81,7 @@ def _half_width(figure: Interval | None) -> float | None:
 
 def _warnings(noise: Timing) -> list[str]:
     figure = noise.speedup
-    if figure is None:
+    if figure is None or noise.clock == "CPU time":
         return [f"The machine was too busy to time reliably: {noise.excluded:.0%} of the A/A quads were disturbed."]
     if not figure.low <= 1.0 <= figure.high:
         shown = f"{figure.value:.3f} [{figure.low:.3f}, {figure.high:.3f}]"
