@@ -5,7 +5,20 @@ import sys
 from pathlib import Path
 
 import strop
-from benchmarks import aa, budgets, coverage, imitation, memory_order, overhead, power, report, selection, versus_defaults
+from benchmarks import (
+    aa,
+    answer_time,
+    budgets,
+    coverage,
+    imitation,
+    memory_order,
+    overhead,
+    power,
+    races,
+    report,
+    selection,
+    versus_defaults,
+)
 from benchmarks.llm import loops, sizes
 from benchmarks.options import Given, Options
 from benchmarks.peers import run as peers
@@ -13,6 +26,7 @@ from benchmarks.peers.metrics import METRICS
 
 BENCHMARKS = {
     "coverage": coverage.run,
+    "races": races.run,
     "selection": selection.run,
     "aa": aa.run,
     "power": power.run,
@@ -20,6 +34,7 @@ BENCHMARKS = {
     "imitation": imitation.run,
     "overhead": overhead.run,
     "budgets": budgets.run,
+    "answer_time": answer_time.run,
     "versus_defaults": versus_defaults.run,
     "peers": peers.run,
     "loops": loops.run,

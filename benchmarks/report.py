@@ -3,7 +3,20 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from benchmarks import aa, budgets, coverage, imitation, memory_order, overhead, power, results, selection, versus_defaults
+from benchmarks import (
+    aa,
+    answer_time,
+    budgets,
+    coverage,
+    imitation,
+    memory_order,
+    overhead,
+    power,
+    races,
+    results,
+    selection,
+    versus_defaults,
+)
 from benchmarks.llm import loops, sizes
 from benchmarks.options import Options
 from benchmarks.peers import chart, table
@@ -18,6 +31,7 @@ class Section(NamedTuple):
 
 SECTIONS = {
     "coverage": Section("Do the intervals cover what they claim?", coverage.render),
+    "races": Section("Do races keep the best?", races.render),
     "selection": Section("Is the right candidate chosen?", selection.render),
     "aa": Section("Does a model differ from itself?", aa.render),
     "power": Section("Is a 5 % difference found?", power.render),
@@ -25,6 +39,7 @@ SECTIONS = {
     "imitation": Section("Where does INT8 stop paying?", imitation.render),
     "overhead": Section("What does Strop itself cost?", overhead.render),
     "budgets": Section("Is a budget kept?", budgets.render),
+    "answer_time": Section("How long does an answer take?", answer_time.render),
     "versus_defaults": Section("Strop's pick and ONNX Runtime's defaults", versus_defaults.render),
     "peers": Section("Strop's pick and its peers", table.render),
     "loops": Section("What does a session cost beside a language framework's own loop?", loops.render),
