@@ -95,7 +95,7 @@ def timed(arguments: list[str], source: Path) -> dict[str, Any]:
 def render(figures: Figures) -> list[str]:
     rows = figures["comparisons"]
     lines = [
-        f"Whole runs of `strop optimize --budget none` in fresh stores, in turn with those of commit {figures['before']}: medians,",
+        f"Runs of `strop optimize --budget none` in fresh stores, in turn with those of commit {figures['before']}: medians,",
         "and the range of the ratios. *Chose*: by how many runs.",
         "",
         "| run | before | now | now over before | chose before | chose now |",

@@ -27,8 +27,9 @@ class Session:
         self.seconds = self.model["milliseconds"] * settings.get("factor", 1.0) / 1000
         self.calls = 0
         self.properties = {"mode": self.mode, "factor": settings.get("factor", 1.0)}
-        if self.mode == "memory":
-            self.ballast: list[NDArray[Any]] = []
+        self.ballast: list[NDArray[Any]] = []
+        if self.mode == "large":
+            self.ballast.append(np.ones(self.model["megabytes"] << 17))
         rng = np.random.default_rng(self.model["seed"])
         spec, out = self.model["inputs"][0], self.model["outputs"][0]
         self.input, self.output = spec["name"], out["name"]

@@ -26,11 +26,13 @@ def offer(model: Model, _target: Target, _task: Task) -> Sequence[Offer]:
     ]
     modes = model.traits.get("modes", [])
     for mode in modes if isinstance(modes, list) else []:
+        kind, _, place = mode.partition("-")
+        large = kind == "large"  # as many as are wanted: large-1, large-2, …, each 2 % faster than the one before
         step = Step(
             stage="quantize", builder=NAME, name="derive", consumes=NAME, produces=NAME,
             params={
-                "mode": "honest" if mode in FACTORS else mode,
-                "factor": FACTORS.get(mode, 1.0),
+                "mode": kind if large else "honest" if mode in FACTORS else mode,
+                "factor": 0.98 ** int(place) if large else FACTORS.get(mode, 1.0),
                 "after": LIES_AFTER if mode == "lying" else 0,
             },
         )  # fmt: skip

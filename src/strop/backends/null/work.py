@@ -12,6 +12,9 @@ from runner import open
 
 _ = open
 
+LARGE_MB = 1000
+"""What a `large` model holds in memory."""
+
 
 class ModelError(Exception):
     """The model is refused; `hint` says what to do next."""
@@ -55,6 +58,6 @@ def build(step: dict[str, Any], artifact: str, out_dir: str, data: dict[str, Any
         time.sleep(1e6)
     if mode == "build-empty":
         return "model.null"
-    model.update(mode=mode, milliseconds=model["milliseconds"] * params["factor"], after=params["after"])
+    model.update(mode=mode, milliseconds=model["milliseconds"] * params["factor"], after=params["after"], megabytes=LARGE_MB)
     (Path(out_dir) / "model.null").write_text(json.dumps(model))
     return "model.null"
