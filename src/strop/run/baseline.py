@@ -140,6 +140,7 @@ def establish(run: Run, model: Model, task: Task, recipe: Recipe) -> Trial:
             "choose another with --output; where the examples lie along another axis than the first: --batch-axis INPUT=AXIS",
         )
     note_without_rows(run, model, done, task)
+    run.tell("reference-done", candidate=recipe.name)
     trial = Trial(Result(candidate=candidate, status="measured"), of, done, folder, (first,))
     values = open_array(shards(folder)["nll" if task.language is not None else task.output])
     if values.dtype.kind == "f" and not np.isfinite(values).all():

@@ -24,7 +24,7 @@ ASLEEP = 0.05
 
 
 class Builders:
-    """Children by what they run; one that died is started again with its next step.
+    """Children by the names of their backends; one that died is started again with its next step.
 
     A builder is asked for one step after another. Several builders may be asked at once, each from a thread of its own.
     """
@@ -35,23 +35,23 @@ class Builders:
             lasting: False for a fresh child for each step.
         """
         self.lasting = lasting
-        self._children: dict[Work, Child] = {}
+        self._children: dict[str, Child] = {}
         self._guard = threading.Lock()
         self._threads: ThreadPoolExecutor | None = None
         self._closed = False
 
-    def build(self, work: Work, log: Path, limits: Limits, seed: int, **arguments: Any) -> Any:
-        """What `build` of that work module answers to these arguments.
+    def build(self, name: str, work: Work, log: Path, limits: Limits, seed: int, **arguments: Any) -> Any:
+        """What `build` of that backend's work module answers to these arguments.
 
         Raises:
             WorkerError: what became of the step. BudgetError, OutputError: as for any child.
         """
-        child = self._child(work, log, limits)
+        child = self._child(name, work, log, limits)
         try:
             return child.step(log, limits, seed, self.lasting, **arguments)
         finally:
             if child.spent:
-                self._drop(work)
+                self._drop(name)
 
     def begin(self, action: Callable[[], None]) -> "Future[None]":
         """The action in a thread that lasts as long as the builders do: a child ends with the thread that started it."""
@@ -69,8 +69,8 @@ class Builders:
             except psutil.Error:
                 continue
         if held > ASLEEP * psutil.virtual_memory().available:
-            for work in list(self._children):
-                self._drop(work)
+            for name in list(self._children):
+                self._drop(name)
 
     def close(self) -> None:
         """Ends every builder, the step that it is on, and the threads. No step can be asked for afterwards."""
@@ -86,17 +86,17 @@ class Builders:
         for child in children:
             child.close()
 
-    def _child(self, work: Work, log: Path, limits: Limits) -> Child:
+    def _child(self, name: str, work: Work, log: Path, limits: Limits) -> Child:
         with self._guard:
             if self._closed:
                 raise RuntimeError("the builders were closed")
-            if work not in self._children:
-                self._children[work] = Child(work, log, limits._replace(memory_bytes=None))
-            return self._children[work]
+            if name not in self._children:
+                self._children[name] = Child(work, log, limits._replace(memory_bytes=None))
+            return self._children[name]
 
-    def _drop(self, work: Work) -> None:
+    def _drop(self, name: str) -> None:
         with self._guard:
-            child = self._children.pop(work, None)
+            child = self._children.pop(name, None)
         if child is not None:
             child.close()
 

@@ -224,7 +224,7 @@ def build_step(
 
     def make(draft: Path) -> None:
         answer = run.builders.build(
-            work_of(run.backend(step.builder)), run.log(recipe), run.limits(among=among), run.request.seed,
+            step.builder, work_of(run.backend(step.builder)), run.log(recipe), run.limits(among=among), run.request.seed,
             step=step.model_dump(mode="json"), artifact=artifact.path, out_dir=str(draft), data=data,
         )  # fmt: skip
         told = answer if isinstance(answer, dict) else {"file": answer}

@@ -163,7 +163,7 @@ def settle(run: Run, model: Model, task: Task, found: Sequence[Offer], reference
     packing = delivery_s(run, trials)
     most_pairs, quads = (LEAST_PAIRS, LANGUAGE_QUADS["confirmation"]) if language else (PAIRS, QUADS[0])
     here = run.place.kind == "here"
-    if run.budget.asked == "auto":
+    if run.budget.asked in ("auto", None):
         rest = sum(candidate_s(run, r, model, task, trials, full=True) for r in candidates)
         if here:
             search = pairs_and_quads(language)
@@ -171,7 +171,10 @@ def settle(run: Run, model: Model, task: Task, found: Sequence[Offer], reference
             rest += (len(variants) + OTHER_SETTINGS) * setting + AS_IS_PAIRS * AS_IS_QUADS * one.quad
             rest += seconds_of(Plan(3, most_pairs, quads, False), one)
         estimate = run.budget.spent + rest + packing
-        run.budget.settle(auto_seconds(run.budget.spent, rest + packing, language, least + packing), estimate)
+        if run.budget.asked == "auto":
+            run.budget.settle(auto_seconds(run.budget.spent, rest + packing, language, least + packing), estimate)
+        else:
+            run.tell("estimated", seconds=rest + packing)
     total = run.budget.total
     if total is None:
         return
