@@ -14,7 +14,7 @@ from strop.run.baseline import establish
 from strop.run.checking import Footprint, Visit, check, footprint, one_by_one_s, subject
 from strop.run.context import Run
 from strop.run.place import Place
-from strop.run.preparing import prepare, prepared
+from strop.run.preparing import prepare
 from strop.run.request import make_request
 from strop.store.store import RunFolder, Store, load
 
@@ -93,7 +93,7 @@ def test_a_group_is_prepared_each_in_one_process(given, make_run, started):
              null("slow", factor=20.0)]  # fmt: skip
     trials = {t.name: t for t in prepare(run, found, task, group, baseline, [baseline])}
     assert list(trials) == [r.name for r in group]
-    assert [t.name for t in trials.values() if prepared(t)] == ["fast"]
+    assert [t.name for t in trials.values() if t.ready] == ["fast"]
     results = {name: (t.result.status, t.result.reason) for name, t in trials.items()}
     assert results["fast"] == ("not reached", "")
     assert results["nan"][0] == "failed"

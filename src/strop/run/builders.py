@@ -6,8 +6,9 @@ Each step runs in a fork of that child, so that it finds everything as in a fres
 import threading
 import time
 from collections.abc import Callable, Collection
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import psutil
@@ -21,6 +22,8 @@ ROOM, ROOM_FACTOR = 1_500_000_000, 6
 """Where two builds run side by side each has room for this many bytes, a framework, and for so many times the model."""
 ASLEEP = 0.05
 """Sleeping builders may hold this share of the memory that is free while something else is measured."""
+CLOSING_S = 5.0
+"""How long a step that was ended may take to remove what it has written."""
 
 
 class Builders:
@@ -37,7 +40,8 @@ class Builders:
         self.lasting = lasting
         self._children: dict[str, Child] = {}
         self._guard = threading.Lock()
-        self._threads: ThreadPoolExecutor | None = None
+        self._threads: list[threading.Thread] = []
+        self._waiting: SimpleQueue[tuple[Future[None], Callable[[], None]] | None] = SimpleQueue()
         self._closed = False
 
     def build(self, name: str, work: Work, log: Path, limits: Limits, seed: int, **arguments: Any) -> Any:
@@ -55,9 +59,21 @@ class Builders:
 
     def begin(self, action: Callable[[], None]) -> "Future[None]":
         """The action in a thread that lasts as long as the builders do: a child ends with the thread that started it."""
-        if self._threads is None:
-            self._threads = ThreadPoolExecutor(LANES, thread_name_prefix="builder")
-        return self._threads.submit(action)
+        if len(self._threads) < LANES:
+            thread = threading.Thread(target=self._work, name=f"builder-{len(self._threads)}", daemon=True)
+            thread.start()  # a daemon: it may wait for another command's lock, which must not keep this one from ending
+            self._threads.append(thread)
+        future = Future[None]()
+        self._waiting.put((future, action))
+        return future
+
+    def _work(self) -> None:
+        while (given := self._waiting.get()) is not None:
+            future, action = given
+            try:
+                future.set_result(action())
+            except BaseException as error:
+                future.set_exception(error)
 
     def rest(self) -> None:
         """Before something else is measured. Builders that wait use no CPU; they are closed where the memory that they hold
@@ -81,8 +97,10 @@ class Builders:
         for child in children:
             if child.spent:  # a step is under way: whoever waits for it is told
                 child.kill()
-        if self._threads is not None:
-            self._threads.shutdown(cancel_futures=True)
+        for _ in self._threads:
+            self._waiting.put(None)
+        for thread in self._threads:
+            thread.join(CLOSING_S)
         for child in children:
             child.close()
 

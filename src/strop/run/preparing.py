@@ -28,12 +28,12 @@ def prepare(
 ) -> list[Trial]:  # fmt: skip
     """A trial for each recipe, in their order: built, looked at and checked. Failures and drops are results.
 
-    Those that are `prepared` may be timed next. Every other trial is final, and the run has been told so.
+    Those that are `ready` are timed next. Every other trial is final, and the run has been told.
 
     Args:
         others: trials so far, which a candidate is compared with.
     """
-    return _prepare((_look, _check), run, model, task, recipes, baseline, others)
+    return _prepare((_look, _check, _need_meaning), run, model, task, recipes, baseline, others)
 
 
 def prepare_elsewhere(
@@ -41,11 +41,6 @@ def prepare_elsewhere(
 ) -> list[Trial]:  # fmt: skip
     """As `prepare`, for a target that is elsewhere: built, and the answers judged; what its calls take here says nothing."""
     return _prepare((_need_device, _check), run, model, task, recipes, baseline, others)
-
-
-def prepared(trial: Trial) -> bool:
-    """Whether a trial went through the preparation and waits to be timed."""
-    return trial.result.status == "not reached" and not trial.result.reason and trial.check_folder is not None
 
 
 def finish(run: Run, task: Task, trial: Trial) -> Trial:
@@ -87,7 +82,7 @@ def _prepare(
         trial = _begun(run, task, recipe, built[recipe.name], [*others, *trials])
         if trial.subject is not None:
             trial = _through(stages, run, model, task, trial, baseline, [*others, *trials])
-        trials.append(trial if prepared(trial) else finish(run, task, trial))
+        trials.append(trial if trial.ready else finish(run, task, trial))
         run.tell("candidate-checked", candidate=recipe.name)
     return trials
 
@@ -234,4 +229,17 @@ def _surely_misses(gate: Gate, trial: Trial) -> str | None:
     return f"misses {gate} by its whole interval: {best}{where}"
 
 
-DOING: Mapping[Stage, str] = {_need_device: "looked at", _look: "looked at", _check: "checked"}
+def _need_meaning(
+    run: Run, _model: Model, _task: Task, trial: Trial, _baseline: Trial, _others: Sequence[Trial], _visit: Visit
+) -> Trial:  # fmt: skip
+    """What is made for another machine is not timed on this one."""
+    recipe = trial.candidate.recipe
+    if not recipe.unrepresentative:
+        return trial
+    run.note(f"{recipe.runtime}: its speed here is not representative: {recipe.unrepresentative}. It is judged by its answers.")
+    return trial.with_result(status="measured", reason="not timed: its speed here is not representative")
+
+
+DOING: Mapping[Stage, str] = {
+    _need_device: "looked at", _look: "looked at", _check: "checked", _need_meaning: "checked",
+}  # fmt: skip

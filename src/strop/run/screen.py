@@ -18,7 +18,7 @@ from strop.run.answers import advantage
 from strop.run.building import failure_of
 from strop.run.context import Run
 from strop.run.planning import costs, pairs_and_quads
-from strop.run.preparing import fail, finish, prepare, prepare_elsewhere, prepared
+from strop.run.preparing import fail, finish, prepare, prepare_elsewhere
 from strop.run.timing import measure, timing_of
 from strop.run.trial import Trial, known_figures
 
@@ -26,7 +26,7 @@ from strop.run.trial import Trial, known_figures
 def admit(run: Run, model: Model, task: Task, recipe: Recipe, baseline: Trial, others: Sequence[Trial]) -> Trial:
     """A recipe's trial against `baseline`, as far as it gets. Failures and drops are results."""
     (trial,) = prepare(run, model, task, [recipe], baseline, others)
-    if not prepared(trial):
+    if not trial.ready:
         return trial
     try:
         trial = _time(run, model, task, trial, baseline, others)
@@ -39,16 +39,12 @@ def admit(run: Run, model: Model, task: Task, recipe: Recipe, baseline: Trial, o
 def assess(run: Run, model: Model, task: Task, recipe: Recipe, baseline: Trial, others: Sequence[Trial]) -> Trial:
     """A recipe's trial for a target that is elsewhere: built, and its answers judged; nothing is timed."""
     (trial,) = prepare_elsewhere(run, model, task, [recipe], baseline, others)
-    return finish(run, task, trial.with_result(status="measured")) if prepared(trial) else trial
+    return finish(run, task, trial.with_result(status="measured")) if trial.ready else trial
 
 
 def _time(run: Run, model: Model, task: Task, trial: Trial, baseline: Trial, others: Sequence[Trial]) -> Trial:
     """Up to three pairs against the baseline; ends early where another leaves it nothing to win."""
     assert trial.subject is not None and baseline.subject is not None
-    doubt = trial.candidate.recipe.unrepresentative
-    if doubt:
-        run.note(f"{trial.candidate.recipe.runtime}: its speed here is not representative: {doubt}. It is judged by its answers.")
-        return trial.with_result(status="measured", reason="not timed: its speed here is not representative")
     planned, most = pairs_and_quads(task.language is not None)
     rivals, compared = choosable(others, baseline), answers_compared(trial, baseline, task)
     expected = costs(run, baseline, trial)

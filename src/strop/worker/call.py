@@ -217,7 +217,7 @@ class Child:
         """Politely where it listens, else by SIGKILL to the whole group."""
         process = self._process
         if process.poll() is None and not self.stopped:
-            with contextlib.suppress(OSError, ValueError):
+            with contextlib.suppress(OSError, ValueError, WorkerError):
                 self._send({"op": "exit"})
                 begin = time.monotonic()
                 with contextlib.suppress(subprocess.TimeoutExpired):
