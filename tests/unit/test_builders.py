@@ -224,7 +224,7 @@ def make_run(tmp_path, work):
         store = Store(tmp_path / "store")
         (store.runs / "m-now").mkdir(parents=True, exist_ok=True)
         events: list[tuple[str, dict]] = []
-        request = make_request(str(tmp_path / "m.null"), store=str(tmp_path / "store"))
+        request = make_request(str(tmp_path / "m.null"), store=str(tmp_path / "store"), time_limit_s=20.0)
         run = kind(request, store, RunFolder(store.runs / "m-now"), found, Place(target(), target()),
                    lambda event, details: events.append((event, details)))  # fmt: skip
         if budget is not None:

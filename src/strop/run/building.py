@@ -61,6 +61,7 @@ def build_all(run: Run, recipes: Sequence[Recipe], model: Model, task: Task) -> 
         for building in _next(waiting, busy.values(), most):
             waiting.remove(building)
             building.announce()
+            building.holds = building.needs()
             busy[run.builders.begin(partial(building.advance, 1 if building.alone else most))] = building
         for future in first_done(busy):
             building = busy.pop(future)
@@ -81,24 +82,32 @@ def build_all(run: Run, recipes: Sequence[Recipe], model: Model, task: Task) -> 
 def _next(waiting: Sequence["Building"], busy: Collection["Building"], most: int) -> list["Building"]:
     """Which builds go on now, in their order: no two with one builder, and none beside one that needs all memory."""
     chosen: list[Building] = []
+    held = [b.holds for b in busy]
+    alone = any(b.alone for b in busy)
     for building in waiting:
-        under_way = [*busy, *chosen]
-        if len(under_way) >= most or any(b.alone for b in under_way):
+        if len(busy) + len(chosen) >= most or alone:
             break
-        if building.alone and under_way:
+        if building.alone and (busy or chosen):
             continue
-        if building.builder is None or building.builder not in [b.builder for b in under_way]:
+        needs = building.needs()
+        if needs is None or needs not in held:
             chosen.append(building)
+            held.append(needs)
+            alone = building.alone
     return chosen
 
 
 class Building:
-    """A recipe on its way to a candidate. Made and finished by the run's own thread; steps may be taken in another."""
+    """A recipe on its way to a candidate. Made and finished by the run's own thread; steps may be taken in another.
+
+    holds: the builder that it is asking. alone: it is to have all memory for its next step.
+    """
 
     def __init__(self, run: Run, recipe: Recipe, model: Model, task: Task) -> None:
         self.run, self.recipe, self.model, self.task = run, recipe, model, task
         self.versions = versions_of_builders(run, recipe)
         self.artifact, self.seconds, self.begun, self.alone = model.artifact, 0.0, False, False
+        self.holds: str | None = None
         self.failure: Failure | None = None
         self.built, self.claims, self.notes = list[str](), dict[str, float](), list[str]()
 
@@ -107,6 +116,14 @@ class Building:
         """The builder of the next step; None where it is over."""
         over = self.failure is not None or len(self.built) == len(self.recipe.steps)
         return None if over else self.recipe.steps[len(self.built)].builder
+
+    def needs(self) -> str | None:
+        """The builder that is to be asked next; None where nothing is: the cache holds the step, or there is none."""
+        if self.builder is None:
+            return None
+        step = self.recipe.steps[len(self.built)]
+        key = step_key(self.run, step, self.artifact, self.task, self.versions)
+        return None if (self.run.store.root / "build" / key).exists() else step.builder
 
     def announce(self) -> None:
         """Before the first step: the journal says that the build begins."""
