@@ -37,9 +37,8 @@ def given(tmp_path_factory):
     data = Dataset(digest="d", folder=str(folder), count=EXAMPLES, inputs={"x": "input0.npy"})
     artifact = Artifact(kind="null", path=str(path), digest="d" * 64, bytes=200, files=("m.null",))
     spec = TensorSpec(name="x", dtype="float32", shape=("batch", FEATURES))
-    return model().model_copy(update={"artifact": artifact, "inputs": (spec,)}), Task(
-        evaluation=data, metric="agreement", output="y"
-    )
+    task = Task(evaluation=data, calibration=None, metric="agreement", output="y")
+    return model().model_copy(update={"artifact": artifact, "inputs": (spec,)}), task
 
 
 @pytest.fixture
