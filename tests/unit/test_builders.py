@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -200,6 +201,34 @@ def test_closing_ends_the_step_that_is_under_way(ask, tmp_path):
     with pytest.raises(RuntimeError):
         ask(builders, "say", text="too late")
     assert not [t for t in threading.enumerate() if t.name.startswith("builder")]
+
+
+PARENT = """
+import sys, time
+from pathlib import Path
+from strop.run.builders import Builders
+from strop.worker.call import Limits, Work
+work, place = Path(sys.argv[1]), Path(sys.argv[2])
+step = {"name": "meet", "params": {"place": str(place), "me": "here", "other": "nobody"}}
+builders = Builders()
+builders.begin(lambda: builders.build("null", Work(work), place / "log.txt", Limits(60.0), 0, step=step, artifact="",
+                                      out_dir=str(place), data=None))
+while not (place / "here").exists():
+    time.sleep(0.01)
+print("under way", flush=True)
+time.sleep(60)
+"""
+
+
+def test_builder_and_step_die_with_the_command(work, tmp_path):
+    command = [sys.executable, "-c", PARENT, str(work.path), str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
+        parent.stdout.readline()
+        family = psutil.Process(parent.pid).children(recursive=True)
+        parent.kill()
+    assert len(family) >= 1
+    _, left = psutil.wait_procs(family, timeout=10)
+    assert not left
 
 
 def test_lanes():
