@@ -1,4 +1,4 @@
-"""When one candidate ends another's race in the search. Pure; `run/screen.py` reads the answers that it compares."""
+"""When one candidate ends another's race in the search. Pure; `run/race.py` reads the answers that it compares."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple

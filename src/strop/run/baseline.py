@@ -19,11 +19,11 @@ from strop.plan.space import by_role
 from strop.run.answers import labels_of, language_quality, question_rows, scored_array, unlabeled_quality
 from strop.run.budget import least_of
 from strop.run.building import build
-from strop.run.checking import check, footprint, open_array, shards, subject
+from strop.run.checking import Visit, check, footprint, open_array, shards, subject
 from strop.run.context import Run
-from strop.run.planning import affordable, settle
+from strop.run.planning import affordable_together, settle
+from strop.run.preparing import not_reached, prepare
 from strop.run.race import Racing
-from strop.run.screen import not_reached, prepare
 from strop.run.timing import timing_of_race
 from strop.run.trial import Trial, accuracy_of, memory_ratio, pace_of
 
@@ -42,14 +42,15 @@ def tune(run: Run, model: Model, task: Task, found: Sequence[Offer]) -> tuple[Tr
         reference = establish(run, model, task, by_role(found, "reference")[0])
     settle(run, model, task, found, reference)
     racing, trials = Racing(run, model, task, reference, "tuning"), [reference]
-    for recipe in variants_within(run, found):
-        can_pay = affordable(run, [recipe], model, task, trials)
-        trials.append(prepare(run, model, task, recipe, reference, trials) if can_pay else not_reached(recipe))
+    variants = variants_within(run, found)
+    can_pay = affordable_together(run, variants, model, task, trials)
+    trials += prepare(run, model, task, can_pay, reference, trials)
+    trials += [not_reached(recipe) for recipe in variants if recipe not in can_pay]
     racing.enter([t for t in trials if t.ready])
     racing.first_sets()
     racing.further_sets(list, SETS - 1)
     racing.further_sets(in_doubt)
-    trials = racing.merged(trials)
+    trials = racing.closed(trials)
     tuned = champion(racing.race, trials)
     run.emit("baseline-tuned", recipe=tuned.name)
     return rebase(tuned, trials, racing, task)
@@ -100,12 +101,14 @@ def establish(run: Run, model: Model, task: Task, recipe: Recipe) -> Trial:
     """The reference: it must run and beat chance, or nothing can be said of any candidate."""
     candidate = build(run, recipe, model, task)
     of = subject(run, candidate, task)
-    with run.spending("memory"):
-        first = footprint(run, of, 0)
-    if first.failure is not None:
-        raise BaselineError(f"the given model does not run: {first.failure.message}", "try it in its own runtime first")
-    with run.spending("check"):
-        done, folder = check(run, of, None, None, task, mixing=mixing_of(run, model, task))
+    run.builders.rest()
+    with Visit(run, of) as visit:
+        with run.spending("memory"):
+            first = footprint(run, of, 0, visit=visit)
+        if first.failure is not None:
+            raise BaselineError(f"the given model does not run: {first.failure.message}", "try it in its own runtime first")
+        with run.spending("check"):
+            done, folder = check(run, of, None, None, task, mixing=mixing_of(run, model, task), visit=visit)
     if done.failure is not None:
         raise BaselineError(f"the given model cannot be a baseline: {done.failure}", "a baseline must give the same answer twice")
     require_apart(done.mixing)
@@ -115,6 +118,7 @@ def establish(run: Run, model: Model, task: Task, recipe: Recipe) -> Trial:
             "choose another with --output; where the examples lie along another axis than the first: --batch-axis INPUT=AXIS",
         )
     note_without_rows(run, model, done, task)
+    run.tell("reference-done", candidate=recipe.name)
     trial = Trial(Result(candidate=candidate, status="measured"), of, done, folder, (first,))
     values = open_array(shards(folder)["nll" if task.language is not None else task.output])
     if values.dtype.kind == "f" and not np.isfinite(values).all():

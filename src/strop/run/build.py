@@ -20,9 +20,9 @@ from strop.run.intake import read_task
 from strop.run.open_run import opened
 from strop.run.optimize import plan_recipes
 from strop.run.outfolder import choose_out, model_name, record_of, require_writable
+from strop.run.preparing import prepare
 from strop.run.race import Racing
 from strop.run.request import make_request
-from strop.run.screen import prepare
 from strop.run.search import other_settings
 from strop.run.trial import Trial
 from strop.store.output import rewrite
@@ -80,12 +80,12 @@ def build(
 def tried(run: Run, model: Model, task: Task, recipe: Recipe, baseline: Trial) -> Trial:
     """A recipe's trial against the baseline: prepared, then timed in a set of a race."""
     racing = Racing(run, model, task, baseline, "search")
-    trial = prepare(run, model, task, recipe, baseline, [baseline])
+    (trial,) = prepare(run, model, task, [recipe], baseline, [baseline])
     if not trial.ready:
         return trial
     racing.enter([trial])
     racing.first_sets()
-    return racing.trials()[0]
+    return racing.closed([trial])[0]
 
 
 def copier(artifact: Artifact) -> Callable[[Path], None]:

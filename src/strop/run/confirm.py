@@ -39,8 +39,7 @@ from strop.run.judging import TIMED, figures_of_timing, why_no_accuracy
 from strop.run.longer import look_longer
 from strop.run.pairing import Subject, plan_quads
 from strop.run.planning import costs, delivery_s, is_language
-from strop.run.screen import refuse_baseline_failure
-from strop.run.timing import LANGUAGE_QUADS, measure, timing_of
+from strop.run.timing import LANGUAGE_QUADS, measure, refuse_baseline_failure, timing_of
 from strop.run.trial import (
     Trial,
     find,
@@ -234,7 +233,7 @@ def _one_pair(run: Run, baseline: Trial, trial: Trial, index: int, quads: int, f
     except WorkerError as error:
         if own:
             raise
-        refuse_baseline_failure(error, baseline)
+        refuse_baseline_failure(error, baseline.name)
         failed[trial.name] = error
 
 

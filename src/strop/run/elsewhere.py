@@ -18,7 +18,7 @@ from strop.run.conclude import conclude
 from strop.run.context import Run
 from strop.run.judging import verdict_of
 from strop.run.planning import costs, settle, within_budget
-from strop.run.screen import assess, not_reached
+from strop.run.preparing import finish, not_reached, prepare_elsewhere
 from strop.run.timing import SEARCH_PAIRS, SEARCH_QUADS, measure, search_interval
 from strop.run.trial import Trial
 
@@ -40,7 +40,8 @@ def pursue_elsewhere(run: Run, model: Model, task: Task, found: Sequence[Offer])
     while can_pay := within_budget(run, waiting, model, task, trials):
         recipe = next_in_turn(can_pay, [t.name for t in trials if t.lost_accuracy], places)
         waiting.remove(recipe)
-        trials.append(assess(run, model, task, recipe, baseline, trials))
+        (trial,) = prepare_elsewhere(run, model, task, [recipe], baseline, trials)
+        trials.append(finish(run, task, trial.with_result(status="measured")) if trial.ready else trial)
     trials += [not_reached(recipe) for recipe in waiting]
     trials = [imitated(run, trial, trials) for trial in trials]
     trials = [judged(run, task, model, trial, baseline) for trial in trials]

@@ -27,6 +27,7 @@ from strop.plan.ladder import (
 from strop.plan.space import by_role
 from strop.run.budget import packing_s
 from strop.run.building import cached_step
+from strop.run.checking import one_by_one_s
 from strop.run.context import Run
 from strop.run.pairing import BLOCK_S, LANGUAGE_START_S, least_runs, quad_seconds
 from strop.run.timing import LANGUAGE_QUADS, SEARCH_QUADS
@@ -103,11 +104,16 @@ def check_s(trial: Trial) -> float:
     return trial.check.seconds if trial.check is not None else 0.0
 
 
+def single_s(trial: Trial) -> float:
+    """Seconds to answer all examples as they are timed, not in the larger batches of a check."""
+    return one_by_one_s(trial.check) if trial.check is not None else 0.0
+
+
 def delivery_s(run: Run, trials: Sequence[Trial]) -> float:
     """To pack, to check that the bundle gives the same answers over all evaluation data, and to write the report."""
     total = run.budget.total
     packing = packing_s(None if total is None else total - run.budget.spent)
-    return packing + max((ready_s(t) + check_s(t) for t in trials), default=0.0)
+    return packing + max((ready_s(t) + single_s(t) for t in trials), default=0.0)
 
 
 def judging_s(trials: Sequence[Trial], runtime: str) -> float:
@@ -117,9 +123,9 @@ def judging_s(trials: Sequence[Trial], runtime: str) -> float:
     """
     alike = [t for t in trials if t.candidate.recipe.runtime == runtime and t.footprints and t.check is not None]
     if alike:
-        return max(alone_s(t) + ready_s(t) + check_s(t) for t in alike)
+        return max(alone_s(t) + check_s(t) for t in alike)
     reference = trials[0]
-    return 2 * NEW_START_S + max(0.0, alone_s(reference) - ready_s(reference)) + check_s(reference)
+    return NEW_START_S + max(0.0, alone_s(reference) - ready_s(reference)) + single_s(reference)
 
 
 def build_s(run: Run, recipe: Recipe, model: Model, task: Task, trials: Sequence[Trial]) -> float:
@@ -178,14 +184,17 @@ def settle(run: Run, model: Model, task: Task, found: Sequence[Offer], reference
     packing = delivery_s(run, trials)
     most_pairs, quads = (LEAST_PAIRS, LANGUAGE_QUADS["confirmation"]) if language else (PAIRS, QUADS[0])
     here = run.place.kind == "here"
-    if run.budget.asked == "auto":
+    if run.budget.asked in ("auto", None):
         rest = sum(candidate_s(run, r, model, task, trials, full=True) for r in candidates)
         if here:
             setting = judging_s(trials, reference.candidate.recipe.runtime) + sets_s(run, reference, language, full=True)
             rest += (len(variants) + OTHER_SETTINGS) * setting + AS_IS_PAIRS * AS_IS_QUADS * one.quad
             rest += seconds_of(Plan(3, most_pairs, quads, False), one)
         estimate = run.budget.spent + rest + packing
-        run.budget.settle(auto_seconds(run.budget.spent, rest + packing, language, least + packing), estimate)
+        if run.budget.asked == "auto":
+            run.budget.settle(auto_seconds(run.budget.spent, rest + packing, language, least + packing), estimate)
+        else:
+            run.tell("estimated", seconds=rest + packing)
     total = run.budget.total
     if total is None:
         return
@@ -202,12 +211,29 @@ def settle(run: Run, model: Model, task: Task, found: Sequence[Offer], reference
     run.budget.enter("tuning")
 
 
-def affordable(run: Run, recipes: Sequence[Recipe], model: Model, task: Task, trials: Sequence[Trial]) -> list[Recipe]:
-    """Those that can be built, judged and roughly timed in the time left, in the order given; those that are ready already have
-    their share of the next set."""
+def affordable(
+    run: Run, recipes: Sequence[Recipe], model: Model, task: Task, trials: Sequence[Trial], taken_s: float = 0.0
+) -> list[Recipe]:  # fmt: skip
+    """Those that can be built, judged and roughly timed in the time left, in the order given.
+
+    Args:
+        taken_s: of that time, what others of the same group will take; those that are ready have their share of the next set.
+    """
     waiting = [t for t in trials if t.ready and t.result.search is None]
-    left = run.budget.left() - (first_set_s(run, trials[0], waiting) if run.place.kind == "here" else 0.0)
+    left = run.budget.left() - taken_s - (first_set_s(run, trials[0], waiting) if run.place.kind == "here" else 0.0)
     return [r for r in recipes if left == float("inf") or candidate_s(run, r, model, task, trials) <= left]
+
+
+def affordable_together(
+    run: Run, recipes: Sequence[Recipe], model: Model, task: Task, trials: Sequence[Trial]
+) -> list[Recipe]:  # fmt: skip
+    """Those of a group that fit the time left one after the other, in the order given."""
+    found, taken_s = list[Recipe](), 0.0
+    for recipe in recipes:
+        if affordable(run, [recipe], model, task, trials, taken_s):
+            found.append(recipe)
+            taken_s += candidate_s(run, recipe, model, task, trials)
+    return found
 
 
 def first_set_s(run: Run, baseline: Trial, waiting: Sequence[Trial]) -> float:
@@ -218,19 +244,24 @@ def first_set_s(run: Run, baseline: Trial, waiting: Sequence[Trial]) -> float:
     return costs.start + (LANGUAGE_ROUNDS if is_language(baseline) else ROUNDS)[0] * costs.round
 
 
-def within_budget(run: Run, waiting: Sequence[Recipe], model: Model, task: Task, trials: Sequence[Trial]) -> list[Recipe]:
+def within_budget(
+    run: Run, waiting: Sequence[Recipe], model: Model, task: Task, trials: Sequence[Trial], taken_s: float = 0.0
+) -> list[Recipe]:  # fmt: skip
     """What is affordable; what can never be chosen only where nothing else is.
 
     Where nothing is, and no candidate was tried yet, the cheapest: estimates may be wrong.
+
+    Args:
+        taken_s: of the time left, what others of the same group will take.
     """
     real = [r for r in waiting if not r.unrepresentative or run.place.kind != "here" or run.budget.total is None]
-    found = affordable(run, real, model, task, trials)
-    tried = any(t.candidate.recipe.role == "candidate" and t.result.status != "not reached" for t in trials)
+    found = affordable(run, real, model, task, trials, taken_s)
+    tried = taken_s or any(t.candidate.recipe.role == "candidate" and t.result.status != "not reached" for t in trials)
     if found or not waiting or run.budget.left() <= 0:
         return found
     if real and not tried:
         return [min(real, key=lambda r: candidate_s(run, r, model, task, trials))]
-    return affordable(run, waiting, model, task, trials)
+    return affordable(run, waiting, model, task, trials, taken_s)
 
 
 def budget_use(run: Run, model: Model, task: Task, trials: Sequence[Trial], found: Sequence[Offer]) -> BudgetUse:

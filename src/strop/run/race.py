@@ -14,21 +14,29 @@ from strop.core.errors import BudgetError, WorkerError
 from strop.core.model import Model
 from strop.core.race import COPY, MOST, SETS, RaceSet
 from strop.core.race_statistics import LEAST_ROUNDS, Comparisons, Race
-from strop.core.rivalry import ends_race
+from strop.core.rivalry import Racer, ends_race
 from strop.core.statistics import MAX_EXCLUDED
 from strop.core.task import Task
 from strop.core.verdict import Gate, Interval
 from strop.plan.ladder import rounds_that_fit
 from strop.run.answers import advantage
-from strop.run.building import write_reproduce
 from strop.run.context import Run
 from strop.run.pairing import Subject, identity_of
 from strop.run.planning import race_costs
+from strop.run.preparing import fail, finish
 from strop.run.quiet import quieter_cpus
 from strop.run.race_set import SetPlan, limit_of, run_set, those_that_fit
-from strop.run.screen import finish, racer_of, refuse_baseline_failure
-from strop.run.timing import LANGUAGE_PAIRS, LANGUAGE_QUADS, SEARCH_PAIRS, SEARCH_QUADS, measure, timing_of, timing_of_race
-from strop.run.trial import Trial
+from strop.run.timing import (
+    LANGUAGE_PAIRS,
+    LANGUAGE_QUADS,
+    SEARCH_PAIRS,
+    SEARCH_QUADS,
+    measure,
+    refuse_baseline_failure,
+    timing_of,
+    timing_of_race,
+)
+from strop.run.trial import Trial, known_figures
 from strop.store.store import load, save
 from strop.worker.call import Limits
 
@@ -60,19 +68,20 @@ class Racing:
     def race(self) -> Race:
         return Race(self.sets)
 
-    def trials(self) -> list[Trial]:
-        """Everybody as they stand; what was timed and did not drop out is measured."""
-        found = [self._ended(trial) for trial in self.field.values()]
-        for trial in found:
-            if trial.name not in self._told:
-                self._told.add(trial.name)
-                finish(self.run, self.task, trial)
-        return found
-
     def merged(self, trials: Sequence[Trial]) -> list[Trial]:
-        """These trials, those that raced as the race left them."""
-        raced = {t.name: t for t in self.trials()}
-        return [raced.get(t.name, t) for t in trials]
+        """These trials, those that race as they stand: what was timed and did not drop out is measured."""
+        return [self._ended(self.field[t.name]) if t.name in self.field else t for t in trials]
+
+    def closed(self, trials: Sequence[Trial]) -> list[Trial]:
+        """As `merged`, where the race is over: the run is told of everybody."""
+        for name in self.field:
+            self._tell(name)
+        return self.merged(trials)
+
+    def _tell(self, name: str) -> None:
+        if name not in self._told:
+            self._told.add(name)
+            finish(self.run, self.task, self._ended(self.field[name]))
 
     def _ended(self, trial: Trial) -> Trial:
         if not trial.ready:
@@ -132,8 +141,8 @@ class Racing:
         for name, dropout in one.failed.items():
             if name in self.field and not dropout.killed:
                 failure = Failure(stage="timing", kind=dropout.kind, message=dropout.message, log_tail=dropout.log_tail)
-                failed = self.field[name]
-                self.field[name] = failed.failed(failure, write_reproduce(self.run, failed.candidate.recipe, self.model))
+                self.field[name] = fail(self.run, self.model, self.field[name], failure)
+                self._tell(name)
         self._judge(one)
         return True
 
@@ -158,6 +167,7 @@ class Racing:
                 self.field[name] = self.field[name].dropped(
                     f"significantly slower than {beaten} after {shown} of a race, and better in nothing that counts"
                 )
+                self._tell(name)
         self.run.emit(
             "race-set", stage=self.place.parent.name, number=one.index, contestants=len(one.contestants) - COPY - 1,
             left=len(self.running()),
@@ -209,7 +219,7 @@ class Racing:
             with run.spending("search"):
                 one = run_set(subjects, self._limits(subjects), plan)
         except WorkerError as error:
-            refuse_baseline_failure(error, self.baseline)
+            refuse_baseline_failure(error, self.baseline.name)
             raise
         except BudgetError:
             return None
@@ -248,10 +258,10 @@ class Racing:
                     run, self.baseline.subject, _subject(trial), "search", range(pairs), quads, lambda _: run.budget.left() <= 0
                 )
         except WorkerError as error:
-            refuse_baseline_failure(error, self.baseline)
+            refuse_baseline_failure(error, self.baseline.name)
             kind = type(error).__name__.removeprefix("Worker").lower()
             failure = Failure(stage="timing", kind=kind, message=error.message, log_tail=error.log_tail)
-            self.field[trial.name] = trial.failed(failure, write_reproduce(run, trial.candidate.recipe, self.model))
+            self.field[trial.name] = fail(run, self.model, trial, failure)
             return
         except BudgetError:
             self.field[trial.name] = trial.with_result(reason="the budget ended while it was timed")
@@ -279,6 +289,13 @@ def beaten_by(
         if ends_race(racer_of(rival), racer_of(trial), faster, gates, weights, partial(compared, rival, trial)):
             return rival.name
     return None
+
+
+def racer_of(trial: Trial) -> Racer:
+    """What the search knows of a trial."""
+    result = trial.result
+    energy = result.timing.energy_ratio if result.timing is not None else None
+    return Racer(trial.name, result.memory_ratio, known_figures(trial), energy)
 
 
 def _subject(trial: Trial) -> Subject:

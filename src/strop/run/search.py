@@ -12,9 +12,9 @@ from strop.core.verdict import Gate
 from strop.plan.space import by_role, follow, next_in_turn, places_of, retuned
 from strop.run.context import Run
 from strop.run.finalists import entrant_of, select
-from strop.run.planning import affordable, within_budget
+from strop.run.planning import affordable_together, candidate_s, within_budget
+from strop.run.preparing import not_reached, prepare
 from strop.run.race import Racing
-from strop.run.screen import not_reached, prepare
 from strop.run.trial import Trial
 
 GROUP = MOST - 2
@@ -36,46 +36,62 @@ def search(run: Run, model: Model, task: Task, found: Sequence[Offer], baseline:
         given = next(r for r in by_role(found, "candidate") if r.name == best[0].name)
         suggested = other_settings(run, given, [*by_role(found, "reference"), *by_role(found, "baseline-variant")])
         recipes = [r for r in suggested if r.settings != best[0].candidate.recipe.settings]
-        trials = _prepared(run, model, task, recipes, baseline, trials, racing)
+        trials = _prepared_in_time(run, model, task, recipes, baseline, trials, racing)
         racing.first_sets()
-    return racing.merged(trials)
+    return racing.closed(trials)
 
 
 def _as_far_as_possible(
     run: Run, model: Model, task: Task, found: Sequence[Offer], baseline: Trial, trials: list[Trial], racing: Racing
 ) -> list[Trial]:  # fmt: skip
     """Groups of those that fit the time left, each raced once; then further sets of those that may be finalists."""
-    trials = _prepared(run, model, task, untried(found, "as-is", trials), baseline, trials, racing)
+    trials = _prepared_in_time(run, model, task, untried(found, "as-is", trials), baseline, trials, racing)
     waiting = untried(found, "candidate", trials)
-    while True:
-        group = 0
-        while group < GROUP and (can_pay := within_budget(run, waiting, model, task, trials)):
-            recipe = next_in_turn(can_pay, [t.name for t in trials if t.lost_accuracy], places_of(found, run.advice))
-            waiting.remove(recipe)
-            trials = _prepared(run, model, task, [follow(recipe, baseline.candidate.recipe)], baseline, trials, racing)
-            group += 1
+    while group := next_group(run, model, task, found, waiting, trials):
+        waiting = [r for r in waiting if r not in group]
+        recipes = [follow(recipe, baseline.candidate.recipe) for recipe in group]
+        trials = _prepared(run, model, task, recipes, baseline, trials, racing)
         racing.first_sets()
         trials = racing.merged(trials)
-        if not group:
-            break
-
     racing.further_sets(partial(may_be_finalists, weights=run.request.weights, gates=run.gates))
     return racing.merged(trials)
+
+
+def next_group(
+    run: Run, model: Model, task: Task, found: Sequence[Offer], waiting: Sequence[Recipe], trials: Sequence[Trial]
+) -> list[Recipe]:  # fmt: skip
+    """The next in turn of those that fit the time left together, as many as race in one set."""
+    group, lost, places = list[Recipe](), [t.name for t in trials if t.lost_accuracy], places_of(found, run.advice)
+    taken_s = 0.0
+    while len(group) < GROUP:
+        rest = [r for r in waiting if r not in group]
+        can_pay = within_budget(run, rest, model, task, trials, taken_s)
+        if not can_pay:
+            break
+        recipe = next_in_turn(can_pay, lost, places)
+        group.append(recipe)
+        taken_s += candidate_s(run, recipe, model, task, trials)
+    return group
 
 
 def _prepared(
     run: Run, model: Model, task: Task, recipes: Sequence[Recipe], baseline: Trial, trials: list[Trial], racing: Racing
 ) -> list[Trial]:  # fmt: skip
-    """With the trials of these recipes, as far as the budget allows; those that are ready are entered."""
-    for recipe in recipes:
-        others = [t for t in trials if t.name != recipe.name]
-        if affordable(run, [recipe], model, task, trials):
-            trial = prepare(run, model, task, recipe, baseline, others)
-            racing.enter([trial] if trial.ready else [])
-        else:
-            trial = not_reached(recipe)
-        trials = [*others, trial]
-    return trials
+    """With the trials of these recipes; those that are ready are entered."""
+    others = [t for t in trials if t.name not in {r.name for r in recipes}]
+    prepared = prepare(run, model, task, recipes, baseline, others)
+    racing.enter([t for t in prepared if t.ready])
+    return [*others, *prepared]
+
+
+def _prepared_in_time(
+    run: Run, model: Model, task: Task, recipes: Sequence[Recipe], baseline: Trial, trials: list[Trial], racing: Racing
+) -> list[Trial]:  # fmt: skip
+    """As `_prepared`, for those of these recipes that fit the time left; the others are not reached."""
+    can_pay = affordable_together(run, recipes, model, task, trials)
+    left_out = [r for r in recipes if r not in can_pay]
+    others = [t for t in trials if t.name not in {r.name for r in left_out}]
+    return [*_prepared(run, model, task, can_pay, baseline, others, racing), *map(not_reached, left_out)]
 
 
 def may_be_finalists(trials: Sequence[Trial], weights: dict[str, float], gates: Sequence[Gate]) -> list[Trial]:

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from strop.core.candidate import Timing
-from strop.core.errors import BudgetError
+from strop.core.errors import BaselineError, BudgetError, WorkerError
 from strop.core.measurement import Pair
 from strop.core.race import BASELINE
 from strop.core.race_statistics import PROCESS_BIAS, Race
@@ -154,3 +154,15 @@ def energy_ratio(pairs: Sequence[Pair]) -> Interval | None:
         if logs:
             per_pair.append(logs)
     return ratio_interval(per_pair) if len(per_pair) >= SEARCH_PAIRS else None
+
+
+def refuse_baseline_failure(error: WorkerError, baseline: str) -> None:
+    """A comparison in which the baseline failed says nothing about the candidate.
+
+    Raises:
+        BaselineError: the error happened on the baseline's side.
+    """
+    if error.subject == baseline:
+        raise BaselineError(
+            f"the baseline {baseline!r} failed while it was timed: {error.message}", "see its log in the run's folder"
+        ) from error

@@ -1,89 +1,50 @@
-"""Preparing one candidate: build, look, check. What is left is ready to be timed."""
+"""Preparing candidates to be timed: built side by side, then looked at and checked one after another, each in one process."""
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from strop.core.candidate import Candidate, Failure, Result
-from strop.core.errors import BaselineError, BudgetError, WorkerError
+from strop.core.errors import BudgetError
 from strop.core.gate import judge_one
 from strop.core.model import Artifact, Model
 from strop.core.recipe import Recipe
-from strop.core.rivalry import Racer
 from strop.core.task import Task
 from strop.core.verdict import Gate
 from strop.run.answers import language_quality, unlabeled_quality
-from strop.run.building import build, write_reproduce
-from strop.run.checking import check, footprint, shards, subject
+from strop.run.building import build_all, write_reproduce
+from strop.run.checking import Visit, check, footprint, shards, subject
 from strop.run.context import Run
 from strop.run.trial import Trial, accuracy_of, known_figures, memory_ratio, pace_of
 
-Stage = Callable[[Run, Model, Task, Trial, Trial, Sequence[Trial]], Trial]
+Stage = Callable[[Run, Model, Task, Trial, Trial, Sequence[Trial], Visit], Trial]
 OF_DIFFERENCE = ("accuracy_retained", "accuracy", "difference")
 """Gate metrics that the channel which differs most decides, where the metric is `difference`."""
 SLOWER = 0.5
 """A first look at a few calls drops only what is surely slower than this share of the baseline's speed."""
 
 
-def prepare(run: Run, model: Model, task: Task, recipe: Recipe, baseline: Trial, others: Sequence[Trial]) -> Trial:
-    """A recipe's trial as far as it gets before it is timed: ready for a race, or over. Failures and drops are results."""
-    trial = _through((_look, _check), run, model, task, recipe, baseline, others)
-    doubt = recipe.unrepresentative
-    if trial.ready and doubt:
-        run.note(f"{recipe.runtime}: its speed here is not representative: {doubt}. It is judged by its answers.")
-        trial = trial.with_result(status="measured", reason="not timed: its speed here is not representative")
-    return trial if trial.ready else finish(run, task, trial)
+def prepare(
+    run: Run, model: Model, task: Task, recipes: Sequence[Recipe], baseline: Trial, others: Sequence[Trial]
+) -> list[Trial]:  # fmt: skip
+    """A trial for each recipe, in their order: built, looked at and checked. Failures and drops are results.
+
+    Those that are `ready` are timed next. Every other trial is final, and the run has been told.
+
+    Args:
+        others: trials so far, which a candidate is compared with.
+    """
+    return _prepare((_look, _check, _need_meaning), run, model, task, recipes, baseline, others)
 
 
-def assess(run: Run, model: Model, task: Task, recipe: Recipe, baseline: Trial, others: Sequence[Trial]) -> Trial:
-    """A recipe's trial for a target that is elsewhere: built, and its answers judged; nothing is timed."""
-    trial = _through((_need_device, _check), run, model, task, recipe, baseline, others)
-    return finish(run, task, trial.with_result(status="measured") if trial.ready else trial)
-
-
-def _through(
-    stages: Sequence[Stage], run: Run, model: Model, task: Task, recipe: Recipe, baseline: Trial, others: Sequence[Trial]
-) -> Trial:
-    """Built, then through the stages until one ends it."""
-    run.tell("candidate-started", candidate=recipe.name)
-    try:
-        with run.spending("build"):
-            candidate = build(run, recipe, model, task)
-    except BudgetError:
-        return replace(not_reached(recipe, "the budget ended while it was built"), cut=True)
-    trial = Trial(Result(candidate=candidate))
-    if candidate.failure is not None:
-        return trial.failed(candidate.failure, str(run.folder.candidate(recipe.name) / "reproduce.sh"))
-    twin = _twin(trial, others)
-    if twin is not None:
-        return trial.with_result(status="duplicate", reason=f"same weights and settings as {twin}")
-    trial = replace(trial, subject=subject(run, candidate, task))
-    for stage in stages:
-        try:
-            trial = stage(run, model, task, trial, baseline, others)
-        except BudgetError:
-            return trial.with_result(reason=f"the budget ended while it was {DOING[stage]}")
-        if trial.result.status != "not reached" or trial.result.reason:
-            return trial
-    return trial
-
-
-def _need_device(_run: Run, _model: Model, _task: Task, trial: Trial, _baseline: Trial, _others: Sequence[Trial]) -> Trial:
-    """What runs on an accelerator cannot be judged without it."""
-    recipe = trial.candidate.recipe
-    if recipe.device == "cpu":
-        return trial
-    why = f"built; not measurable on this machine: it has no {recipe.device} that {recipe.runtime} can use"
-    return trial.with_result(status="not measurable", reason=why)
-
-
-def not_reached(recipe: Recipe, reason: str = "the budget ended before its turn") -> Trial:
-    """A recipe that the budget left no time for."""
-    return Trial(Result(candidate=Candidate(recipe=recipe), reason=reason))
+def prepare_elsewhere(
+    run: Run, model: Model, task: Task, recipes: Sequence[Recipe], baseline: Trial, others: Sequence[Trial]
+) -> list[Trial]:  # fmt: skip
+    """As `prepare`, for a target that is elsewhere: built, and the answers judged; what its calls take here says nothing."""
+    return _prepare((_need_device, _check), run, model, task, recipes, baseline, others)
 
 
 def finish(run: Run, task: Task, trial: Trial) -> Trial:
-    """Tells what became of a candidate."""
+    """The trial, which is final; the run is told."""
     speedup = trial.result.speedup
     rough = trial.result.noisy
     run.emit(
@@ -92,6 +53,78 @@ def finish(run: Run, task: Task, trial: Trial) -> Trial:
         accuracy=trial.result.accuracy, metric=task.metric,
     )  # fmt: skip
     return trial
+
+
+def fail(run: Run, model: Model, trial: Trial, failure: Failure) -> Trial:
+    """The trial, failed, with a script that repeats the failure."""
+    return trial.failed(failure, write_reproduce(run, trial.candidate.recipe, model))
+
+
+def not_reached(recipe: Recipe, reason: str = "the budget ended before its turn") -> Trial:
+    """A recipe that the budget left no time for."""
+    return Trial(Result(candidate=Candidate(recipe=recipe), reason=reason))
+
+
+def _prepare(
+    stages: Sequence[Stage], run: Run, model: Model, task: Task, recipes: Sequence[Recipe], baseline: Trial,
+    others: Sequence[Trial],
+) -> list[Trial]:  # fmt: skip
+    run.tell("preparing", candidates=[recipe.name for recipe in recipes])
+    with run.spending("build"):
+        built = build_all(run, recipes, model, task)
+        run.builders.rest()
+    trials: list[Trial] = []
+    for recipe in recipes:
+        if recipe.name not in built:
+            trials.append(not_reached(recipe))
+            continue
+        run.tell("candidate-started", candidate=recipe.name)
+        trial = _begun(run, task, recipe, built[recipe.name], [*others, *trials])
+        if trial.subject is not None:
+            trial = _through(stages, run, model, task, trial, baseline, [*others, *trials])
+        trials.append(trial if trial.ready else finish(run, task, trial))
+        run.tell("candidate-checked", candidate=recipe.name)
+    return trials
+
+
+def _begun(run: Run, task: Task, recipe: Recipe, candidate: Candidate | None, others: Sequence[Trial]) -> Trial:
+    """The trial of what was built; one without a subject is final."""
+    if candidate is None:
+        return replace(not_reached(recipe, "the budget ended while it was built"), cut=True)
+    trial = Trial(Result(candidate=candidate))
+    if candidate.failure is not None:
+        return trial.failed(candidate.failure, str(run.folder.candidate(recipe.name) / "reproduce.sh"))
+    twin = _twin(trial, others)
+    if twin is not None:
+        return trial.with_result(status="duplicate", reason=f"same weights and settings as {twin}")
+    return replace(trial, subject=subject(run, candidate, task))
+
+
+def _through(
+    stages: Sequence[Stage], run: Run, model: Model, task: Task, trial: Trial, baseline: Trial, others: Sequence[Trial]
+) -> Trial:  # fmt: skip
+    """Through the stages until one ends it, in one process."""
+    assert trial.subject is not None
+    with Visit(run, trial.subject) as visit:
+        for stage in stages:
+            try:
+                trial = stage(run, model, task, trial, baseline, others, visit)
+            except BudgetError:
+                return trial.with_result(reason=f"the budget ended while it was {DOING[stage]}")
+            if trial.result.status != "not reached" or trial.result.reason:
+                break
+    return trial
+
+
+def _need_device(
+    _run: Run, _model: Model, _task: Task, trial: Trial, _baseline: Trial, _others: Sequence[Trial], _visit: Visit
+) -> Trial:  # fmt: skip
+    """What runs on an accelerator cannot be judged without it."""
+    recipe = trial.candidate.recipe
+    if recipe.device == "cpu":
+        return trial
+    why = f"built; not measurable on this machine: it has no {recipe.device} that {recipe.runtime} can use"
+    return trial.with_result(status="not measurable", reason=why)
 
 
 def _twin(trial: Trial, others: Sequence[Trial]) -> str | None:
@@ -109,21 +142,19 @@ def _alike(one: Artifact, other: Artifact) -> bool:
     return one.digest == other.digest or bool(one.content and one.content == other.content)
 
 
-def _fail(run: Run, model: Model, trial: Trial, failure: Failure) -> Trial:
-    return trial.failed(failure, write_reproduce(run, trial.candidate.recipe, model))
-
-
-def _look(run: Run, model: Model, _task: Task, trial: Trial, baseline: Trial, others: Sequence[Trial]) -> Trial:
+def _look(
+    run: Run, model: Model, _task: Task, trial: Trial, baseline: Trial, others: Sequence[Trial], visit: Visit
+) -> Trial:  # fmt: skip
     """Memory and a first look at the latency, alone."""
     assert trial.subject is not None
     with run.spending("memory"):
-        first = footprint(run, trial.subject, 0, brief=bool(trial.candidate.recipe.unrepresentative))
+        first = footprint(run, trial.subject, 0, bool(trial.candidate.recipe.unrepresentative), visit)
     if first.failure is not None:
-        return _fail(run, model, trial, first.failure)
+        return fail(run, model, trial, first.failure)
     ran_on = str(first.properties.get("device") or first.properties.get("provider") or "")
     if trial.candidate.recipe.device != "cpu" and ran_on.startswith("CPU"):
         message = f"it fell back to the CPU: no {trial.candidate.recipe.device} that {trial.candidate.recipe.runtime} can use"
-        return _fail(run, model, trial, Failure(stage="check", kind="fallback", message=message))
+        return fail(run, model, trial, Failure(stage="check", kind="fallback", message=message))
     peak = first.memory.peak if first.memory is not None else 0
     trial = replace(trial, footprints=(first,), subject=trial.subject._replace(memory_bytes=peak))
     trial = trial.with_result(pace=pace_of([first], trial.subject))
@@ -158,16 +189,18 @@ def _keeps_accuracy(trial: Trial) -> bool:
     return retained is None or retained.high >= 1.0
 
 
-def _check(run: Run, model: Model, task: Task, trial: Trial, baseline: Trial, _others: Sequence[Trial]) -> Trial:
+def _check(
+    run: Run, model: Model, task: Task, trial: Trial, baseline: Trial, _others: Sequence[Trial], visit: Visit
+) -> Trial:  # fmt: skip
     """Validity and accuracy over the whole evaluation data."""
     assert trial.subject is not None and baseline.check is not None
     with run.spending("check"):
         slow = trial.candidate.recipe.unrepresentative or run.place.kind != "here"
-        usual = math.inf if slow else baseline.check.seconds
-        found, folder = check(run, trial.subject, baseline.check_folder, usual, task)
+        usual = None if slow else baseline.check
+        found, folder = check(run, trial.subject, baseline.check_folder, usual, task, visit=visit)
     if found.failure is not None:
         failure = Failure(stage="check", kind=found.failure_kind or "invalid", message=found.failure, log_tail=found.log_tail)
-        return _fail(run, model, trial, failure)
+        return fail(run, model, trial, failure)
     trial = replace(
         trial,
         check=found,
@@ -196,24 +229,17 @@ def _surely_misses(gate: Gate, trial: Trial) -> str | None:
     return f"misses {gate} by its whole interval: {best}{where}"
 
 
-DOING: dict[Stage, str] = {_need_device: "looked at", _look: "looked at", _check: "checked"}
+def _need_meaning(
+    run: Run, _model: Model, _task: Task, trial: Trial, _baseline: Trial, _others: Sequence[Trial], _visit: Visit
+) -> Trial:  # fmt: skip
+    """What is made for another machine is not timed on this one."""
+    recipe = trial.candidate.recipe
+    if not recipe.unrepresentative:
+        return trial
+    run.note(f"{recipe.runtime}: its speed here is not representative: {recipe.unrepresentative}. It is judged by its answers.")
+    return trial.with_result(status="measured", reason="not timed: its speed here is not representative")
 
 
-def refuse_baseline_failure(error: WorkerError, baseline: Trial) -> None:
-    """A pair in which the baseline failed says nothing about the candidate.
-
-    Raises:
-        BaselineError: the error happened on the baseline's side.
-    """
-    if error.subject == baseline.name:
-        raise BaselineError(
-            f"the baseline {baseline.name!r} failed while it was timed: {error.message}",
-            "see its log in the run's folder",
-        ) from error
-
-
-def racer_of(trial: Trial) -> Racer:
-    """What the search knows of a trial."""
-    result = trial.result
-    energy = result.timing.energy_ratio if result.timing is not None else None
-    return Racer(trial.name, result.memory_ratio, known_figures(trial), energy)
+DOING: Mapping[Stage, str] = {
+    _need_device: "looked at", _look: "looked at", _check: "checked", _need_meaning: "checked",
+}  # fmt: skip
