@@ -17,6 +17,7 @@ from benchmarks import (
     races,
     report,
     selection,
+    tables,
     versus_defaults,
 )
 from benchmarks.llm import loops, sizes
@@ -35,6 +36,8 @@ BENCHMARKS = {
     "overhead": overhead.run,
     "budgets": budgets.run,
     "answer_time": answer_time.run,
+    "tables": tables.run,
+    "choices": tables.choices,
     "versus_defaults": versus_defaults.run,
     "peers": peers.run,
     "loops": loops.run,

@@ -60,7 +60,7 @@ class Layers:
         self.nodes: list[onnx.NodeProto] = []
         self.weights: list[onnx.TensorProto] = []
 
-    def node(self, kind: str, inputs: list[str], name: str, **attributes: list[int]) -> str:
+    def node(self, kind: str, inputs: list[str], name: str, **attributes: list[int] | int) -> str:
         self.nodes.append(helper.make_node(kind, inputs, [name], name=name, **attributes))
         return name
 
@@ -68,6 +68,16 @@ class Layers:
         values = (self.rng.standard_normal(shape) * deviation).astype(np.float32)
         self.weights.append(numpy_helper.from_array(values, name))
         return name
+
+    def constant(self, name: str, values: NDArray[np.generic]) -> None:
+        self.weights.append(numpy_helper.from_array(values, name))
+
+    def linear(self, source: str, size: tuple[int, int], name: str) -> str:
+        product = self.node("MatMul", [source, self.weight(f"{name}.w", size, (2 / size[0]) ** 0.5)], f"{name}.product")
+        return self.node("Add", [product, self.weight(f"{name}.b", (size[1],), 0.1)], name)
+
+    def normal(self, source: str, width: int, name: str) -> str:
+        return self.node("LayerNormalization", [source, self.weight(f"{name}.g", (width,), 1.0)], name)
 
     def convolution(self, source: str, channels: tuple[int, int], kernel: int, stride: int, name: str, gain: float = 1.0) -> str:
         """He's initialisation, times `gain`."""
@@ -95,20 +105,98 @@ def residual_graph() -> onnx.ModelProto:
             here = layers.block(here, (channels, width), 2 if stage and not number else 1, f"stage{stage}.{number}")
             channels = width
     flat = layers.node("Flatten", [layers.node("GlobalAveragePool", [here], "pool")], "flat")
-    head = [flat, layers.weight("head.w", (channels, CLASSES), channels**-0.5), layers.weight("head.b", (CLASSES,), 0.1)]
+    return classifier(layers, flat, channels, ["batch", 3, SIZE, SIZE], "residual")
+
+
+def depthwise_graph() -> onnx.ModelProto:
+    """Separable convolutions, as models for phones have them; input and output as the residual one's."""
+    layers, channels = Layers(), WIDTHS[0]
+    here = layers.node("Relu", [layers.convolution("input", (3, channels), 3, 2, "stem")], "stem.relu")
+    for stage, width in enumerate((64, 128, 128, 256)):
+        kernels = layers.weight(f"depth{stage}.w", (channels, 1, 3, 3), (2 / 9) ** 0.5)
+        here = layers.node("Conv", [here, kernels], f"depth{stage}", kernel_shape=[3, 3], pads=[1] * 4, group=channels,
+                           strides=[2, 2] if stage % 2 else [1, 1])  # fmt: skip
+        here = layers.node("Relu", [here], f"depth{stage}.relu")
+        here = layers.node("Relu", [layers.convolution(here, (channels, width), 1, 1, f"point{stage}")], f"point{stage}.relu")
+        channels = width
+    return classifier(layers, layers.node("Flatten", [layers.node("GlobalAveragePool", [here], "pool")], "flat"), channels,
+                      ["batch", 3, SIZE, SIZE], "depthwise")  # fmt: skip
+
+
+def perceptron_graph() -> onnx.ModelProto:
+    """Three wide layers: memory decides, not arithmetic. Input [batch, 784]."""
+    layers, here, width = Layers(), "input", 784
+    for number in range(3):
+        here, width = layers.node("Relu", [layers.linear(here, (width, 1024), f"layer{number}")], f"layer{number}.relu"), 1024
+    return classifier(layers, here, width, ["batch", 784], "perceptron")
+
+
+STEPS, HIDDEN, HEADS = 64, 128, 4
+"""Of the encoder."""
+
+
+def encoder_graph() -> onnx.ModelProto:
+    """Two blocks of a transformer's encoder over 64 steps of 128 numbers each. Input [batch, 64, 128]."""
+    layers, here = Layers(), "input"
+    layers.constant("split", np.array([0, STEPS, HEADS, HIDDEN // HEADS], np.int64))
+    layers.constant("join", np.array([0, STEPS, HIDDEN], np.int64))
+    layers.constant("scale", np.array((HIDDEN // HEADS) ** -0.5, np.float32))
+    for number in range(2):
+        name = f"block{number}"
+        attended = layers.node("Add", [here, attention(layers, here, name)], f"{name}.first")
+        here = layers.normal(attended, HIDDEN, f"{name}.norm1")
+        inner = layers.node("Relu", [layers.linear(here, (HIDDEN, 4 * HIDDEN), f"{name}.up")], f"{name}.relu")
+        outer = layers.linear(inner, (4 * HIDDEN, HIDDEN), f"{name}.down")
+        here = layers.normal(layers.node("Add", [here, outer], f"{name}.second"), HIDDEN, f"{name}.norm2")
+    pooled = layers.node("ReduceMean", [here], "pooled", axes=[1], keepdims=0)
+    return classifier(layers, pooled, HIDDEN, ["batch", STEPS, HIDDEN], "encoder")
+
+
+def attention(layers: Layers, source: str, name: str) -> str:
+    """Multi-head attention of a sequence to itself."""
+    parts = {}
+    for part in "qkv":
+        values = layers.linear(source, (HIDDEN, HIDDEN), f"{name}.{part}")
+        split = layers.node("Reshape", [values, "split"], f"{name}.{part}.split")
+        order = [0, 2, 3, 1] if part == "k" else [0, 2, 1, 3]
+        parts[part] = layers.node("Transpose", [split], f"{name}.{part}.heads", perm=order)
+    scores = layers.node("MatMul", [parts["q"], parts["k"]], f"{name}.scores")
+    weights = layers.node("Softmax", [layers.node("Mul", [scores, "scale"], f"{name}.scaled")], f"{name}.weights")
+    mixed = layers.node("MatMul", [weights, parts["v"]], f"{name}.mixed")
+    back = layers.node("Transpose", [mixed], f"{name}.back", perm=[0, 2, 1, 3])
+    return layers.linear(layers.node("Reshape", [back, "join"], f"{name}.joined"), (HIDDEN, HIDDEN), f"{name}.out")
+
+
+def classifier(layers: Layers, flat: str, width: int, shape: list[int | str], name: str) -> onnx.ModelProto:
+    """With a linear layer of ten classes at its end."""
+    head = [flat, layers.weight("head.w", (width, CLASSES), width**-0.5), layers.weight("head.b", (CLASSES,), 0.1)]
     layers.node("Gemm", head, "output")
-    given = helper.make_tensor_value_info("input", TensorProto.FLOAT, ["batch", 3, SIZE, SIZE])
+    given = helper.make_tensor_value_info("input", TensorProto.FLOAT, shape)
     got = helper.make_tensor_value_info("output", TensorProto.FLOAT, ["batch", CLASSES])
-    graph = helper.make_graph(layers.nodes, "residual", [given], [got], layers.weights)
+    graph = helper.make_graph(layers.nodes, name, [given], [got], layers.weights)
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
+GENERATED = {
+    "residual": residual_graph, "depthwise": depthwise_graph, "perceptron": perceptron_graph, "encoder": encoder_graph,
+}  # fmt: skip
 
 
 def residual_model(folder: Path = SCRATCH / "residual") -> Model:
     """The generated model and its random inputs, written into `folder`."""
+    return generated_model("residual", folder, EXAMPLES)
+
+
+def generated_model(name: str, folder: Path, examples: int) -> Model:
+    """One of `GENERATED` and its random inputs, written into `folder`; as eval.npz and calibration.npz too."""
     folder.mkdir(parents=True, exist_ok=True)
-    model = residual_graph()
+    model = GENERATED[name]()
     onnx.checker.check_model(model)
-    onnx.save(model, folder / "residual.onnx")
-    inputs = np.random.default_rng(1).standard_normal((EXAMPLES, 3, SIZE, SIZE)).astype(np.float32)
-    np.save(folder / "input.npy", inputs)
-    return Model("residual", folder / "residual.onnx", {"input": folder / "input.npy"}, EXAMPLES, 1)
+    onnx.save(model, folder / f"{name}.onnx")
+    shape = [d.dim_value for d in model.graph.input[0].type.tensor_type.shape.dim][1:]
+    for seed, part in ((1, "eval"), (2, "calibration")):
+        values = np.random.default_rng(seed).standard_normal((examples, *shape)).astype(np.float32)
+        np.savez(folder / f"{part}.npz", input=values)
+        if part == "eval":
+            np.save(folder / "input.npy", values)
+    return Model(name, folder / f"{name}.onnx", {"input": folder / "input.npy"}, examples, 1)

@@ -15,6 +15,7 @@ from benchmarks import (
     races,
     results,
     selection,
+    tables,
     versus_defaults,
 )
 from benchmarks.llm import loops, sizes
@@ -40,6 +41,8 @@ SECTIONS = {
     "overhead": Section("What does Strop itself cost?", overhead.render),
     "budgets": Section("Is a budget kept?", budgets.render),
     "answer_time": Section("How long does an answer take?", answer_time.render),
+    "tables": Section("Which candidates are best when all are measured to the end?", tables.render),
+    "choices": Section("Does a run find them?", tables.render_choices),
     "versus_defaults": Section("Strop's pick and ONNX Runtime's defaults", versus_defaults.render),
     "peers": Section("Strop's pick and its peers", table.render),
     "loops": Section("What does a session cost beside a language framework's own loop?", loops.render),

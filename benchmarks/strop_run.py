@@ -36,8 +36,9 @@ def inputs(given: Given) -> list[str]:
     if given.config is not None:
         return [str((given.source or given.model).absolute()), "--config", str(given.config.absolute())]
     maps = [part for pair in given.mapping for part in ("--map", pair)]
+    kind = ["--task", "classification"] if given.metric == "agreement" else ["--labels", given.labels]
     return [str(given.model.absolute()), "--data", str(given.data.absolute()), "--calibration", str(given.calibration.absolute()),
-            "--labels", given.labels, *maps, "--metric", given.metric]  # fmt: skip
+            *kind, *maps, "--metric", given.metric]  # fmt: skip
 
 
 def last_line(text: str) -> str:

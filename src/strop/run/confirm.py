@@ -63,7 +63,7 @@ def confirm(run: Run, model: Model, task: Task, baseline: Trial, queue: Sequence
     finalists = [t for t in finalists if t not in lost]
     plan = planned(run, baseline, finalists)
     run.emit("confirmation-planned", **plan._asdict())
-    found = _compared(run, model, baseline, finalists[: plan.finalists], plan)
+    found = compared(run, model, baseline, finalists[: plan.finalists], plan)
     if found.rounds < LEAST_PAIRS:
         return unconfirmed(run, model, lost, finalists, found)
     done = [*lost, *found.trials]
@@ -84,7 +84,7 @@ def confirm(run: Run, model: Model, task: Task, baseline: Trial, queue: Sequence
         again = plan._replace(
             finalists=1, with_self=False, second_look=plan.second_look and run.budget.left() >= LOOKS * comparison_s()
         )
-        late = _compared(run, model, baseline, called, again)
+        late = compared(run, model, baseline, called, again)
         return late.trials[0] if late.trials else find(queue, name)
 
     if noise.speedup is not None:
@@ -115,7 +115,7 @@ class Compared(NamedTuple):
     failed: dict[str, WorkerError]
 
 
-def _compared(run: Run, model: Model, baseline: Trial, finalists: Sequence[Trial], plan: Plan) -> Compared:
+def compared(run: Run, model: Model, baseline: Trial, finalists: Sequence[Trial], plan: Plan) -> Compared:
     """Finalists after one look, or two where a gate on time was still open; none where the budget ended first."""
     trials = [_more_memory(run, trial, baseline) for trial in finalists]
     first, second = range(plan.pairs), range(plan.pairs, LOOKS * plan.pairs)
