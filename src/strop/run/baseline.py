@@ -1,4 +1,5 @@
-"""The tuned baseline: the given model, unquantized, in its own runtime, under the best settings inside the budget."""
+"""The tuned baseline: the given model, unquantized, under the best settings inside the budget; a language model in its fastest
+runtime."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -21,6 +22,7 @@ from strop.run.budget import least_of
 from strop.run.building import build, failure_of, write_reproduce
 from strop.run.checking import check, footprint, open_array, shards, subject
 from strop.run.context import Run
+from strop.run.denominator import may_be_denominator, note_denominator
 from strop.run.planning import affordable, settle
 from strop.run.screen import admit, not_reached, refuse_baseline_failure, retime
 from strop.run.timing import LANGUAGE_PAIRS, SEARCH_PAIRS, SEARCH_QUADS, measure, timing_of
@@ -41,7 +43,7 @@ def tune(run: Run, model: Model, task: Task, found: Sequence[Offer]) -> tuple[Tr
     settle(run, model, task, found, reference)
     trials, champion = [reference], reference
     over_reference = {reference.name: EXACTLY_ONE}
-    variants = variants_within(run, found)
+    variants = variants_within(run, found)  # admitted against the champion, whose `quality_reference` stays the reference
     for place, recipe in enumerate(variants):
         if not affordable(run, [recipe], model, task, trials):
             trials.append(not_reached(recipe))
@@ -56,6 +58,8 @@ def tune(run: Run, model: Model, task: Task, found: Sequence[Offer]) -> tuple[Tr
             trials[index] = timed_again(run, model, task, trial, champion)
             champion = _succeeded(trials[index], champion, over_reference)
     run.emit("baseline-tuned", recipe=champion.name)
+    if task.language is not None:
+        note_denominator(run, found, champion, trials)
     return rebase(champion, trials, over_reference, task)
 
 
@@ -65,13 +69,13 @@ def _succeeded(trial: Trial, champion: Trial, over_reference: dict[str, Interval
     if speedup is None:
         return champion
     over_reference[trial.name] = product(speedup, over_reference[champion.name])
-    return trial if trial.alive and better_denominator(trial, champion) else champion
+    return trial if may_be_denominator(trial) and better_denominator(trial, champion) else champion
 
 
 def may_be_faster(trial: Trial, champion: Trial) -> bool:
     """A setting that could not be timed, though its first calls were quicker: the speed-up over the champion may be too high."""
     mine, best = trial.rough_p50_ns, champion.rough_p50_ns
-    return trial.alive and trial.result.speedup is None and mine is not None and best is not None and mine < best
+    return may_be_denominator(trial) and trial.result.speedup is None and mine is not None and best is not None and mine < best
 
 
 def timed_again(run: Run, model: Model, task: Task, trial: Trial, champion: Trial) -> Trial:
@@ -196,12 +200,16 @@ def require_better_than_chance(trial: Trial, task: Task) -> None:
 
 
 def rebase(tuned: Trial, trials: Sequence[Trial], over_reference: dict[str, Interval], task: Task) -> tuple[Trial, list[Trial]]:
-    """Every variant's figures over the tuned one; each was timed against the champion of its turn."""
+    """Every variant's figures over the tuned one; each was timed against the champion of its turn.
+
+    Answers stay compared with those of the quality reference: of the tuned one itself, unless it is a language model in another
+    runtime.
+    """
     moved = []
     for trial in trials:
         after = trial
         if trial.name == tuned.name:
-            found = accuracy_of(trial, trial, task)
+            found = accuracy_of(trial, trial.quality_reference, task)
             after = retime(trial, EXACTLY_ONE).with_result(memory_ratio=EXACTLY_ONE, retained=found.retained)
         elif trial.name in over_reference:
             speedup = combine(over_reference[trial.name], over_reference[tuned.name])

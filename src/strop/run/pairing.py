@@ -285,9 +285,27 @@ def least_runs(subject: Subject | None) -> int:
 
 
 def quad_seconds(latency_ns: tuple[float, float], least: int = MIN_RUNS) -> float:
-    """Estimated time of an undisturbed quad: two blocks a side, each with the untimed call that it begins with."""
-    runs = even_runs(latency_ns, (least, least))
-    return sum(2 * (calls + 1) * ns / 1e9 for calls, ns in zip(runs, latency_ns, strict=True))
+    """Estimated time of an undisturbed quad: two blocks a side, each with the untimed call that it begins with.
+
+    Before a block of a language model's requests (`least` is 1) that is a single token, which counts as nothing.
+    """
+    runs, lead = even_runs(latency_ns, (least, least)), int(least > 1)
+    return sum(2 * (calls + lead) * ns / 1e9 for calls, ns in zip(runs, latency_ns, strict=True))
+
+
+def plan_language_quads(latency_ns: tuple[float, float], steps: int, pairs: int, seconds: float, least: int, most: int) -> int:
+    """Quads of a pair of language models: what fits `seconds`, and enough that `pairs` pairs hold steps for a p99.
+
+    Requests are long, and each is an average over its steps, so that few quads suffice.
+
+    Args:
+        steps: answered tokens of a request.
+    """
+    runs = min(even_runs(latency_ns, (1, 1)))
+    quads = max(least, int(seconds / quad_seconds(latency_ns, 1)))
+    while quads < most and tail_percentile(2 * runs * steps * quads * pairs) != 99:
+        quads += 1
+    return min(quads, most)
 
 
 def plan_quads(latency_ns: tuple[float, float], pairs: int, seconds: float, least: int, most: int) -> int:

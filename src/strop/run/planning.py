@@ -12,6 +12,8 @@ from strop.core.task import Task
 from strop.plan import durations
 from strop.plan.ladder import (
     LEAST_PAIRS,
+    LEAST_QUADS,
+    PAIR_S,
     PAIRS,
     QUADS,
     ROUGH_QUADS,
@@ -26,7 +28,7 @@ from strop.plan.space import by_role
 from strop.run.budget import packing_s
 from strop.run.building import cached_step
 from strop.run.context import Run
-from strop.run.pairing import LANGUAGE_START_S, least_runs, quad_seconds
+from strop.run.pairing import LANGUAGE_START_S, least_runs, plan_language_quads, quad_seconds
 from strop.run.timing import LANGUAGE_PAIRS, LANGUAGE_QUADS, SEARCH_PAIRS, SEARCH_QUADS
 from strop.run.trial import Trial
 from strop.store.store import load
@@ -36,7 +38,8 @@ START_S = 1.0
 NEW_START_S = 2.0
 """The same of a runtime that was not started yet: a baseline in PyTorch takes far longer than most."""
 WARM_CALLS, CHUNK, WARM_S = 12, 3, (0.1, 3.0)
-"""A warm-up ends at a plateau: some four chunks of three calls. It takes so many seconds at least and at most, and a chunk."""
+"""A warm-up ends at a plateau: some four chunks of three calls, or of one request to a language model. It takes so many seconds at
+least and at most, and a chunk."""
 OTHER_SETTINGS = 3
 """Settings that the best candidate is usually tried under besides its own."""
 AS_IS_PAIRS, AS_IS_QUADS = 4, 16
@@ -60,8 +63,8 @@ def alone_s(trial: Trial) -> float:
 
 
 def warming_s(trial: Trial) -> float:
-    call = trial.warm_ns / 1e9
-    return max(WARM_S[0], min(WARM_CALLS * call, max(WARM_S[1], CHUNK * call)))
+    call, chunk = trial.warm_ns / 1e9, 1 if is_language(trial) else CHUNK
+    return max(WARM_S[0], min(WARM_CALLS // CHUNK * chunk * call, max(WARM_S[1], chunk * call)))
 
 
 def costs(run: Run, a: Trial, b: Trial) -> Costs:
@@ -70,6 +73,13 @@ def costs(run: Run, a: Trial, b: Trial) -> Costs:
     quad = quad_seconds((a.warm_ns, b.warm_ns), least_runs(a.subject))
     pace = run.budget.pace
     return Costs(pace * pair, pace * quad, alone_s(b))
+
+
+def confirmation_quads(a: Trial, b: Trial) -> int:
+    """Of a language model's confirmation, by how long its requests take."""
+    steps = int(a.subject.language["output"]) if a.subject is not None and a.subject.language is not None else 1
+    paces = (a.warm_ns, b.warm_ns)
+    return plan_language_quads(paces, steps, LEAST_PAIRS, PAIR_S, LEAST_QUADS, LANGUAGE_QUADS["confirmation"])
 
 
 def pairs_and_quads(language: bool) -> tuple[int, int]:
@@ -155,14 +165,17 @@ def settle(run: Run, model: Model, task: Task, found: Sequence[Offer], reference
     cheap = {r.name: candidate_s(run, r, model, task, trials) for r in candidates}
     least = min(cheap.values(), default=0.0)
     packing = delivery_s(run, trials)
-    most_pairs, quads = (LEAST_PAIRS, LANGUAGE_QUADS["confirmation"]) if language else (PAIRS, QUADS[0])
+    most_pairs, quads = (LEAST_PAIRS, confirmation_quads(reference, reference)) if language else (PAIRS, QUADS[0])
     here = run.place.kind == "here"
     if run.budget.asked == "auto":
         rest = sum(candidate_s(run, r, model, task, trials, full=True) for r in candidates)
         if here:
             search = pairs_and_quads(language)
             setting = judging_s(trials, reference.candidate.recipe.runtime) + search[0] * (one.pair + search[1] * one.quad)
-            rest += (len(variants) + OTHER_SETTINGS) * setting + AS_IS_PAIRS * AS_IS_QUADS * one.quad
+            built = [v for v in variants if v.steps]
+            rest += sum(candidate_s(run, v, model, task, trials, full=True) for v in built)
+            rest += (len(variants) - len(built) + OTHER_SETTINGS) * setting
+            rest += 0.0 if language else AS_IS_PAIRS * AS_IS_QUADS * one.quad
             rest += seconds_of(Plan(3, most_pairs, quads, False), one)
         estimate = run.budget.spent + rest + packing
         run.budget.settle(auto_seconds(run.budget.spent, rest + packing, language, least + packing), estimate)

@@ -20,9 +20,10 @@ from strop.run.answers import advantage, language_quality, unlabeled_quality
 from strop.run.building import build, failure_of, write_reproduce
 from strop.run.checking import check, footprint, shards, subject
 from strop.run.context import Run
+from strop.run.denominator import agrees
 from strop.run.planning import costs, pairs_and_quads
 from strop.run.timing import measure, timing_of
-from strop.run.trial import Trial, accuracy_of, known_figures, memory_ratio, pace_of
+from strop.run.trial import Trial, accuracy_of, known_figures, memory_ratio, only_informs, pace_of
 
 Stage = Callable[[Run, Model, Task, Trial, Trial, Sequence[Trial]], Trial]
 OF_DIFFERENCE = ("accuracy_retained", "accuracy", "difference")
@@ -160,10 +161,11 @@ def _keeps_accuracy(trial: Trial) -> bool:
 def _check(run: Run, model: Model, task: Task, trial: Trial, baseline: Trial, _others: Sequence[Trial]) -> Trial:
     """Validity and accuracy over the whole evaluation data."""
     assert trial.subject is not None and baseline.check is not None
+    theirs = baseline.quality_reference
     with run.spending("check"):
         slow = trial.candidate.recipe.unrepresentative or run.place.kind != "here"
         usual = math.inf if slow else baseline.check.seconds
-        found, folder = check(run, trial.subject, baseline.check_folder, usual, task)
+        found, folder = check(run, trial.subject, theirs.check_folder, usual, task)
     if found.failure is not None:
         failure = Failure(stage="check", kind=found.failure_kind or "invalid", message=found.failure, log_tail=found.log_tail)
         return _fail(run, model, trial, failure)
@@ -171,18 +173,20 @@ def _check(run: Run, model: Model, task: Task, trial: Trial, baseline: Trial, _o
         trial,
         check=found,
         check_folder=folder,
+        reference=theirs if task.language is not None else None,
         subject=trial.subject._replace(reference=None if task.language is not None else shards(folder)),
     )
-    scored = accuracy_of(trial, baseline, task)
+    scored = accuracy_of(trial, theirs, task)
     quality = {}
-    if baseline.check_folder is not None:
+    if theirs.check_folder is not None:
         beside = language_quality if task.language is not None else unlabeled_quality
-        quality = beside(folder, baseline.check_folder, task) | ({"difference": scored.figure} if scored.figure else {})
+        quality = beside(folder, theirs.check_folder, task) | ({"difference": scored.figure} if scored.figure else {})
     trial = trial.with_result(
         accuracy=scored.value, retained=scored.retained, differs=scored.where, examples=found.examples, quality=quality
     )
     missed = next((m for gate in run.gates if (m := _surely_misses(gate, trial))), None)
-    return trial.dropped(f"{missed}; not timed") if missed is not None else trial
+    denominator = trial.candidate.recipe.role == "baseline-variant" and agrees(trial)  # also one too large to be chosen
+    return trial.dropped(f"{missed}; not timed") if missed is not None and not denominator else trial
 
 
 def _surely_misses(gate: Gate, trial: Trial) -> str | None:
@@ -271,8 +275,8 @@ def beaten(
 
 
 def choosable(others: Sequence[Trial], baseline: Trial) -> list[Trial]:
-    """Whom a candidate is compared with. Not the runtime's defaults, which may use more cores than the budget."""
-    return [o for o in others if o.alive and (o.candidate.recipe.role != "as-is" or o.name == baseline.name)]
+    """Whom a candidate is compared with. Not what is timed for information only: defaults may use more cores than the budget."""
+    return [o for o in others if o.alive and (o.name == baseline.name or not only_informs(o, baseline))]
 
 
 def answers_compared(trial: Trial, baseline: Trial, task: Task) -> Callable[[Trial], Mapping[str, Interval]]:
@@ -281,7 +285,7 @@ def answers_compared(trial: Trial, baseline: Trial, task: Task) -> Callable[[Tri
 
     def compared(rival: Trial) -> Mapping[str, Interval]:
         if rival.name not in known:
-            theirs, mine, before = rival.check_folder, trial.check_folder, baseline.check_folder
+            theirs, mine, before = rival.check_folder, trial.check_folder, baseline.quality_reference.check_folder
             assert theirs is not None and mine is not None and before is not None  # what is timed was checked
             known[rival.name] = advantage(theirs, mine, before, task)
         return known[rival.name]

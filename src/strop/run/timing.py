@@ -34,7 +34,7 @@ SEARCH_PAIRS = 3
 SEARCH_QUADS = 12
 LANGUAGE_PAIRS = 1
 """A language model takes seconds to start and to load: the search, which decides nothing, takes one pair of processes."""
-LANGUAGE_QUADS = {"search": 6, "confirmation": 12}
+LANGUAGE_QUADS = {"search": 4, "confirmation": 12}
 """Quads a pair of a language model at most: each call is a whole request, whose steps make the tail."""
 PROCESS_BIAS = 0.02
 """How far one process may lie off by layout alone: four times what was seen, for decisions from a single pair."""
