@@ -148,8 +148,8 @@ def calls(child: Child, wanted: int, patience: float) -> list[int]:
 
 
 def requests(child: Child, brief: bool, patience: float) -> dict[str, list[int]]:
-    """Nanoseconds of some requests to a language model, of their prompts and of their tokens: of one request if brief, or where more
-    do not fit the time.
+    """Nanoseconds of some requests to a language model, of their prompts and of their tokens; of a single request if brief, or if
+    more do not fit the time.
     """
     first: dict[str, list[int]] = child.ask("phases", requests=1)
     room = LANGUAGE_RUNS if math.isinf(patience) else int(patience * 1e9 / max(1, *first["latencies_ns"]))

@@ -111,8 +111,8 @@ def _over(chosen: Trial | None, results: Sequence[Result], other: str | None) ->
 
 
 def _over_as_is(run: Run, trials: Sequence[Trial], chosen: Trial | None, as_is: str | None, baseline: str) -> Interval | None:
-    """The choice over the model as it runs today: over its runtime's defaults timed directly; over PyTorch, which was timed once, the
-    ratio of two speed-ups.
+    """The choice over the model as it runs today. The runtime's defaults are timed directly; over PyTorch, which was timed once,
+    it is the ratio of two speed-ups.
     """
     if chosen is None or as_is is None:
         return None

@@ -54,8 +54,8 @@ def note_denominator(run: Run, found: Sequence[Offer], tuned: Trial, trials: Seq
         apart = divergence(trial)
         if trial.name in variants and apart is not None and not agrees(trial):
             run.note(
-                f"{trial.name} cannot be the baseline: its answers are {apart:.2g} nats from the given model's, of which rounding "
-                f"explains up to {allowed_divergence(trial):g}."
+                f"{trial.name} cannot be the baseline: its answers are {apart:.2g} nats from the given model's, and rounding "
+                f"explains no more than {allowed_divergence(trial):g}."
             )
     reference = tuned.candidate.recipe
     if reference.role != "reference" or reference.runtime != "transformers":

@@ -38,8 +38,8 @@ START_S = 1.0
 NEW_START_S = 2.0
 """The same of a runtime that was not started yet: a baseline in PyTorch takes far longer than most."""
 WARM_CALLS, CHUNK, WARM_S = 12, 3, (0.1, 3.0)
-"""A warm-up ends at a plateau: some four chunks of three calls, or of one request to a language model. It takes so many seconds at
-least and at most, and a chunk."""
+"""A warm-up ends at a plateau: some four chunks of three calls, or of one request to a language model. It takes so many seconds
+at least and at most, and a chunk."""
 OTHER_SETTINGS = 3
 """Settings that the best candidate is usually tried under besides its own."""
 AS_IS_PAIRS, AS_IS_QUADS = 4, 16

@@ -139,8 +139,8 @@ class TokenLane:
         return answer
 
     def lead(self, index: int) -> None:
-        """An untimed call before a block: one token of a new request. It reads every weight and wakes every thread; a whole request
-        may take seconds."""
+        """An untimed call before a block: one token of a new request, which reads every weight and wakes every thread. A whole
+        request may take seconds."""
         self.session.reset()
         self.session.step(self.texts(index)[..., :1], "last")
 
