@@ -6,7 +6,7 @@ from pathlib import Path
 
 import strop
 from benchmarks import aa, budgets, coverage, imitation, memory_order, overhead, power, report, selection, versus_defaults
-from benchmarks.llm import loops, sizes
+from benchmarks.llm import loops, shapes, sizes
 from benchmarks.options import Given, Options
 from benchmarks.peers import run as peers
 from benchmarks.peers.metrics import METRICS
@@ -24,6 +24,7 @@ BENCHMARKS = {
     "peers": peers.run,
     "loops": loops.run,
     "sizes": sizes.run,
+    "shapes": shapes.run,
     "report": report.run,
 }
 DEMO = Path(strop.__file__).parent / "demo"

@@ -22,7 +22,7 @@ from strop.run.budget import least_of
 from strop.run.building import build, failure_of, write_reproduce
 from strop.run.checking import check, footprint, open_array, shards, subject
 from strop.run.context import Run
-from strop.run.denominator import may_be_denominator, note_denominator
+from strop.run.denominator import as_denominator, may_be_denominator, note_denominator
 from strop.run.planning import affordable, settle
 from strop.run.screen import admit, not_reached, refuse_baseline_failure, retime
 from strop.run.timing import LANGUAGE_PAIRS, SEARCH_PAIRS, SEARCH_QUADS, measure, timing_of
@@ -200,17 +200,12 @@ def require_better_than_chance(trial: Trial, task: Task) -> None:
 
 
 def rebase(tuned: Trial, trials: Sequence[Trial], over_reference: dict[str, Interval], task: Task) -> tuple[Trial, list[Trial]]:
-    """Every variant's figures over the tuned one; each was timed against the champion of its turn.
-
-    Answers stay compared with those of the quality reference: of the tuned one itself, unless it is a language model in another
-    runtime.
-    """
+    """Every variant's figures over the tuned one; each was timed against the champion of its turn."""
     moved = []
     for trial in trials:
         after = trial
         if trial.name == tuned.name:
-            found = accuracy_of(trial, trial.quality_reference, task)
-            after = retime(trial, EXACTLY_ONE).with_result(memory_ratio=EXACTLY_ONE, retained=found.retained)
+            after = as_denominator(retime(trial, EXACTLY_ONE), task)
         elif trial.name in over_reference:
             speedup = combine(over_reference[trial.name], over_reference[tuned.name])
             after = retime(trial, speedup).with_result(memory_ratio=memory_ratio(trial, tuned))

@@ -10,10 +10,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from strop.core.recipe import Offer
+from strop.core.task import Task
+from strop.core.verdict import EXACTLY_ONE
 from strop.plan.space import by_role
 from strop.run.checking import open_array, shards
 from strop.run.context import Run
-from strop.run.trial import Trial
+from strop.run.trial import Trial, accuracy_of
 
 ROUNDING = {"fp32": 1e-4}
 """Mean divergence from the reference's next token, nats, that the order of float32 sums explains, with a hundredfold margin."""
@@ -45,6 +47,13 @@ def agrees(trial: Trial) -> bool:
 def may_be_denominator(trial: Trial) -> bool:
     """Whether it was measured and agrees with the reference."""
     return trial.alive and agrees(trial)
+
+
+def as_denominator(trial: Trial, task: Task) -> Trial:
+    """The tuned baseline: its memory is 1 by definition. Its answers stay compared with the reference's, which are its own unless
+    it is a language model in another runtime.
+    """
+    return trial.with_result(memory_ratio=EXACTLY_ONE, retained=accuracy_of(trial, trial.quality_reference, task).retained)
 
 
 def note_denominator(run: Run, found: Sequence[Offer], tuned: Trial, trials: Sequence[Trial]) -> None:

@@ -12,8 +12,6 @@ from strop.core.task import Task
 from strop.plan import durations
 from strop.plan.ladder import (
     LEAST_PAIRS,
-    LEAST_QUADS,
-    PAIR_S,
     PAIRS,
     QUADS,
     ROUGH_QUADS,
@@ -29,7 +27,7 @@ from strop.run.budget import packing_s
 from strop.run.building import cached_step
 from strop.run.context import Run
 from strop.run.pairing import LANGUAGE_START_S, least_runs, plan_language_quads, quad_seconds
-from strop.run.timing import LANGUAGE_PAIRS, LANGUAGE_QUADS, SEARCH_PAIRS, SEARCH_QUADS
+from strop.run.timing import LANGUAGE_PAIRS, LANGUAGE_SEARCH_QUADS, SEARCH_PAIRS, SEARCH_QUADS
 from strop.run.trial import Trial
 from strop.store.store import load
 
@@ -78,13 +76,12 @@ def costs(run: Run, a: Trial, b: Trial) -> Costs:
 def confirmation_quads(a: Trial, b: Trial) -> int:
     """Of a language model's confirmation, by how long its requests take."""
     steps = int(a.subject.language["output"]) if a.subject is not None and a.subject.language is not None else 1
-    paces = (a.warm_ns, b.warm_ns)
-    return plan_language_quads(paces, steps, LEAST_PAIRS, PAIR_S, LEAST_QUADS, LANGUAGE_QUADS["confirmation"])
+    return plan_language_quads((a.warm_ns, b.warm_ns), steps, LEAST_PAIRS)
 
 
 def pairs_and_quads(language: bool) -> tuple[int, int]:
     """Of the search."""
-    return (LANGUAGE_PAIRS, LANGUAGE_QUADS["search"]) if language else (SEARCH_PAIRS, SEARCH_QUADS)
+    return (LANGUAGE_PAIRS, LANGUAGE_SEARCH_QUADS) if language else (SEARCH_PAIRS, SEARCH_QUADS)
 
 
 def check_s(trial: Trial) -> float:

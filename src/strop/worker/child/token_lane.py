@@ -169,7 +169,7 @@ class TokenLane:
 
     def phases(self, requests: int) -> dict[str, list[int]]:
         """Nanoseconds of requests, of each prompt and of each answered token; nothing is kept of the session's first request."""
-        wholes, prompts, steps, now = [], [], list[int](), time.perf_counter_ns
+        wholes, prompts, steps, now = list[int](), list[int](), list[int](), time.perf_counter_ns
         for index in range(requests + int(not self.warmed)):
             ids, session, taken = self.texts(index), self.session, []
             begin = now()
