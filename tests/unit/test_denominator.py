@@ -208,7 +208,7 @@ def test_quality_of_a_candidate_is_that_of_its_distance_from_the_reference(tmp_p
 
 
 def test_few_requests_hold_steps_enough_for_a_p99() -> None:
-    """Of 32 steps each: four quads in three pairs hold 768 of either side. Short requests are cheap; long ones have to do with less."""
+    """Of 32 steps each: four quads in three pairs hold 768 of a side. Short requests are cheap; long ones do with fewer."""
     assert plan_language_quads((4e8, 4e8), 32, 3) == 4
     assert plan_language_quads((4e8, 4e8), 8, 3) == 6
     assert plan_language_quads((1e7, 1e7), 32, 3) == 12
