@@ -134,7 +134,8 @@ def _look(run: Run, model: Model, _task: Task, trial: Trial, baseline: Trial, ot
     slowest_baseline = baseline.rough_ns[1]
     fastest = trial.rough_ns[0]
     if fastest and slowest_baseline / fastest < SLOWER and ratio is not None:
-        rival = next((o for o in others if _is_rival(o) and _no_heavier(o, trial) and _keeps_accuracy(o)), None)
+        rivals = (o for o in others if _is_rival(o) and not only_informs(o, baseline))
+        rival = next((o for o in rivals if _no_heavier(o, trial) and _keeps_accuracy(o)), None)
         if rival is not None:
             times = fastest / slowest_baseline
             text = f"at least {times:.1f}× slower than the baseline at a first look, and no lighter than {rival.name}"
