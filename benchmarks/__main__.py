@@ -20,7 +20,7 @@ from benchmarks import (
     tables,
     versus_defaults,
 )
-from benchmarks.llm import loops, sizes
+from benchmarks.llm import loops, shapes, sizes
 from benchmarks.options import Given, Options
 from benchmarks.peers import run as peers
 from benchmarks.peers.metrics import METRICS
@@ -42,6 +42,7 @@ BENCHMARKS = {
     "peers": peers.run,
     "loops": loops.run,
     "sizes": sizes.run,
+    "shapes": shapes.run,
     "report": report.run,
 }
 DEMO = Path(strop.__file__).parent / "demo"

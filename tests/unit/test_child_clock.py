@@ -34,6 +34,17 @@ def test_no_counter_is_none(tmp_path):
     assert clock.machine_counters(str(tmp_path))["energy"] is None
 
 
+def test_a_block_may_begin_with_shorter_calls_than_it_times():
+    calls, leads = [], []
+    record, _, last = clock.block(calls.append, 5, 3, lead=leads.append)
+    assert len(record["latencies_ns"]) == 3
+    assert [*leads, *calls] == list(range(5, last + 1))
+
+
+def test_a_chunk_of_a_warm_up_may_be_a_single_call():
+    assert clock.warm(lambda _: None, chunk_s=0.0, least=1)[0] < 3 * clock.warm(lambda _: None, chunk_s=0.0)[0]
+
+
 @pytest.mark.parametrize("runs", [1, 7, 50])
 def test_a_block_has_as_many_latencies_as_runs(runs):
     calls = []

@@ -191,7 +191,21 @@ def test_a_request_is_the_prompt_and_then_a_token_at_a_time(tmp_path: Path) -> N
     timed.call(0)
     assert session.steps == [3]
     apart = timed.phases(2)
-    assert (len(apart["prompt_ns"]), len(apart["token_ns"])) == (2, 2)
+    assert {name: len(times) for name, times in apart.items()} == {"latencies_ns": 2, "prompt_ns": 2, "token_ns": 2}
+    session.steps.clear()
+    assert len(timed.phases(2)["token_ns"]) == 2
+    assert session.steps == [3, 3], "only the session's first request is left out"
+
+
+def test_a_block_of_requests_begins_with_single_tokens(tmp_path: Path) -> None:
+    """A whole untimed request before each block would take as long as the block."""
+    session = Bigrams(np.eye(5))
+    timed = lane(tmp_path, session, np.zeros((2, 6), np.int32))
+    session.steps.clear()
+    found = timed.block(2)
+    assert session.steps[-2:] == [3, 3]
+    assert set(session.steps[:-2]) == {1}
+    assert (len(found["latencies_ns"]), len(found["steps_ns"])) == (2, 2)
 
 
 @pytest.mark.parametrize(

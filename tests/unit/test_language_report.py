@@ -189,7 +189,7 @@ def test_page_markdown_and_json_tell_the_same():
     assert told["candidates"][0]["ran"] == {"variant": "zen4", "cache": "f16", "threads": 1}
     assert told["samples"][0]["passages"][1]["departs"] == "cow ran"
     assert "samples" not in document["evidence"]
-    for part in ("1.2500×", "± 2", "12,346", "zen4", "like the baseline for 9 of 15 tokens", "Once upon a"):
+    for part in ("1.2500×", "± 2", "12,346", "zen4", "like the reference for 9 of 15 tokens", "Once upon a"):
         assert part in text and part in got.text, part
     assert f" time a {DEPARTS}cow ran" in text
     assert "cow ran" in got.text and len(got.all("mark")) == 1
@@ -229,7 +229,7 @@ def test_the_verdict_names_quality_and_pace():
     what, brings, _ = three_lines(run())
     assert "use small" in what
     assert brings.endswith(
-        "1.25× [1, 2] the baseline's perplexity; KL 0.01 nats, the same likeliest token at 97.0% of the positions; "
+        "1.25× [1, 2] the given model's perplexity; KL 0.01 nats, the same likeliest token at 97.0% of the positions; "
         "writes 400 tokens a second (baseline 100)."
     )
     elsewhere = three_lines(run(place="elsewhere"))[1]

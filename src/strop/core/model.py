@@ -90,6 +90,11 @@ class Model(Noun):
         sizes = [spec.fixed_batch for spec in self.inputs if spec.shape]
         return next((size for size in sizes if size is not None), None)
 
+    @property
+    def stored(self) -> str:
+        """Widest type of the weight matrices in a language model's files: "f32", "bf16" or "f16"; "f32" where nothing says so."""
+        return str(self.traits.get("weights") or "f32")
+
     def slides_not(self, framework: str, architectures: Collection[str], context: int) -> str:
         """Why a framework without a sliding window for these architectures answers wrongly; empty where it does not.
 

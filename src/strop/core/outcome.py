@@ -30,7 +30,9 @@ class Noise(Noun):
 
 
 class Outcome(Noun):
-    """The result of `optimize`. `baseline` names the tuned baseline, `as_is` the model as its runtime runs it by default.
+    """The result of `optimize`. `baseline` names the tuned baseline, the denominator of speed and memory. `as_is` names the model
+    as its runtime runs it by default; of a language model, as PyTorch runs it, where another runtime gives the baseline.
+    `reference` names the one whose answers all others were compared with; empty where that is the baseline.
 
     `place` is `here` where the target is this machine; elsewhere its speed, memory and energy are not measured, and imitated
     means that this machine was held to what the target has. `bundle` is the folder of the bundle within the run's; `delivered` is
@@ -65,12 +67,18 @@ class Outcome(Noun):
     """Who else used the machine when the run began; None where nobody did."""
     bundle: str = "bundle"
     delivered: str = Field("", exclude=True)
+    reference: str = ""
     prospects: tuple[Prospect, ...] = ()
     untimed: tuple[Untimed, ...] = ()
     budget: BudgetUse | None = None
 
     def result(self, name: str) -> Result:
         return next(r for r in self.results if r.name == name)
+
+    @property
+    def quality_reference(self) -> str:
+        """Name of the one whose answers all others were compared with."""
+        return self.reference or self.baseline
 
     @property
     def chosen(self) -> Result | None:

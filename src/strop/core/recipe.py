@@ -5,6 +5,12 @@ from typing import Literal
 from strop.core.noun import Noun, Params, Scalar
 
 Stage = Literal["convert", "prune", "quantize", "accelerate"]
+Role = Literal["reference", "baseline-variant", "as-is", "candidate"]
+HOLD = {"f32": ("f32",), "bf16": ("f32", "bf16", "f16"), "f16": ("f32", "f16")}
+"""Type of a model's weights in its files → the types that hold them.
+
+float16 has more digits than bfloat16 and less range: it holds bfloat16 weights between 2^-17 and 65,504 exactly, and smaller ones
+to 3e-8. A larger one becomes infinite, which the check of the answers finds."""
 
 
 class Step(Noun):
@@ -55,7 +61,9 @@ class Recipe(Noun):
     `safety` orders recipes from safe (0) to bold; it settles ties. `turn` is when it is tried, low numbers first: what usually
     wins comes early, so that a short budget meets it. `mends` names a candidate: where that one loses too much accuracy, this one
     is tried at once. `follows_baseline` means that thread
-    settings are those found best for the baseline. `role` marks the recipes a baseline may come from.
+    settings are those found best for the baseline. `role` marks the recipes a baseline may come from: `reference` is the given
+    model in the runtime that reads it, `baseline-variant` the same model under other settings or, if it is a language model, in
+    another runtime; `as-is` is the runtime's defaults.
     `device` is where it runs: `cpu`, or a kind of accelerator. `integers`: it
     computes 8-bit products, not only with 8-bit weights. `unrepresentative` says why its speed here says nothing of the devices
     that it is made for: it is then judged by its answers, timed in no comparison, and never chosen. `held`: of a language model,
@@ -75,12 +83,25 @@ class Recipe(Noun):
     integers: bool = False
     unrepresentative: str = ""
     held: Held | None = None
-    role: Literal["reference", "baseline-variant", "as-is", "candidate"] = "candidate"
+    role: Role = "candidate"
 
     @property
     def reduced_range(self) -> bool:
         """Whether weights keep to 7 bits, so that no CPU's sums saturate."""
         return any(step.params.get("reduce_range") is True for step in self.steps)
+
+
+def role_of_unquantized(stored: str, kept: str, here: bool) -> Role:
+    """The role of a recipe that only converts a language model.
+
+    Unquantized means that no weight of the files is rounded. Such a recipe may become the denominator of speed. A target that is
+    elsewhere has no such denominator, so there it is a candidate like any other.
+
+    Args:
+        stored: type of the weights in the model's files, `Model.stored`. kept: their type once converted.
+        here: whether the target is this machine.
+    """
+    return "baseline-variant" if here and kept in HOLD[stored] else "candidate"
 
 
 class Offer(Noun):

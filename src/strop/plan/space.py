@@ -120,7 +120,7 @@ def without_impossible(
     found: Sequence[Offer], advice: Advice | None, fits: Sequence[Fit], asked: Collection[str] = (),
     own_fit: Callable[[Recipe], Fit | None] = lambda _: None,
 ) -> list[Offer]:  # fmt: skip
-    """Candidates that the target cannot run, or has no memory for, become offers with the reason; the baseline's recipes stay.
+    """What the target cannot run, or has no memory for, becomes an offer with the reason; what runs the files as given stays.
 
     Args:
         fits: each precision's. asked: frameworks that were asked for by name; what blocks them may yield to that.
@@ -133,7 +133,7 @@ def without_impossible(
 
     def judged(offer: Offer) -> Offer:
         recipe = offer.recipe
-        if recipe is None or recipe.role != "candidate":
+        if recipe is None or (recipe.role != "candidate" and not recipe.steps):
             return offer
         makers = (recipe.runtime, *(s.builder for s in recipe.steps))
         own = own_fit(recipe)

@@ -19,10 +19,10 @@ NAMES = {
     "agreement": "agreement with the baseline",
     "latency_ms": "median latency, ms",
     "memory_mb": "peak memory, MB",
-    "kl": "divergence from the baseline's next token, nats",
-    "same_top": "positions with the baseline's likeliest next token",
+    "kl": "divergence from the given model's next token, nats",
+    "same_top": "positions with the given model's likeliest next token",
     "perplexity": "perplexity",
-    "perplexity_ratio": "perplexity over the baseline's",
+    "perplexity_ratio": "perplexity over the given model's",
     "task_accuracy": "questions answered correctly",
     "task_retained": "right answers kept",
     "decode_tok_s": "tokens of an answer a second",
@@ -124,7 +124,7 @@ def _accuracy(outcome: Outcome, chosen: Result) -> str:
     name = NOUNS.get(outcome.task.metric, "accuracy")
     if outcome.task.metric == "difference" and chosen.name != outcome.baseline:
         return f"How right it is nobody knows; its answers are near the given model's: {unlabeled_words(outcome, chosen)}."
-    if chosen.name == outcome.baseline:
+    if chosen.name == outcome.quality_reference:
         return "Accuracy is that of the given model: the choice is the given model itself."
     if kept.high < 1:
         return f"Some {name} was given up: {percent(kept)} is kept."
@@ -238,7 +238,7 @@ def watch(outcome: Outcome, evidence: Evidence) -> list[Watch]:
 
 def _watch_accuracy(outcome: Outcome, chosen: Result) -> list[Watch]:
     how = "score a labeled sample of live inputs, of at least as many examples as here, at regular times"
-    before, kept = outcome.result(outcome.baseline).accuracy, chosen.retained
+    before, kept = outcome.result(outcome.quality_reference).accuracy, chosen.retained
     if chosen.accuracy is None or before is None or kept is None:
         return [Watch(what="accuracy", here="not measured", alarm="measure it first, then set one", how=how)]
     gate = next((g for g in outcome.gates if g.metric == "accuracy_retained"), None)

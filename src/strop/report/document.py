@@ -35,6 +35,7 @@ def report(outcome: Outcome, evidence: Evidence = NO_EVIDENCE) -> dict[str, Any]
         "baseline": {
             **_candidate(outcome.result(outcome.baseline)),
             "as_is": outcome.as_is,
+            "quality_reference": outcome.quality_reference,
             "best_unquantized": outcome.best_unquantized,
             "untimed_settings": [u.model_dump(mode="json") for u in outcome.untimed],
         },

@@ -20,7 +20,7 @@ HIGHER_IS_BETTER = tuple(PACES)
 DECODE = "decode tok/s"
 PACE_HEADS = ("prefill tok/s", DECODE, "time to first token, ms", "time per token p50, ms", "time per token p95, ms")
 HEAD = ("candidate", "size, MB", "perplexity", "perplexity ratio", "KL, nats", "KL p99", "same top")
-TASK_HEAD = ("questions right", "of the baseline's")
+TASK_HEAD = ("questions right", "of the reference's")
 TAIL_HEAD = (*PACE_HEADS, "load, s", "cold start, s", "memory, MB", "what ran")
 DOUBT = "†"
 STOPS = {"length": "", "end": "ends by itself", "time": "cut short by the time it took"}
@@ -179,14 +179,14 @@ def _undominated(axes: Mapping[str, Mapping[str, Interval | None]], x: str, y: s
     return sorted((name for name in at if not beaten(name)), key=lambda name: sign * at[name][0])
 
 
-SAMPLED = "The likeliest continuation of the first tokens of the evaluation windows, beside the baseline's."
+SAMPLED = "The likeliest continuation of the first tokens of the evaluation windows, beside the reference's."
 
 
 class Passage(Noun):
     """What one or more candidates wrote alike after a prompt.
 
-    `alike` tokens are the baseline's; `departs` is the rest of the text from the word on where it departs from the
-    baseline's, empty where it does not. `ends` says why it is shorter than asked for, if it is.
+    `alike` tokens are the reference's; `departs` is the rest of the text from the word on where it departs from the
+    reference's, empty where it does not. `ends` says why it is shorter than asked for, if it is.
     """
 
     candidates: tuple[str, ...]
@@ -198,46 +198,47 @@ class Passage(Noun):
 
 
 class Passages(Noun):
-    """A prompt and what was written after it, the baseline's first."""
+    """A prompt and what was written after it, the reference's first."""
 
     prompt: str
     passages: tuple[Passage, ...]
 
 
 def side_by_side(outcome: Outcome, evidence: Evidence) -> list[Passages]:
-    """Each prompt with the continuations of the baseline and of all that were measured; those that are alike stand together."""
-    names = [r.name for r in ordered(outcome) if r.status == "measured" and r.name != outcome.baseline]
+    """Each prompt with the continuations of the reference and of all that were measured; those that are alike stand together."""
+    reference = outcome.quality_reference
+    names = [r.name for r in ordered(outcome) if r.status == "measured" and r.name != reference]
     found = []
     for sample in evidence.samples:
         of = {w.candidate: w for w in sample.writings}
-        if outcome.baseline in of:
-            shown = [of[name] for name in (outcome.baseline, *names) if name in of]
+        if reference in of:
+            shown = [of[name] for name in (reference, *names) if name in of]
             found.append(Passages(prompt=visible(sample.prompt), passages=tuple(_passages(shown))))
     return found
 
 
 def _passages(writings: list[Writing]) -> Iterator[Passage]:
-    baseline = writings[0]
+    reference = writings[0]
     groups: dict[tuple[Any, ...], list[Writing]] = {}
     for one in writings:
         groups.setdefault((one.tokens, one.text, one.stopped), []).append(one)
     for group in groups.values():
         one = group[0]
-        at = departure(baseline, one)
+        at = departure(reference, one)
         yield Passage(
-            candidates=tuple(w.candidate for w in group), tokens=len(one.tokens), alike=alike(baseline.tokens, one.tokens),
+            candidates=tuple(w.candidate for w in group), tokens=len(one.tokens), alike=alike(reference.tokens, one.tokens),
             same=visible(one.text[:at]), departs=visible(one.text[at:]), ends=STOPS[one.stopped],
         )  # fmt: skip
 
 
-def how_alike(passage: Passage, is_baseline: bool) -> str:
-    """How far it goes with the baseline, in words."""
-    if is_baseline:
-        said = f"the baseline, {passage.tokens} tokens"
+def how_alike(passage: Passage, is_reference: bool) -> str:
+    """How far it goes with the reference, in words."""
+    if is_reference:
+        said = f"the reference, {passage.tokens} tokens"
     elif passage.departs:
-        said = f"like the baseline for {passage.alike} of {passage.tokens} tokens"
+        said = f"like the reference for {passage.alike} of {passage.tokens} tokens"
     else:
-        said = f"like the baseline, {passage.tokens} tokens"
+        said = f"like the reference, {passage.tokens} tokens"
     return f"{said}; {passage.ends}" if passage.ends else said
 
 
@@ -246,15 +247,15 @@ def alike(one: tuple[int, ...] | str, other: tuple[int, ...] | str) -> int:
     return sum(1 for _ in takewhile(lambda both: both[0] == both[1], zip(one, other, strict=False)))
 
 
-def departure(baseline: Writing, other: Writing) -> int:
-    """The place in the other's text of the first word that is not the baseline's; its length where there is none.
+def departure(reference: Writing, other: Writing) -> int:
+    """The place in the other's text of the first word that is not the reference's; its length where there is none.
 
     A text that was only cut short departs from nothing.
     """
-    first = alike(baseline.tokens, other.tokens)
-    if first == len(other.tokens) or (first == len(baseline.tokens) and baseline.stopped != "end"):
+    first = alike(reference.tokens, other.tokens)
+    if first == len(other.tokens) or (first == len(reference.tokens) and reference.stopped != "end"):
         return len(other.text)
-    shared = other.text[: alike(baseline.text + " ", other.text)]  # a word that ends the one text may be whole in the other
+    shared = other.text[: alike(reference.text + " ", other.text)]  # a word that ends the one text may be whole in the other
     if shared == other.text:
         return len(shared)
     return max((space.end() for space in re.finditer(r"\s", shared)), default=0)
@@ -272,7 +273,7 @@ def language_document(outcome: Outcome, evidence: Evidence) -> dict[str, Any] | 
         return None
     return {
         "window": of.window, "prompt": of.prompt, "output": of.output, "context": of.context,
-        "batch": outcome.task.workload.batch,
+        "batch": outcome.task.workload.batch, "reference": outcome.quality_reference,
         "candidates": [row.model_dump(mode="json") for row in language_rows(outcome, evidence)],
         "frontiers": frontiers(figures_of(outcome, evidence)),
         "samples": [passages.model_dump(mode="json") for passages in side_by_side(outcome, evidence)],
@@ -286,7 +287,8 @@ def how_measured(outcome: Outcome) -> str:
     why = {f"{row.framework}: {row.doubt}" for row in language_rows(outcome, NO_EVIDENCE) if row.doubt}
     doubts = f" {DOUBT} {NOT_REPRESENTATIVE}: {'; '.join(sorted(why))}." if why else ""
     text = (
-        f"Windows of {of.window} tokens, every position scored, tokens forced. Paces are of a prompt of {of.prompt} and an "
+        f"Windows of {of.window} tokens, every position scored, tokens forced. Answers are compared with those of the reference, "
+        f"{outcome.quality_reference}. Paces are of a prompt of {of.prompt} and an "
         f"answer of {of.output} tokens{f', {texts} texts side by side' if texts > 1 else ''}, alone and unpaired: for "
         f"orientation; the speed-up is of whole requests, paired. Memory is the peak with a cache of {of.context} tokens"
         f"{' a text' if texts > 1 else ''}."

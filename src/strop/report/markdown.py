@@ -253,12 +253,14 @@ def _baseline(outcome: Outcome) -> str:
         return (
             f"## Against what\n\nAnswers are compared with `{outcome.baseline}`: the given model, unquantized. Nothing was timed."
         )
-    lines = [
-        f"The denominator of every speed-up is `{outcome.baseline}`: the given model, unquantized, under the settings found best."
-    ]
+    found = "in its fastest runtime here" if outcome.reference else "under the settings found best"
+    lines = [f"The denominator of every speed-up is `{outcome.baseline}`: the given model, unquantized, {found}."]
+    if outcome.reference:
+        lines.append(f"Answers are compared with those of `{outcome.reference}`, the given model in the runtime that reads it.")
     if outcome.as_is is not None:
         speed = ratio(outcome.result(outcome.as_is).speedup, "×")
-        lines.append(f"As its runtime runs it by default (`{outcome.as_is}`) it has {speed} the tuned baseline's speed.")
+        how = "In PyTorch" if outcome.as_is == outcome.reference else "As its runtime runs it by default"
+        lines.append(f"{how} (`{outcome.as_is}`) it has {speed} the tuned baseline's speed.")
     if outcome.against_as_is is not None:
         lines.append(f"The choice over the model as it runs today: {ratio(outcome.against_as_is, '×')}.")
     if outcome.against_best_unquantized is not None:

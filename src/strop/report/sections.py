@@ -94,6 +94,8 @@ def _headline(outcome: Outcome) -> str:
     if chosen is None:
         return "Keep what you have: no version meets every must"
     if chosen.name == outcome.baseline:
+        if chosen.candidate.recipe.steps:
+            return f"Use {chosen.name}: the given model, unquantized"
         return f"Keep the given model, with tuned settings: {chosen.name}"
     return f"Use {chosen.name}"
 
@@ -142,10 +144,10 @@ def _accuracy_words(outcome: Outcome, chosen: Result) -> str:
     if unlabeled is not None:
         return f"On {chosen.examples} examples: {unlabeled}."
     if chosen.accuracy is None:
-        return "of the baseline's."
-    before = outcome.result(outcome.baseline).accuracy
-    was = f"; the baseline has {before:.4g}" if before is not None and chosen.name != outcome.baseline else ""
-    return f"of the baseline's. {outcome.task.metric} is {chosen.accuracy:.4g} on {chosen.examples} examples{was}."
+        return "of the given model's."
+    before = outcome.result(outcome.quality_reference).accuracy
+    was = f"; the given model has {before:.4g}" if before is not None and chosen.name != outcome.quality_reference else ""
+    return f"of the given model's. {outcome.task.metric} is {chosen.accuracy:.4g} on {chosen.examples} examples{was}."
 
 
 def frameworks(outcome: Outcome, evidence: Evidence) -> Section | None:

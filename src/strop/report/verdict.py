@@ -97,7 +97,7 @@ def three_lines(outcome: Outcome) -> tuple[str, str, str]:
     if outcome.place != "here":
         return _elsewhere(outcome, chosen)
     same = chosen.name == outcome.baseline
-    what = "keep the given model with tuned settings" if same else f"use {chosen.name}"
+    what = kept_words(chosen) if same else f"use {chosen.name}"
     first = f"{outcome.outcome}: {what} ({chosen.candidate.recipe.runtime}, {settings(chosen)})."
     over = f"{ratio(outcome.against_as_is, SPEED)} over the model as it runs today" if outcome.against_as_is else ""
     pace = f"{speed(chosen)} the speed of the tuned baseline" if not same else "It is the tuned baseline itself"
@@ -109,18 +109,27 @@ def three_lines(outcome: Outcome) -> tuple[str, str, str]:
     return first, second, " ".join(part for part in (_mind(outcome, chosen), possible(outcome)) if part)
 
 
+def kept_words(baseline: Result) -> str:
+    """What to do where the choice is the tuned baseline; a language model's is often converted to another runtime."""
+    if baseline.candidate.recipe.steps:
+        return f"use {baseline.name}, the given model unquantized"
+    return "keep the given model with tuned settings"
+
+
 def language_words(outcome: Outcome, chosen: Result) -> str:
     """What the choice keeps of a language model, and its pace."""
-    found, kept, pace, same = perplexity_ratio(chosen), chosen.quality, "decode tok/s", chosen.name == outcome.baseline
+    found, kept, pace, same = perplexity_ratio(chosen), chosen.quality, "decode tok/s", chosen.name == outcome.quality_reference
     if same and chosen.accuracy is not None:
         parts = [f"perplexity {chosen.accuracy:#.4g}"]
     else:
-        parts = [f"{ratio(found, SPEED, digits=4)} the baseline's perplexity" if found is not None else "perplexity unmeasured"]
+        parts = [
+            f"{ratio(found, SPEED, digits=4)} the given model's perplexity" if found is not None else "perplexity unmeasured"
+        ]
     if "kl" in kept and "same_top" in kept and not same:
         parts.append(f"KL {kept['kl'].value:.2g} nats, the same likeliest token at {kept['same_top'].value:.1%} of the positions")
     if pace in chosen.pace and outcome.place == "here":
         before = outcome.result(outcome.baseline).pace.get(pace)
-        beside = f" (baseline {_digits(before)})" if before is not None and not same else ""
+        beside = f" (baseline {_digits(before)})" if before is not None and chosen.name != outcome.baseline else ""
         texts = f", {outcome.task.workload.batch} texts together" if outcome.task.workload.batch > 1 else ""
         parts.append(f"writes {_digits(chosen.pace[pace])} tokens a second{texts}{beside}")
     return "; ".join(parts)
@@ -132,7 +141,7 @@ def _digits(value: float) -> str:
 
 
 def perplexity_ratio(result: Result) -> Interval | None:
-    """A language model's perplexity over the baseline's: what is retained, upside down."""
+    """A language model's perplexity over the reference's: what is retained, upside down."""
     kept = result.retained
     return None if kept is None or kept.low <= 0 else inverse(kept)
 

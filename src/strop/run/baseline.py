@@ -1,4 +1,5 @@
-"""The tuned baseline: the given model, unquantized, in its own runtime, under the best settings inside the budget."""
+"""The tuned baseline: the given model, unquantized, under the best settings inside the budget; a language model in its fastest
+runtime."""
 
 from collections.abc import Mapping, Sequence
 
@@ -21,6 +22,7 @@ from strop.run.budget import least_of
 from strop.run.building import build
 from strop.run.checking import Visit, check, footprint, open_array, shards, subject
 from strop.run.context import Run
+from strop.run.denominator import as_denominator, may_be_denominator, note_denominator
 from strop.run.planning import affordable_together, settle
 from strop.run.preparing import not_reached, prepare
 from strop.run.race import Racing
@@ -53,6 +55,8 @@ def tune(run: Run, model: Model, task: Task, found: Sequence[Offer]) -> tuple[Tr
     trials = racing.closed(trials)
     tuned = champion(racing.race, trials)
     run.emit("baseline-tuned", recipe=tuned.name)
+    if task.language is not None:
+        note_denominator(run, found, tuned, trials)
     return rebase(tuned, trials, racing, task)
 
 
@@ -66,7 +70,7 @@ def champion(race: Comparisons, trials: Sequence[Trial]) -> Trial:
     """The best denominator: each variant in turn is compared with the best of those before, within the rounds of the race."""
     best = trials[0]
     for trial in trials[1:]:
-        if trial.alive and better_denominator(trial, best, race):
+        if may_be_denominator(trial) and better_denominator(trial, best, race):
             best = trial
     return best
 
@@ -74,7 +78,7 @@ def champion(race: Comparisons, trials: Sequence[Trial]) -> Trial:
 def may_be_faster(trial: Trial, champion: Trial) -> bool:
     """A setting that could not be timed, though its first calls were quicker: the speed-up over the champion may be too high."""
     mine, best = trial.rough_p50_ns, champion.rough_p50_ns
-    return trial.alive and trial.result.speedup is None and mine is not None and best is not None and mine < best
+    return may_be_denominator(trial) and trial.result.speedup is None and mine is not None and best is not None and mine < best
 
 
 def better_denominator(trial: Trial, champion: Trial, race: Comparisons) -> bool:
@@ -183,8 +187,7 @@ def rebase(tuned: Trial, trials: Sequence[Trial], racing: Racing, task: Task) ->
     for trial in trials:
         after = trial
         if trial.name == tuned.name:
-            found = accuracy_of(trial, trial, task)
-            after = trial.with_result(search=ITSELF, memory_ratio=EXACTLY_ONE, retained=found.retained)
+            after = as_denominator(trial.with_result(search=ITSELF), task)
         elif race.looks(trial.name):
             after = trial.with_result(
                 search=timing_of_race(race, trial.name, racing.place, tuned.name), memory_ratio=memory_ratio(trial, tuned)

@@ -27,9 +27,8 @@ from strop.worker.call import Child
 
 R = TypeVar("R")
 MEMORY_RUNS = 20
-LANGUAGE_RUNS = 5
+LANGUAGE_RUNS = 3
 """Requests to a language model, each of many steps."""
-PHASES = 3
 PATIENCE = 0.05
 """Of the budget that is left, what the calls of a first look may take."""
 CHECK, SCORES = "check.json", "scores.npy"
@@ -173,13 +172,10 @@ def footprint_in(
     """
     opened = child.ask("open", **open_request(of._replace(reference=None)))
     ready = time.monotonic() - begin if begin is not None else 0.0
-    wanted = MEMORY_RUNS if of.language is None else 1 if brief else LANGUAGE_RUNS
-    latencies = calls(child, wanted, patience)
+    told = {"latencies_ns": calls(child, MEMORY_RUNS, patience)} if of.language is None else requests(child, brief, patience)
     if of.language is not None and not brief:
         child.ask("fill")
     sample = child.ask("memory")
-    few = brief or PHASES * max(latencies) / 1e9 > patience
-    apart = child.ask("phases", requests=1 if few else PHASES) if of.language is not None else {}
     memory = None
     if sample["private"] is not None:
         empty = opened["empty"]
@@ -190,10 +186,9 @@ def footprint_in(
         )  # fmt: skip
     return Footprint(
         memory=memory,
-        latencies_ns=tuple(latencies),
         properties=opened["properties"],
         ready_s=round(ready, 3),
-        **{name: tuple(times) for name, times in apart.items()},
+        **{name: tuple(times) for name, times in told.items()},
     )
 
 
@@ -204,6 +199,17 @@ def calls(child: Child, wanted: int, patience: float) -> list[int]:
     first: list[int] = child.ask("block", runs=1)["latencies_ns"]
     more = min(wanted - 1, int(patience * 1e9 / max(1, *first)) - 1)
     return [*first, *(child.ask("block", runs=more)["latencies_ns"] if more > 0 else [])]
+
+
+def requests(child: Child, brief: bool, patience: float) -> dict[str, list[int]]:
+    """Nanoseconds of some requests to a language model, of their prompts and of their tokens; of a single request if brief, or if
+    more do not fit the time.
+    """
+    first: dict[str, list[int]] = child.ask("phases", requests=1)
+    room = LANGUAGE_RUNS if math.isinf(patience) else int(patience * 1e9 / max(1, *first["latencies_ns"]))
+    more = 0 if brief else min(LANGUAGE_RUNS, room) - 1
+    later = child.ask("phases", requests=more) if more > 0 else {}
+    return {name: [*times, *later.get(name, [])] for name, times in first.items()}
 
 
 def run_child(run: Run, of: Subject, seconds: float | None = None) -> Child:

@@ -22,7 +22,7 @@ from strop.run.machine import environment
 from strop.run.pairing import Subject
 from strop.run.planning import AS_IS_PAIRS, AS_IS_QUADS, budget_use, costs
 from strop.run.timing import measure, timing_of
-from strop.run.trial import Trial, find, memory_resolution
+from strop.run.trial import Trial, find, memory_resolution, only_informs
 
 BATCH_PAIRS, BATCH_QUADS = 3, 8
 """Of further batch sizes, which are asked for by name: as many pairs as fit."""
@@ -41,7 +41,7 @@ def conclude(
     tuned = find(trials, baseline)
     results = tuple(t.result for t in trials)
     best = _best_unquantized(results, baseline)
-    as_is = next((r.name for r in results if r.candidate.recipe.role == "as-is" and r.speedup is not None), None)
+    as_is = next((t.name for t in trials if only_informs(t, tuned) and t.result.speedup is not None), None)
     chosen = find(trials, choice.name) if choice is not None else None
     verdict = chosen.result.verdict if chosen is not None else None
     used = budget_use(run, model, task, trials, found)
@@ -49,8 +49,10 @@ def conclude(
         run=run.folder.name, outcome=verdict.outcome if verdict is not None else "none", model=model,
         task=task if tuned.check_folder is None else task.model_copy(update={"cut": cut_for(tuned.check_folder, task)}),
         gates=run.gates, weights=run.request.weights, offers=tuple(found), results=results, baseline=baseline,
-        as_is=as_is, choice=choice, against_as_is=_over_as_is(run, trials, chosen, as_is, baseline),
-        against_best_unquantized=_over(chosen, results, best), best_unquantized=best, frontier=tuple(pareto(results)),
+        reference=tuned.reference.name if tuned.reference is not None else "", as_is=as_is, choice=choice,
+        against_as_is=_over_as_is(run, trials, chosen, as_is, baseline),
+        against_best_unquantized=_over(chosen, results, best), best_unquantized=best,
+        frontier=tuple(pareto([t.result for t in trials if not only_informs(t, tuned)])),
         noise=Noise(
             speedup=noise.speedup if noise else None, clock=noise.clock if noise else "wall time",
             half_width=_half_width(noise.speedup) if noise else None,
@@ -110,7 +112,9 @@ def _over(chosen: Trial | None, results: Sequence[Result], other: str | None) ->
 
 
 def _over_as_is(run: Run, trials: Sequence[Trial], chosen: Trial | None, as_is: str | None, baseline: str) -> Interval | None:
-    """The choice over the model as its runtime runs it by default, timed directly."""
+    """The choice over the model as it runs today. The runtime's defaults are timed directly; over PyTorch, which was timed once,
+    it is the ratio of two speed-ups.
+    """
     if chosen is None or as_is is None:
         return None
     default = find(trials, as_is)
@@ -120,7 +124,8 @@ def _over_as_is(run: Run, trials: Sequence[Trial], chosen: Trial | None, as_is: 
         return chosen.result.speedup
     each = costs(run, default, chosen)
     takes = AS_IS_PAIRS * (each.pair + AS_IS_QUADS * each.quad)
-    if chosen.subject is None or default.subject is None or run.budget.left() < takes:
+    timed_once = default.candidate.recipe.role == "reference"
+    if timed_once or chosen.subject is None or default.subject is None or run.budget.left() < takes:
         return _over(chosen, [t.result for t in trials], as_is)
     place = "against-as-is"
     try:
@@ -148,7 +153,7 @@ def pareto(results: Sequence[Result]) -> list[str]:
             settled(r.timing.energy_ratio if r.timing else None),
         )
         for r in results
-        if r.status == "measured" and r.speedup is not None and r.candidate.recipe.role != "as-is"
+        if r.status == "measured" and r.speedup is not None
     }
     return frontier(figures)
 

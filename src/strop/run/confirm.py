@@ -38,8 +38,8 @@ from strop.run.finalists import contender_of, entrant_of, replace_fallen, standi
 from strop.run.judging import TIMED, figures_of_timing, why_no_accuracy
 from strop.run.longer import look_longer
 from strop.run.pairing import Subject, plan_quads
-from strop.run.planning import costs, delivery_s, is_language
-from strop.run.timing import LANGUAGE_QUADS, measure, refuse_baseline_failure, timing_of
+from strop.run.planning import confirmation_quads, costs, delivery_s, is_language
+from strop.run.timing import measure, refuse_baseline_failure, timing_of
 from strop.run.trial import (
     Trial,
     find,
@@ -140,9 +140,9 @@ def compared(run: Run, model: Model, baseline: Trial, finalists: Sequence[Trial]
 def planned(run: Run, baseline: Trial, finalists: Sequence[Trial]) -> Plan:
     """The size of the confirmation, by what warm calls and starts have taken; what it leaves out is noted with the budget."""
     slowest = max(finalists, key=lambda t: t.warm_ns, default=baseline)
-    fastest = min([t.warm_ns for t in finalists], default=baseline.warm_ns)
-    quads, language = plan_quads((baseline.warm_ns, fastest), PAIRS, PAIR_S, *QUADS), is_language(baseline)
-    quads = min(quads, LANGUAGE_QUADS["confirmation"]) if language else quads
+    fastest, language = min(finalists, key=lambda t: t.warm_ns, default=baseline), is_language(baseline)
+    sized = (baseline.warm_ns, fastest.warm_ns)
+    quads = confirmation_quads(baseline, fastest) if language else plan_quads(sized, PAIRS, PAIR_S, *QUADS)
     most = LEAST_PAIRS if language else PAIRS
     run.budget.keep("delivery", delivery_s(run, [baseline, *finalists]))
     each = costs(run, baseline, slowest)

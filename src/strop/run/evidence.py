@@ -99,7 +99,7 @@ def examples_of(outcome: Outcome, run: RunFolder) -> Examples | None:
     name, task = candidate_to_compare(outcome), outcome.task
     if name is None or task.kind == "token-classification":
         return None
-    theirs, mine = (answers(run.candidate(n) / "check", task) for n in (outcome.baseline, name))
+    theirs, mine = (answers(run.candidate(n) / "check", task) for n in (outcome.quality_reference, name))
     if theirs is None or mine is None:
         return None
     data = Path(task.evaluation.folder)

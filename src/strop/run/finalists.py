@@ -7,7 +7,7 @@ from strop.core.finalists import Entrant, Standing, in_order, next_finalist
 from strop.core.gate import judge_one
 from strop.core.verdict import RANKS, Gate
 from strop.run.judging import figures_of_timing, verdict_of
-from strop.run.trial import Trial, find, known_figures, must_left_open
+from strop.run.trial import Trial, find, known_figures, must_left_open, only_informs
 
 
 def select(
@@ -16,7 +16,7 @@ def select(
     """By search data: the queue of those whose score may exceed the baseline's, best first. Selects, decides nothing."""
     entrants = []
     for trial in trials:
-        if trial.name != baseline.name and trial.candidate.recipe.role != "as-is" and (trial.alive or trial.outpaced):
+        if trial.name != baseline.name and not only_informs(trial, baseline) and (trial.alive or trial.outpaced):
             entrant = entrant_of(trial, weights, gates)
             entrants += [entrant] if entrant is not None else []
     return [find(trials, e.name) for e in in_order(entrants)[:most]]

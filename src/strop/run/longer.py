@@ -30,10 +30,11 @@ def _decided(run: Run, task: Task, baseline: Trial, trial: Trial) -> Trial:
     for look in range(1, LOOKS + 1):
         if not open_gates(run, trial) or not _more(run, task, baseline, trial, look):
             break
-        assert trial.check_folder is not None and baseline.check_folder is not None
-        retained = accuracy_of(trial, baseline, task, look).retained
+        theirs = baseline.quality_reference
+        assert trial.check_folder is not None and theirs.check_folder is not None
+        retained = accuracy_of(trial, theirs, task, look).retained
         examples = trial.result.examples + windows_of_trial(trial, look)
-        quality = language_quality(trial.check_folder, baseline.check_folder, task, look)
+        quality = language_quality(trial.check_folder, theirs.check_folder, task, look)
         same_text = {name: figure for name, figure in trial.result.quality.items() if name in OF_A_TEXT}
         trial = trial.with_result(retained=retained, quality=quality | same_text, examples=examples)
     return trial
@@ -53,13 +54,14 @@ def windows_of_trial(trial: Trial, look: int) -> int:
 
 
 def _more(run: Run, task: Task, baseline: Trial, trial: Trial, look: int) -> bool:
-    """Whether more windows were scored by both."""
-    assert trial.subject is not None and baseline.subject is not None and baseline.check is not None
-    if not windows_of_trial(trial, look) or run.budget.left() < more_s(baseline, trial, look):
+    """Whether more windows were scored by it and by the one whose answers its own are compared with."""
+    reference = baseline.quality_reference
+    assert trial.subject is not None and reference.subject is not None
+    if not windows_of_trial(trial, look) or run.budget.left() < more_s(reference, trial, look):
         return False
     run.tell("more-text", candidate=trial.name, windows=windows_of_trial(trial, look), open=open_gates(run, trial))
     with run.spending("check"), contextlib.suppress(BudgetError):
-        theirs, folder = check(run, baseline.subject, None, None, task, look)
+        theirs, folder = check(run, reference.subject, None, None, task, look)
         if theirs.failure is not None:
             return False
         mine, _ = check(run, trial.subject, folder, theirs, task, look)
@@ -67,7 +69,7 @@ def _more(run: Run, task: Task, baseline: Trial, trial: Trial, look: int) -> boo
     return False
 
 
-def more_s(baseline: Trial, trial: Trial, look: int) -> float:
+def more_s(reference: Trial, trial: Trial, look: int) -> float:
     """Seconds that a further look takes, of both."""
     share = windows_of_trial(trial, look) / max(1, trial.result.examples)
-    return sum(ready_s(t) + share * check_s(t) for t in (baseline, trial))
+    return sum(ready_s(t) + share * check_s(t) for t in (reference, trial))

@@ -25,6 +25,9 @@ BLOCK_S = 0.010
 MIN_RUNS = 3
 LANGUAGE_START_S = 10.0
 """Seconds to start and warm a pair of language models, for planning: a baseline in PyTorch takes seconds to import."""
+LANGUAGE_QUADS, LANGUAGE_PAIR_S = (2, 12), (1.5, 10.0)
+"""Quads of a pair of language models at least and at most, each call of which is a whole request; seconds that a pair's quads may
+take, and that they may where steps for a p99 are lacking."""
 MOST_RUNS = 10_000
 MOST_TRIES = 5
 """A block that was disturbed this many times makes its quad void."""
@@ -300,9 +303,29 @@ def least_runs(subject: Subject | None) -> int:
 
 
 def quad_seconds(latency_ns: tuple[float, float], least: int = MIN_RUNS) -> float:
-    """Estimated time of an undisturbed quad: two blocks a side, each with the untimed call that it begins with."""
-    runs = even_runs(latency_ns, (least, least))
-    return sum(2 * (calls + 1) * ns / 1e9 for calls, ns in zip(runs, latency_ns, strict=True))
+    """Estimated time of an undisturbed quad: two blocks a side, each with the untimed call that it begins with.
+
+    Before a block of a language model's requests (`least` is 1) that is a single token, which counts as nothing.
+    """
+    runs, lead = even_runs(latency_ns, (least, least)), int(least > 1)
+    return sum(2 * (calls + lead) * ns / 1e9 for calls, ns in zip(runs, latency_ns, strict=True))
+
+
+def plan_language_quads(latency_ns: tuple[float, float], steps: int, pairs: int) -> int:
+    """Quads of a pair of language models: what fits 1.5 s, and enough that `pairs` pairs hold steps for a p99, unless that takes
+    more than ten seconds.
+
+    A request is an average over its steps, and a pair's own bias soon outweighs the noise that further quads would take away.
+
+    Args:
+        steps: answered tokens of a request.
+    """
+    least, most = LANGUAGE_QUADS
+    runs, quad_s = min(even_runs(latency_ns, (1, 1))), quad_seconds(latency_ns, 1)
+    quads = max(least, int(LANGUAGE_PAIR_S[0] / quad_s))
+    while quads < most and tail_percentile(2 * runs * steps * quads * pairs) != 99 and (quads + 1) * quad_s <= LANGUAGE_PAIR_S[1]:
+        quads += 1
+    return min(quads, most)
 
 
 def plan_quads(latency_ns: tuple[float, float], pairs: int, seconds: float, least: int, most: int) -> int:

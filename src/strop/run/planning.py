@@ -29,8 +29,8 @@ from strop.run.budget import packing_s
 from strop.run.building import cached_step
 from strop.run.checking import one_by_one_s
 from strop.run.context import Run
-from strop.run.pairing import BLOCK_S, LANGUAGE_START_S, least_runs, quad_seconds
-from strop.run.timing import LANGUAGE_QUADS, SEARCH_QUADS
+from strop.run.pairing import BLOCK_S, LANGUAGE_START_S, least_runs, plan_language_quads, quad_seconds
+from strop.run.timing import SEARCH_QUADS
 from strop.run.trial import Trial
 from strop.store.store import load
 
@@ -39,7 +39,8 @@ START_S = 1.0
 NEW_START_S = 2.0
 """The same of a runtime that was not started yet: a baseline in PyTorch takes far longer than most."""
 WARM_CALLS, CHUNK, WARM_S = 12, 3, (0.1, 3.0)
-"""A warm-up ends at a plateau: some four chunks of three calls. It takes so many seconds at least and at most, and a chunk."""
+"""A warm-up ends at a plateau: some four chunks of three calls, or of one request to a language model. It takes so many seconds
+at least and at most, and a chunk."""
 TOGETHER, LEAD_S = 0.7, 0.001
 """Processes that start together take this share of what they take one by one. The untimed calls before a block last so long."""
 USUAL_SETS = 2
@@ -67,8 +68,8 @@ def alone_s(trial: Trial) -> float:
 
 
 def warming_s(trial: Trial) -> float:
-    call = trial.warm_ns / 1e9
-    return max(WARM_S[0], min(WARM_CALLS * call, max(WARM_S[1], CHUNK * call)))
+    call, chunk = trial.warm_ns / 1e9, 1 if is_language(trial) else CHUNK
+    return max(WARM_S[0], min(WARM_CALLS // CHUNK * chunk * call, max(WARM_S[1], chunk * call)))
 
 
 def costs(run: Run, a: Trial, b: Trial) -> Costs:
@@ -98,6 +99,12 @@ def sets_s(run: Run, baseline: Trial, language: bool, full: bool) -> float:
     share, rounds = share_of_set(baseline, baseline), LANGUAGE_ROUNDS if language else ROUNDS
     sets, count = (USUAL_SETS, rounds[1]) if full else (1, rounds[0])
     return run.budget.pace * sets * (share.start + count * share.round)
+
+
+def confirmation_quads(a: Trial, b: Trial) -> int:
+    """Of a language model's confirmation, by how long its requests take."""
+    steps = int(a.subject.language["output"]) if a.subject is not None and a.subject.language is not None else 1
+    return plan_language_quads((a.warm_ns, b.warm_ns), steps, LEAST_PAIRS)
 
 
 def check_s(trial: Trial) -> float:
@@ -182,13 +189,16 @@ def settle(run: Run, model: Model, task: Task, found: Sequence[Offer], reference
     cheap = {r.name: candidate_s(run, r, model, task, trials) for r in candidates}
     least = min(cheap.values(), default=0.0)
     packing = delivery_s(run, trials)
-    most_pairs, quads = (LEAST_PAIRS, LANGUAGE_QUADS["confirmation"]) if language else (PAIRS, QUADS[0])
+    most_pairs, quads = (LEAST_PAIRS, confirmation_quads(reference, reference)) if language else (PAIRS, QUADS[0])
     here = run.place.kind == "here"
     if run.budget.asked in ("auto", None):
         rest = sum(candidate_s(run, r, model, task, trials, full=True) for r in candidates)
         if here:
             setting = judging_s(trials, reference.candidate.recipe.runtime) + sets_s(run, reference, language, full=True)
-            rest += (len(variants) + OTHER_SETTINGS) * setting + AS_IS_PAIRS * AS_IS_QUADS * one.quad
+            built = [v for v in variants if v.steps]
+            rest += sum(candidate_s(run, v, model, task, trials, full=True) for v in built)
+            rest += (len(variants) - len(built) + OTHER_SETTINGS) * setting
+            rest += 0.0 if language else AS_IS_PAIRS * AS_IS_QUADS * one.quad
             rest += seconds_of(Plan(3, most_pairs, quads, False), one)
         estimate = run.budget.spent + rest + packing
         if run.budget.asked == "auto":

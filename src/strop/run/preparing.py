@@ -14,7 +14,8 @@ from strop.run.answers import language_quality, unlabeled_quality
 from strop.run.building import build_all, write_reproduce
 from strop.run.checking import Visit, check, footprint, shards, subject
 from strop.run.context import Run
-from strop.run.trial import Trial, accuracy_of, known_figures, memory_ratio, pace_of
+from strop.run.denominator import agrees
+from strop.run.trial import Trial, accuracy_of, known_figures, memory_ratio, only_informs, pace_of
 
 Stage = Callable[[Run, Model, Task, Trial, Trial, Sequence[Trial], Visit], Trial]
 OF_DIFFERENCE = ("accuracy_retained", "accuracy", "difference")
@@ -165,7 +166,8 @@ def _look(
     slowest_baseline = baseline.rough_ns[1]
     fastest = trial.rough_ns[0]
     if fastest and slowest_baseline / fastest < SLOWER and ratio is not None:
-        rival = next((o for o in others if _is_rival(o) and _no_heavier(o, trial) and _keeps_accuracy(o)), None)
+        rivals = (o for o in others if _is_rival(o) and not only_informs(o, baseline))
+        rival = next((o for o in rivals if _no_heavier(o, trial) and _keeps_accuracy(o)), None)
         if rival is not None:
             times = fastest / slowest_baseline
             text = f"at least {times:.1f}× slower than the baseline at a first look, and no lighter than {rival.name}"
@@ -194,10 +196,11 @@ def _check(
 ) -> Trial:  # fmt: skip
     """Validity and accuracy over the whole evaluation data."""
     assert trial.subject is not None and baseline.check is not None
+    theirs = baseline.quality_reference
     with run.spending("check"):
         slow = trial.candidate.recipe.unrepresentative or run.place.kind != "here"
         usual = None if slow else baseline.check
-        found, folder = check(run, trial.subject, baseline.check_folder, usual, task, visit=visit)
+        found, folder = check(run, trial.subject, theirs.check_folder, usual, task, visit=visit)
     if found.failure is not None:
         failure = Failure(stage="check", kind=found.failure_kind or "invalid", message=found.failure, log_tail=found.log_tail)
         return fail(run, model, trial, failure)
@@ -205,18 +208,20 @@ def _check(
         trial,
         check=found,
         check_folder=folder,
+        reference=theirs if task.language is not None else None,
         subject=trial.subject._replace(reference=None if task.language is not None else shards(folder)),
     )
-    scored = accuracy_of(trial, baseline, task)
+    scored = accuracy_of(trial, theirs, task)
     quality = {}
-    if baseline.check_folder is not None:
+    if theirs.check_folder is not None:
         beside = language_quality if task.language is not None else unlabeled_quality
-        quality = beside(folder, baseline.check_folder, task) | ({"difference": scored.figure} if scored.figure else {})
+        quality = beside(folder, theirs.check_folder, task) | ({"difference": scored.figure} if scored.figure else {})
     trial = trial.with_result(
         accuracy=scored.value, retained=scored.retained, differs=scored.where, examples=found.examples, quality=quality
     )
     missed = next((m for gate in run.gates if (m := _surely_misses(gate, trial))), None)
-    return trial.dropped(f"{missed}; not timed") if missed is not None else trial
+    denominator = trial.candidate.recipe.role == "baseline-variant" and agrees(trial)  # also one too large to be chosen
+    return trial.dropped(f"{missed}; not timed") if missed is not None and not denominator else trial
 
 
 def _surely_misses(gate: Gate, trial: Trial) -> str | None:

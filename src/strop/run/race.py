@@ -28,7 +28,7 @@ from strop.run.quiet import quieter_cpus
 from strop.run.race_set import SetPlan, limit_of, run_set, those_that_fit
 from strop.run.timing import (
     LANGUAGE_PAIRS,
-    LANGUAGE_QUADS,
+    LANGUAGE_SEARCH_QUADS,
     SEARCH_PAIRS,
     SEARCH_QUADS,
     measure,
@@ -36,7 +36,7 @@ from strop.run.timing import (
     timing_of,
     timing_of_race,
 )
-from strop.run.trial import Trial, known_figures
+from strop.run.trial import Trial, known_figures, only_informs
 from strop.store.store import load, save
 from strop.worker.call import Limits
 
@@ -177,7 +177,7 @@ class Racing:
         """How much better a rival's answers are than a contestant's, paired by example; computed once."""
         key = rival.name, trial.name
         if key not in self._compared:
-            theirs, mine, before = rival.check_folder, trial.check_folder, self.baseline.check_folder
+            theirs, mine, before = rival.check_folder, trial.check_folder, self.baseline.quality_reference.check_folder
             assert theirs is not None and mine is not None and before is not None  # what is timed was checked
             self._compared[key] = advantage(theirs, mine, before, self.task)
         return self._compared[key]
@@ -250,7 +250,7 @@ class Racing:
         """Pairs of processes for what does not fit in memory beside two of the baseline."""
         run, language = self.run, self.task.language is not None
         self.alone.add(trial.name)
-        pairs, quads = (LANGUAGE_PAIRS, LANGUAGE_QUADS["search"]) if language else (SEARCH_PAIRS, SEARCH_QUADS)
+        pairs, quads = (LANGUAGE_PAIRS, LANGUAGE_SEARCH_QUADS) if language else (SEARCH_PAIRS, SEARCH_QUADS)
         assert self.baseline.subject is not None
         try:
             with run.spending("search"):
@@ -280,9 +280,10 @@ def beaten_by(
         field: the baseline, and all that are still in the race.
         compared: how much better the answers of the first are than those of the second, by metric.
     """
+    baseline = field[0]
     if trial.candidate.recipe.role == "as-is":
         return None
-    others = [t for t in field if t.name != trial.name and (t.candidate.recipe.role != "as-is" or t is field[0])]
+    others = [t for t in field if t.name != trial.name and (t is baseline or not only_informs(t, baseline))]
     rivals = [t for t in others if found.rounds(t.name, trial.name)]
     for rival in rivals:
         faster = found.beats(rival.name, trial.name, len(rivals))

@@ -30,14 +30,14 @@ from strop.core.statistics import (
 )  # fmt: skip
 from strop.core.verdict import Interval
 from strop.run.context import Run
-from strop.run.pairing import Subject, pair_from
+from strop.run.pairing import LANGUAGE_QUADS, Subject, pair_from
 
 SEARCH_PAIRS = 3
 SEARCH_QUADS = 12
 LANGUAGE_PAIRS = 1
 """A language model takes seconds to start and to load: the search, which decides nothing, takes one pair of processes."""
-LANGUAGE_QUADS = {"search": 6, "confirmation": 12}
-"""Quads a pair of a language model at most: each call is a whole request, whose steps make the tail."""
+LANGUAGE_SEARCH_QUADS = 4
+"""Quads of that pair at most: each call is a whole request."""
 
 
 def measure(
@@ -56,7 +56,8 @@ def measure(
         WorkerError: a side failed. BudgetError: the budget ended first; the search keeps the pairs that it has.
     """
     place = run.folder.candidate(b.name) / (folder or stage)
-    quads = quads if a.language is None else min(quads, LANGUAGE_QUADS[stage])
+    most = LANGUAGE_SEARCH_QUADS if stage == "search" else LANGUAGE_QUADS[1]
+    quads = quads if a.language is None else min(quads, most)
     cap = run.request.memory_limit_mb
     done: list[Pair] = []
     for index in pairs:

@@ -25,7 +25,11 @@ MEMORY_FLOOR = 1_000_000
 
 @dataclass(frozen=True)
 class Trial:
-    """`subject` is None where there is nothing to run (the build failed). `cut`: the budget ended while it was built."""
+    """`subject` is None where there is nothing to run (the build failed). `cut`: the budget ended while it was built.
+
+    `reference`: of a language model, whose answers its own were compared with; None of the reference itself. Of other models the
+    baseline's answers are compared with.
+    """
 
     result: Result
     subject: Subject | None = None
@@ -33,6 +37,12 @@ class Trial:
     check_folder: Path | None = None
     footprints: tuple[Footprint, ...] = ()
     cut: bool = False
+    reference: "Trial | None" = None
+
+    @property
+    def quality_reference(self) -> "Trial":
+        """Of a baseline: whose answers all others are compared with. The denominator of a language model is often another."""
+        return self.reference or self
 
     @property
     def name(self) -> str:
@@ -186,6 +196,13 @@ def pace_figures(trial: Trial) -> dict[str, Interval]:
     token = geometric_interval([float(np.median(f.token_ns)) for f in timed])
     first = geometric_interval([float(np.median(f.prompt_ns)) / 1e6 for f in timed])
     return {"decode_tok_s": inverse(token, trial.subject.batch * 1e9), "first_token_ms": first}
+
+
+def only_informs(trial: Trial, baseline: Trial) -> bool:
+    """Whether it is timed for information only and never chosen: the runtime's defaults, or a language model in PyTorch, which is
+    the reference of quality, where another runtime gives the baseline.
+    """
+    return trial.candidate.recipe.role == "as-is" or (baseline.reference is not None and trial.name == baseline.reference.name)
 
 
 def find(trials: Sequence[Trial], name: str) -> Trial:

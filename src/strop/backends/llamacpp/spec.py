@@ -6,7 +6,7 @@ from pathlib import Path
 from strop.core.backend import Backend
 from strop.core.model import Model
 from strop.core.noun import Scalar
-from strop.core.recipe import Held, Offer, Recipe, Step
+from strop.core.recipe import Held, Offer, Recipe, Step, role_of_unquantized
 from strop.core.target import Target
 from strop.core.task import Task
 
@@ -30,8 +30,8 @@ WITH_MATRIX = {
 }  # fmt: skip
 """The same for mixes whose errors are weighed by an importance matrix from the calibration text."""
 BITS = {
-    "F32": 32.0, "F16": 16.0, "Q8_0": 8.5, "Q6_K": 6.5625, "Q5_K_M": 5.68, "Q4_K_M": 4.82, "Q4_0": 4.5, "IQ4_XS": 4.34,
-    "Q3_K_M": 3.9, "Q2_K": 2.97, "IQ2_XS": 2.5,
+    "F32": 32.0, "F16": 16.0, "BF16": 16.0, "Q8_0": 8.5, "Q6_K": 6.5625, "Q5_K_M": 5.68, "Q4_K_M": 4.82, "Q4_0": 4.5,
+    "IQ4_XS": 4.34, "Q3_K_M": 3.9, "Q2_K": 2.97, "IQ2_XS": 2.5,
 }  # fmt: skip
 """Bits a weight of the linear layers takes; of mixes, as a Llama of a billion weights came out."""
 ODD = {"Q6_K": 8.5, "Q5_K_M": 6.6, "Q4_K_M": 5.64, "IQ4_XS": 4.6, "Q3_K_M": 4.7, "Q2_K": 4.5, "IQ2_XS": 4.5}
@@ -69,10 +69,13 @@ def _all(model: Model, target: Target, task: Task) -> Iterator[Offer]:
 
     odd = head_that_fits_no_block(model)
 
-    def recipe(name: str, reason: str, steps: tuple[Step, ...], safety: int, turn: int, precision: str, **more: Scalar) -> Offer:
+    def recipe(
+        name: str, reason: str, steps: tuple[Step, ...], safety: int, turn: int, precision: str, kept: str = "", **more: Scalar
+    ) -> Offer:  # fmt: skip
         settings = {**fair, **more}
         made = Recipe(
             name=name, runtime=NAME, steps=steps, settings=settings, precision=precision, safety=safety, turn=turn,
+            role=role_of_unquantized(model.stored, kept, target.here) if kept else "candidate",
             held=held_by(steps, str(settings["cache"]), int(str(model.traits.get("hidden") or 0))),
         )  # fmt: skip
         return Offer(name=name, reason=reason, recipe=made)
@@ -88,7 +91,7 @@ def _all(model: Model, target: Target, task: Task) -> Iterator[Offer]:
             yield Offer(name="gguf-q8-0", reason="not offered: the file is quantized already, and would lose twice")
             return
     else:
-        yield from _converted(recipe, convert)
+        yield from _converted(recipe, convert, model.stored, target)
     for kind, (safety, turn, reason) in TYPES.items():
         yield recipe(named(kind), reason, (*first, quantized(kind)), safety, turn, PRECISION.get(kind, "int4"))
     reason = "as Q8_0, the cache in 8 bits too: for long contexts"
@@ -105,12 +108,26 @@ def _all(model: Model, target: Target, task: Task) -> Iterator[Offer]:
         yield recipe(f"{named(kind)}-im", f"{reason}; errors weighed by importance", steps, safety, turn, "int4")
 
 
-def _converted(recipe: Callable[..., Offer], convert: Step) -> Iterator[Offer]:
-    """The folder's model in floating point."""
-    reason = "converted, truly in fp32, cache too: what llama.cpp itself changes"
-    yield recipe("gguf-f32", reason, (convert,), 1, 2, "fp32", cache="f32")
-    half = convert.model_copy(update={"params": {"kind": "f16"}})
-    yield recipe("gguf-f16", "converted, weights in fp16", (half,), 1, 2, "fp16")
+def _converted(recipe: Callable[..., Offer], convert: Step, stored: str, target: Target) -> Iterator[Offer]:
+    """The folder's model in floating point.
+
+    The one that may be the denominator of speed has as many bits as the files, in its cache too; where the files are in bf16, in
+    whichever 16-bit type this CPU computes in. With more bits it would only be slower.
+    """
+    computes = target.has("avx512_bf16") or target.has("amx_bf16") or target.has("bf16")
+    own = "f16" if stored == "bf16" and not computes else stored
+
+    def plain(kind: str, reason: str, precision: str, **more: Scalar) -> Offer:
+        step = convert.model_copy(update={"params": {"kind": kind}})
+        return recipe(f"gguf-{kind}", reason, (step,), 1, 2, precision, kept=kind if kind == own else "", **more)
+
+    yield plain("f32", "converted, truly in fp32, cache too: what llama.cpp itself changes", "fp32", cache="f32")
+    yield plain("f16", "converted, weights in fp16", "fp16")
+    if own == "bf16":
+        yield plain("bf16", "converted, weights in bf16 as in the files", "bf16")
+    else:
+        why = "this CPU does not compute in bf16" if stored == "bf16" else f"the model's files are in {stored}"
+        yield Offer(name="gguf-bf16", reason=f"not offered: {why}")
 
 
 def head_that_fits_no_block(model: Model) -> str:
@@ -130,7 +147,7 @@ def held_by(steps: Sequence[Step], cache: str, hidden: int) -> Held | None:
     kind = str(steps[-1].params.get("type") or steps[-1].params["kind"]).upper()
     odd = hidden % WIDE != 0
     bits = {**BITS, **ODD}[kind] if odd else BITS[kind]
-    most = bits if kind in ("F32", "F16", "Q8_0") else BITS["Q8_0" if odd else "Q6_K"]
+    most = bits if kind in ("F32", "F16", "BF16", "Q8_0") else BITS["Q8_0" if odd else "Q6_K"]
     kept = KEPT if steps[-1].params.get("keep") else 0.0
     return Held(
         linear=(1 - kept) * bits + kept * BITS["Q8_0"],

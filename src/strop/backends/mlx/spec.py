@@ -6,7 +6,7 @@ from pathlib import Path
 from strop.core.backend import Backend
 from strop.core.model import Model
 from strop.core.noun import Scalar
-from strop.core.recipe import Held, Offer, Recipe, Step
+from strop.core.recipe import Held, Offer, Recipe, Step, role_of_unquantized
 from strop.core.target import Target
 from strop.core.task import Task
 
@@ -31,7 +31,8 @@ WIDTHS = {
 def offer(model: Model, target: Target, task: Task) -> Sequence[Offer]:
     """All recipes considered for this model, target and task; pure."""
     why = not_computed(model, task.language.context if task.language is not None else 512)
-    return [Offer(name=o.name, reason=why) for o in _all(target, task)] if why else list(_all(target, task))
+    found = _all(target, task, model.stored)
+    return [Offer(name=o.name, reason=why) for o in found] if why else list(found)
 
 
 def not_computed(model: Model, context: int) -> str:
@@ -41,21 +42,24 @@ def not_computed(model: Model, context: int) -> str:
     return model.slides_not("MLX", UNSLID, context)
 
 
-def _all(target: Target, task: Task) -> Iterator[Offer]:
+def _all(target: Target, task: Task, stored: str) -> Iterator[Offer]:
     settings: dict[str, Scalar] = {"context": task.language.context if task.language is not None else 512}
     doubt = "" if target.os in APPLE else NOT_APPLE
 
-    def recipe(name: str, reason: str, step: Step, safety: int, turn: int, precision: str) -> Offer:
+    def recipe(name: str, reason: str, step: Step, safety: int, turn: int, precision: str, kept: str = "") -> Offer:
         made = Recipe(
             name=f"mlx-{name}", runtime=NAME, steps=(step,), settings=settings, precision=precision, safety=safety, turn=turn,
-            unrepresentative=doubt, held=held_by(step, not doubt),
+            unrepresentative=doubt, role=role_of_unquantized(stored, kept, target.here) if kept and not doubt else "candidate",
+            held=held_by(step, not doubt),
         )  # fmt: skip
         return Offer(name=made.name, reason=reason, recipe=made)
 
     convert = Step(stage="convert", builder=NAME, name="convert", consumes=HF, produces=KIND, params={"kind": "float32"})
-    yield recipe("fp32", "converted, all in fp32: a check that MLX answers as the given model does", convert, 1, 5, "fp32")
+    yield recipe(
+        "fp32", "converted, all in fp32: a check that MLX answers as the given model does", convert, 1, 5, "fp32", kept="f32"
+    )
     half = convert.model_copy(update={"params": {"kind": "float16"}})
-    yield recipe("fp16", "converted, weights and cache in fp16", half, 1, 2, "fp16")
+    yield recipe("fp16", "converted, weights and cache in fp16", half, 1, 2, "fp16", kept="f16")
     for (bits, group), (safety, turn, reason) in WIDTHS.items():
         params = {"bits": bits, "group": group}
         step = Step(stage="quantize", builder=NAME, name="quantize", consumes=HF, produces=KIND, params=params)

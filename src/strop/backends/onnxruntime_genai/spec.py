@@ -6,7 +6,7 @@ from pathlib import Path
 from strop.core.backend import Backend
 from strop.core.model import Model
 from strop.core.noun import Params, Scalar
-from strop.core.recipe import Held, Offer, Recipe, Step
+from strop.core.recipe import Held, Offer, Recipe, Step, role_of_unquantized
 from strop.core.target import Target
 from strop.core.task import Task
 
@@ -57,11 +57,12 @@ def _all(model: Model, target: Target, task: Task) -> Iterator[Offer]:
     settings: dict[str, Scalar] = {"threads": target.threads, "context": context, "spinning": False}
     for name, (params, safety, turn, reason) in RECIPES.items():
         precision = str(params["precision"])
-        stage = "convert" if precision == "fp32" else "quantize"
+        plain = precision == "fp32"
+        stage = "convert" if plain else "quantize"
         step = Step(stage=stage, builder=NAME, name="convert", consumes=HF, produces=GENAI, params=params)
         recipe = Recipe(
             name=name, runtime=NAME, steps=(step,), settings=settings, precision=precision, safety=safety, turn=turn,
-            held=held_by(params),
+            held=held_by(params), role=role_of_unquantized(model.stored, "f32", target.here) if plain else "candidate",
         )  # fmt: skip
         yield Offer(name=name, reason=reason, recipe=recipe)
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from strop.core.noun import Params, Scalar
-from strop.core.recipe import Held, Offer, Recipe, Step
+from strop.core.recipe import Held, Offer, Recipe, Step, role_of_unquantized
 from strop.core.target import Target
 from strop.core.task import Task
 
@@ -29,11 +29,11 @@ def held_by(params: Params | None, cache: str) -> Held:
     return Held(linear=linear, embedding=8, head=8, cache=NUMBER[cache], copies=COPIES, grown=GROWN, rows=ROWS, own=OWN)
 
 
-def language_offers(target: Target, task: Task, bf16: bool) -> Iterator[Offer]:
+def language_offers(target: Target, task: Task, bf16: bool, stored: str) -> Iterator[Offer]:
     """All recipes considered; pure.
 
     Args:
-        bf16: whether the target's CPU computes in bf16.
+        bf16: whether the target's CPU computes in bf16. stored: type of the weights in the model's files, `Model.stored`.
     """
     assert task.language is not None
     shared: dict[str, Scalar] = {
@@ -43,7 +43,7 @@ def language_offers(target: Target, task: Task, bf16: bool) -> Iterator[Offer]:
 
     def recipe(
         name: str, reason: str, params: Params | None, safety: int, turn: int, kind: str, needs_text: bool = False,
-        **settings: Scalar,
+        kept: str = "", **settings: Scalar,
     ) -> Offer:  # fmt: skip
         if needs_text and task.calibration is None:
             return Offer(name=name, reason="not offered: it needs calibration text; give --calibration, or a longer --data")
@@ -53,15 +53,17 @@ def language_offers(target: Target, task: Task, bf16: bool) -> Iterator[Offer]:
         )  # fmt: skip
         made = Recipe(
             name=name, runtime=NAME, steps=(convert, compress) if params else (convert,), precision=kind, safety=safety,
-            turn=turn, settings={**shared, "cache": "f16", **settings}, held=held_by(params, str(settings.get("cache", "f16"))),
+            turn=turn, role=role_of_unquantized(stored, kept, target.here) if kept else "candidate",
+            settings={**shared, "cache": "f16", **settings}, held=held_by(params, str(settings.get("cache", "f16"))),
         )  # fmt: skip
         return Offer(name=name, reason=reason, recipe=made)
 
     eight: Params = {"mode": "INT8_ASYM"}
     four: Params = {"mode": "INT4_ASYM", "group": 64}
-    yield recipe(
-        "openvino-f32", "converted, truly in f32, cache too: what OpenVINO itself changes", None, 1, 2, "fp32", cache="f32"
-    )
+    reason = "converted, truly in f32, cache too: what OpenVINO itself changes"
+    yield recipe("openvino-f32", reason, None, 1, 2, "fp32", kept="f32", cache="f32")
+    if bf16 and stored == "bf16":
+        yield recipe("openvino-bf16", "converted, in bf16 as in the files", None, 1, 2, "bf16", kept="bf16", precision="bf16")
     yield recipe("openvino-int8", "weights in 8 bits a channel, arithmetic in f32", eight, 2, 0, "int8")
     if bf16:
         reason = "weights in 8 bits, arithmetic in bf16: a faster prompt, often a slower answer"

@@ -25,7 +25,7 @@ ADOPTED = ("int8-static", "int8-static-tensor", "int8-static-matmul")
 def offer(model: Model, target: Target, task: Task) -> Sequence[Offer]:
     """All recipes considered for this model, target and task; pure."""
     if task.language is not None:
-        return list(language_offers(target, task, has_bf16(target)))
+        return list(language_offers(target, task, has_bf16(target), model.stored))
     return [*_unquantized(model, target), *_quantized(model, target, task), *_accelerated(model, target, task)]
 
 

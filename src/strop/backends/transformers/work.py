@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", CI="1", TOKENIZE
 GGUF, IR = "model.gguf", "openvino_model.xml"
 MOST = 1 << 31
 """Of any size or token in a configuration."""
+NARROW = {"BF16": "bf16", "F16": "f16"}
 TAKEN = (".json", ".safetensors", ".model", ".txt", ".jinja")
 """What a converter is given of a folder: no pickled weights, no code."""
 
@@ -85,8 +86,22 @@ def inspect(path: str) -> dict[str, Any]:
             "head": config.whole("head_dim", most=MOST) or hidden // max(heads, 1),
             "window": window_of(config),
             "rotation": rotation_of(config),
+            "weights": stored_type([folder / name for name in files if name.endswith(".safetensors")]),
         },
     }
+
+
+def stored_type(paths: Sequence[Path]) -> str:
+    """The widest type of the weight matrices in safetensors files that the inspector has checked: "f32", "bf16" or "f16".
+
+    The files are asked, not `torch_dtype` in config.json, which tells what the model was trained in.
+    """
+    found = set()
+    for path in paths:
+        with path.open("rb") as file:
+            header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+        found |= {entry["dtype"] for name, entry in header.items() if name != "__metadata__" and len(entry["shape"]) > 1}
+    return NARROW.get(found.pop(), "f32") if len(found) == 1 else "f32"
 
 
 def section(path: Path) -> Section:

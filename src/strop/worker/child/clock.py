@@ -118,21 +118,26 @@ def _difference(before: dict[str, Any], after: dict[str, Any], key: str, scale: 
 LEAD_NS = 1_000_000
 
 
-def block(call: Callable[[int], Any], first: int, runs: int) -> tuple[dict[str, Any], Any, int]:
+def block(
+    call: Callable[[int], Any], first: int, runs: int, lead: Callable[[int], Any] | None = None
+) -> tuple[dict[str, Any], Any, int]:
     """Run `call(i)` from i = first on: some untimed calls, which find the caches and sleeping threads that the other
     process left (at least one, at most a millisecond of them), then `runs` timed ones.
 
-    Returns the record of the block, the last output and the index it belongs to.
+    Args:
+        lead: an untimed call, where a whole one would take long.
+    Returns:
+        The record of the block, the last output and the index it belongs to.
     """
-    clock = time.perf_counter_ns
+    clock, lead = time.perf_counter_ns, lead or call
     gc.collect()
     gc.disable()
     try:
         index, start = first, clock()
-        output = call(index)
+        output = lead(index)
         while clock() - start < LEAD_NS:
             index += 1
-            output = call(index)
+            output = lead(index)
         before, queued, mine = machine_counters(), waited(), own_counters()
         begin, latencies = clock(), []
         for _ in range(runs):
@@ -159,8 +164,11 @@ def block(call: Callable[[int], Any], first: int, runs: int) -> tuple[dict[str, 
     return record, output, index
 
 
-def warm(call: Callable[[int], Any], cap_s: float = 3.0, chunk_s: float = 0.02) -> tuple[int, int]:
+def warm(call: Callable[[int], Any], cap_s: float = 3.0, chunk_s: float = 0.02, least: int = 3) -> tuple[int, int]:
     """Run until a plateau: the median of a chunk of runs no longer falls by more than 2 % for three chunks on end.
+
+    Args:
+        least: runs in a chunk at least.
 
     Returns (runs, median of the last chunk in ns).
     """
@@ -170,7 +178,7 @@ def warm(call: Callable[[int], Any], cap_s: float = 3.0, chunk_s: float = 0.02) 
     deadline = clock() + int(cap_s * 1e9)
     while True:
         latencies, begin = [], clock()
-        while len(latencies) < 3 or clock() - begin < chunk_s * 1e9:
+        while len(latencies) < least or clock() - begin < chunk_s * 1e9:
             start = clock()
             call(runs)
             latencies.append(clock() - start)

@@ -23,7 +23,10 @@ DISTRIBUTION, TOPS = "distribution.npy", "tops.npy"
 WHOLE_BYTES = 256 << 20
 """A baseline's distributions up to this size are kept in fp32, larger ones in fp16."""
 TOLERANCE = 1e-3
-TWICE = 2
+TWICE = 1
+"""Windows that are scored a second time: each compares hundreds of whole distributions."""
+SLICE_BYTES = 1 << 20
+"""Logits that are normalized at once: what stays in a core's cache. A window's are 100 MB where the vocabulary is 50,000."""
 SAMPLES = "samples.json"
 QUESTIONS = ("question_rows", "question_tokens")
 PROMPTS, PROMPT, WRITTEN = 3, 32, 48
@@ -36,16 +39,43 @@ def windows(session: Any, rows: Any, chunk: int) -> Iterator[NDArray[np.float32]
     """Log-probabilities of every next token of each window, [positions, vocabulary]; in chunks where the cache is not f32."""
     whole = str(session.properties.get("cache", "")) in ("f32", "float32")
     for row in rows:
-        last = len(row) - 1
+        last, logs = len(row) - 1, np.empty((0, 0), np.float32)
         size = last if whole else chunk
         session.reset()
-        parts = [np.array(session.step(row[at : min(at + size, last)], "all"), np.float32) for at in range(0, last, size)]
-        logits = np.concatenate(parts)
-        if not np.isfinite(logits).all():
-            raise InvalidOutput("the logits hold NaN or infinity")
-        logits -= logits.max(axis=1, keepdims=True)
-        logits -= np.log(np.exp(logits).sum(axis=1, keepdims=True))
-        yield logits
+        for at in range(0, last, size):
+            logits = np.asarray(session.step(row[at : min(at + size, last)], "all"), np.float32)
+            logs = np.empty((last, logits.shape[1]), np.float32) if not at else logs
+            for part in slices(logits):
+                normalize(logits[part], logs[at : at + len(logits)][part])
+        yield logs
+
+
+def slices(rows: NDArray[np.float32]) -> Iterator[slice]:
+    """Consecutive rows that fit `SLICE_BYTES`, so that several passes over them read memory once."""
+    step = max(1, SLICE_BYTES // max(1, rows[0].nbytes))
+    for at in range(0, len(rows), step):
+        yield slice(at, at + step)
+
+
+def normalize(logits: NDArray[np.float32], logs: NDArray[np.float32]) -> None:
+    """Log-probabilities of logits, into `logs`.
+
+    Raises:
+        InvalidOutput: a logit is not finite.
+    """
+    if not np.isfinite(logits).all():
+        raise InvalidOutput("the logits hold NaN or infinity")
+    np.subtract(logits, logits.max(axis=1, keepdims=True), out=logs)
+    logs -= np.log(np.exp(logs).sum(axis=1, keepdims=True))
+
+
+def divergences(log: NDArray[np.float32], expected: Any) -> NDArray[np.float32]:
+    """Kullback-Leibler divergence of each row from the expected one, nats."""
+    found = np.empty(len(log), np.float32)
+    for part in slices(log):
+        theirs = np.asarray(expected[part], np.float32)
+        found[part] = np.maximum((np.exp(theirs) * (theirs - log[part])).sum(axis=1), 0)
+    return found
 
 
 class TokenLane:
@@ -82,6 +112,7 @@ class TokenLane:
         first_s = time.perf_counter() - start
         self.cursor = 0
         self.steps_ns: list[int] = []
+        self.warmed = False
         self.opened = {
             "load_s": load_s,
             "first_inference_s": first_s,
@@ -108,14 +139,20 @@ class TokenLane:
             self.steps_ns.append(now() - start)
         return answer
 
+    def lead(self, index: int) -> None:
+        """An untimed call before a block: one token of a new request, which reads every weight and wakes every thread. A whole
+        request may take seconds."""
+        self.session.reset()
+        self.session.step(self.texts(index)[..., :1], "last")
+
     def warm(self) -> dict[str, int]:
-        runs, median = clock.warm(self.call)
+        runs, median = clock.warm(self.call, least=1)  # a request is many steps
         self.cursor += runs
         return {"runs": runs, "median_ns": median}
 
     def block(self, runs: int) -> Any:
         self.steps_ns.clear()
-        record, output, last = clock.block(self.call, self.cursor, runs)
+        record, output, last = clock.block(self.call, self.cursor, runs, self.lead)
         self.cursor = last + 1
         if not np.isfinite(np.asarray(output)).all():
             raise InvalidOutput("a timed answer holds NaN or infinity")
@@ -132,19 +169,24 @@ class TokenLane:
         return {"tokens": held}
 
     def phases(self, requests: int) -> dict[str, list[int]]:
-        """Nanoseconds of each prompt and of each answered token, over some requests."""
-        prompts, steps, now = [], [], time.perf_counter_ns
-        for index in range(requests + 1):
-            ids, session = self.texts(index), self.session
+        """Nanoseconds of requests, of each prompt and of each answered token; nothing is kept of the session's first request."""
+        wholes, prompts, steps, now = list[int](), list[int](), list[int](), time.perf_counter_ns
+        for index in range(requests + int(not self.warmed)):
+            ids, session, taken = self.texts(index), self.session, []
+            begin = now()
             session.reset()
             start = now()
             session.step(ids[..., : self.prompt], "last")
-            prompts.append(now() - start)
+            prompt = now() - start
             for place in range(self.prompt, self.prompt + self.output):
                 start = now()
                 session.step(ids[..., place : place + 1], "last")
-                steps.append(now() - start)
-        return {"prompt_ns": prompts[1:], "token_ns": steps[self.output :]}  # the first request warms
+                taken.append(now() - start)
+            whole = now() - begin
+            if self.warmed:
+                wholes, prompts, steps = [*wholes, whole], [*prompts, prompt], [*steps, *taken]
+            self.warmed = True
+        return {"latencies_ns": wholes, "prompt_ns": prompts, "token_ns": steps}
 
     def evaluate(self, out: str, expected: str | None = None, first: int = 0, count: int | None = None) -> dict[str, Any]:
         """Windows one by one: the loss of each token, and how far each distribution is from the baseline's.
@@ -171,8 +213,7 @@ class TokenLane:
             if index < TWICE and np.max(np.abs(self.window(first + index) - log)) > TOLERANCE * np.ptp(log):
                 raise InvalidOutput("not deterministic: the same window twice gave two answers")
             if expected is not None:
-                theirs = np.asarray(kept[index], np.float32)
-                found["kl"][index] = np.maximum((np.exp(theirs) * (theirs - log)).sum(axis=1), 0)
+                found["kl"][index] = divergences(log, kept[index])
                 found["same_top"][index] = tops[index] == log.argmax(axis=1)
         if self.questions and not first:
             found |= answer_questions(lambda ids: next(windows(self.session, ids[None], self.chunk)), *self.questions)
