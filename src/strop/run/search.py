@@ -47,7 +47,7 @@ def _as_far_as_possible(
     """Groups of those that fit the time left, each raced once; then further sets of those that may be finalists."""
     trials = _prepared_in_time(run, model, task, untried(found, "as-is", trials), baseline, trials, racing)
     waiting = untried(found, "candidate", trials)
-    while group := next_group(run, model, task, found, waiting, trials):
+    while group := next_group(run, model, task, found, waiting, [baseline, *(t for t in trials if t.name != baseline.name)]):
         waiting = [r for r in waiting if r not in group]
         recipes = [follow(recipe, baseline.candidate.recipe) for recipe in group]
         trials = _prepared(run, model, task, recipes, baseline, trials, racing)
@@ -60,7 +60,11 @@ def _as_far_as_possible(
 def next_group(
     run: Run, model: Model, task: Task, found: Sequence[Offer], waiting: Sequence[Recipe], trials: Sequence[Trial]
 ) -> list[Recipe]:  # fmt: skip
-    """The next in turn of those that fit the time left together, as many as race in one set."""
+    """The next in turn of those that fit the time left together, as many as race in one set.
+
+    Args:
+        trials: the baseline first: what a set takes is estimated from it.
+    """
     group, lost, places = list[Recipe](), [t.name for t in trials if t.lost_accuracy], places_of(found, run.advice)
     taken_s = 0.0
     while len(group) < GROUP:
@@ -88,7 +92,7 @@ def _prepared_in_time(
     run: Run, model: Model, task: Task, recipes: Sequence[Recipe], baseline: Trial, trials: list[Trial], racing: Racing
 ) -> list[Trial]:  # fmt: skip
     """As `_prepared`, for those of these recipes that fit the time left; the others are not reached."""
-    can_pay = affordable_together(run, recipes, model, task, trials)
+    can_pay = affordable_together(run, recipes, model, task, [baseline, *(t for t in trials if t.name != baseline.name)])
     left_out = [r for r in recipes if r not in can_pay]
     others = [t for t in trials if t.name not in {r.name for r in left_out}]
     return [*_prepared(run, model, task, can_pay, baseline, others, racing), *map(not_reached, left_out)]
