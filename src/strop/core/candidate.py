@@ -78,6 +78,28 @@ class Timing(Noun):
     samples: str = ""
 
 
+class Throughput(Noun):
+    """Examples a second, or tokens of answers a second for a language model, with so many requests in flight.
+
+    ratio: over the given model's, unquantized, under those of its settings that serve the load best (`over` names them). rate:
+    with its interval over processes. One or both are None where there are too few undisturbed samples. latency_ms: a request's,
+    while the others are in flight. With one in flight all of it follows from the latency's samples.
+    """
+
+    concurrency: int
+    batch: int
+    unit: Literal["examples", "tokens"] = "examples"
+    stage: Literal["search", "confirmation"]
+    over: str
+    rate: Interval | None
+    ratio: Interval | None
+    latency_ms: dict[str, float] = {}
+    pairs: int = 0
+    quads: int = 0
+    excluded: float = 0.0
+    samples: str = ""
+
+
 class Imitated(Noun):
     """Speed over another candidate of the same runtime, on this machine held to what the target has; decides no gate."""
 
@@ -103,6 +125,7 @@ class Result(Noun):
     search: Timing | None = None
     confirmation: Timing | None = None
     imitated: Imitated | None = None
+    throughput: Throughput | None = None
     quality: dict[str, Interval] = {}
     """Further figures that gates may use, by metric."""
     pace: dict[str, float] = {}

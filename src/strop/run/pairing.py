@@ -42,6 +42,7 @@ class Subject(NamedTuple):
 
     reference: output → file, the answers that accuracy was taken from; every timed answer is held against them.
     language: how a language model is called; None for others.
+    concurrency: requests in flight while throughput is measured.
     memory_bytes: its measured peak, to decide whether two fit side by side; 0 where unknown.
     """
 
@@ -58,6 +59,7 @@ class Subject(NamedTuple):
     reference: dict[str, str] | None = None
     memory_bytes: int = 0
     language: dict[str, Any] | None = None
+    concurrency: int = 1
 
 
 def open_request(subject: Subject) -> dict[str, Any]:

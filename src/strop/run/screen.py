@@ -112,7 +112,7 @@ def _fail(run: Run, model: Model, trial: Trial, failure: Failure) -> Trial:
     return trial.failed(failure, write_reproduce(run, trial.candidate.recipe, model))
 
 
-def _look(run: Run, model: Model, _task: Task, trial: Trial, baseline: Trial, others: Sequence[Trial]) -> Trial:
+def _look(run: Run, model: Model, task: Task, trial: Trial, baseline: Trial, others: Sequence[Trial]) -> Trial:
     """Memory and a first look at the latency, alone."""
     assert trial.subject is not None
     with run.spending("memory"):
@@ -132,7 +132,8 @@ def _look(run: Run, model: Model, _task: Task, trial: Trial, baseline: Trial, ot
     trial = trial.with_result(memory=tuple(m for m in [first.memory] if m is not None), memory_ratio=ratio)
     slowest_baseline = baseline.rough_ns[1]
     fastest = trial.rough_ns[0]
-    if fastest and slowest_baseline / fastest < SLOWER and ratio is not None:
+    serves = task.workload.concurrency > 1  # alone it may be slow, and best with several requests in flight
+    if fastest and slowest_baseline / fastest < SLOWER and ratio is not None and not serves:
         rival = next((o for o in others if _is_rival(o) and _no_heavier(o, trial) and _keeps_accuracy(o)), None)
         if rival is not None:
             times = fastest / slowest_baseline

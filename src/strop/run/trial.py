@@ -25,7 +25,11 @@ MEMORY_FLOOR = 1_000_000
 
 @dataclass(frozen=True)
 class Trial:
-    """`subject` is None where there is nothing to run (the build failed). `cut`: the budget ended while it was built."""
+    """`subject` is None where there is nothing to run (the build failed). `cut`: the budget ended while it was built.
+
+    `loaded` are pairs with several requests in flight. `server`, of the baseline: the setting of the given model that serves
+    these best, and the denominator of throughput; None where it is the baseline itself.
+    """
 
     result: Result
     subject: Subject | None = None
@@ -33,6 +37,8 @@ class Trial:
     check_folder: Path | None = None
     footprints: tuple[Footprint, ...] = ()
     pairs: tuple[Pair, ...] = ()
+    loaded: tuple[Pair, ...] = ()
+    server: Subject | None = None
     cut: bool = False
 
     @property
