@@ -13,7 +13,7 @@ from strop.run.pairing import Seat, Subject, cores_for, fit_together, identity_o
 from strop.store.store import load, save
 from strop.worker.call import Child, Limits
 
-BLOCK_S, MOST_BLOCK_S = 0.1, 3.0
+BLOCK_S, MOST_BLOCK_S = 0.05, 3.0
 """A block lasts this long at least, and as long as three requests of the slower side, but no longer than that."""
 LEAST_REQUESTS = 3
 FOLDERS = {"search": "load-search", "confirmation": "load"}

@@ -32,7 +32,7 @@ class Size(NamedTuple):
     quads: int
 
 
-LOOK, FULL = Size(2, 3), Size(5, 5)
+LOOK, FULL = Size(2, 4), Size(5, 8)
 """Of the search and of the confirmation; both are fixed beforehand, and there is no second look."""
 WARM_BLOCKS = 6
 """A warm-up under load takes about as long as so many blocks."""
