@@ -56,6 +56,15 @@ def test_streams_are_sessions_side_by_side_and_callers_take_turns(shared):
     assert {"cpu_ns", "steal_ms", "delay_ns", "throttled_us", "pressure_us", "voluntary"} <= set(record)
 
 
+def test_whoever_waits_has_a_turn(shared):
+    """Ten callers of one session: without an order, the one that has it would take it again and again."""
+    callers = Callers(Lane(Session(shared)), 10, 1, lambda: Session(shared))
+    callers.block(0.05)
+    assert shared["most"] == 1
+    calls = [(cursor - place) // 10 for place, cursor in enumerate(callers.cursors)]
+    assert max(calls) <= min(calls) + 2
+
+
 def test_a_runtime_that_forks_is_called_by_everybody_at_once(shared):
     Callers(Lane(Forking(shared)), 3, 1, lambda: pytest.fail("no other session is opened")).block(0.02)
     assert (shared["most"], shared["own"]) == (3, 3)

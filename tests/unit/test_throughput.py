@@ -11,6 +11,7 @@ from strop.core.choose import Contender, choose, parse_weights, score
 from strop.core.errors import ConfigError, UsageError
 from strop.core.finalists import Entrant, in_order
 from strop.core.gate import assemble, parse_gate
+from strop.core.recipe import Offer, Step
 from strop.core.rivalry import Racer, ends_race
 from strop.core.task import Workload
 from strop.core.throughput import Load, baseline_throughput, counts, hindered, rate_of, throughput_of
@@ -23,6 +24,7 @@ from .makers import MS, block, interval, model, pair, quad, recipe, target, task
 
 FOUR = Load(4, batch=2)
 rates = st.floats(1.0, 1e5)
+STEP = Step(stage="quantize", builder="onnxruntime", name="quantize_static", consumes="onnx", produces="onnx")
 
 
 def busy(side, requests_a_second, length_ns=50 * MS, cpu=2.0, **counters):
@@ -125,13 +127,13 @@ def test_what_serves_better_than_the_tuned_baseline_may_be_confirmed():
 
 
 LOADS = [
-    (dict(concurrency=None, streams=None, threads=4, counts=False), (1, 1)),
-    (dict(concurrency=None, streams=None, threads=4, counts=True), (4, 4)),
-    (dict(concurrency=8, streams=None, threads=4, counts=False), (8, 4)),
-    (dict(concurrency=2, streams=None, threads=4, counts=True), (2, 2)),
-    (dict(concurrency=None, streams=2, threads=4, counts=False), (2, 2)),
-    (dict(concurrency=1, streams=None, threads=4, counts=True), (1, 1)),
-    (dict(concurrency=None, streams=None, threads=1, counts=True), (1, 1)),
+    ({"concurrency": None, "streams": None, "threads": 4, "counts": False}, (1, 1)),
+    ({"concurrency": None, "streams": None, "threads": 4, "counts": True}, (4, 4)),
+    ({"concurrency": 8, "streams": None, "threads": 4, "counts": False}, (8, 4)),
+    ({"concurrency": 2, "streams": None, "threads": 4, "counts": True}, (2, 2)),
+    ({"concurrency": None, "streams": 2, "threads": 4, "counts": False}, (2, 2)),
+    ({"concurrency": 1, "streams": None, "threads": 4, "counts": True}, (1, 1)),
+    ({"concurrency": None, "streams": None, "threads": 1, "counts": True}, (1, 1)),
 ]
 
 
@@ -144,10 +146,10 @@ def test_requests_in_flight_and_streams(asked, found):
 @pytest.mark.parametrize(
     ("asked", "words"),
     [
-        (dict(concurrency=8, streams=8, threads=2), "--streams 8 is more than the budget of cores, 2"),
-        (dict(concurrency=1, streams=2, threads=2), "--streams 2 with --concurrency 1: 1 stream"),
-        (dict(concurrency=4, streams=None, threads=2, language=True), "--concurrency 4: requests to a language model"),
-        (dict(concurrency=None, streams=2, threads=2, language=True), "--streams 2: requests to a language model"),
+        ({"concurrency": 8, "streams": 8, "threads": 2}, "--streams 8 is more than the budget of cores, 2"),
+        ({"concurrency": 1, "streams": 2, "threads": 2}, "--streams 2 with --concurrency 1: 1 stream"),
+        ({"concurrency": 4, "streams": None, "threads": 2, "language": True}, "--concurrency 4: requests to a language model"),
+        ({"concurrency": None, "streams": 2, "threads": 2, "language": True}, "--streams 2: requests to a language model"),
     ],
 )
 def test_what_cannot_be_served_is_refused_by_its_flag(asked, words):
@@ -164,14 +166,8 @@ def test_numbers_out_of_range_are_refused(flags):
 
 def serving(concurrency, streams, *recipes):
     """Recipes offered again for several requests."""
-    found = [o for o in offers_of(*recipes)]
+    found = [Offer(name=r.name, reason="because", recipe=r) for r in recipes]
     return [o.recipe for o in served(found, backends(), target(), Workload(concurrency=concurrency, streams=streams))]
-
-
-def offers_of(*recipes):
-    from strop.core.recipe import Offer
-
-    return [Offer(name=r.name, reason="because", recipe=r) for r in recipes]
 
 
 def test_every_recipe_is_offered_with_streams_only_where_requests_are_in_flight():
@@ -189,7 +185,7 @@ def test_onnx_runtime_serves_several_requests_from_one_session():
     fair = {"graph": "all", "threads": 2, "spinning": False}
     given = recipe("fp32", "reference", runtime="onnxruntime", settings=fair)
     one = recipe("fp32-1thread", "baseline-variant", runtime="onnxruntime", settings={**fair, "threads": 1})
-    small = recipe("int8-static", runtime="onnxruntime", settings={"graph": "all"}, follows_baseline=True)
+    small = recipe("int8-static", runtime="onnxruntime", settings={"graph": "all"}, follows_baseline=True, steps=(STEP,))
     (twin,) = serving(2, 2, given, one, small)
     assert twin.name == "int8-static+streams"
     assert follow(twin, given).settings == {**fair, "threads": 1}

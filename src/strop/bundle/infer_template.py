@@ -57,8 +57,9 @@ class Bundle:
         self.manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
         self.session = _module(folder, "runner").open(_inside(folder, self.manifest["model"]), self.manifest["settings"])
         self.inputs = {i["name"]: np.dtype(i["dtype"]) for i in self.manifest["inputs"]}
-        self.own, self.turn = threading.local(), threading.Lock()
+        self.own = threading.local()
         self.own.session = self.session
+        self.turns: Any = None if hasattr(self.session, "fork") else self._several()
         first = next(iter(self.manifest["inputs"]))["shape"]
         self.fixed = first[0] if first and isinstance(first[0], int) else None
 
@@ -71,11 +72,17 @@ class Bundle:
             return self.answer(ready)
         return self.run_in_batches(ready, self.fixed)
 
+    def _several(self) -> Any:
+        """As many sessions as were measured, where the runtime does not share one model among threads."""
+        path, settings = _inside(self.folder, self.manifest["model"]), self.manifest["settings"]
+        streams, runner = int(settings.get("streams") or 1), _module(self.folder, "runner")
+        more = [runner.open(path, settings) for _ in range(streams - 1)]
+        return _module(self.folder, "turns").Turns([self.session, *more])
+
     def answer(self, ready: dict[str, NDArray[Any]]) -> Any:
-        """By the calling thread's own session on the one model, where the runtime has that; else one thread after another."""
-        if not hasattr(self.session, "fork"):
-            with self.turn:
-                return self.session.run(ready)
+        """By the calling thread's own session on the one model, where the runtime has that; else by the next that is free."""
+        if self.turns is not None:
+            return self.turns.run(ready)
         if not hasattr(self.own, "session"):
             self.own.session = self.session.fork()
         return self.own.session.run(ready)

@@ -13,9 +13,8 @@ METRICS: dict[str, str] = {
     "tail_ratio": "p99/p50 over the baseline's (p95 or p90 where there are too few calls for a p99, and said so); "
     "of a language model's steps",
     "speedup": "against the tuned baseline, same budget of cores",
-    "throughput_ratio": "examples a second over the given model's under its best settings for that, with as many requests in "
-    "flight (`--concurrency`)",
-    "throughput": "examples a second with as many requests in flight; of a language model, tokens of answers a second",
+    "throughput": "examples a second with `--concurrency` requests in flight; of a language model, tokens of answers a second",
+    "throughput_ratio": "the same over the given model's, unquantized, under those of its settings that serve the load best",
     "memory_ratio": "peak memory over the baseline's",
     "accuracy": "the metric itself",
     "difference": "without labels: the largest difference from the baseline's answers, as a share of a channel's spread",

@@ -10,11 +10,11 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from queue import SimpleQueue
 from typing import Any
 
 import clock
 from lane import compare
+from turns import Turns
 
 MOST_LATENCIES = 1000
 """Of a block's record: every request's up to so many, then every second one's, every third one's, …"""
@@ -36,9 +36,7 @@ class Callers:
     def __init__(self, lane: Any, concurrency: int, streams: int, another: Callable[[], Any]) -> None:
         self.lane, self.cursors = lane, list(range(concurrency))
         self.threads = ThreadPoolExecutor(concurrency, thread_name_prefix="caller")
-        self.free: SimpleQueue[Any] = SimpleQueue()
-        for session in sessions(lane.session, concurrency, streams, another):
-            self.free.put(session)
+        self.sessions = Turns(sessions(lane.session, concurrency, streams, another))
 
     def warm(self) -> dict[str, int]:
         """Blocks until their rate no longer rises; (requests, median of the last block's latencies in ns)."""
@@ -81,16 +79,12 @@ class Callers:
 
     def _call(self, place: int, ready: threading.Semaphore, stop: threading.Event) -> list[Span]:
         """One caller, until it is told to stop; no two callers are ever at the same input, where there are enough of them."""
-        feeds, free, now, spans = self.lane.feeds, self.free, time.perf_counter_ns, list[Span]()
+        feeds, run, now, spans = self.lane.feeds, self.sessions.run, time.perf_counter_ns, list[Span]()
         index = self.cursors[place]
         try:
             while True:
                 start = now()
-                session = free.get()
-                try:
-                    answer = session.run(feeds[index % len(feeds)])
-                finally:
-                    free.put(session)
+                answer = run(feeds[index % len(feeds)])
                 spans.append((start, now()))
                 if len(spans) == 1:
                     ready.release()
