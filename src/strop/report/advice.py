@@ -3,6 +3,7 @@
 from strop.core.candidate import Result
 from strop.core.noun import Noun
 from strop.core.outcome import Outcome
+from strop.core.throughput import counts
 from strop.core.verdict import Gate, GateResult
 from strop.report.evidence import Evidence
 from strop.report.unlabeled import NOUNS, figure_name, unlabeled_words
@@ -117,7 +118,8 @@ def _why_not(outcome: Outcome, other: Result) -> str:
     choice = outcome.choice
     if choice is not None and other.name in choice.tied:
         return "the two cannot be told apart by score, and then less memory decides, then the safer recipe"
-    return "with the weights that were asked for, what it costs in memory or accuracy counts for more, or it meets fewer goals"
+    costs = "memory, accuracy or throughput" if counts(outcome.gates, outcome.weights) else "memory or accuracy"
+    return f"with the weights that were asked for, what it costs in {costs} counts for more, or it meets fewer goals"
 
 
 def _accuracy(outcome: Outcome, chosen: Result) -> str:

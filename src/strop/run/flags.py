@@ -15,7 +15,7 @@ LOAD = ("concurrency", "streams")
 GATES = ("must", "goal", "strict", "prefer")
 
 BENCH = (*DATA, *LIMITS)
-BUILD = (*DATA, *LANGUAGE, *LIMITS, "target", "must", "goal", "strict", "olive_config", "out", "replace")
+BUILD = (*DATA, *LANGUAGE, *LOAD, *LIMITS, "target", "must", "goal", "strict", "olive_config", "out", "replace")
 OPTIMIZE_FOR = (
     *DATA, *LANGUAGE, *LOAD, *LIMITS, *GATES,
     "purpose", "backends", "recipes", "olive_config", "budget", "fresh", "replace", "profile",
