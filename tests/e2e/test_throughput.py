@@ -66,7 +66,7 @@ def test_a_run_under_load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     )  # fmt: skip
     with opened(request, nobody) as (run, given):
         task = read_task(run, given)
-        assert task.workload == Workload(concurrency=2, streams=2)
+        assert task.workload == Workload(concurrency=2, streams=2, by_throughput=True)
         recipes = {o.name: o.recipe for o in plan_recipes(run, given, task) if o.recipe is not None}
         plain, streams, fast = (
             establish(run, given, task, recipes[name]) for name in ("plain", "plain+streams", "fast+streams")

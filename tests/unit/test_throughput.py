@@ -19,6 +19,7 @@ from strop.plan.discover import backends
 from strop.plan.serving import served, under_load
 from strop.plan.space import follow, offers
 from strop.run.request import make_request
+from strop.run.throughput import Size, those_that_fit
 
 from .makers import MS, block, interval, model, pair, quad, recipe, target, task
 
@@ -178,6 +179,24 @@ def test_every_recipe_is_offered_with_streams_only_where_requests_are_in_flight(
     twins = serving(4, 2, given, small, gpu)
     assert [(t.name, t.role) for t in twins] == [("openvino-f32+streams", "baseline-variant"), ("nncf-int8+streams", "candidate")]
     assert all(t.settings == {"hint": "THROUGHPUT", "streams": 2, "threads": 2} for t in twins)
+
+
+def test_recipes_for_throughput_come_first_where_it_counts():
+    small = recipe("nncf-int8", runtime="openvino", turn=3)
+    found = [Offer(name="nncf-int8", reason="because", recipe=small)]
+    turns = []
+    for counted in (True, False):
+        (twin,) = served(found, backends(), target(), Workload(concurrency=2, streams=2, by_throughput=counted))
+        turns.append(twin.recipe.turn)
+    assert turns[0] < small.turn < turns[1]
+
+
+@pytest.mark.parametrize(
+    ("left", "found"),
+    [(1e9, (3, Size(5, 8))), (45, (3, Size(5, 4))), (14, (3, Size(3, 2))), (13, (2, Size(3, 2))), (0, (1, Size(3, 2)))],
+)
+def test_what_is_confirmed_in_the_time_left(left, found):
+    assert those_that_fit(3, left, lambda size: size.pairs * size.quads * 0.7) == found
 
 
 def test_onnx_runtime_serves_several_requests_from_one_session():

@@ -11,6 +11,8 @@ from strop.core.task import Workload
 MOST_IN_FLIGHT = 1024
 STREAMS = "+streams"
 """At the end of the name of a recipe that is another one under settings made for throughput."""
+SOONER, LATER = -1, 10
+"""Its turn beside that one's, where throughput counts and where it is only shown."""
 
 
 def under_load(
@@ -34,7 +36,7 @@ def under_load(
                 f"{odd}: requests to a language model are timed one after another",
                 "give --batch N to have N texts answered side by side; their tokens a second are the throughput",
             )
-        return workload
+        return workload.model_copy(update={"by_throughput": counts})
     if streams is not None and streams > threads:
         raise UsageError(
             f"--streams {streams} is more than the budget of cores, {threads} thread(s)",
@@ -46,7 +48,8 @@ def under_load(
             f"--streams {streams} with --concurrency {in_flight}: {streams - in_flight} stream(s) would have nothing to do",
             f"give --concurrency {streams} or more, or fewer streams",
         )
-    return workload.model_copy(update={"concurrency": in_flight, "streams": streams or min(threads, in_flight)})
+    found = {"concurrency": in_flight, "streams": streams or min(threads, in_flight), "by_throughput": counts}
+    return workload.model_copy(update=found)
 
 
 def base_of(name: str) -> str:
@@ -80,7 +83,8 @@ def _twin(
     if settings is None:
         return None
     role = "candidate" if recipe.role == "candidate" else "baseline-variant"
-    twin = recipe.model_copy(update={"name": f"{recipe.name}{STREAMS}", "settings": settings, "role": role})
+    turn = recipe.turn + (SOONER if workload.by_throughput else LATER)
+    twin = recipe.model_copy(update={"name": f"{recipe.name}{STREAMS}", "settings": settings, "role": role, "turn": turn})
     return None if made_of(twin) in known else twin
 
 

@@ -81,7 +81,7 @@ def verdict_of(
     missing |= dict.fromkeys(THROUGHPUT, why_no_throughput(trial, own, hasty) if timed else TOO_BUSY)
     if timed:
         figures |= {"throughput_ratio": EXACTLY_ONE} if own and baseline.server is None else {}
-        figures |= figures_of_throughput(result.throughput) if confirmed_throughput(trial) else {}
+        figures |= figures_of_throughput(result.throughput) if is_fresh(result.throughput) else {}
     figures |= quality_figures(trial)
     if not result.candidate.recipe.unrepresentative:
         figures |= pace_figures(trial)
@@ -118,10 +118,9 @@ def over_untuned(result: GateResult) -> GateResult:
     return result.model_copy(update={"result": "UNMEASURED", "reason": f"{result.reason}, but {NOT_TUNED}", "cause": "no time"})
 
 
-def confirmed_throughput(trial: Trial) -> bool:
-    """Whether its throughput is of fresh samples: with one request in flight, those of the confirmation."""
-    found = trial.result.throughput
-    return found is not None and found.stage == "confirmation"
+def is_fresh(throughput: Throughput | None) -> bool:
+    """Whether it is of fresh samples: with one request in flight, those of the confirmation."""
+    return throughput is not None and throughput.stage == "confirmation"
 
 
 def why_no_throughput(trial: Trial, own: bool, hasty: Hasty = UNHURRIED) -> Missing:

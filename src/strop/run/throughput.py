@@ -3,7 +3,7 @@
 With one request in flight all of it follows from the latency's pairs, and nothing more is measured.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Literal, NamedTuple
 
@@ -11,12 +11,14 @@ from strop.core.candidate import Throughput
 from strop.core.errors import BaselineError, WorkerError
 from strop.core.finalists import AT_FIRST
 from strop.core.model import Model
-from strop.core.statistics import product
+from strop.core.statistics import MIN_PAIRS, product
 from strop.core.task import Task
 from strop.core.throughput import Load, baseline_throughput, counts, throughput_of
 from strop.core.verdict import EXACTLY_ONE, inverse
+from strop.plan.serving import base_of
 from strop.run.building import failure_of, write_reproduce
 from strop.run.context import Run
+from strop.run.judging import is_fresh
 from strop.run.loading import FOLDERS, block_seconds, measure_throughput
 from strop.run.pairing import Subject
 from strop.run.planning import costs
@@ -33,15 +35,18 @@ class Size(NamedTuple):
 
 
 LOOK, FULL = Size(2, 4), Size(5, 8)
-"""Of the search and of the confirmation; both are fixed beforehand, and there is no second look."""
+"""Of the search and of the confirmation; there is no second look."""
+LESS = (Size(5, 4), Size(3, 4), Size(3, 2))
+"""Of a confirmation that has less time; where the last does not fit either there are fewer finalists, and at least one."""
 WARM_BLOCKS = 6
 """A warm-up under load takes about as long as so many blocks."""
 SERVING = ("threads", "streams", "hint", "spinning")
 """Settings that bear on how several requests share the cores."""
 WAYS = 3
 """Of serving several requests, which the given model usually has besides the tuned one."""
-MOST_SHARE = 0.25
-"""Of the time left when the baseline is tuned: so much at most is kept for the look, and as much for the confirmation."""
+LOOK_SHARE, FULL_SHARE, SHOWN_SHARE = 0.2, 0.3, 0.15
+"""Of the time left when the baseline is tuned: so much at most is kept for the look, and for the confirmation where throughput
+counts and where it is only shown."""
 
 
 def load_of(task: Task) -> Load:
@@ -74,8 +79,8 @@ def reserve(run: Run, task: Task, baseline: Trial, candidates: int) -> None:
         run.budget.settle(seconds, estimate)
         run.emit("budget-settled", seconds=seconds, asked=run.budget.asked, estimate=estimate)
     left = run.budget.left_until("search")
-    run.budget.keep("ranking", min(look, MOST_SHARE * left))
-    run.budget.keep("throughput", min(full, MOST_SHARE * left))
+    run.budget.keep("ranking", min(look, LOOK_SHARE * left))
+    run.budget.keep("throughput", min(full, (FULL_SHARE if matters(run) else SHOWN_SHARE) * left))
 
 
 def with_server(run: Run, model: Model, task: Task, baseline: Trial, trials: Sequence[Trial]) -> tuple[Trial, list[Trial]]:
@@ -130,7 +135,7 @@ def over_only(trial: Trial, server: str) -> Trial:
 
 
 def ranked(run: Run, model: Model, task: Task, baseline: Trial, trials: Sequence[Trial]) -> list[Trial]:
-    """A short look at the throughput of each candidate that may still be chosen, where it counts; the quickest come first."""
+    """A short look at the throughput of each candidate that may still be chosen, where it counts."""
     if not matters(run):
         return list(trials)
     load, found = load_of(task), {t.name: t for t in trials}
@@ -138,15 +143,21 @@ def ranked(run: Run, model: Model, task: Task, baseline: Trial, trials: Sequence
     if load.concurrency == 1:
         return list((found | {t.name: followed(t, load, "search", baseline.name) for t in field}).values())
     with run.budget.paying("ranking"), run.spending("throughput"):
-        for trial in sorted(field, key=lambda t: -t.result.speedup.value if t.result.speedup is not None else 0.0):
+        for trial in sorted(field, key=promising):
             if trial.loaded and trial.result.throughput is not None and trial.result.throughput.ratio is not None:
                 continue  # a setting of the baseline, compared with the denominator already
             if run.budget.left() < seconds_of(run, baseline, LOOK):
-                run.note("The budget left no time for the throughput of every candidate: the quickest ones came first.")
+                run.note("The budget left no time for the throughput of every candidate: those made for it came first.")
                 break
             run.tell("loading", candidate=trial.name)
             found[trial.name] = looked_at(run, model, task, server_of(baseline), trial)
     return list(found.values())
+
+
+def promising(trial: Trial) -> tuple[bool, float]:
+    """In which order candidates are looked at: those made for throughput first, and the quicker ones of these."""
+    speedup = trial.result.speedup
+    return base_of(trial.name) == trial.name, -speedup.value if speedup is not None else 0.0
 
 
 def confirmed_under_load(run: Run, model: Model, task: Task, baseline: Trial, trials: Sequence[Trial]) -> list[Trial]:
@@ -154,38 +165,50 @@ def confirmed_under_load(run: Run, model: Model, task: Task, baseline: Trial, tr
     load = load_of(task)
     if load.concurrency == 1:
         return [followed(t, load, "confirmation", baseline.name) if t.result.confirmation is not None else t for t in trials]
-    found = {t.name: replace(t, loaded=()) if may_serve(t, baseline) else t for t in trials}
+    found = {t.name: t for t in trials}
+    field = {t.name: replace(t, loaded=()) for t in trials if t.alive and may_serve(t, baseline)}
     with run.budget.paying("throughput"), run.spending("throughput"):
-        for index in range(FULL.pairs):
-            for trial in [t for t in found.values() if t.alive and may_serve(t, baseline)]:
+        count, size = those_that_fit(len(field), run.budget.left(), lambda size: seconds_of(run, baseline, size))
+        field = dict(list(field.items())[:count])
+        for index in range(size.pairs):
+            for trial in [t for t in field.values() if t.alive]:
                 run.tell("loading", candidate=trial.name)
-                found[trial.name] = sampled(run, model, server_of(baseline), trial, "confirmation", range(index, index + 1))
-    done = [concluded(run, task, t, server_of(baseline), "confirmation") for t in found.values()]
-    for trial in done:
+                one = range(index, index + 1)
+                field[trial.name] = sampled(run, model, server_of(baseline), trial, "confirmation", one, size.quads)
+    done = {name: concluded(run, task, t, server_of(baseline), "confirmation") for name, t in field.items()}
+    for trial in done.values():
         tell(run, trial)
-    return done
+    return list((found | done).values())
+
+
+def those_that_fit(finalists: int, left_s: float, seconds: Callable[[Size], float]) -> tuple[int, Size]:
+    """How many finalists in line are confirmed, and with how many samples: rather fewer samples than fewer finalists."""
+    for size in (FULL, *LESS):
+        if finalists * seconds(size) <= left_s:
+            return finalists, size
+    return max(1, int(left_s / seconds(LESS[-1]))), LESS[-1]
 
 
 def with_own_throughput(run: Run, model: Model, task: Task, baseline: Trial, trials: Sequence[Trial]) -> Trial:
     """The baseline with its own: by its side of the candidates' pairs, else over the setting that serves the load best."""
     load, server = load_of(task), server_of(baseline)
-    timed = [t for t in trials if t.result.confirmation is not None and t.name != baseline.name]
-    pairs = [pair for t in timed for pair in (t.pairs if load.concurrency == 1 else t.loaded)]
+    fresh = [t for t in trials if t.name != baseline.name and is_fresh(t.result.throughput)]
+    pairs = [pair for t in fresh for pair in (t.pairs if load.concurrency == 1 else t.loaded)]
     if pairs and baseline.server is None:
         return baseline.with_result(throughput=baseline_throughput(pairs, load, "confirmation", baseline.name))
     if load.concurrency == 1:
         return baseline
     with run.budget.paying("throughput"), run.spending("throughput"):
-        found = sampled(run, model, server, replace(baseline, loaded=()), "confirmation", range(FULL.pairs))
+        _, size = those_that_fit(1, run.budget.left(), lambda size: seconds_of(run, baseline, size))
+        found = sampled(run, model, server, replace(baseline, loaded=()), "confirmation", range(size.pairs), size.quads)
     found = concluded(run, task, found, server, "confirmation")
     return found if baseline.server is not None else over_only(found, baseline.name)
 
 
 def with_server_itself(task: Task, baseline: Trial, trials: Sequence[Trial]) -> list[Trial]:
     """With the throughput of the denominator, where that is not the tuned baseline, by its side of all fresh pairs."""
-    beside = [t for t in trials if t.name != baseline.name]
-    fresh = [t for t in [*beside, baseline] if (f := t.result.throughput) is not None and f.stage == "confirmation"]
-    pairs = [pair for t in fresh for pair in t.loaded]
+    others = [t for t in trials if t.name != baseline.name]
+    pairs = [pair for t in [*others, baseline] if is_fresh(t.result.throughput) for pair in t.loaded]
     if baseline.server is None or not pairs:
         return list(trials)
     name = baseline.server.name
@@ -222,17 +245,16 @@ def followed(trial: Trial, load: Load, stage: Stage, over: str) -> Trial:
 
 def looked_at(run: Run, model: Model, task: Task, over: Subject, trial: Trial) -> Trial:
     """With the few samples of the search."""
-    found = sampled(run, model, over, replace(trial, loaded=()), "search", range(LOOK.pairs))
+    found = sampled(run, model, over, replace(trial, loaded=()), "search", range(LOOK.pairs), LOOK.quads)
     return concluded(run, task, found, over, "search")
 
 
-def sampled(run: Run, model: Model, over: Subject, trial: Trial, stage: Stage, indices: range) -> Trial:
+def sampled(run: Run, model: Model, over: Subject, trial: Trial, stage: Stage, indices: range, quads: int) -> Trial:
     """With further pairs under load, as many as the budget allows; what fails under load fails.
 
     Raises:
         BaselineError: the denominator failed, which says nothing about the candidate.
     """
-    quads = LOOK.quads if stage == "search" else FULL.quads
     try:
         pairs = measure_throughput(run, over, subject_of(trial), stage, indices, quads)
     except WorkerError as error:
@@ -247,8 +269,8 @@ def sampled(run: Run, model: Model, over: Subject, trial: Trial, stage: Stage, i
 
 
 def concluded(run: Run, task: Task, trial: Trial, over: Subject, stage: Stage) -> Trial:
-    """With the figures of its pairs under load, if it has any."""
-    if not trial.loaded or not trial.alive:
+    """With the figures of its pairs under load; those of the search stay where the budget ended before there were enough."""
+    if not trial.alive or len(trial.loaded) < (MIN_PAIRS if stage == "confirmation" else 1):
         return trial
     samples = str(run.folder.candidate(trial.name) / FOLDERS[stage])
     return trial.with_result(throughput=throughput_of(trial.loaded, load_of(task), stage, over.name, samples=samples))
@@ -257,7 +279,7 @@ def concluded(run: Run, task: Task, trial: Trial, over: Subject, stage: Stage) -
 def tell(run: Run, trial: Trial) -> None:
     """Whoever watches, of a confirmed figure."""
     figure = trial.result.throughput
-    if figure is None or figure.stage != "confirmation":
+    if figure is None or not is_fresh(figure):
         return
     rate, ratio = ([round(x, 4) for x in (f.low, f.value, f.high)] if f else None for f in (figure.rate, figure.ratio))
     run.emit("loaded", candidate=trial.name, concurrency=figure.concurrency, rate=rate, ratio=ratio)
