@@ -10,7 +10,7 @@ from strop.run.config import Config, read_config
 ROOT = Path(__file__).parents[2]
 SHOWN = [
     pytest.param(block, id=f"{page.stem}-{number}")
-    for page in (ROOT / "docs" / "how-to" / "own-data.md", ROOT / "docs" / "how-to" / "gates.md")
+    for page in (ROOT / "docs" / "how-to" / f"{name}.md" for name in ("own-data", "gates", "throughput"))
     for number, block in enumerate(re.findall(r"```toml\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL))
 ]
 

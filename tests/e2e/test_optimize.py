@@ -38,6 +38,8 @@ def test_outcome_is_consistent(demo: tuple[Path, dict]) -> None:
     assert document["outcome"] == ("chosen" if every else "provisional")
     assert document["baseline"]["measurement"]["accuracy"] == pytest.approx(0.9175)
     assert document["frontier"]
+    served = document["baseline"]["measurement"]["throughput"]
+    assert (served["concurrency"], served["unit"]) == (1, "examples") and served["rate"]["value"] > 0
     assert document["timing"]["total"] > document["timing"]["parent"]
 
 

@@ -1,7 +1,7 @@
 """The verdict where a figure is rough or missing: what the machine or the budget kept from being measured passes no gate."""
 
-from strop.core.candidate import Candidate, Result, Timing
-from strop.core.gate import DEFAULT_GATES
+from strop.core.candidate import Candidate, Result, Throughput, Timing
+from strop.core.gate import DEFAULT_GATES, parse_gate
 from strop.core.measurement import Memory
 from strop.core.verdict import EXACTLY_ONE
 from strop.run.finalists import contender_of, standing_of
@@ -85,3 +85,30 @@ def test_no_speed_up_passes_over_a_baseline_that_was_not_tuned():
     found = gates(confirmed("int8", 3.0), hasty=Hasty(untuned=True))["speedup"]
     assert (found.result, found.cause) == ("UNMEASURED", "no time")
     assert gates(confirmed("int8", 1.2), hasty=Hasty(untuned=True))["speedup"].result == "FAIL"
+
+
+def serving(name, rate, ratio, stage="confirmation", **fields):
+    """A finalist with so much throughput."""
+    figure = Throughput(
+        concurrency=4, batch=1, stage=stage, over="onnx", rate=rate and interval(rate, rate * 0.9, rate * 1.1),
+        ratio=ratio and interval(ratio, ratio * 0.9, ratio * 1.1), **{"pairs": 5, **fields},
+    )  # fmt: skip
+    return confirmed(name, 1.0).with_result(throughput=figure)
+
+
+def by_throughput(found):
+    wanted = [parse_gate("throughput>=100", "must"), parse_gate("throughput_ratio>=1.5", "goal")]
+    return [(r.result, r.cause) for r in verdict_of(found, BASELINE, wanted, None).results]
+
+
+def test_gates_on_throughput_are_judged_by_fresh_samples():
+    assert by_throughput(serving("int8", 200, 2.0)) == [("PASS", None), ("PASS", None)]
+    assert by_throughput(serving("int8", 50, 1.0)) == [("FAIL", None), ("FAIL", None)]
+    assert by_throughput(serving("int8", 105, 1.5)) == [("INCONCLUSIVE", None), ("INCONCLUSIVE", None)]
+    assert by_throughput(serving("int8", 200, 2.0, stage="search")) == [("UNMEASURED", "no time")] * 2
+
+
+def test_why_there_is_no_throughput():
+    assert by_throughput(serving("int8", None, None, excluded=0.8)) == [("UNMEASURED", "too busy")] * 2
+    assert by_throughput(serving("int8", None, None, pairs=2)) == [("UNMEASURED", "no time")] * 2
+    assert by_throughput(BASELINE) == [("UNMEASURED", "no time"), ("FAIL", None)]

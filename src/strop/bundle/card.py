@@ -33,6 +33,17 @@ def _row(*cells: object) -> str:
     return "| " + " | ".join(in_markdown(str(cell)) for cell in cells) + " |"
 
 
+def _throughput(chosen: Result) -> str:
+    """Examples a second, with how many requests in flight, and how to have as many."""
+    found = chosen.throughput
+    if found is None or found.rate is None:
+        return "unmeasured"
+    text = f"{shown(found.rate)} {found.unit} a second with {found.concurrency} request(s) in flight"
+    if found.ratio is not None and found.over != chosen.name:
+        text += f", {shown(found.ratio, '×')} that of the given model ({found.over})"
+    return text + (f"; call `run` from {found.concurrency} threads" if found.concurrency > 1 else "")
+
+
 def model_card(outcome: Outcome, chosen: Result) -> str:
     """Markdown."""
     recipe, task = chosen.candidate.recipe, outcome.task
@@ -66,6 +77,7 @@ Steps: {steps}. Runtime: {recipe.runtime}, settings {recipe.settings or "the run
 {_where(outcome)}On {outcome.environment.cpu}, {outcome.environment.threads} thread(s) in the budget, batch {task.workload.batch}.
 
 - Speed-up over the tuned baseline ({outcome.baseline}): {shown(chosen.speedup, "×")}
+- Throughput: {_throughput(chosen)}
 - Accuracy: {metric} on {chosen.examples} examples; retained {shown(chosen.retained)}
 - Peak memory over the baseline's: {shown(chosen.memory_ratio)}
 

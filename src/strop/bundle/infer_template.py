@@ -5,6 +5,8 @@
     outputs = model.run({"input": array})        # arrays of shape [examples, ...] by input name
     answer = model.predict("picture.jpg")        # or a text, or a list of either, where the bundle knows the preprocessing
 
+`run` may be called from several threads at once: manifest.json says under `workload` with how many its throughput was measured.
+
 or as a script:
 
     python infer.py inputs.npz outputs.npz       # from arrays to arrays
@@ -15,6 +17,7 @@ or as a script:
 import argparse
 import json
 import sys
+import threading
 import types
 from pathlib import Path
 from typing import Any
@@ -54,6 +57,9 @@ class Bundle:
         self.manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
         self.session = _module(folder, "runner").open(_inside(folder, self.manifest["model"]), self.manifest["settings"])
         self.inputs = {i["name"]: np.dtype(i["dtype"]) for i in self.manifest["inputs"]}
+        self.own = threading.local()
+        self.own.session = self.session
+        self.turns: Any = None if hasattr(self.session, "fork") else self._several()
         first = next(iter(self.manifest["inputs"]))["shape"]
         self.fixed = first[0] if first and isinstance(first[0], int) else None
 
@@ -63,8 +69,23 @@ class Bundle:
             raise ValueError(f"inputs {sorted(feed)} given, the model takes {sorted(self.inputs)}")
         ready = {n: a if a.dtype == self.inputs[n] else _cast(n, a, self.inputs[n]) for n, a in feed.items()}
         if self.fixed is None or len(next(iter(ready.values()))) == self.fixed:
-            return self.session.run(ready)
+            return self.answer(ready)
         return self.run_in_batches(ready, self.fixed)
+
+    def _several(self) -> Any:
+        """As many sessions as were measured, where the runtime does not share one model among threads."""
+        path, settings = _inside(self.folder, self.manifest["model"]), self.manifest["settings"]
+        streams, runner = int(settings.get("streams") or 1), _module(self.folder, "runner")
+        more = [runner.open(path, settings) for _ in range(streams - 1)]
+        return _module(self.folder, "turns").Turns([self.session, *more])
+
+    def answer(self, ready: dict[str, NDArray[Any]]) -> Any:
+        """By the calling thread's own session on the one model, where the runtime has that; else by the next that is free."""
+        if self.turns is not None:
+            return self.turns.run(ready)
+        if not hasattr(self.own, "session"):
+            self.own.session = self.session.fork()
+        return self.own.session.run(ready)
 
     def feed_of(self, source: str, arrays: Any) -> dict[str, NDArray[Any]]:
         """The inputs among arrays, by their own names or by those they had when the model was evaluated."""

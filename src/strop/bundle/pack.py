@@ -24,6 +24,7 @@ from strop.worker.interpreter import work_of
 TEMPLATE = Path(__file__).parent / "infer_template.py"
 LANGUAGE, TOKENIZER = Path(__file__).parent / "language_template.py", "tokenizer.json"
 PREPROCESS, CHAT = DATA_WORK.path.with_name("preprocess.py"), DATA_WORK.path.with_name("chat.py")
+TURNS = DATA_WORK.path.with_name("turns.py")
 MANIFEST = "manifest.json"
 
 
@@ -44,6 +45,8 @@ def pack(outcome: Outcome, backend: Backend, target: Path) -> Manifest:
             shutil.copyfile(Path(artifact.folder) / name, destination)
         language = outcome.task.language is not None
         shutil.copyfile(LANGUAGE if language else TEMPLATE, draft / "infer.py")
+        if not language:
+            shutil.copyfile(TURNS, draft / TURNS.name)
         tokenizer = Path(outcome.model.artifact.folder) / TOKENIZER
         ships = language and outcome.model.traits.get("tokenizer") != "own"
         if ships:
@@ -128,6 +131,7 @@ def describe(outcome: Outcome, chosen: Result, model: str, holds: Mapping[str, A
         measurements={
             "speedup": chosen.speedup and chosen.speedup.model_dump(), "metric": outcome.task.metric, "accuracy": chosen.accuracy,
             "accuracy_retained": chosen.retained and chosen.retained.model_dump(), "examples": chosen.examples,
+            "throughput": chosen.throughput and chosen.throughput.model_dump(),
             "memory_ratio": chosen.memory_ratio and chosen.memory_ratio.model_dump(),
             "memory_bytes": [m.peak for m in chosen.memory], "latency_ms": timing.latency_ms if timing else {},
             "baseline": outcome.baseline,

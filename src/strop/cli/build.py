@@ -32,6 +32,8 @@ def command(
     batches: o.Batch = None,
     batch_axis: o.BatchAxis = None,
     size: o.Size = None,
+    concurrency: o.Concurrency = None,
+    streams: o.Streams = None,
     eval_tokens: o.EvalTokens = None,
     prompt_tokens: o.PromptTokens = None,
     output_tokens: o.OutputTokens = None,

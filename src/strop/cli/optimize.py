@@ -16,6 +16,7 @@ from strop.core.candidate import Result
 from strop.core.errors import EXIT_CHOSEN, EXIT_INTERRUPTED, EXIT_NONE, EXIT_PROVISIONAL
 from strop.core.outcome import Outcome
 from strop.core.recipe import Offer
+from strop.report import throughput
 from strop.report.unlabeled import KEPT
 from strop.report.verdict import ordered, ratio, remarks, speed, three_lines
 from strop.run.flags import OPTIMIZE_FOR
@@ -23,7 +24,7 @@ from strop.run.optimize import Plan, list_plan
 from strop.run.request import parse_budget
 from strop.run.several import comparison_folder
 
-HEAD = ["candidate", "speed-up ×", "kept", "memory", ""]
+HEAD = ["candidate", "speed-up ×", "kept", "memory", "per s", ""]
 ELSEWHERE = ["candidate", "imitated ×", "kept", "MB on disk", ""]
 USES = {None: "INPUTS.npz OUTPUTS.npz", "image": "PICTURE", "text": '--text "TEXT"', "language": '--prompt "TEXT"'}
 """What a bundle's infer.py takes, by the kind of its preprocessing."""
@@ -49,6 +50,8 @@ def command(
     batches: o.Batch = None,
     batch_axis: o.BatchAxis = None,
     size: o.Size = None,
+    concurrency: o.Concurrency = None,
+    streams: o.Streams = None,
     eval_tokens: o.EvalTokens = None,
     prompt_tokens: o.PromptTokens = None,
     output_tokens: o.OutputTokens = None,
@@ -183,6 +186,7 @@ def row(outcome: Outcome, result: Result) -> list[str]:
         speed(result, ""),
         "–" if result.retained is None else f"{result.retained.value:.1%}",
         "–" if result.memory_ratio is None else f"{result.memory_ratio.value:.2f}",
+        throughput.rate(result, digits_only=True),
         mark,
     ]
 
@@ -206,7 +210,8 @@ def show(outcome: Outcome) -> None:
         say(line)
     kept = KEPT.get(outcome.task.metric, "kept")
     head = [kept if name == "kept" else name for name in (HEAD if outcome.place == "here" else ELSEWHERE)]
-    stdout.print(table(head, [row(outcome, result) for result in ordered(outcome)], right=(1, 2, 3), whole=(0, 1, 2, 3, 4)))
+    rows, columns = [row(outcome, result) for result in ordered(outcome)], range(len(head))
+    stdout.print(table(head, rows, right=columns[1:-1], whole=columns))
     for note in remarks(outcome):
         say(f"note: {note}")
     say(f"report: {out / 'report.html'}, {out / 'report.md'}, {out / 'report.json'}")

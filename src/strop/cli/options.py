@@ -39,6 +39,17 @@ MetricName = Annotated[
 K = Annotated[int | None, typer.Option("--k", help="k of top-k [5].")]
 Output = Annotated[str | None, typer.Option("--output", help="Model output that is scored [the first].")]
 Batch = Annotated[list[int] | None, typer.Option("--batch", help="Batch size; repeat for more, the first decides [1].")]
+Concurrency = Annotated[
+    int | None,
+    typer.Option(
+        "--concurrency",
+        help="Requests in flight while throughput is measured [1; with a gate or a weight on throughput, one a thread].",
+    ),
+]
+Streams = Annotated[
+    int | None,
+    typer.Option("--streams", help="Of these, how many a recipe made for throughput serves at once [one a thread]."),
+]
 BatchAxis = Annotated[
     list[str] | None, typer.Option("--batch-axis", help="INPUT=AXIS: the axis of the examples, where it is not the first.")
 ]

@@ -258,6 +258,17 @@ class Progress:
         figure = f"{speedup[1]:.3f}× [{speedup[0]:.3f}, {speedup[2]:.3f}]" if speedup else figure
         self._say(f"✓ {candidate} confirmed: {figure}")
 
+    def _on_server_chosen(self, recipe: str, concurrency: int) -> None:
+        self._say(f"with {concurrency} requests in flight the given model does best under {recipe}")
+
+    def _on_loading(self, candidate: str) -> None:
+        self.doing = f"throughput of {candidate}"
+
+    def _on_loaded(self, candidate: str, concurrency: int, rate: list[float] | None, ratio: list[float] | None) -> None:
+        shown = f", {ratio[1]:.3f}× [{ratio[0]:.3f}, {ratio[2]:.3f}]" if ratio else ""
+        figure = f"{rate[1]:,.4g} a second{shown}" if rate else "no figure"
+        self._say(f"✓ {candidate} with {concurrency} requests in flight: {figure}")
+
     def _on_pair_measured(self, **_: Any) -> None:
         pass
 

@@ -30,6 +30,11 @@ def no_variants(_settings: dict[str, Scalar], _target: Target) -> Mapping[str, d
     return {}
 
 
+def serves_one(_settings: dict[str, Scalar], _target: Target, _streams: int) -> None:
+    """For a runtime without settings for several requests at once."""
+    return
+
+
 def cannot_imitate(_target: Target) -> dict[str, str] | None:
     """For a runtime whose instruction sets cannot be limited."""
     return None
@@ -59,6 +64,8 @@ class Backend:
     fetch: a script that the environment's Python runs once it is made, for what pip does not carry.
     adopt: pure; another backend's candidate as this runtime would run it, or None.
     variants: pure; the same artifact under other settings worth a try, by a short name.
+    serve: pure; the same settings for so many requests at once, which share the target's threads; None where it has none. A
+        setting `streams` is how many sessions are opened side by side, unless a session has `fork`.
     imitate: pure; environment variables under which the runtime uses no more instruction sets than the target has; None where
         there are none.
     moves_batch: whether `work.batch_first` can put the examples along the first axis of a model that it reads.
@@ -84,6 +91,7 @@ class Backend:
     libraries_variable: str = ""
     adopt: Callable[[Recipe, Model, Target], Offer | None] = adopts_nothing
     variants: Callable[[dict[str, Scalar], Target], Mapping[str, dict[str, Scalar]]] = no_variants
+    serve: Callable[[dict[str, Scalar], Target, int], dict[str, Scalar] | None] = serves_one
     imitate: Callable[[Target], dict[str, str] | None] = cannot_imitate
     moves_batch: bool = False
 

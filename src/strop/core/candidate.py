@@ -50,6 +50,28 @@ class Candidate(Noun):
         return self.recipe.name
 
 
+class Throughput(Noun):
+    """Examples a second, or tokens of answers a second for a language model, with so many requests in flight.
+
+    ratio: over the given model's, unquantized, under those of its settings that serve the load best (`over` names them). rate:
+    with its interval over processes. One or both are None where there are too few undisturbed samples. latency_ms: a request's,
+    while the others are in flight. With one in flight all of it follows from the latency's samples.
+    """
+
+    concurrency: int
+    batch: int
+    unit: Literal["examples", "tokens"] = "examples"
+    stage: Literal["search", "confirmation"]
+    over: str
+    rate: Interval | None
+    ratio: Interval | None
+    latency_ms: dict[str, float] = {}
+    pairs: int = 0
+    quads: int = 0
+    excluded: float = 0.0
+    samples: str = ""
+
+
 class Timing(Noun):
     """Statistics of one comparison with the tuned baseline; the samples they come from stand in `samples`.
 
@@ -80,6 +102,8 @@ class Timing(Noun):
     mode: Mode = "side by side"
     energy_ratio: Interval | None = None
     samples: str = ""
+    throughput: Throughput | None = None
+    """Of a further batch size, one request after another."""
 
 
 class Imitated(Noun):
@@ -107,6 +131,7 @@ class Result(Noun):
     search: Timing | None = None
     confirmation: Timing | None = None
     imitated: Imitated | None = None
+    throughput: Throughput | None = None
     quality: dict[str, Interval] = {}
     """Further figures that gates may use, by metric."""
     pace: dict[str, float] = {}

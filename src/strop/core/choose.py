@@ -14,7 +14,9 @@ TIE = 0.005
 
 A tie gives away up to this much, and the noise of a confirmation adds to it: with twice as much, more than 1 % of the fields of
 `python -m benchmarks selection` lose over 0.01."""
-AXES = ("speed", "memory", "accuracy", "energy")
+AXES = ("speed", "memory", "accuracy", "energy", "throughput")
+TIMED = ("speed", "throughput")
+"""Axes whose ratios count by value, and whose intervals make that of the score."""
 
 
 def parse_weights(text: str | None) -> dict[str, float]:
@@ -51,6 +53,7 @@ class Contender(Noun):
     accuracy: Interval | None = None
     memory: Interval | None = None
     energy: Interval | None = None
+    throughput: Interval | None = None
     memory_bytes: int = 0
 
     @property
@@ -77,16 +80,17 @@ def score(contender: Contender, weights: dict[str, float]) -> Interval:
         "accuracy": (contender.accuracy, 1),
         "memory": (contender.memory, -1),
         "energy": (contender.energy, -1),
+        "throughput": (contender.throughput, 1),
     }
     value, spread = 0.0, 0.0
     for name, weight in weights.items():
         figure, sign = axes[name]
         if figure is None or figure.value <= 0:
             continue
-        if name != "speed" and figure.low <= 1.0 <= figure.high:
+        if name not in TIMED and figure.low <= 1.0 <= figure.high:
             continue
         value += weight * sign * math.log(figure.value)
-        if name == "speed" and figure.low > 0:
+        if name in TIMED and figure.low > 0:
             spread += weight * math.log(figure.high / figure.low) / 2
     return Interval(value=value, low=value - spread, high=value + spread)
 

@@ -39,13 +39,16 @@ class Standing(NamedTuple):
     score: float
 
 
-def in_order(entrants: Sequence[Entrant]) -> list[Entrant]:
+def in_order(entrants: Sequence[Entrant], least: float = 0.0) -> list[Entrant]:
     """Those that may score above the baseline, best first.
+
+    Args:
+        least: the baseline's own score. It is 0 unless throughput counts, which another of its settings may serve better.
 
     What passes the musts comes before what leaves some open; among these, what may meet every goal, as the choice prefers it.
     But the best score among those that pass the musts leads in any case: if no goal is met in the end, it is the one to choose.
     """
-    field = sorted((e for e in entrants if e.score.high > 0), key=lambda e: e.key)
+    field = sorted((e for e in entrants if e.score.high > least), key=lambda e: e.key)
     alike = [e for e in field if e.key[:2] == field[0].key[:2] and not e.outpaced]
     if not alike:
         return field

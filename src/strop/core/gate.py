@@ -13,6 +13,8 @@ METRICS: dict[str, str] = {
     "tail_ratio": "p99/p50 over the baseline's (p95 or p90 where there are too few calls for a p99, and said so); "
     "of a language model's steps",
     "speedup": "against the tuned baseline, same budget of cores",
+    "throughput": "examples a second with `--concurrency` requests in flight; of a language model, tokens of answers a second",
+    "throughput_ratio": "the same over the given model's, unquantized, under those of its settings that serve the load best",
     "memory_ratio": "peak memory over the baseline's",
     "accuracy": "the metric itself",
     "difference": "without labels: the largest difference from the baseline's answers, as a share of a channel's spread",
@@ -48,7 +50,7 @@ MOST_RETAINED = 2.0
 BETTER: dict[str, Direction] = {
     "accuracy_retained": "at_least", "task_retained": "at_least", "same_top": "at_least", "kl": "at_most",
     "difference": "at_most", "agreement": "at_least", "perplexity": "at_most", "perplexity_ratio": "at_most",
-    "decode_tok_s": "at_least", "first_token_ms": "at_most",
+    "decode_tok_s": "at_least", "first_token_ms": "at_most", "throughput": "at_least", "throughput_ratio": "at_least",
 }  # fmt: skip
 """Metrics that are better in one direction for everybody: a gate in the other is a slip."""
 
@@ -159,6 +161,7 @@ NEEDS = {
     "speedup": "needs a quieter machine or more time",
     "tail_ratio": "needs a quieter machine or more time",
     "latency_ms": "needs a quieter machine or more time",
+    **dict.fromkeys(("throughput", "throughput_ratio"), "needs a quieter machine or more time"),
     "memory_ratio": "needs a model larger than the memory resolution",
     "memory_mb": "needs a model larger than the memory resolution",
 }

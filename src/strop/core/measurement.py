@@ -20,7 +20,8 @@ class Block(Noun):
     the platform has no such counter. delay_ns: how long this process's own threads were ready but waited for a CPU, summed
     over its threads. throttled_us: how long a CPU quota held its control group back. `energy_uj` is the package's, None where
     no counter can be read. steps_ns: of a language model, whose calls are requests: one duration per token of an answer,
-    nanoseconds.
+    nanoseconds. completed: of a block with several requests in flight, how many were served during `wall_ns`, those that lie
+    across its ends by their share; `latencies_ns` are then a sample of theirs. None: one call after another.
     """
 
     side: Side
@@ -35,6 +36,7 @@ class Block(Noun):
     throttled_us: int | None = None
     energy_uj: int | None = None
     steps_ns: tuple[int, ...] = ()
+    completed: float | None = None
 
 
 class Quad(Noun):

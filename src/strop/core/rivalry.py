@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from strop.core.gate import judge_one
+from strop.core.throughput import counts
 from strop.core.verdict import Gate, Interval
 
 SAME = ("accuracy_retained", "accuracy", "perplexity_ratio", "perplexity"), ("task_retained", "task_accuracy")
@@ -48,6 +49,8 @@ def ends_race(
         return False
     if _lighter(racer, rival) and (weights.get("memory", 0) > 0 or any(_open(g, rival) for g in gates if g.metric in MEMORY)):
         return False
+    if counts(gates, weights):
+        return False  # throughput is measured after the race, and what serves several requests best may be slower alone
     if weights.get("energy", 0) > 0 and rival.energy is not None:
         return False  # energy per call is known after the whole race only
     doubtful = [g for g in gates if g.metric in rival.figures and not _passes(g, rival)]

@@ -30,9 +30,17 @@ class Dataset(Noun):
 
 
 class Workload(Noun):
-    """How the model is called: `batches[0]` decides, further sizes are measured for the chosen candidate."""
+    """How the model is called: `batches[0]` decides, further sizes are measured for the chosen candidate.
+
+    concurrency: requests in flight while throughput is measured; 1: it follows from the latency. streams: how many requests a
+    recipe that is made for throughput serves at once. by_throughput: whether that has a gate or a weight, so that such recipes
+    come first.
+    """
 
     batches: tuple[int, ...] = (1,)
+    concurrency: int = 1
+    streams: int = 1
+    by_throughput: bool = False
 
     @property
     def batch(self) -> int:

@@ -10,6 +10,7 @@ from strop.core.model import Model
 from strop.core.recipe import Offer, Recipe
 from strop.core.target import Target
 from strop.core.task import Task
+from strop.plan.serving import base_of, served
 
 SHOWN = 8
 """So many recipes are named where another was asked for."""
@@ -55,6 +56,7 @@ def offers(
         unasked |= {o.name for o in offered} if only and backend.name not in only else set()
         found += offered
     found += adopted([b for b in asked if not missing.get(b.name)], found, model, target)
+    found += served(found, backends, target, task.workload)
     recipes = [o.recipe for o in found if o.recipe is not None]
     known = [r.name for r in recipes]
     doubles = {n for n in known if known.count(n) > 1}
@@ -65,7 +67,11 @@ def offers(
             raise not_offered(name, found)
     if sum(r.role == "reference" and r.runtime == model.reader for r in recipes) != 1:
         raise BackendError(f"backend {model.reader!r} offers no reference recipe for the baseline")
-    return [_keep(o, o.name in names if names else o.name not in unasked) for o in found]
+
+    def wanted(name: str) -> bool:
+        return (name in names or base_of(name) in names) if names else base_of(name) not in unasked
+
+    return [_keep(o, wanted(o.name)) for o in found]
 
 
 def not_offered(name: str, found: Sequence[Offer]) -> ConfigError:
@@ -159,7 +165,7 @@ def follow(recipe: Recipe, tuned: Recipe) -> Recipe:
 
 def retuned(recipe: Recipe, variants: Sequence[Recipe], backend: Backend, target: Target) -> list[Recipe]:
     """The same artifact under other settings: its runtime's own variants, and those of the baseline where it follows that."""
-    others = {v.name.partition("-")[2] or "plain": follow(recipe, v).settings for v in variants}
+    others = {v.name.partition("-")[2] or v.name.partition("+")[2] or "plain": follow(recipe, v).settings for v in variants}
     own = backend.variants(recipe.settings, target)
     found: list[Recipe] = []
     for suffix, settings in {**others, **own}.items():

@@ -3,6 +3,7 @@
 from strop.core.candidate import Result
 from strop.core.noun import Noun
 from strop.core.outcome import Outcome
+from strop.core.throughput import counts
 from strop.core.verdict import Gate, GateResult
 from strop.report.evidence import Evidence
 from strop.report.unlabeled import NOUNS, figure_name, unlabeled_words
@@ -13,6 +14,8 @@ NAMES = {
     "accuracy_retained": "accuracy kept",
     "tail_ratio": "latency consistency (slow calls over typical ones, against the baseline's)",
     "speedup": "speed-up over the tuned baseline",
+    "throughput_ratio": "throughput over the given model's",
+    "throughput": "throughput, a second",
     "memory_ratio": "peak memory over the baseline's",
     "accuracy": "accuracy",
     "difference": "largest difference from the baseline's answers",
@@ -30,6 +33,7 @@ NAMES = {
     "size_mb": "model files, MB",
 }
 SHARES = ("accuracy_retained", "difference", "agreement", "task_accuracy", "task_retained")
+TIMES = ("speedup", "throughput_ratio")
 OUTCOMES = {
     "chosen": "Every gate passed: what must hold and every goal.",
     "provisional": "Every must that could be measured holds, but a goal was missed or something could not be measured. "
@@ -59,7 +63,7 @@ def bound(gate: Gate) -> str:
     """The bound with its unit."""
     if gate.metric in SHARES:
         return f"{100 * gate.bound:g} %"
-    return f"{gate.bound:g}{'×' if gate.metric == 'speedup' else ''}"
+    return f"{gate.bound:g}{'×' if gate.metric in TIMES else ''}"
 
 
 def gate_figure(result: GateResult) -> str:
@@ -68,7 +72,7 @@ def gate_figure(result: GateResult) -> str:
         return result.reason
     if result.gate.metric in SHARES:
         return percent(result.figure)
-    return ratio(result.figure, "×" if result.gate.metric == "speedup" else "")
+    return ratio(result.figure, "×" if result.gate.metric in TIMES else "")
 
 
 def trade_offs(outcome: Outcome) -> list[str]:
@@ -114,7 +118,8 @@ def _why_not(outcome: Outcome, other: Result) -> str:
     choice = outcome.choice
     if choice is not None and other.name in choice.tied:
         return "the two cannot be told apart by score, and then less memory decides, then the safer recipe"
-    return "with the weights that were asked for, what it costs in memory or accuracy counts for more, or it meets fewer goals"
+    costs = "memory, accuracy or throughput" if counts(outcome.gates, outcome.weights) else "memory or accuracy"
+    return f"with the weights that were asked for, what it costs in {costs} counts for more, or it meets fewer goals"
 
 
 def _accuracy(outcome: Outcome, chosen: Result) -> str:

@@ -4,7 +4,7 @@ from strop.core.candidate import Result
 from strop.core.foreign import fenced, in_markdown
 from strop.core.outcome import Outcome
 from strop.plan.bottlenecks import find_bottlenecks
-from strop.report import profiling
+from strop.report import profiling, throughput
 from strop.report.advice import commands, compared_instead, deployment, percentage_points, python_lines, trade_offs, watch
 from strop.report.evidence import NO_EVIDENCE, Answer, Evidence
 from strop.report.frameworks import explain
@@ -39,7 +39,7 @@ from strop.report.verdict import (
 def markdown(outcome: Outcome, evidence: Evidence = NO_EVIDENCE) -> str:
     """The whole report."""
     sections = [
-        _head(outcome), _table(outcome), _latencies(outcome), _profile(outcome, evidence),
+        _head(outcome), _table(outcome), _latencies(outcome), _under_load(outcome), _profile(outcome, evidence),
         _language(outcome, evidence), _frameworks(outcome), _imitated(outcome), _steps(outcome), _left_out(outcome),
         _gates(outcome), _frontier(outcome), _baseline(outcome), _environment(outcome), _made(outcome),
         _examples(outcome, evidence), _trade_offs(outcome), _deployment(outcome, evidence), _watch(outcome, evidence),
@@ -66,7 +66,7 @@ def cells(outcome: Outcome, result: Result) -> list[str]:
     accuracy = "–" if result.accuracy is None else f"{result.accuracy:.4f}"
     size = f"{result.candidate.artifact.bytes / 1e6:.2f}" if result.candidate.artifact else "–"
     return [name, status_of(outcome, result), speed(result), stage, p50, accuracy, percent(result.retained),
-            ratio(result.memory_ratio), size]  # fmt: skip
+            ratio(result.memory_ratio), size, throughput.rate(result)]  # fmt: skip
 
 
 HEAD = [
@@ -83,10 +83,10 @@ HEAD = [
 
 
 def head_of(outcome: Outcome) -> list[str]:
-    """With accuracy by its name, where it is something else."""
+    """With accuracy by its name, where it is something else, and what a rate counts."""
     metric = outcome.task.metric
     names = {"accuracy": figure_name(metric, "accuracy"), "retained": KEPT.get(metric, "retained")}
-    return [names.get(name, name) for name in HEAD]
+    return [*(names.get(name, name) for name in HEAD), throughput.head(outcome)]
 
 
 def _row(cells: list[str]) -> str:
@@ -100,9 +100,34 @@ def table(head: list[str], rows: list[list[str]]) -> str:
 def _table(outcome: Outcome) -> str:
     text = (
         "Speed-up is over the tuned baseline, paired, with its interval (95 % where confirmed); only *confirmed* figures decide. "
-        "Memory is the peak over the baseline's."
+        f"Memory is the peak over the baseline's. {in_flight(outcome)}"
     )
     return f"## Candidates\n\n{text}\n\n" + table(head_of(outcome), [cells(outcome, r) for r in ordered(outcome)])
+
+
+def in_flight(outcome: Outcome) -> str:
+    """What the last column says."""
+    unit, count = throughput.unit_of(outcome), outcome.task.workload.concurrency
+    if outcome.place != "here":
+        return ""
+    if count == 1:
+        return f"{unit}: one request after another, so that it follows from the latency."
+    return (
+        f"{unit}: with {count} requests in flight at any time, on the same cores; beside it the ratio to the given model under "
+        "those of its settings that serve them best."
+    )
+
+
+def _under_load(outcome: Outcome) -> str:
+    rows = [
+        [name, found.over, *(f"{found.latency_ms[p]:.3g}" if p in found.latency_ms else "–" for p in PERCENTILES)]
+        for name, found in throughput.latencies(outcome)
+    ]
+    if not rows:
+        return ""
+    count = outcome.task.workload.concurrency
+    text = f"Milliseconds of a request while {count} are in flight, waiting included; the highest throughput comes first."
+    return f"## Latency under load\n\n{text}\n\n" + table(["candidate", "compared with", *PERCENTILES], rows)
 
 
 PERCENTILES = ("p50", "p90", "p95", "p99")
@@ -270,7 +295,7 @@ def _baseline(outcome: Outcome) -> str:
     for runtime, (name, figure) in over_each_framework(outcome).items():
         lines.append(f"Over the best that {runtime} alone gives (`{name}`): {ratio(figure, '×')}.")
     for batch, timing in outcome.batches.items():
-        lines.append(f"At batch {batch}: {ratio(timing.speedup, '×')}.")
+        lines.append(f"At batch {batch}: {ratio(timing.speedup, '×')}{throughput.at_batch(timing)}.")
     return "## Against what\n\n" + "  \n".join(lines)
 
 

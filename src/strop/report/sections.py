@@ -6,7 +6,7 @@ from strop.core.candidate import Result
 from strop.core.outcome import Outcome
 from strop.core.verdict import GateResult, Interval
 from strop.plan.bottlenecks import find_bottlenecks
-from strop.report import advice, profiling
+from strop.report import advice, profiling, throughput
 from strop.report.charts import axes_of
 from strop.report.evidence import Answer, Curve, Evidence
 from strop.report.frameworks import tree_of
@@ -169,7 +169,7 @@ def frameworks(outcome: Outcome, evidence: Evidence) -> Section | None:
 def leaderboard(outcome: Outcome, evidence: Evidence) -> Section:
     pace = "imitated speed" if outcome.place == "imitated" else "speed-up"
     head = ("candidate", "status", pace, kept_name(outcome.task.metric), figure_name(outcome.task.metric), "memory", "size, MB",
-            *(f"{p}, ms" for p in PERCENTILES), "first inference, ms", "load, ms")  # fmt: skip
+            throughput.head(outcome), *(f"{p}, ms" for p in PERCENTILES), "first inference, ms", "load, ms")  # fmt: skip
     table = Table("All candidates", head, tuple(_candidate_row(outcome, r) for r in ordered(outcome)),
                   numbers=tuple(range(2, len(head))), sortable=True)  # fmt: skip
     return Section("leaderboard", "Leaderboard", fill("leaderboard", table=table))
@@ -187,6 +187,7 @@ def _candidate_row(outcome: Outcome, result: Result) -> tuple[Cell, ...]:
         imitated_cell(result) if outcome.place == "imitated" else speed_cell(result),
         percent_cell(result.retained), number_cell(result.accuracy, ".4f"),
         ratio_cell(result.memory_ratio, "×"), number_cell(artifact.bytes / 1e6 if artifact else None, ".2f"),
+        throughput.rate_cell(result),
         *(number_cell(latency.get(p)) for p in PERCENTILES),
         number_cell(1000 * memory.first_inference_s if memory else None), number_cell(1000 * memory.load_s if memory else None),
     )  # fmt: skip
@@ -373,7 +374,7 @@ def noise(outcome: Outcome, evidence: Evidence) -> Section:
         baseline=outcome.baseline, as_is=outcome.as_is, against_as_is=ratio(outcome.against_as_is, "×"),
         best=outcome.best_unquantized, against_best=ratio(outcome.against_best_unquantized, "×"),
         frameworks=[(runtime, name, ratio(figure, "×")) for runtime, (name, figure) in over_each_framework(outcome).items()],
-        batches=[(batch, ratio(timing.speedup, "×")) for batch, timing in outcome.batches.items()],
+        batches=[(batch, ratio(timing.speedup, "×") + throughput.at_batch(timing)) for batch, timing in outcome.batches.items()],
     )  # fmt: skip
     return Section("noise", "Noise floor, and how each number was made", body)
 

@@ -7,6 +7,7 @@ from strop.core.measurement import Clock, Company
 from strop.core.outcome import Outcome
 from strop.core.prospects import Untimed
 from strop.core.verdict import Gate, GateResult, Interval, inverse
+from strop.report import throughput
 from strop.report.unlabeled import unlabeled_words
 
 SPEED = "×"
@@ -105,7 +106,7 @@ def three_lines(outcome: Outcome) -> tuple[str, str, str]:
     accuracy = unlabeled_words(outcome, chosen) or accuracy
     accuracy = language_words(outcome, chosen) if outcome.task.language is not None else accuracy
     memory = f"{ratio(chosen.memory_ratio)} of the memory" if chosen.memory_ratio is not None else "memory unmeasured"
-    second = "; ".join(part for part in (pace, over, memory, accuracy) if part) + "."
+    second = "; ".join(part for part in (pace, over, throughput.words(outcome, chosen), memory, accuracy) if part) + "."
     return first, second, " ".join(part for part in (_mind(outcome, chosen), possible(outcome)) if part)
 
 

@@ -2,6 +2,7 @@
 runtime."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -22,7 +23,7 @@ from strop.run.budget import least_of
 from strop.run.building import build
 from strop.run.checking import Visit, check, footprint, open_array, shards, subject
 from strop.run.context import Run
-from strop.run.denominator import as_denominator, may_be_denominator, note_denominator
+from strop.run.denominator import agrees, as_denominator, may_be_denominator, note_denominator
 from strop.run.planning import affordable_together, settle
 from strop.run.preparing import not_reached, prepare
 from strop.run.race import Racing
@@ -43,21 +44,41 @@ def tune(run: Run, model: Model, task: Task, found: Sequence[Offer]) -> tuple[Tr
     with least_of(run.budget.asked):
         reference = establish(run, model, task, by_role(found, "reference")[0])
     settle(run, model, task, found, reference)
-    racing, trials = Racing(run, model, task, reference, "tuning"), [reference]
-    variants = variants_within(run, found)
+    variants, trials = variants_within(run, found), [reference]
     can_pay = affordable_together(run, variants, model, task, trials)
     trials += prepare(run, model, task, can_pay, reference, trials)
     trials += [not_reached(recipe) for recipe in variants if recipe not in can_pay]
-    racing.enter([t for t in trials if t.ready])
-    racing.first_sets()
-    racing.further_sets(list, SETS - 1)
-    racing.further_sets(in_doubt)
-    trials = racing.closed(trials)
+    racing, trials = tuning_race(run, model, task, trials)
     tuned = champion(racing.race, trials)
     run.emit("baseline-tuned", recipe=tuned.name)
     if task.language is not None:
         note_denominator(run, found, tuned, trials)
     return rebase(tuned, trials, racing, task)
+
+
+def tuning_race(run: Run, model: Model, task: Task, trials: list[Trial]) -> tuple[Racing, list[Trial]]:
+    """The variants against each other and the reference, `trials[0]`.
+
+    PyTorch, the reference of a language model, is slow and only informs where another runtime can be the baseline: it then takes
+    part in one set, and the others are compared with the first of them.
+    """
+    reference, ready = trials[0], [t for t in trials if t.ready]
+    seated = next((t for t in ready if agrees(t)), None) if task.language is not None else None
+    if seated is None:
+        racing = Racing(run, model, task, reference, "tuning")
+        racing.enter(ready)
+    else:
+        racing = Racing(run, model, task, seated.with_result(status="measured"), "tuning")
+        racing.enter([reference.with_result(status="not reached", search=None), *(t for t in ready if t is not seated)])
+    racing.first_sets()
+    racing.further_sets(partial(others_than, reference), SETS - 1)
+    racing.further_sets(lambda able: in_doubt(others_than(reference, able)))
+    closed = racing.closed(trials)
+    return racing, closed if seated is None else [racing.baseline if t.name == seated.name else t for t in closed]
+
+
+def others_than(reference: Trial, trials: Sequence[Trial]) -> list[Trial]:
+    return [t for t in trials if t.name != reference.name]
 
 
 def in_doubt(trials: Sequence[Trial]) -> list[Trial]:

@@ -9,9 +9,10 @@ from typing import Literal, get_args
 from strop.core.budget import Asked, LeftOut, Saving
 from strop.core.errors import BudgetError
 
-Stage = Literal["reference", "tuning", "search", "confirmation", "beside", "delivery"]
-"""In this order. `reference`: the given model, built and checked. `beside`: comparisons that decide nothing. `delivery`: what
-has to be done for there to be a result at all; it is never cut off."""
+Stage = Literal["reference", "tuning", "search", "ranking", "confirmation", "throughput", "beside", "delivery"]
+"""In this order. `reference`: the given model, built and checked. `ranking`: a short look at the throughput of what the search
+found; `throughput`: its confirmation. `beside`: comparisons that decide nothing. `delivery`: what has to be done for there to be
+a result at all; it is never cut off."""
 STAGES: tuple[Stage, ...] = get_args(Stage)
 PACK_S, PACK_SHARE = 4.0, 0.25
 """For judging, packing and writing the report; at most this share of what there is."""
@@ -70,6 +71,19 @@ class Budget:
     def enter(self, stage: Stage) -> None:
         """The stage that is paid for from here on."""
         self.stage = stage
+
+    @contextlib.contextmanager
+    def paying(self, stage: Stage) -> Iterator[None]:
+        """The block is paid for by that stage; then the present one goes on."""
+        present, self.stage = self.stage, stage
+        try:
+            yield
+        finally:
+            self.stage = present
+
+    def kept(self, stage: Stage) -> float:
+        """Seconds that are kept for that stage."""
+        return self._kept.get(stage, 0.0)
 
     def keep(self, stage: Stage, seconds: float) -> None:
         """So many seconds are kept for that stage."""

@@ -106,10 +106,11 @@ def pick(run: Run, offers: Sequence[Offer], variants: list[Recipe], name: str) -
         ConfigError: not offered.
     """
     recipes = [o.recipe for o in offers if o.recipe is not None]
+    exact = next((r for r in recipes if r.name == name), None)
+    if exact is not None:
+        return follow(exact, variants[0])
     found = next((r for r in recipes if r.name == name.partition("+")[0]), None)
-    candidates = [follow(found, variants[0]), *other_settings(run, found, variants)] if found is not None else []
-    if "+" not in name and candidates:
-        return candidates[0]
+    candidates = other_settings(run, found, variants) if found is not None else []
     wanted = next((r for r in candidates if r.name == name), None)
     if wanted is None:
         raise not_offered(name, offers)

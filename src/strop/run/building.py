@@ -14,6 +14,7 @@ from strop.core.errors import BudgetError, WorkerCrash, WorkerError, WorkerFailu
 from strop.core.model import Artifact, Model
 from strop.core.recipe import Recipe, Step
 from strop.core.task import Task
+from strop.plan.serving import STREAMS
 from strop.run.builders import first_done, lanes
 from strop.run.command import flags_of
 from strop.run.context import Run
@@ -296,6 +297,8 @@ def write_reproduce(run: Run, recipe: Recipe, model: Model) -> str:
     )
     parts = [sys.executable, "-P", "-m", "strop", "build", path_of_model, "--recipe", recipe.name, "--check"]
     parts += [*flags_of(request, taken, absolute=True), "--store", str(run.store.root)]
+    if recipe.name.endswith(STREAMS) and request.concurrency is None and request.streams is None:
+        parts += ["--streams", str(run.target.threads)]  # a weight asked for them, which a build does not know
     if request.options:
         told = path.with_name("olive.json")
         files.write_text(told, request.options["olive.config"])

@@ -70,7 +70,7 @@ def subject(run: Run, candidate: Candidate, task: Task, batch: int | None = None
         inputs=data["inputs"], examples=data["count"], batch=batch or task.workload.batch,
         threads=threads_of(run, backend, settings),
         spins=backend.spins(settings), log=run.log(candidate.recipe), reference=shards(reference) if reference else None,
-        language=task.language.model_dump() if task.language is not None else None,
+        language=task.language.model_dump() if task.language is not None else None, concurrency=task.workload.concurrency,
     )  # fmt: skip
 
 
@@ -175,6 +175,8 @@ def footprint_in(
     told = {"latencies_ns": calls(child, MEMORY_RUNS, patience)} if of.language is None else requests(child, brief, patience)
     if of.language is not None and not brief:
         child.ask("fill")
+    if of.concurrency > 1:
+        child.ask("load", concurrency=of.concurrency)
     sample = child.ask("memory")
     memory = None
     if sample["private"] is not None:

@@ -20,6 +20,7 @@ FIELDS = {"task": "kind"}
 """Keywords whose field of the request is called otherwise."""
 SINGLE = (
     "labels", "task", "metric", "k", "output", "eval_tokens", "prompt_tokens", "output_tokens", "context", "threads",
+    "concurrency", "streams",
     "memory_limit_mb", "time_limit_s", "purpose", "seed",
 )  # fmt: skip
 PAIRS = {"map": "mapping", "column": "columns", "size": "sizes", "batch_axis": "batch_axes"}

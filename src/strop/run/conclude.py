@@ -12,6 +12,7 @@ from strop.core.prospects import Untimed, prospects
 from strop.core.recipe import Offer
 from strop.core.statistics import combine
 from strop.core.task import Task
+from strop.core.throughput import throughput_of
 from strop.core.verdict import EXACTLY_ONE, Interval
 from strop.report.budget import budget_notes
 from strop.run.answers import cut_for
@@ -21,6 +22,7 @@ from strop.run.context import Run
 from strop.run.machine import environment
 from strop.run.pairing import Subject
 from strop.run.planning import AS_IS_PAIRS, AS_IS_QUADS, budget_use, costs
+from strop.run.throughput import load_of
 from strop.run.timing import measure, timing_of
 from strop.run.trial import Trial, find, memory_resolution, only_informs
 
@@ -190,5 +192,8 @@ def _batches(run: Run, task: Task, tuned: Trial, chosen: Trial | None) -> dict[i
         except WorkerError as error:
             run.note(f"Batch {batch} could not be measured: {error.message}.")
             continue
-        found[batch] = timing_of(pairs, "confirmation", run.folder.candidate(chosen.name) / place)
+        load = load_of(task)._replace(concurrency=1, batch=batch)
+        found[batch] = timing_of(pairs, "confirmation", run.folder.candidate(chosen.name) / place).model_copy(
+            update={"throughput": throughput_of(pairs, load, "confirmation", tuned.name)}
+        )
     return found

@@ -30,6 +30,8 @@ class TaskSection(_Section):
     k: int | None = Field(None, ge=1, le=MOST)
     output: str | None = None
     batches: list[int] | None = None
+    concurrency: int | None = Field(None, ge=1, le=MOST)
+    streams: int | None = Field(None, ge=1, le=MOST)
     sizes: dict[str, Annotated[int, Field(ge=1, le=MOST)]] = {}
     batch_axes: dict[str, Annotated[int, Field(ge=0, le=MOST)]] = {}
 

@@ -39,6 +39,7 @@ from strop.run.judging import TIMED, figures_of_timing, why_no_accuracy
 from strop.run.longer import look_longer
 from strop.run.pairing import Subject, plan_quads
 from strop.run.planning import confirmation_quads, costs, delivery_s, is_language
+from strop.run.throughput import confirmed_under_load, with_own_throughput, with_server_itself
 from strop.run.timing import measure, refuse_baseline_failure, timing_of
 from strop.run.trial import (
     Trial,
@@ -66,7 +67,9 @@ def confirm(run: Run, model: Model, task: Task, baseline: Trial, queue: Sequence
     found = compared(run, model, baseline, finalists[: plan.finalists], plan)
     if found.rounds < LEAST_PAIRS:
         return unconfirmed(run, model, lost, finalists, found)
-    done = [*lost, *found.trials]
+    done = [*lost, *confirmed_under_load(run, model, task, baseline, found.trials)]
+    baseline = with_own_throughput(run, model, task, baseline, done)
+    done = with_server_itself(task, baseline, done)
     pairs = measure_self(run, baseline, found)
     noise = timing_of(pairs, "confirmation", run.folder.candidate(baseline.name) / SELF)
     slowest = max(finalists, key=lambda t: t.warm_ns, default=baseline)
@@ -85,7 +88,7 @@ def confirm(run: Run, model: Model, task: Task, baseline: Trial, queue: Sequence
             finalists=1, with_self=False, second_look=plan.second_look and run.budget.left() >= LOOKS * comparison_s()
         )
         late = compared(run, model, baseline, called, again)
-        return late.trials[0] if late.trials else find(queue, name)
+        return next(iter(confirmed_under_load(run, model, task, baseline, late.trials)), find(queue, name))
 
     if noise.speedup is not None:
         done = replace_fallen(
@@ -241,7 +244,7 @@ def _look(run: Run, baseline: Trial, trial: Trial, indices: range, quads: int) -
     """A look at what was measured."""
     pairs = measure(run, *_sides(baseline, trial), "confirmation", indices, quads)
     timing = timing_of(pairs, "confirmation", run.folder.candidate(trial.name) / "confirmation")
-    return trial.with_result(confirmation=timing)
+    return replace(trial, pairs=tuple(pairs)).with_result(confirmation=timing)
 
 
 def _tell(run: Run, trial: Trial) -> None:

@@ -22,8 +22,8 @@ from strop.run.preparing import finish, not_reached, prepare_elsewhere
 from strop.run.timing import SEARCH_PAIRS, SEARCH_QUADS, measure, search_interval
 from strop.run.trial import Trial
 
-ABSOLUTE = ("latency_ms", "memory_mb", "decode_tok_s", "first_token_ms")
-OF_THE_TARGET = ("speedup", "tail_ratio", "memory_ratio", *ABSOLUTE)
+ABSOLUTE = ("latency_ms", "memory_mb", "decode_tok_s", "first_token_ms", "throughput")
+OF_THE_TARGET = ("speedup", "tail_ratio", "memory_ratio", "throughput_ratio", *ABSOLUTE)
 """Metrics that only the target itself can tell; the baseline's own are 1 where they are ratios over it."""
 
 

@@ -6,7 +6,7 @@ from strop.core.choose import Contender, score
 from strop.core.finalists import Entrant, Standing, in_order, next_finalist
 from strop.core.gate import judge_one
 from strop.core.verdict import RANKS, Gate
-from strop.run.judging import figures_of_timing, verdict_of
+from strop.run.judging import figures_of_throughput, figures_of_timing, verdict_of
 from strop.run.trial import Trial, find, known_figures, must_left_open, only_informs
 
 
@@ -19,7 +19,8 @@ def select(
         if trial.name != baseline.name and not only_informs(trial, baseline) and (trial.alive or trial.outpaced):
             entrant = entrant_of(trial, weights, gates)
             entrants += [entrant] if entrant is not None else []
-    return [find(trials, e.name) for e in in_order(entrants)[:most]]
+    own = contender_of(baseline, 0)
+    return [find(trials, e.name) for e in in_order(entrants, score(own, weights).value if own is not None else 0.0)[:most]]
 
 
 def entrant_of(trial: Trial, weights: dict[str, float], gates: Sequence[Gate]) -> Entrant | None:
@@ -28,7 +29,8 @@ def entrant_of(trial: Trial, weights: dict[str, float], gates: Sequence[Gate]) -
     if contender is None:
         return None
     memory = {"memory_ratio": result.memory_ratio} if result.memory_ratio is not None else {}
-    known, later = known_figures(trial), {**figures_of_timing(result.search), **memory}
+    known = known_figures(trial)
+    later = {**figures_of_timing(result.search), **figures_of_throughput(result.throughput), **memory}
     found = {g: judge_one(g, (known | later)[g.metric]).result for g in gates if g.metric in known | later}
     return Entrant(
         trial.name, score(contender, weights), must_left_open(trial, gates),
@@ -52,6 +54,7 @@ def contender_of(trial: Trial, rank: int) -> Contender | None:
         return None
     return Contender(
         name=trial.name, rank=rank, safety=trial.candidate.recipe.safety, speedup=speedup, accuracy=result.retained,
+        throughput=result.throughput.ratio if result.throughput is not None else None,
         memory=result.memory_ratio, energy=result.timing.energy_ratio if result.timing else None,
     )  # fmt: skip
 

@@ -11,12 +11,14 @@ DATA = (
 )  # fmt: skip
 LANGUAGE = ("questions", "eval_tokens", "prompt_tokens", "output_tokens", "context")
 LIMITS = ("threads", "memory_limit_mb", "time_limit_s", "store", "seed")
+LOAD = ("concurrency", "streams")
 GATES = ("must", "goal", "strict", "prefer")
 
 BENCH = (*DATA, *LIMITS)
-BUILD = (*DATA, *LANGUAGE, *LIMITS, "target", "must", "goal", "strict", "olive_config", "out", "replace")
+BUILD = (*DATA, *LANGUAGE, *LOAD, *LIMITS, "target", "must", "goal", "strict", "olive_config", "out", "replace")
 OPTIMIZE_FOR = (
-    *DATA, *LANGUAGE, *LIMITS, *GATES, "purpose", "backends", "recipes", "olive_config", "budget", "fresh", "replace", "profile",
+    *DATA, *LANGUAGE, *LOAD, *LIMITS, *GATES,
+    "purpose", "backends", "recipes", "olive_config", "budget", "fresh", "replace", "profile",
 )  # fmt: skip
 OPTIMIZE = (*OPTIMIZE_FOR, "target", "out")
 """`list_recipes` takes the same, so that one set of keywords serves both."""
@@ -73,7 +75,7 @@ def _switch(value: Any) -> bool:
 FORMS: dict[str, Callable[[Any], Any]] = {
     **dict.fromkeys(("column", "map", "batch_axis", "size", "must", "goal", "backends", "recipes"), _texts),
     **dict.fromkeys(
-        ("k", "eval_tokens", "prompt_tokens", "output_tokens", "context", "threads", "memory_limit_mb", "seed"), _whole
+        ("k", "eval_tokens", "prompt_tokens", "output_tokens", "context", "threads", "memory_limit_mb", "seed", *LOAD), _whole
     ),
     **dict.fromkeys(("strict", "fresh", "replace", "profile"), _switch),
     "batches": _wholes, "time_limit_s": _number, "budget": _duration, "prefer": _weights,

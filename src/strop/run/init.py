@@ -108,6 +108,8 @@ def text(model: Model) -> str:
 # k = 5                             # of topk
 {setting("output", model.outputs[0].name)}
 # batches = [1]                     # the first decides, further ones are measured for the choice
+# concurrency = 1                   # requests in flight while throughput is measured
+# streams = 1                       # of these, how many a recipe made for throughput serves at once; one a thread
 # batch_axes = {{ x = 1 }}            # the axis of the examples, where it is not the first
 # sizes = {{ sequence = 64 }}         # of dynamic axes, for generated inputs
 

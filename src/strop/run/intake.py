@@ -20,6 +20,7 @@ from strop.run.preprocessing import settle, takes_pictures
 from strop.run.reading import read_inspection
 from strop.run.rehearsal import load_code, try_items, try_rows
 from strop.run.source import form_of
+from strop.run.workload import workload_of
 from strop.store import files
 from strop.store.store import Store
 from strop.worker.call import Child, Limits
@@ -276,5 +277,5 @@ def _batches(run: Run, model: Model) -> Workload:
                 f"the model has a fixed batch of {fixed}, --batch asks for {run.request.batches}",
                 f"use --batch {fixed}",
             )
-        return Workload(batches=(fixed,))
-    return Workload(batches=run.request.batches)
+        return workload_of(run, (fixed,))
+    return workload_of(run, run.request.batches)

@@ -3,14 +3,16 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from strop.core.candidate import Timing
+from strop.core.candidate import Throughput, Timing
 from strop.core.gate import NOT_MEASURED, Missing, judge
+from strop.core.statistics import MIN_PAIRS
 from strop.core.task import Task
+from strop.core.throughput import GATES as THROUGHPUT
 from strop.core.verdict import EXACTLY_ONE, Gate, GateResult, Interval, Verdict
 from strop.run.trial import Trial, pace_figures, quality_figures
 
 TIMED = ("speedup", "tail_ratio", "latency_ms")
-"""Gate metrics that come from the clock."""
+"""Gate metrics that come from the clock, one call after another."""
 MEMORY = ("memory_ratio", "memory_mb")
 TWO = 2
 
@@ -35,6 +37,14 @@ def figures_of_timing(timing: Timing | None) -> dict[str, Interval]:
     if timing.latency is not None:
         figures["latency_ms"] = timing.latency
     return figures
+
+
+def figures_of_throughput(throughput: Throughput | None) -> dict[str, Interval]:
+    """Gate metrics of throughput."""
+    if throughput is None:
+        return {}
+    figures = {"throughput": throughput.rate, "throughput_ratio": throughput.ratio}
+    return {name: figure for name, figure in figures.items() if figure is not None}
 
 
 NO_TIME = Missing("the budget left no time for a confirmation", "no time")
@@ -68,6 +78,10 @@ def verdict_of(
         figures |= {"tail_ratio": EXACTLY_ONE, "speedup": EXACTLY_ONE} if own else figures_of_timing(result.confirmation)
     elif own:
         figures["tail_ratio"] = EXACTLY_ONE
+    missing |= dict.fromkeys(THROUGHPUT, why_no_throughput(trial, own, hasty) if timed else TOO_BUSY)
+    if timed:
+        figures |= {"throughput_ratio": EXACTLY_ONE} if own and baseline.server is None else {}
+        figures |= figures_of_throughput(result.throughput) if is_fresh(result.throughput) else {}
     figures |= quality_figures(trial)
     if not result.candidate.recipe.unrepresentative:
         figures |= pace_figures(trial)
@@ -97,10 +111,27 @@ def verdict_of(
 
 
 def over_untuned(result: GateResult) -> GateResult:
-    """No speed-up passes over a baseline whose settings were not all tried, since a better one may be among the rest."""
-    if result.gate.metric != "speedup" or result.result != "PASS":
+    """No speed-up passes over a baseline whose settings were not all tried, since a better one may be among the rest; nor does
+    throughput."""
+    if result.gate.metric not in ("speedup", "throughput_ratio") or result.result != "PASS":
         return result
     return result.model_copy(update={"result": "UNMEASURED", "reason": f"{result.reason}, but {NOT_TUNED}", "cause": "no time"})
+
+
+def is_fresh(throughput: Throughput | None) -> bool:
+    """Whether it is of fresh samples: with one request in flight, those of the confirmation."""
+    return throughput is not None and throughput.stage == "confirmation"
+
+
+def why_no_throughput(trial: Trial, own: bool, hasty: Hasty = UNHURRIED) -> Missing:
+    """Why there is no confirmed throughput; `own`: of the baseline."""
+    found = trial.result.throughput
+    if trial.candidate.recipe.unrepresentative or (trial.result.confirmation is None and not own):
+        return why_no_timing(trial, hasty)
+    if found is None or found.stage != "confirmation" or found.pairs < MIN_PAIRS:
+        return Missing("the budget left no time to measure it with all requests in flight", "no time")
+    text = f"the machine was too busy: {found.excluded:.0%} of the quads were disturbed; needs a quieter machine"
+    return Missing(text, "too busy")
 
 
 def name_tail(result: GateResult, timing: Timing | None) -> GateResult:

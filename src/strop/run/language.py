@@ -5,9 +5,10 @@ from typing import Any, NamedTuple
 
 from strop.core.errors import DataError, WorkerError
 from strop.core.model import Model
-from strop.core.task import Chat, Dataset, Language, Task, Workload
+from strop.core.task import Chat, Dataset, Language, Task
 from strop.run import datasets
 from strop.run.context import Run
+from strop.run.workload import workload_of
 from strop.store import files
 from strop.store.store import read_json, write_json
 from strop.worker.call import DATA_WORK, Child, Limits, Work
@@ -30,7 +31,7 @@ def language_task(run: Run, model: Model) -> Task:
         DataError: a request that does not fit the context, no text, or a tokenizer of another vocabulary.
     """
     language = workload(run, model)
-    request = run.request
+    request, called = run.request, workload_of(run, run.request.batches, language=True)
     if request.data is None:
         raise DataError("language models need a text", "give --data eval.txt: plain text, as much as you have")
     spare = CALIBRATION if request.calibration is None else 0
@@ -56,7 +57,7 @@ def language_task(run: Run, model: Model) -> Task:
     }  # fmt: skip
     return Task(
         evaluation=evaluation, calibration=calibration, metric="perplexity", output="nll", kind="language",
-        language=language.model_copy(update=told), options=request.options, workload=Workload(batches=request.batches),
+        language=language.model_copy(update=told), options=request.options, workload=called,
     )  # fmt: skip
 
 

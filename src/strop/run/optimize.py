@@ -11,7 +11,7 @@ from strop.core.recipe import Offer
 from strop.core.spelling import spelled
 from strop.core.standing import standing_of, why_worse
 from strop.core.task import Task
-from strop.plan.space import offers
+from strop.plan.space import by_role, offers
 from strop.run.advising import advised
 from strop.run.baseline import tune
 from strop.run.budget import least_of
@@ -29,6 +29,7 @@ from strop.run.open_run import OUTCOME, opened
 from strop.run.outfolder import require_writable
 from strop.run.request import make_request
 from strop.run.search import search
+from strop.run.throughput import ranked, reserve, with_own_throughput, with_server, with_server_itself
 from strop.run.trial import Trial
 from strop.store.store import load
 from strop.worker.interpreter import why_missing
@@ -102,13 +103,18 @@ def pursue(run: Run, model: Model) -> Outcome:
     if run.place.kind != "here":
         return pursue_elsewhere(run, model, task, found)
     baseline, trials = tune(run, model, task, found)
+    reserve(run, task, baseline, len(by_role(found, "candidate")))
+    baseline, trials = with_server(run, model, task, baseline, trials)
     trials = search(run, model, task, found, baseline, trials)
+    trials = ranked(run, model, task, baseline, trials)
     run.budget.enter("confirmation")
     baseline = more_baseline_memory(run, baseline)
     queue = select(trials, baseline, run.request.weights, run.gates)
     confirmed, noise = confirm(run, model, task, baseline, queue)
+    baseline = with_own_throughput(run, model, task, baseline, confirmed)
     final = {t.name: t for t in [*trials, *confirmed, baseline]}
-    trials = judge_all(run, task, list(final.values()), baseline, noise)
+    trials = with_server_itself(task, baseline, list(final.values()))
+    trials = judge_all(run, task, trials, baseline, noise)
     choice = choose_among(trials, [t.name for t in [*confirmed, baseline]], run.request.weights)
     return conclude(run, model, task, found, trials, baseline.name, noise, choice)
 

@@ -46,6 +46,7 @@ class Subject(NamedTuple):
 
     reference: output → file, the answers that accuracy was taken from; every timed answer is held against them.
     language: how a language model is called; None for others.
+    concurrency: requests in flight while throughput is measured.
     memory_bytes: its measured peak, to decide whether two fit side by side; 0 where unknown.
     """
 
@@ -62,6 +63,7 @@ class Subject(NamedTuple):
     reference: dict[str, str] | None = None
     memory_bytes: int = 0
     language: dict[str, Any] | None = None
+    concurrency: int = 1
 
 
 def open_request(subject: Subject) -> dict[str, Any]:
@@ -110,8 +112,8 @@ class Seat:
 
     def open(self) -> Child:
         """All of that, one after the other."""
-        for action in TO_OPEN:
-            action(self)
+        for action in (self.start, self.load, self.loaded, self.warm):
+            action()
         return self._started()
 
     def _started(self) -> Child:
@@ -137,7 +139,7 @@ class Seat:
 
 
 TO_OPEN = (Seat.start, Seat.load, Seat.loaded, Seat.warm)
-"""What opening takes, in order; of several seats each of these is done by all before the next."""
+"""What opening takes, in order: each is done by several seats before the next."""
 
 
 def cores_for(threads: int, index: int) -> list[int]:

@@ -144,7 +144,7 @@ def _alike(one: Artifact, other: Artifact) -> bool:
 
 
 def _look(
-    run: Run, model: Model, _task: Task, trial: Trial, baseline: Trial, others: Sequence[Trial], visit: Visit
+    run: Run, model: Model, task: Task, trial: Trial, baseline: Trial, others: Sequence[Trial], visit: Visit
 ) -> Trial:  # fmt: skip
     """Memory and a first look at the latency, alone."""
     assert trial.subject is not None
@@ -165,7 +165,8 @@ def _look(
     trial = trial.with_result(memory=tuple(m for m in [first.memory] if m is not None), memory_ratio=ratio)
     slowest_baseline = baseline.rough_ns[1]
     fastest = trial.rough_ns[0]
-    if fastest and slowest_baseline / fastest < SLOWER and ratio is not None:
+    serves = task.workload.concurrency > 1  # alone it may be slow, and best with several requests in flight
+    if fastest and slowest_baseline / fastest < SLOWER and ratio is not None and not serves:
         rivals = (o for o in others if _is_rival(o) and not only_informs(o, baseline))
         rival = next((o for o in rivals if _no_heavier(o, trial) and _keeps_accuracy(o)), None)
         if rival is not None:

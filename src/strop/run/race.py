@@ -274,14 +274,14 @@ def beaten_by(
     found: Comparisons, trial: Trial, field: Sequence[Trial], gates: Sequence[Gate], weights: Mapping[str, float],
     compared: Callable[[Trial, Trial], Mapping[str, Interval]],
 ) -> str | None:  # fmt: skip
-    """A rival that leaves nothing to win; None too for the runtime's defaults, which are timed in any case.
+    """A rival that leaves nothing to win; None too for what is timed for information, such as the runtime's defaults.
 
     Args:
         field: the baseline, and all that are still in the race.
         compared: how much better the answers of the first are than those of the second, by metric.
     """
     baseline = field[0]
-    if trial.candidate.recipe.role == "as-is":
+    if only_informs(trial, baseline):
         return None
     others = [t for t in field if t.name != trial.name and (t is baseline or not only_informs(t, baseline))]
     rivals = [t for t in others if found.rounds(t.name, trial.name)]

@@ -20,9 +20,10 @@ from strop.core.target import THIS
 from strop.core.task import Pooling, TaskKind
 from strop.core.verdict import Gate, Kind
 from strop.plan.rules import PURPOSES
+from strop.plan.serving import MOST_IN_FLIGHT
 from strop.run.config import MOST, Config, home_of, read_config, require_trust
 from strop.run.devices import is_path
-from strop.run.flags import formed
+from strop.run.flags import LOAD, formed
 from strop.store.files import read_bytes
 
 MOST_BATCH = 1 << 16
@@ -74,6 +75,8 @@ class Request(Noun):
     k: int = Field(5, ge=1)
     output: str | None = None
     batches: tuple[int, ...] = (1,)
+    concurrency: int | None = None
+    streams: int | None = None
     batch_axes: dict[str, int] = {}
     sizes: dict[str, int] = {}
     eval_tokens: int = Field(4096, ge=1)
@@ -251,7 +254,8 @@ def make_request(model: str, config_path: str | None = None, **flags: Any) -> Re
     gates = assemble(
         [parse_gate(t, kind) for kind in kinds for t in texts[kind]], bool(pick("strict", config.gates.strict) or False)
     )
-    for flag in ("k", "eval_tokens", "prompt_tokens", "output_tokens", "context", "threads", "memory_limit_mb", "time_limit_s"):
+    counts = ("k", "eval_tokens", "prompt_tokens", "output_tokens", "context", "threads", *LOAD)
+    for flag in (*counts, "memory_limit_mb", "time_limit_s"):
         if flags.get(flag) is not None and not 0 < flags[flag] <= MOST:
             what = "is not above 0" if not flags[flag] > 0 else f"is above {MOST}"
             raise UsageError(f"--{flag.removesuffix('_mb').removesuffix('_s').replace('_', '-')} {flags[flag]} {what}")
@@ -262,6 +266,9 @@ def make_request(model: str, config_path: str | None = None, **flags: Any) -> Re
         raise UsageError(f"--batch {batches}: batch sizes are different whole numbers above 0", "for example --batch 1 --batch 8")
     if max(batches) > MOST_BATCH:
         raise UsageError(f"--batch {max(batches)} is too large", f"give at most {MOST_BATCH}")
+    concurrency = pick("concurrency", config.task.concurrency)
+    if concurrency is not None and concurrency > MOST_IN_FLIGHT:
+        raise UsageError(f"--concurrency {concurrency} is too many requests in flight", f"give at most {MOST_IN_FLIGHT}")
     code = {"loader": config.data.loader, "preprocess": config.data.preprocess, "scorer": config.task.scorer}
     if code["scorer"] is not None and name not in (None, "scorer"):
         raise ConfigError(f"metric {name!r} beside a scorer of your own", "remove one of them")
@@ -293,6 +300,7 @@ def make_request(model: str, config_path: str | None = None, **flags: Any) -> Re
         files=tuple(config.data.files), folder=str(base.absolute()),
         kind=pick("task", config.task.kind), pooling=config.task.pooling,
         metric=name, k=pick("k", config.task.k) or 5, output=pick("output", config.task.output), batches=batches,
+        concurrency=concurrency, streams=pick("streams", config.task.streams),
         batch_axes={**config.task.batch_axes, **parse_axes(flags.get("batch_axis") or ())},
         sizes={**config.task.sizes, **parse_sizes(flags.get("size") or ())},
         target=device_of(flags.get("target"), config, base), purpose=known_purpose(pick("purpose", config.target.purpose)),

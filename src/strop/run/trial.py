@@ -9,7 +9,7 @@ import numpy as np
 
 from strop.core.candidate import Candidate, Failure, Result
 from strop.core.gate import judge_one
-from strop.core.measurement import Check
+from strop.core.measurement import Check, Pair
 from strop.core.metrics import Accuracy
 from strop.core.statistics import geometric_interval, range_ratio
 from strop.core.task import Task
@@ -29,6 +29,9 @@ class Trial:
 
     `reference`: of a language model, whose answers its own were compared with; None of the reference itself. Of other models the
     baseline's answers are compared with.
+
+    `pairs` are those of the confirmation. `loaded` are pairs with several requests in flight. `server`, of the baseline: the
+    setting of the given model that serves these best, and the denominator of throughput; None where it is the baseline itself.
     """
 
     result: Result
@@ -36,6 +39,9 @@ class Trial:
     check: Check | None = None
     check_folder: Path | None = None
     footprints: tuple[Footprint, ...] = ()
+    pairs: tuple[Pair, ...] = ()
+    loaded: tuple[Pair, ...] = ()
+    server: Subject | None = None
     cut: bool = False
     reference: "Trial | None" = None
 

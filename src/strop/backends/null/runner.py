@@ -1,7 +1,7 @@
 """Runs a null model: y = tanh(x·W), after computing for a given time. Needs numpy only.
 
-A null model is a JSON file, `*.null`: inputs, outputs, seed, milliseconds, mode and after. In any mode but "honest" it
-misbehaves, from its call number `after` on.
+A null model is a JSON file, `*.null`: inputs, outputs, seed, milliseconds, mode, after and sleeps. In any mode but "honest"
+it misbehaves, from its call number `after` on. One that `sleeps` leaves the CPU alone, so that several sessions overlap.
 """
 
 import json
@@ -46,6 +46,8 @@ class Session:
 
     def honest(self, feed: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         end = time.perf_counter() + self.seconds
+        if self.model.get("sleeps"):
+            time.sleep(self.seconds)
         while time.perf_counter() < end:
             self.sum += 1.0
         x = np.asarray(feed[self.input], np.float64)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from strop.core.backend import Backend
 from strop.core.model import Model
+from strop.core.noun import Scalar
 from strop.core.recipe import Offer, Recipe, Step
 from strop.core.target import Target
 from strop.core.task import Task
@@ -46,6 +47,11 @@ def _offer(name: str, reason: str, recipe: Recipe) -> Offer:
     return Offer(name=name, reason=reason, recipe=recipe)
 
 
+def serve(settings: dict[str, Scalar], _target: Target, streams: int) -> dict[str, Scalar]:
+    """As many sessions side by side."""
+    return {**settings, "streams": streams}
+
+
 BACKEND = Backend(
     name=NAME,
     work=HERE / "work.py",
@@ -55,4 +61,5 @@ BACKEND = Backend(
     reads=((".null", NAME),),
     packages=("numpy",),
     runtime_packages=("numpy",),
+    serve=serve,
 )

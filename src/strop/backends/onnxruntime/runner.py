@@ -61,6 +61,10 @@ class Session:
         """Arrays by input name, shape [batch, …] → arrays by output name."""
         return dict(zip(self.outputs, self.session.run(None, feed), strict=True))
 
+    def fork(self) -> "Session":
+        """A session that may run at the same time as this one: this one, which several threads may call."""
+        return self
+
 
 def open(path: str, settings: dict[str, Any]) -> Session:
     """A session on the model at `path` with these settings."""

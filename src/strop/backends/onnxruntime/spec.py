@@ -216,6 +216,13 @@ def spins(settings: dict[str, Scalar]) -> bool:
     return settings.get("threads", 0) != 1 and settings.get("spinning", True) is True
 
 
+def serve(settings: dict[str, Scalar], target: Target, streams: int) -> dict[str, Scalar] | None:
+    """One session that several threads call; each call computes with a share of the threads."""
+    if "provider" in settings:
+        return None
+    return {**settings, "threads": max(1, target.threads // streams), "spinning": False}
+
+
 BACKEND = Backend(
     name=NAME,
     work=HERE / "work.py",
@@ -228,4 +235,5 @@ BACKEND = Backend(
     spins=spins,
     takes_all_cores=True,
     moves_batch=True,
+    serve=serve,
 )

@@ -3,6 +3,7 @@
 The same file is measured by Strop and shipped in the bundle.
 """
 
+import copy
 import os
 import sys
 from typing import Any
@@ -116,6 +117,12 @@ class Session:
         given = {place: feed[name] for place, name in enumerate(self.inputs)}  # a list would be copied, a dict is shared
         got = self.request.infer(given, share_inputs=True)
         return dict(zip(self.outputs, got.values(), strict=True))
+
+    def fork(self) -> "Session":
+        """A session that may run at the same time as this one: the same compiled model, another infer request."""
+        other = copy.copy(self)
+        other.request = self.compiled.create_infer_request()
+        return other
 
 
 def read_language_model(core: Any, path: str) -> Any:

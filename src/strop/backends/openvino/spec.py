@@ -269,6 +269,13 @@ def variants(settings: dict[str, Scalar], target: Target) -> Mapping[str, dict[s
     return found
 
 
+def serve(settings: dict[str, Scalar], target: Target, streams: int) -> dict[str, Scalar] | None:
+    """OpenVINO's own streams, which divide the threads."""
+    if "device" in settings:
+        return None
+    return {**settings, "hint": "THROUGHPUT", "streams": streams, "threads": target.threads}
+
+
 BACKEND = Backend(
     name=NAME,
     work=HERE / "work.py",
@@ -283,5 +290,6 @@ BACKEND = Backend(
     requirements=HERE / "requirements.txt",
     adopt=adopt,
     variants=variants,
+    serve=serve,
     imitate=imitate,
 )

@@ -115,6 +115,27 @@ def _difference(before: dict[str, Any], after: dict[str, Any], key: str, scale: 
     return None if before[key] is None or after[key] is None else (after[key] - before[key]) * scale
 
 
+class Counted:
+    """What this process and the machine had used at one moment; `since` says what they have used from then on."""
+
+    def __init__(self) -> None:
+        self.machine, self.queued, self.own = machine_counters(), waited(), own_counters()
+
+    def since(self) -> dict[str, Any]:
+        """The counters of a block's record, in the units of `Block`; None where the platform has no such counter."""
+        own, queued, machine = own_counters(), waited(), machine_counters()
+        ticks = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
+        energy = _difference(self.machine, machine, "energy")
+        return {
+            **{key: own[key] - self.own[key] for key in own},
+            "steal_ms": _difference(self.machine, machine, "steal", 1000 / ticks),
+            "pressure_us": _difference(self.machine, machine, "pressure"),
+            "delay_ns": delay_between(self.queued, queued),
+            "throttled_us": _difference(self.machine, machine, "throttled"),
+            "energy_uj": energy if energy is None or energy >= 0 else None,
+        }
+
+
 LEAD_NS = 1_000_000
 
 
@@ -138,29 +159,17 @@ def block(
         while clock() - start < LEAD_NS:
             index += 1
             output = lead(index)
-        before, queued, mine = machine_counters(), waited(), own_counters()
-        begin, latencies = clock(), []
+        counted, begin, latencies = Counted(), clock(), []
         for _ in range(runs):
             index += 1
             start = clock()
             output = call(index)
             latencies.append(clock() - start)
         wall = clock() - begin
-        mine_after, queued_after, after = own_counters(), waited(), machine_counters()
+        record = counted.since()
     finally:
         gc.enable()
-    ticks = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
-    energy = _difference(before, after, "energy")
-    record: dict[str, Any] = {key: mine_after[key] - mine[key] for key in mine}
-    record.update(
-        latencies_ns=latencies,
-        wall_ns=wall,
-        steal_ms=_difference(before, after, "steal", 1000 / ticks),
-        pressure_us=_difference(before, after, "pressure"),
-        delay_ns=delay_between(queued, queued_after),
-        throttled_us=_difference(before, after, "throttled"),
-        energy_uj=energy if energy is None or energy >= 0 else None,
-    )
+    record.update(latencies_ns=latencies, wall_ns=wall)
     return record, output, index
 
 

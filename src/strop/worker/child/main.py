@@ -12,6 +12,8 @@ log, so that whatever a framework prints cannot be mistaken for an answer.
         "profile": bool, "language": {...} or null}                     opens a session, runs one inference
     -> {"op": "warm"}                                                   until a plateau
     -> {"op": "block", "runs": n}                                       one timed block
+    -> {"op": "load", "concurrency": n}                                 n requests in flight from here on, until a plateau
+    -> {"op": "loaded", "length_s": s}                                  one timed block of these, of a fixed length
     -> {"op": "evaluate", "out": folder, "expected": folder or null,
         "mixing": n, "together": n}                                     every example, outputs as shards; n to see if they mix,
                                                                         and how many a larger batch may hold
@@ -48,6 +50,8 @@ class Child:
     def __init__(self) -> None:
         self.work: Any = None
         self.session: Any = None
+        self.opening: dict[str, Any] = {}
+        self.callers: Any = None
         self.counters: Any = None
 
     def start(self, work: str, memory_limit: int | None = None) -> dict[str, Any]:
@@ -82,6 +86,7 @@ class Child:
         return {**answer, "spent": True}
 
     def open(self, **request: Any) -> Any:
+        self.opening = request
         if request.get("language"):
             import token_lane
 
@@ -98,6 +103,17 @@ class Child:
 
     def block(self, runs: int) -> Any:
         return self.session.block(runs)
+
+    def load(self, concurrency: int) -> Any:
+        import loaded
+
+        artifact, settings = self.opening["artifact"], self.opening["settings"]
+        streams = int(settings.get("streams") or 1)
+        self.callers = loaded.Callers(self.session, concurrency, streams, lambda: self.work.open(artifact, settings))
+        return self.callers.warm()
+
+    def loaded(self, length_s: float) -> Any:
+        return self.callers.block(length_s)
 
     def evaluate(self, **request: Any) -> Any:
         return self.session.evaluate(**request)
