@@ -10,15 +10,17 @@ from benchmarks.races import MACHINES, simulated
 from hypothesis import given
 from hypothesis import strategies as st
 
-from strop.core.measurement import Block
+from strop.core.candidate import Candidate, Result
+from strop.core.measurement import Block, Memory
 from strop.core.race import BASELINE, RaceSet, Turn, balanced_rows, round_orders
 from strop.core.race_statistics import ERROR, PROCESS_BIAS, Comparisons, Race, residual
-from strop.run.pairing import Subject
-from strop.run.race_set import SHARE_OF_FREE, limit_of, those_that_fit
+from strop.run.checking import Footprint
+from strop.run.race import FLOOR_BYTES, limit_of
+from strop.run.race_set import SHARE_OF_FREE, those_that_fit
 from strop.run.timing import timing_of_race
-from strop.worker.call import CHILD, Work
+from strop.run.trial import Trial
 
-from .makers import MS, block
+from .makers import MS, block, recipe
 
 NAMES = ("original", "original (again)", "twice", "half")
 LATENCY = {"original": MS, "original (again)": MS, "twice": MS / 2, "half": 2 * MS}
@@ -134,10 +136,15 @@ def test_few_simulated_races_lose_the_best(machine):
 
 
 def test_contestants_share_the_memory_that_is_free():
-    def subject(name, megabytes):
-        return Subject(name, Work(CHILD), "m", {}, {}, 1, 1, 1, False, CHILD, memory_bytes=megabytes * 10**6)
+    limits = [100, 200, 300, 400]
+    free = int((50 + sum(limits[:3]) + 1) / SHARE_OF_FREE)
+    assert those_that_fit(limits, 50, free) == 3
+    assert those_that_fit(limits, 50, 1) == 0
+    assert those_that_fit([], 50, free) == 0
 
-    own, others = subject("own", 10), [subject(str(i), 100 * i) for i in range(4)]
-    free = int((2 * limit_of(own) + sum(map(limit_of, others[:3])) + 1) / SHARE_OF_FREE)
-    assert [s.name for s in those_that_fit(others, [own] * 2, free)] == ["0", "1", "2"]
-    assert those_that_fit(others, [own] * 2, 1) == []
+
+def test_a_contestant_may_hold_twice_what_it_was_seen_to_hold():
+    memory = Memory(peak=300_000_000, steady=0, empty=50_000_000, total_rss=800_000_000, load_s=0, first_inference_s=0)
+    seen = Trial(Result(candidate=Candidate(recipe=recipe("a"))), footprints=(Footprint(memory=memory),))
+    assert limit_of(seen) == 2 * 800_000_000 + FLOOR_BYTES
+    assert limit_of(Trial(seen.result)) == FLOOR_BYTES

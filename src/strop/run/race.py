@@ -25,7 +25,7 @@ from strop.run.pairing import Subject, identity_of
 from strop.run.planning import race_costs
 from strop.run.preparing import fail, finish
 from strop.run.quiet import quieter_cpus
-from strop.run.race_set import SetPlan, limit_of, run_set, those_that_fit
+from strop.run.race_set import SetPlan, run_set, those_that_fit
 from strop.run.timing import (
     LANGUAGE_PAIRS,
     LANGUAGE_SEARCH_QUADS,
@@ -42,6 +42,8 @@ from strop.worker.call import Limits
 
 PATIENCE = 4
 """A set ends early after this many times its planned time: on a busy machine blocks are taken again and again."""
+ROOM, FLOOR_BYTES = 2, 256_000_000
+"""A contestant's limit of memory is so many times what it was seen to hold, and so many bytes."""
 MOST_VOID = 2
 """Races of a stage that may be void, before what the last one says is taken as rough."""
 
@@ -125,9 +127,7 @@ class Racing:
 
     def _places(self, trials: Sequence[Trial]) -> list[Trial]:
         """The first of these that fit in memory with the baseline and its second process."""
-        assert self.baseline.subject is not None
-        fit = those_that_fit([_subject(t) for t in trials], [self.baseline.subject] * 2)
-        return list(trials[: len(fit)])
+        return list(trials[: those_that_fit([limit_of(t) for t in trials], 2 * limit_of(self.baseline))])
 
     def _set(self, trials: Sequence[Trial], reserve_s: float) -> bool:
         """One set of as many of these as the budget allows, and what follows from it; False where there is no time for any."""
@@ -217,7 +217,7 @@ class Racing:
         run.tell("racing", contestants=[t.name for t in trials])
         try:
             with run.spending("search"):
-                one = run_set(subjects, self._limits(subjects), plan)
+                one = run_set(subjects, self._limits([self.baseline, self.baseline, *trials]), plan)
         except WorkerError as error:
             refuse_baseline_failure(error, self.baseline.name)
             raise
@@ -230,10 +230,10 @@ class Racing:
         save(path, one)
         return one
 
-    def _limits(self, subjects: Sequence[Subject]) -> list[Limits]:
+    def _limits(self, trials: Sequence[Trial]) -> list[Limits]:
         """Of each process: twice what it was seen to take, and never more than the device that the session stands for has."""
         most = self.run.limits(session=True)
-        return [most._replace(memory_bytes=min(most.memory_bytes or limit_of(of), limit_of(of))) for of in subjects]
+        return [most._replace(memory_bytes=min(most.memory_bytes or limit_of(t), limit_of(t))) for t in trials]
 
     def _busy(self, one: RaceSet) -> bool:
         """Whether wall time says nothing, since the baseline itself was disturbed in most rounds."""
@@ -268,6 +268,12 @@ class Racing:
             return
         timing = timing_of(found, "search", run.folder.candidate(trial.name) / "search")
         self.field[trial.name] = trial.with_result(search=timing)
+
+
+def limit_of(trial: Trial) -> int:
+    """Bytes that a contestant's process may hold: twice what it was seen to hold, and room for what is not counted."""
+    memory = trial.footprints[0].memory if trial.footprints else None
+    return FLOOR_BYTES if memory is None else ROOM * max(memory.total_rss, memory.peak + memory.empty) + FLOOR_BYTES
 
 
 def beaten_by(

@@ -19,8 +19,6 @@ from strop.worker.call import Limits
 
 RESTLESS, RESTLESS_S = 0.01, 0.02
 """A process that used more than this share of a CPU while it slept, over at least so many seconds, is stopped from then on."""
-ROOM, FLOOR_BYTES = 2, 256_000_000
-"""A contestant's limit of memory is this many times its measured peak, and so much for its runtime."""
 SHARE_OF_FREE = 0.6
 """Of the memory that is free, what the limits of a set may come to together."""
 
@@ -153,22 +151,16 @@ def names_of(subjects: Sequence[Subject]) -> tuple[str, ...]:
     return (subjects[BASELINE].name, f"{subjects[BASELINE].name} (again)", *(of.name for of in subjects[COPY + 1 :]))
 
 
-def limit_of(subject: Subject) -> int:
-    """Bytes that a contestant's process may take."""
-    return ROOM * subject.memory_bytes + FLOOR_BYTES
-
-
-def those_that_fit(subjects: Sequence[Subject], always: Sequence[Subject], free: int | None = None) -> list[Subject]:
-    """The first of `subjects` whose limits of memory fit beside those of `always`.
+def those_that_fit(limits: Sequence[int], always: int, free: int | None = None) -> int:
+    """How many contestants, of those in line, fit in memory beside what is always there.
 
     Args:
+        limits: of each contestant's process, bytes. always: of the others together, bytes.
         free: bytes; by default what is free on this machine now.
     """
-    left = SHARE_OF_FREE * (psutil.virtual_memory().available if free is None else free) - sum(map(limit_of, always))
-    found = []
-    for subject in subjects:
-        left -= limit_of(subject)
+    left = SHARE_OF_FREE * (psutil.virtual_memory().available if free is None else free) - always
+    for count, limit in enumerate(limits):
+        left -= limit
         if left < 0:
-            break
-        found.append(subject)
-    return found
+            return count
+    return len(limits)
