@@ -233,7 +233,9 @@ class Racing:
     def _limits(self, trials: Sequence[Trial]) -> list[Limits]:
         """Of each process: twice what it was seen to take, and never more than the device that the session stands for has."""
         most = self.run.limits(session=True)
-        return [most._replace(memory_bytes=min(most.memory_bytes or limit_of(t), limit_of(t))) for t in trials]
+        seen = {t.name: limit_of(t) for t in trials if t.footprints and t.footprints[0].memory is not None}
+        given = [seen.get(t.name, most.memory_bytes) for t in trials]
+        return [most._replace(memory_bytes=min(b for b in (limit, most.memory_bytes) if b is not None)) for limit in given]
 
     def _busy(self, one: RaceSet) -> bool:
         """Whether wall time says nothing, since the baseline itself was disturbed in most rounds."""
