@@ -12,7 +12,7 @@ from strop.core.task import Workload
 from strop.core.throughput import Load, throughput_of
 from strop.core.verdict import EXACTLY_ONE
 from strop.plan.discover import backends
-from strop.run import throughput
+from strop.run import loading, throughput
 from strop.run.baseline import establish
 from strop.run.context import nobody
 from strop.run.intake import read_task
@@ -25,7 +25,6 @@ from strop.run.request import make_request
 from strop.run.throughput import (
     Size,
     confirmed_under_load,
-    with_own_throughput,
     with_server,
     with_server_itself,
 )
@@ -56,9 +55,10 @@ def test_two_streams_serve_more_than_one(tmp_path: Path) -> None:
 
 
 def test_a_run_under_load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The steps of a run that are about throughput, on few samples: the denominator, a finalist, the baseline, their verdicts."""
+    """The steps of a run that are about throughput, on few samples: the denominator, a finalist, their verdicts."""
     monkeypatch.setattr(throughput, "LOOK", Size(1, 1))
     monkeypatch.setattr(throughput, "FULL", Size(3, 1))
+    monkeypatch.setattr(loading, "BLOCK_S", 0.02)
     sleeping(tmp_path, "fast")
     request = make_request(
         str(tmp_path / "model.null"), data=str(tmp_path / "eval.npz"), threads=2, concurrency=2, prefer="throughput=1",
@@ -75,10 +75,9 @@ def test_a_run_under_load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         assert baseline.server is not None and baseline.server.name == "plain+streams"  # two sessions overlap, one does not
         assert [t.result.throughput.over for t in trials if t.result.throughput] == ["plain+streams"] * 2
         (done,) = confirmed_under_load(run, given, task, baseline, [confirmed(fast)])
-        baseline = with_own_throughput(run, given, task, baseline, [done])
         server = next(t for t in with_server_itself(task, baseline, [*trials, done]) if t.name == "plain+streams")
         gates = [g for g in run.gates if g.metric.startswith("throughput")]
-        for trial in (done, baseline, server):
+        for trial in (done, server):
             figure, verdict = trial.result.throughput, verdict_of(trial, baseline, gates, None)
             assert figure is not None and figure.rate is not None and figure.ratio is not None
             assert (figure.concurrency, figure.stage, figure.over, figure.unit) == (

@@ -235,14 +235,11 @@ def subject_of(trial: Trial) -> Subject:
 
 
 def followed(trial: Trial, load: Load, stage: Stage, over: str) -> Trial:
-    """With the throughput that its latency's pairs imply; in the search, which has none, its speed in the races."""
-    timing = trial.result.timing
-    if stage == "search" and timing is not None:
-        figure = Throughput(concurrency=1, batch=load.batch, unit=load.unit, stage=stage, over=over, rate=None,
-                            ratio=timing.speedup, samples=timing.samples)  # fmt: skip
-        return trial.with_result(throughput=figure)
+    """With the throughput that its latency implies: by the pairs, or in a search that has none by the speed-up."""
+    timing, speedup = trial.result.timing, trial.result.speedup
     if not trial.pairs:
-        return trial
+        figure = Throughput(concurrency=1, batch=load.batch, unit=load.unit, stage="search", over=over, rate=None, ratio=speedup)
+        return trial if speedup is None or stage == "confirmation" else trial.with_result(throughput=figure)
     figure = throughput_of(trial.pairs, load, stage, over, samples=timing.samples if timing is not None else "")
     return trial.with_result(throughput=figure)
 
