@@ -5,9 +5,9 @@ import time
 
 import numpy as np
 import pytest
+from evaluation import InvalidOutput
 from hypothesis import given
 from hypothesis import strategies as st
-from lane import InvalidOutput
 from loaded import MOST_LATENCIES, Callers, completed, latencies_of, sessions
 
 

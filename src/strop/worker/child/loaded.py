@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import clock
-from lane import compare
+from evaluation import compare
 from turns import Turns
 
 MOST_LATENCIES = 1000
