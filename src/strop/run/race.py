@@ -45,11 +45,11 @@ PATIENCE = 4
 ROOM, FLOOR_BYTES = 2, 256_000_000
 """A contestant's limit of memory is so many times what it was seen to hold, and so many bytes."""
 MOST_VOID = 2
-"""Races of a stage that may be void, before what the last one says is taken as rough."""
+"""Races of a stage that are run again where they are void; what one after these says is rough."""
 
 
 class Racing:
-    """A stage's races against one baseline. Its trials change as sets are run; `trials` gives them back.
+    """A stage's races against one baseline. Its trials change as sets are run; `merged` and `closed` give them back.
 
     Sets lie in the run's folder, one file each, and are read instead of run where the same contestants are in them.
     """
@@ -63,6 +63,7 @@ class Racing:
         self.sets: list[RaceSet] = []
         self.number = self.voids = 0
         self.alone: set[str] = set()
+        self._killed: set[str] = set()
         self._told: set[str] = set()
         self._compared: dict[tuple[str, str], Mapping[str, Interval]] = {}
 
@@ -100,7 +101,7 @@ class Racing:
         """Those that are still in the race, the fastest first; those not timed yet before all others, in the order of entry."""
         return sorted((t for t in self.field.values() if t.ready), key=_pace)
 
-    def first_sets(self, reserve_s: float = 0.0) -> None:
+    def first_sets(self) -> None:
         """A set for everybody that was in none yet, with the leader of those before, so that all are compared with it."""
         while waiting := [t for t in self.running() if t.result.search is None]:
             fit = self._places(waiting)
@@ -108,7 +109,7 @@ class Racing:
                 self._in_twos(waiting[0])
                 continue
             leader = [t for t in self.running() if t.result.search is not None][:1]
-            if not self._set([*fit[: MOST - 1 - len(leader)], *leader], reserve_s):
+            if not self._set([*fit[: MOST - 1 - len(leader)], *leader]):
                 break
 
     def further_sets(self, worth: Callable[[Sequence[Trial]], Sequence[Trial]], most: int = SETS) -> None:
@@ -122,29 +123,35 @@ class Racing:
             race = self.race
             able = [t for t in self.running() if t.result.search is not None and t.name not in self.alone]
             due = [t for t in worth(able) if race.looks(t.name) < most]
-            if not due or not self._set(self._places(due)[: MOST - 1], 0.0):
+            if not due or not self._set(self._places(due)[: MOST - 1]):
                 break
 
     def _places(self, trials: Sequence[Trial]) -> list[Trial]:
         """The first of these that fit in memory with the baseline and its second process."""
         return list(trials[: those_that_fit([limit_of(t) for t in trials], 2 * limit_of(self.baseline))])
 
-    def _set(self, trials: Sequence[Trial], reserve_s: float) -> bool:
+    def _set(self, trials: Sequence[Trial]) -> bool:
         """One set of as many of these as the budget allows, and what follows from it; False where there is no time for any."""
         count = len(trials)
-        while count and not self._rounds(trials[:count], reserve_s):
+        while count and not self._rounds(trials[:count]):
             count -= 1
-        one = self._measured(trials[:count], reserve_s) if count else None
+        one = self._measured(trials[:count]) if count else None
         if one is None:
             return False
         self.sets.append(one)
+        self._note_failures(one)
+        self._judge(one)
+        return True
+
+    def _note_failures(self, one: RaceSet) -> None:
+        """What failed during a set; what somebody else killed has another turn, once."""
         for name, dropout in one.failed.items():
-            if name in self.field and not dropout.killed:
+            if dropout.killed and name not in self._killed:
+                self._killed.add(name)
+            elif name in self.field:
                 failure = Failure(stage="timing", kind=dropout.kind, message=dropout.message, log_tail=dropout.log_tail)
                 self.field[name] = fail(self.run, self.model, self.field[name], failure)
                 self._tell(name)
-        self._judge(one)
-        return True
 
     def _judge(self, one: RaceSet) -> None:
         """Figures after a set, and who drops out; nothing of a race in which the baseline differs from itself."""
@@ -155,10 +162,10 @@ class Racing:
             self.run.emit("race-void", stage=self.place.parent.name, sets=len(race.sets))
             self.field |= {t.name: t.with_result(search=None) for t in self.running() if t.name not in self.alone}
             return
-        entered = [name for name in one.contestants if name in self.field and self.field[name].ready]
+        entered = [name for name in one.contestants if name in self.field and self.field[name].ready and name not in one.failed]
         for name in entered:
-            self.field[name] = self.field[name].with_result(search=timing_of_race(race, name, self.place))
-        for name in entered:
+            self.field[name] = self.field[name].with_result(search=self._timing(race, name))
+        for name in entered if not race.void else ():
             field = [self.baseline, *self.running()]
             beaten = beaten_by(race, self.field[name], field, self.run.gates, self.run.request.weights, self._advantage)
             if beaten is not None:
@@ -173,6 +180,14 @@ class Racing:
             left=len(self.running()),
         )  # fmt: skip
 
+    def _timing(self, race: Race, name: str) -> Timing:
+        """A contestant's figures; only rough ones, where the baseline differs from itself however often it is raced."""
+        found = timing_of_race(race, name, self.place)
+        if not race.void:
+            return found
+        self.run.note("The baseline differed from a second process of itself in every race: speeds of the search are rough.")
+        return found.model_copy(update={"speedup": None, "rough": found.speedup})
+
     def _advantage(self, rival: Trial, trial: Trial) -> Mapping[str, Interval]:
         """How much better a rival's answers are than a contestant's, paired by example; computed once."""
         key = rival.name, trial.name
@@ -182,7 +197,7 @@ class Racing:
             self._compared[key] = advantage(theirs, mine, before, self.task)
         return self._compared[key]
 
-    def _measured(self, trials: Sequence[Trial], reserve_s: float) -> RaceSet | None:
+    def _measured(self, trials: Sequence[Trial]) -> RaceSet | None:
         """A set from the run's folder, or run now; None where there is no time for it, or it ran out.
 
         On a machine that is busy for a while it waits for quiet, and runs the set again.
@@ -196,17 +211,17 @@ class Racing:
         if known is not None and known.sides == sides:
             return known
         while True:
-            found = self._run_set(subjects, trials, reserve_s, path)
+            found = self._run_set(subjects, trials, path)
             if found is None or not self._busy(found) or not self._quiet_again(max(s.threads for s in subjects)):
                 return found
 
-    def _rounds(self, trials: Sequence[Trial], reserve_s: float) -> int:
+    def _rounds(self, trials: Sequence[Trial]) -> int:
         """Rounds of a set of these that fit the time left."""
         costs = race_costs(self.run, self.baseline, trials)
-        return rounds_that_fit(self.run.budget.left() - reserve_s, costs, self.task.language is not None)
+        return rounds_that_fit(self.run.budget.left(), costs, self.task.language is not None)
 
-    def _run_set(self, subjects: Sequence[Subject], trials: Sequence[Trial], reserve_s: float, path: Path) -> RaceSet | None:
-        run, costs, rounds = self.run, race_costs(self.run, self.baseline, trials), self._rounds(trials, reserve_s)
+    def _run_set(self, subjects: Sequence[Subject], trials: Sequence[Trial], path: Path) -> RaceSet | None:
+        run, costs, rounds = self.run, race_costs(self.run, self.baseline, trials), self._rounds(trials)
         if not rounds:
             return None
         expected, begin = costs.start + rounds * costs.round, time.monotonic()
