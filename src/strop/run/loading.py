@@ -94,9 +94,13 @@ def loaded_pair(
     together = fit_together(a, b, cap)
     with Server(a, limits, cores) as first, Server(b, limits, cores) as second:
         seats: dict[Side, Server] = {"A": first, "B": second}
+        if together:
+            for seat in seats.values():  # they load at once, and warm up one after another
+                with blamed(seat.subject):
+                    seat.launch()
         for seat in seats.values():
             with blamed(seat.subject):
-                seat.open()
+                _ = seat.settle() if together else seat.open()
             if not together:
                 seat.leave()
         length_s = block_seconds(max(first.median_ns, second.median_ns))

@@ -3,6 +3,7 @@
 With one request in flight all of it follows from the latency's pairs, and nothing more is measured.
 """
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Literal, NamedTuple
@@ -15,6 +16,7 @@ from strop.core.statistics import MIN_PAIRS, product
 from strop.core.task import Task
 from strop.core.throughput import Load, baseline_throughput, counts, throughput_of
 from strop.core.verdict import EXACTLY_ONE, inverse
+from strop.plan.ladder import those_in_time
 from strop.plan.serving import base_of
 from strop.run.building import failure_of, write_reproduce
 from strop.run.context import Run
@@ -38,8 +40,8 @@ LOOK, FULL = Size(2, 4), Size(5, 8)
 """Of the search and of the confirmation; there is no second look."""
 LESS = (Size(5, 4), Size(3, 4), Size(3, 2))
 """Of a confirmation that has less time; where the last does not fit either there are fewer finalists, and at least one."""
-WARM_BLOCKS = 6
-"""A warm-up under load takes about as long as so many blocks."""
+WARM_S, BETWEEN_S = 0.6, 0.02
+"""Of a warm-up under load and between two blocks, for planning."""
 SERVING = ("threads", "streams", "hint", "spinning")
 """Settings that bear on how several requests share the cores."""
 WAYS = 3
@@ -63,8 +65,8 @@ def matters(run: Run) -> bool:
 def seconds_of(run: Run, baseline: Trial, size: Size) -> float:
     """Estimate for one comparison under load."""
     in_flight = (baseline.subject.concurrency if baseline.subject is not None else 1) * baseline.warm_ns
-    block = block_seconds(in_flight) + in_flight / 1e9
-    return size.pairs * (costs(run, baseline, baseline).pair + (2 * WARM_BLOCKS + 4 * size.quads) * block)
+    block = block_seconds(in_flight) + in_flight / 1e9 + BETWEEN_S
+    return size.pairs * (costs(run, baseline, baseline).pair + 2 * WARM_S + 4 * size.quads * block)
 
 
 def reserve(run: Run, task: Task, baseline: Trial, candidates: int) -> None:
@@ -169,12 +171,15 @@ def confirmed_under_load(run: Run, model: Model, task: Task, baseline: Trial, tr
     field = {t.name: replace(t, loaded=()) for t in trials if t.alive and may_serve(t, baseline)}
     with run.budget.paying("throughput"), run.spending("throughput"):
         count, size = those_that_fit(len(field), run.budget.left(), lambda size: seconds_of(run, baseline, size))
-        field = dict(list(field.items())[:count])
+        line, taken = list(field)[:count], dict.fromkeys(field, 0.0)
         for index in range(size.pairs):
-            for trial in [t for t in field.values() if t.alive]:
-                run.tell("loading", candidate=trial.name)
-                one = range(index, index + 1)
-                field[trial.name] = sampled(run, model, server_of(baseline), trial, "confirmation", one, size.quads)
+            line = [name for name in line if field[name].alive]
+            line = line[: those_in_time([taken[name] for name in line], MIN_PAIRS - index, run.budget.left())]
+            for name in line:
+                run.tell("loading", candidate=name)
+                begin, one = time.monotonic(), range(index, index + 1)
+                field[name] = sampled(run, model, server_of(baseline), field[name], "confirmation", one, size.quads)
+                taken[name] = time.monotonic() - begin
     done = {name: concluded(run, task, t, server_of(baseline), "confirmation") for name, t in field.items()}
     for trial in done.values():
         tell(run, trial)

@@ -18,7 +18,7 @@ from turns import Turns
 
 MOST_LATENCIES = 1000
 """Of a block's record: every request's up to so many, then every second one's, every third one's, …"""
-WARM_S, WARM_ROUNDS, STILL, PLATEAU = 0.1, 20, 2, 1.02
+WARM_S, WARM_ROUNDS, STILL, PLATEAU = 0.1, 8, 2, 1.02
 """A round of the warm-up, how many at most, and how many on end must not be faster than this times the best before."""
 
 Span = tuple[int, int]
