@@ -21,7 +21,7 @@ def sets_of(folder: Path) -> list[dict]:
 def test_candidates_race_together_and_a_crash_ends_its_own_part_only(tmp_path):
     """`lying` is caught while it is timed: its answers are no longer those that its accuracy was measured on."""
     model = null_model(tmp_path, ["fast", "faster", "lying", "same"])
-    done = run_strop(tmp_path, "optimize", model, *DATA, "--budget", "60s")
+    done = run_strop(tmp_path, "optimize", model, *DATA, "--budget", "30s")
     assert done.code in (0, 10), done.err
     found = candidates(report(tmp_path))
     first = sets_of(tmp_path)[0]
