@@ -43,6 +43,7 @@ def build(step, artifact, out_dir, data):
     return globals()[step["name"]](out_dir, **step["params"])
 
 def careless(out_dir):
+    assert not sys.stdin.read(), "the requests of others"
     here = [STATE[:], os.environ.get("LEFT"), os.getcwd() == tempfile.gettempdir(), os.listdir(".")]
     drawn = [random.random(), float(np.random.random())]
     STATE.append(1)

@@ -34,7 +34,7 @@ def prepare(
     Args:
         others: trials so far, which a candidate is compared with.
     """
-    return _prepare((_look, _check, _need_meaning), run, model, task, recipes, baseline, others)
+    return _prepare((_look, _check, _leave_untimed), run, model, task, recipes, baseline, others)
 
 
 def prepare_elsewhere(
@@ -76,7 +76,7 @@ def _prepare(
         run.builders.rest()
     trials: list[Trial] = []
     for recipe in recipes:
-        if recipe.name not in built:
+        if recipe.name not in built or not (run.budget.left() > 0 or (run.folder.candidate(recipe.name) / "check").exists()):
             trials.append(not_reached(recipe))
             continue
         run.tell("candidate-started", candidate=recipe.name)
@@ -235,7 +235,7 @@ def _surely_misses(gate: Gate, trial: Trial) -> str | None:
     return f"misses {gate} by its whole interval: {best}{where}"
 
 
-def _need_meaning(
+def _leave_untimed(
     run: Run, _model: Model, _task: Task, trial: Trial, _baseline: Trial, _others: Sequence[Trial], _visit: Visit
 ) -> Trial:  # fmt: skip
     """What is made for another machine is not timed on this one."""
@@ -246,6 +246,4 @@ def _need_meaning(
     return trial.with_result(status="measured", reason="not timed: its speed here is not representative")
 
 
-DOING: Mapping[Stage, str] = {
-    _need_device: "looked at", _look: "looked at", _check: "checked", _need_meaning: "checked",
-}  # fmt: skip
+DOING: Mapping[Stage, str] = {_need_device: "looked at", _look: "looked at", _check: "checked", _leave_untimed: "checked"}

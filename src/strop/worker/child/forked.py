@@ -55,15 +55,18 @@ def log_to(path: str) -> None:
 
 
 def settle(scratch: str, seed: int) -> None:
-    """A scratch folder to work in, and random numbers that are the same in whichever process a step runs."""
+    """A scratch folder to work in, nothing to read, and random numbers that are the same in whichever process a step runs."""
     os.chdir(scratch)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)  # the requests to its builder are not the step's to read
+    os.close(nothing)
     os.environ["TMPDIR"] = scratch
     tempfile.tempdir = None
     random.seed(seed)
     if "numpy" in sys.modules:
-        sys.modules["numpy"].random.seed(seed)
+        sys.modules["numpy"].random.seed(seed % 2**32)
     if "torch" in sys.modules:
-        sys.modules["torch"].manual_seed(seed)
+        sys.modules["torch"].manual_seed(seed % 2**32)
 
 
 def can_fork() -> bool:
