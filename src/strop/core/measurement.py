@@ -98,7 +98,8 @@ class Check(Noun):
     """What one run over the evaluation data showed: is it valid, and what did it answer.
 
     `failure` is None for a valid candidate. `shards` maps each output to its file beside this record. `mixing`, of a baseline:
-    how much answers change with the other examples of their batch, as a share of how far apart answers are.
+    how much answers change with the other examples of their batch, as a share of how far apart answers are. `batched`: how
+    many examples a call took, where 64 of them showed that larger batches give the same answers, bit for bit; else 1.
     """
 
     shards: dict[str, str] = {}
@@ -110,6 +111,7 @@ class Check(Noun):
     rough_latency_ns: int = 0
     properties: dict[str, Scalar] = {}
     mixing: dict[str, float] = {}
+    batched: int = 1
 
 
 class Environment(Noun):

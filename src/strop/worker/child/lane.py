@@ -2,23 +2,19 @@
 
 import os
 import time
-from collections.abc import Mapping
 from typing import Any
 
 import clock
 import memory
 import numpy as np
+from evaluation import Evaluation, compare
 from mixing import mixing as mixed
 from numpy.typing import NDArray
-from shards import CHUNK_BYTES, create, release, row_bytes
+from shards import release, row_bytes
 
-TOLERANCE = 1e-3
-"""Largest difference between two runs of one session on one input, as a share of the output's range."""
 ROTATE_BYTES = 64 << 20
-
-
-class InvalidOutput(Exception):
-    """The session answered something that cannot be an honest output."""
+BATCH_BYTES, LEAST_TOGETHER = 256 << 20, 8
+"""What a larger batch may take, and below how many examples it is not worth while."""
 
 
 class Lane:
@@ -106,55 +102,33 @@ class Lane:
             )
         return record
 
-    def evaluate(self, out: str, expected: str | None = None, mixing: int = 0) -> dict[str, Any]:
+    def evaluate(self, out: str, expected: str | None = None, mixing: int = 0, together: int = 0) -> dict[str, Any]:
         """Every example once, in batches; the outputs become shards in `out`. The first batches are run twice.
 
         mixing: of how many examples a batch is that shows whether they mix, as `mixing.mixing` takes it; 0: it is not asked.
-        An output whose first axis is not the batch (a list of detections, a scalar) has no shard.
+        together: how many examples larger batches may have, where those give the same answers; 0: none are tried.
         """
-        batches, read = -(-self.count // self.batch), 0
-        shards: dict[str, tuple[str, Any]]
-        shards, durations = {}, []
         begin = time.perf_counter()
-        for index in range(batches):
-            feed = self._feed(index)
-            start = time.perf_counter_ns()
-            answer = self.session.run(feed)
-            durations.append(time.perf_counter_ns() - start)
-            self._store(shards, out, answer, index)
-            read += self.batch * sum(row_bytes(a) for a in [*self.shards.values(), *(s for _, s in shards.values())])
-            if read > CHUNK_BYTES:
-                release(*self.shards.values(), *(s for _, s in shards.values()))
-                read = 0
-            if index < 3:
-                compare(self.session.run(feed), answer, "not deterministic: the same input twice gave two answers")
-        for _, shard in shards.values():
-            shard.flush()
+        found = Evaluation(self.session, self.shards, self.count, self.batch, out)
+        batched = found.run(self.fitting(together))
         return {
             "examples": self.count,
             "seconds": time.perf_counter() - begin,
-            "rough_latency_ns": sorted(durations)[len(durations) // 2],
-            "shards": {name: file for name, (file, _) in shards.items()},
+            "batched": batched,
+            "rough_latency_ns": sorted(found.durations)[len(found.durations) // 2],
+            "shards": {name: file for name, (file, _) in found.made.items()},
             "mixing": mixed(self.session, self.shards, self.count, mixing),
         }
 
-    def _store(self, shards: dict[str, tuple[str, Any]], out: str, answer: Mapping[str, Any], index: int) -> None:
-        rows = slice(index * self.batch, min((index + 1) * self.batch, self.count))
-        for name, value in answer.items():
-            array = np.asarray(value)
-            if array.ndim == 0 or array.shape[0] != self.batch or array.dtype == object:
-                if name in shards:
-                    raise InvalidOutput(f"output {name!r}: shape {list(array.shape)} for a batch of {self.batch}")
-                continue
-            if name not in shards:
-                file = f"output{len(shards)}.npy"
-                shape = (self.count, *array.shape[1:])
-                path = os.path.join(out, file)
-                shards[name] = file, create(path, array.dtype, shape)
-            shard = shards[name][1]
-            if array.shape[1:] != shard.shape[1:] or array.dtype != shard.dtype:
-                raise InvalidOutput(f"output {name!r}: {array.dtype}{list(array.shape)} differs from earlier batches")
-            shard[rows] = array[: rows.stop - rows.start]
+    def fitting(self, together: int) -> int:
+        """That batch, or a half of it and so on, which fits `BATCH_BYTES` by what single calls took; 0: none, or unknown."""
+        now, loaded = memory.sample()["private"], self.moments[1]["private"]
+        if now is None or loaded is None:
+            return 0
+        each = max(0, now - loaded) + sum(row_bytes(shard) for shard in self.shards.values())
+        while together * each > BATCH_BYTES:
+            together //= 2
+        return together if together >= LEAST_TOGETHER else 0
 
 
 def model_files(artifact: str) -> list[str]:
@@ -166,19 +140,3 @@ def model_files(artifact: str) -> list[str]:
         if os.path.isfile(path) and path not in found:
             found.append(path)
     return found
-
-
-def compare(answer: Mapping[str, Any], expected: Mapping[str, Any], what: str) -> None:
-    """Raise InvalidOutput unless shapes and types are equal and values differ by little of the expected range."""
-    for name, wanted in expected.items():
-        if name not in answer:
-            raise InvalidOutput(f"{what}: output {name!r} is missing")
-        got, wanted = np.asarray(answer[name]), np.asarray(wanted)
-        if got.shape != wanted.shape or got.dtype != wanted.dtype:
-            raise InvalidOutput(f"{what}: {name!r} is {got.dtype}{list(got.shape)}, not {wanted.dtype}{list(wanted.shape)}")
-        if not np.issubdtype(got.dtype, np.number) or not got.size:
-            continue
-        span = float(np.ptp(wanted[np.isfinite(wanted)])) if np.isfinite(wanted).any() else 0.0
-        worst = float(np.max(np.abs(np.nan_to_num(got.astype(float)) - np.nan_to_num(wanted.astype(float)))))
-        if worst > TOLERANCE * max(span, 1e-6):
-            raise InvalidOutput(f"{what}: {name!r} by {worst:.3g} over a range of {span:.3g}")

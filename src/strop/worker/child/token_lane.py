@@ -13,7 +13,8 @@ from typing import Any
 import clock
 import memory
 import numpy as np
-from lane import InvalidOutput, model_files
+from evaluation import InvalidOutput
+from lane import model_files
 from numpy.typing import NDArray
 from questions import answer_questions
 
