@@ -32,6 +32,7 @@ from strop.core.profile import Operator
 from strop.core.recipe import Offer, Recipe
 from strop.core.task import Dataset, Task
 from strop.plan.discover import backends
+from strop.run.builders import Builders
 from strop.run.datasets import paths
 from strop.run.intake import read_model
 from strop.run.machine import this_machine
@@ -215,16 +216,22 @@ print(json.dumps([m for m in {[p.replace("-", "_") for p in backend.packages if 
     def test_every_step_builds_the_same_twice(
         self, backend: Backend, model: Model, task: Task, offers: list[Offer], tmp_path: Path
     ) -> None:
-        """Each offered recipe builds, or fails with an exception; what it builds is the same the second time."""
-        turns: tuple[dict[str, str], dict[str, str]] = ({}, {})
-        for number, recipe in enumerate(o.recipe for o in offers if o.recipe is not None and o.recipe.steps):
-            made = [
-                self.build(backend, recipe, model, task, tmp_path / f"{number}-{turn}", built) for turn, built in enumerate(turns)
-            ]
-            assert made[0] == made[1], f"{recipe.name} is not reproducible"
+        """Each offered recipe builds, or fails with an exception; what it builds is the same the second time, by one
+        builder for all."""
+        turns: tuple[tuple[Builders, dict[str, str]], ...] = ((Builders(lasting=False), {}), (Builders(), {}))
+        try:
+            for number, recipe in enumerate(o.recipe for o in offers if o.recipe is not None and o.recipe.steps):
+                made = [
+                    self.build(backend, recipe, model, task, tmp_path / f"{number}-{turn}", builders, built)
+                    for turn, (builders, built) in enumerate(turns)
+                ]
+                assert made[0] == made[1], f"{recipe.name} is not reproducible"
+        finally:
+            for builders, _ in turns:
+                builders.close()
 
     def build(
-        self, backend: Backend, recipe: Recipe, model: Model, task: Task, place: Path, built: dict[str, str]
+        self, backend: Backend, recipe: Recipe, model: Model, task: Task, place: Path, builders: Builders, built: dict[str, str]
     ) -> bytes | str:  # fmt: skip
         """The bytes of the file that all steps lead to, or the kind of exception that ended them.
 
@@ -242,8 +249,10 @@ print(json.dumps([m for m in {[p.replace("-", "_") for p in backend.packages if 
             data = paths(task.calibration) if step.calibration and task.calibration else None
             try:
                 builder = backend if step.builder == backend.name else backends()[step.builder]
-                with Child(work_of(builder), place / "build.log", LIMITS) as child:
-                    name = child.call("build", step=step.model_dump(mode="json"), artifact=current, out_dir=str(out), data=data)
+                name = builders.build(
+                    builder.name, work_of(builder), place / "build.log", LIMITS, 0,
+                    step=step.model_dump(mode="json"), artifact=current, out_dir=str(out), data=data,
+                )  # fmt: skip
             except WorkerFailure as error:
                 return error.kind
             except WorkerError as error:

@@ -26,6 +26,7 @@ MODES = {
     "build-crash": ("failed", "SIGSEGV"),
     "build-hang": ("failed", "no answer within"),
     "build-empty": ("failed", "wrote no"),
+    "build-memory": ("failed", "memory limit"),
 }
 
 LIMITS = ("--time-limit", 5, "--memory-limit", 1200)

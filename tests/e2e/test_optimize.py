@@ -10,6 +10,7 @@ import venv
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
 from conftest import DATA, DEMO, assert_faster, candidates, null_model, report, run_strop
@@ -247,6 +248,28 @@ def test_ctrl_c_leaves_a_resumable_run(tmp_path: Path) -> None:
     assert process.returncode == 130
     assert "interrupted" in err
     assert "strop optimize" in err
+
+
+def test_ctrl_c_during_a_build_ends_it(tmp_path: Path) -> None:
+    """The thread that waits for the builder keeps nothing alive."""
+    model = null_model(tmp_path, ["build-hang"])
+    command = [sys.executable, "-m", "strop", "optimize", str(model), *DATA, "--budget", "none", "--out", "out"]
+    with subprocess.Popen(
+        command, cwd=tmp_path, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
+    ) as process:  # fmt: skip
+        try:
+            while '"candidate": "build-hang"' not in "".join(p.read_text() for p in tmp_path.glob(".strop/runs/*/events.jsonl")):
+                time.sleep(0.01)
+            family = psutil.Process(process.pid).children(recursive=True)
+            process.send_signal(signal.SIGINT)
+            process.communicate(timeout=30)
+        finally:
+            process.kill()
+    assert process.returncode == 130
+    _, left = psutil.wait_procs(family, timeout=10)
+    assert not left
+    assert not list(tmp_path.glob(".strop/build/.partial-*"))
 
 
 @pytest.mark.slow

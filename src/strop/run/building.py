@@ -1,17 +1,20 @@
-"""Building candidates: one step at a time, each step's output shared by every recipe with that prefix."""
+"""Building candidates, step by step; each step's output is shared by every recipe with that prefix."""
 
 import shlex
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from strop.core.candidate import MISSING, Candidate, Failure
-from strop.core.errors import WorkerCrash, WorkerError, WorkerFailure
+from strop.core.errors import BudgetError, WorkerCrash, WorkerError, WorkerFailure, WorkerMemory
 from strop.core.model import Artifact, Model
 from strop.core.recipe import Recipe, Step
 from strop.core.task import Task
+from strop.run.builders import first_done, lanes
 from strop.run.command import flags_of
 from strop.run.context import Run
 from strop.run.datasets import paths
@@ -19,7 +22,7 @@ from strop.run.flags import BUILD, LANGUAGE
 from strop.run.machine import package_versions
 from strop.store import files
 from strop.store.store import load, read_json, save, write_json
-from strop.worker.interpreter import python_version_of
+from strop.worker.interpreter import python_version_of, work_of
 
 RESULT = "step.json"
 BUILD_ALONE = set(BUILD) - {"target", "must", "goal"}
@@ -32,32 +35,147 @@ def build(run: Run, recipe: Recipe, model: Model, task: Task) -> Candidate:
     Raises:
         BudgetError: the budget ended first; nothing is recorded.
     """
-    record = run.folder.candidate(recipe.name) / "candidate.json"
-    known = load(record, Candidate)
-    if known is not None and not _again(known):
+    known = recorded(run, recipe)
+    if known is not None:
         return known
-    run.emit("build-started", candidate=recipe.name)
-    begin, built, artifact = time.monotonic(), [], model.artifact
-    failure, claims, notes = None, dict[str, float](), list[str]()
-    versions = versions_of_builders(run, recipe)
-    for step in recipe.steps:
-        try:
-            artifact, key, said, remarks = build_step(run, recipe, step, artifact, task, versions)
-            built.append(key)
-            claims |= said
-            notes += remarks
-        except WorkerError as error:
-            failure = failure_of("build", error)
+    building = Building(run, recipe, model, task)
+    building.announce()
+    while building.builder is not None:
+        building.advance()
+    return building.finish()
+
+
+def build_all(run: Run, recipes: Sequence[Recipe], model: Model, task: Task) -> dict[str, Candidate | None]:
+    """The candidates of several recipes by their names, built side by side where cores and memory allow.
+
+    What the budget cut short is None, what it left no time to begin is missing. A step that several recipes share is built once:
+    a builder works on one step at a time, and finds the second in the cache.
+    """
+    found: dict[str, Candidate | None] = {r.name: known for r in recipes if (known := recorded(run, r)) is not None}
+    waiting = [Building(run, r, model, task) for r in recipes if r.name not in found]
+    for name in found:
+        run.tell("candidate-built", candidate=name)
+    most = min(lanes(run.place.machine.cores or 1, model.artifact.bytes), max(1, len(waiting)))
+    busy: dict[Future[None], Building] = {}
+    while waiting or busy:
+        for building in _next(waiting, busy.values(), most):
+            waiting.remove(building)
+            building.announce()
+            building.holds = building.needs()
+            busy[run.builders.begin(partial(building.advance, 1 if building.alone else most))] = building
+        for future in first_done(busy):
+            building = busy.pop(future)
+            try:
+                future.result()
+            except BudgetError:
+                found |= {b.recipe.name: None for b in (building, *waiting) if b.begun}
+                waiting.clear()
+                continue
+            if building.builder is not None:
+                waiting.insert(0, building)
+                continue
+            found[building.recipe.name] = building.finish()
+            run.tell("candidate-built", candidate=building.recipe.name)
+    return found
+
+
+def _next(waiting: Sequence["Building"], busy: Collection["Building"], most: int) -> list["Building"]:
+    """Which builds go on now, in their order: no two with one builder, and none beside one that needs all memory."""
+    chosen: list[Building] = []
+    held = [b.holds for b in busy]
+    alone = any(b.alone for b in busy)
+    for building in waiting:
+        if len(busy) + len(chosen) >= most or alone:
             break
-    candidate = Candidate(
-        recipe=recipe, artifact=None if failure else artifact, failure=failure, versions=versions, claims=claims,
-        notes=tuple(notes), build_s=round(time.monotonic() - begin, 3), built=tuple(built),
-    )  # fmt: skip
-    save(record, candidate)
-    if failure is not None:
-        write_reproduce(run, recipe, model)
-    run.emit("build-done", candidate=recipe.name, failure=failure and failure.message)
-    return candidate
+        if building.alone and (busy or chosen):
+            continue
+        needs = building.needs()
+        if needs is None or needs not in held:
+            chosen.append(building)
+            held.append(needs)
+            alone = building.alone
+    return chosen
+
+
+class Building:
+    """A recipe on its way to a candidate. Made and finished by the run's own thread; steps may be taken in another.
+
+    holds: the builder that it is asking. alone: it is to have all memory for its next step.
+    """
+
+    def __init__(self, run: Run, recipe: Recipe, model: Model, task: Task) -> None:
+        self.run, self.recipe, self.model, self.task = run, recipe, model, task
+        self.versions = versions_of_builders(run, recipe)
+        self.artifact, self.seconds, self.begun, self.alone = model.artifact, 0.0, False, False
+        self.holds: str | None = None
+        self.failure: Failure | None = None
+        self.built, self.claims, self.notes = list[str](), dict[str, float](), list[str]()
+
+    @property
+    def builder(self) -> str | None:
+        """The builder of the next step; None where it is over."""
+        over = self.failure is not None or len(self.built) == len(self.recipe.steps)
+        return None if over else self.recipe.steps[len(self.built)].builder
+
+    def needs(self) -> str | None:
+        """The builder that is to be asked next; None where nothing is: the cache holds the step, or there is none."""
+        if self.builder is None:
+            return None
+        step = self.recipe.steps[len(self.built)]
+        key = step_key(self.run, step, self.artifact, self.task, self.versions)
+        return None if (self.run.store.root / "build" / key).exists() else step.builder
+
+    def announce(self) -> None:
+        """Before the first step: the journal says that the build begins."""
+        if not self.begun:
+            self.begun = True
+            self.run.emit("build-started", candidate=self.recipe.name)
+
+    def advance(self, among: int = 1) -> None:
+        """The next step, if there is one. Where a share of the memory was not enough it is left, to be taken `alone`.
+
+        Args:
+            among: how many builds share the memory that is free.
+
+        Raises:
+            BudgetError: the budget ended first.
+        """
+        if self.builder is None:
+            return
+        begin, step = time.monotonic(), self.recipe.steps[len(self.built)]
+        try:
+            made = build_step(self.run, self.recipe, step, self.artifact, self.task, self.versions, among)
+        except WorkerError as error:
+            if isinstance(error, WorkerMemory) and among > 1 and not self.run.request.memory_limit_mb:
+                self.alone = True
+            else:
+                self.failure = failure_of("build", error)
+        else:
+            self.artifact, self.alone = made.artifact, False
+            self.built.append(made.key)
+            self.claims |= made.claims
+            self.notes += made.notes
+        finally:
+            self.seconds += time.monotonic() - begin
+
+    def finish(self) -> Candidate:
+        """The candidate, recorded."""
+        run, recipe = self.run, self.recipe
+        candidate = Candidate(
+            recipe=recipe, artifact=None if self.failure else self.artifact, failure=self.failure, versions=self.versions,
+            claims=self.claims, notes=tuple(self.notes), build_s=round(self.seconds, 3), built=tuple(self.built),
+        )  # fmt: skip
+        save(run.folder.candidate(recipe.name) / "candidate.json", candidate)
+        if self.failure is not None:
+            write_reproduce(run, recipe, self.model)
+        run.emit("build-done", candidate=recipe.name, failure=self.failure and self.failure.message)
+        return candidate
+
+
+def recorded(run: Run, recipe: Recipe) -> Candidate | None:
+    """The candidate where this run built it before."""
+    known = load(run.folder.candidate(recipe.name) / "candidate.json", Candidate)
+    return known if known is not None and not _again(known) else None
 
 
 def _again(known: Candidate) -> bool:
@@ -107,25 +225,25 @@ class Built(NamedTuple):
     notes: list[str]
 
 
-def build_step(run: Run, recipe: Recipe, step: Step, artifact: Artifact, task: Task, versions: dict[str, str]) -> Built:
+def build_step(
+    run: Run, recipe: Recipe, step: Step, artifact: Artifact, task: Task, versions: dict[str, str], among: int = 1
+) -> Built:
     """One step's artifact, from the cache where it is there.
+
+    Args:
+        among: how many builds share the memory that is free.
 
     Raises:
         WorkerError: the step failed; nothing of it is kept.
     """
     key = step_key(run, step, artifact, task, versions)
-    backend = run.backend(step.builder)
     data = paths(task.calibration) if step.calibration and task.calibration is not None else None
 
     def make(draft: Path) -> None:
-        arguments = {
-            "step": step.model_dump(mode="json"),
-            "artifact": artifact.path,
-            "out_dir": str(draft),
-            "data": data,
-        }
-        with run.child(backend, run.log(recipe)) as child:
-            answer = child.call("build", None, **arguments)
+        answer = run.builders.build(
+            step.builder, work_of(run.backend(step.builder)), run.log(recipe), run.limits(among=among), run.request.seed,
+            step=step.model_dump(mode="json"), artifact=artifact.path, out_dir=str(draft), data=data,
+        )  # fmt: skip
         told = answer if isinstance(answer, dict) else {"file": answer}
         name, made = told["file"], sorted(str(p.relative_to(draft)) for p in draft.rglob("*") if p.is_file())
         if name not in made:

@@ -16,11 +16,11 @@ from strop.core.recipe import Recipe
 from strop.core.target import Target
 from strop.core.verdict import Gate
 from strop.run.budget import Budget
+from strop.run.builders import Builders
 from strop.run.place import Place
 from strop.run.request import Request
 from strop.store.store import RunFolder, Store
-from strop.worker.call import Child, Limits, Waiting
-from strop.worker.interpreter import work_of
+from strop.worker.call import Limits, waiting
 
 T = TypeVar("T")
 Observer = Callable[[str, dict[str, Any]], None]
@@ -38,16 +38,18 @@ class Run:
     """
 
     def __init__(self, request: Request, store: Store, folder: RunFolder, backends: dict[str, Backend], place: Place,
-                 observer: Observer, start: float | None = None) -> None:  # fmt: skip
+                 observer: Observer, start: float | None = None, lasting: bool = True) -> None:  # fmt: skip
         """
         Args:
             start: `time.monotonic()` of the command, from which its budget counts.
+            lasting: whether a builder is kept for further steps.
         """
         self.request, self.store, self.folder = request, store, folder
         self.backends, self.place, self._observer = backends, place, observer
         self.budget = Budget(request.budget_s, start)
+        self.builders = Builders(lasting)
         self.timing: dict[str, float] = {}
-        self._waited_before = Waiting.seconds
+        self._waited_before = waiting.seconds
         self.kept: list[str] = []
         self.advice: Advice | None = None
         self.gates: tuple[Gate, ...] = request.gates
@@ -86,7 +88,7 @@ class Run:
     def spent(self) -> dict[str, float]:
         """Seconds by phase, the whole, and the parent's own: what was not spent waiting for a child."""
         total = self.budget.spent
-        own = max(0.0, total - (Waiting.seconds - self._waited_before))
+        own = max(0.0, total - (waiting.seconds - self._waited_before))
         return {**{k: round(v, 3) for k, v in self.timing.items()}, "total": round(total, 3), "parent": round(own, 3)}
 
     def backend(self, name: str) -> Backend:
@@ -94,22 +96,20 @@ class Run:
             raise BackendError(f"no backend {name!r} is installed", "`strop backends` lists them")
         return self.backends[name]
 
-    def limits(self, seconds: float | None = None, session: bool = False) -> Limits:
+    def limits(self, seconds: float | None = None, session: bool = False, among: int = 1) -> Limits:
         """For one child: wall-clock per request and by the budget, and memory by the user's word or by what is free now.
 
         Args:
             session: whether it stands for the target, and is held to its memory; a build is not.
+            among: how many run side by side; each has its share of what is free.
         """
         asked = self.request.memory_limit_mb
-        memory = asked * 1_000_000 if asked else int(psutil.virtual_memory().available * MEMORY_SHARE)
+        memory = asked * 1_000_000 if asked else int(psutil.virtual_memory().available * MEMORY_SHARE / among)
         return Limits(
             seconds if seconds is not None else self.request.time_limit_s,
             self.place.memory(memory) if session else memory,
             self.budget.deadline,
         )
-
-    def child(self, backend: Backend, log: Path, seconds: float | None = None) -> Child:
-        return Child(work_of(backend), log, self.limits(seconds))
 
     def log(self, recipe: Recipe) -> Path:
         return self.folder.candidate(recipe.name) / "log.txt"

@@ -61,7 +61,8 @@ def opened(request: Request, observer: Observer, keep: bool = True, timed: bool 
         company = settle_company(folder, watch, machine, request.threads) if timed and target.here else None
         if company is not None:
             machine = target = target.model_copy(update={"threads": company.threads})
-        run = Run(request, store, folder, found, place_for(machine, target, found), observer, start)
+        run = Run(request, store, folder, found, place_for(machine, target, found), observer, start, lasting=keep)
+        stack.callback(run.builders.close)
         run.company = company
         if model.family == "llm":
             run.gates = for_language(request.gates, request.questions is not None)

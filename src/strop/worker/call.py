@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -62,10 +63,13 @@ class Limits(NamedTuple):
     deadline: float | None = None
 
 
-class Waiting:
-    """Seconds spent waiting for children: what a run's time is, less this, is the parent's own overhead."""
+class Waiting(threading.local):
+    """Seconds that a thread spent waiting for children: what a run's time is, less this, is the parent's own overhead."""
 
     seconds = 0.0
+
+
+waiting = Waiting()
 
 
 def child_environment(scratch: str) -> dict[str, str]:
@@ -91,7 +95,7 @@ class Child:
             WorkerMissing: its Python is not there.
         """
         self.log, self.limits, self.work = log, limits, work
-        self.stopped = False
+        self.stopped, self.spent = False, False
         self._owed = 0
         log.parent.mkdir(parents=True, exist_ok=True)
         self._scratch = tempfile.mkdtemp(prefix="strop-")
@@ -141,7 +145,30 @@ class Child:
         begin = time.monotonic()
         self._send({"op": verb, **arguments})  # on few cores the child that wakes runs at once, and its parent waits
         self._owed += 1
-        Waiting.seconds += time.monotonic() - begin
+        waiting.seconds += time.monotonic() - begin
+
+    def step(self, log: Path, limits: Limits, seed: int, fork: bool, **arguments: Any) -> Any:
+        """`build` of the work module, with a log, a scratch folder and limits of its own.
+
+        Args:
+            seed: of the random numbers. arguments: of `build`.
+            fork: in a fork of the child, where that is sound. The child can then be asked again, unless it is `spent`.
+
+        Raises:
+            WorkerCrash, WorkerTimeout, WorkerMemory, WorkerFailure, BudgetError, OutputError: as `ask`.
+        """
+        log.parent.mkdir(parents=True, exist_ok=True)
+        if log != self.log:
+            self._log_start = log.stat().st_size if log.exists() else 0
+        self.log, self.limits, self.spent = log, limits, True
+        scratch = tempfile.mkdtemp(prefix="strop-")
+        try:
+            return self.ask(
+                "step", arguments=arguments, log=str(log.absolute()), scratch=scratch, seed=seed, fork=fork,
+                memory_limit=limits.memory_bytes,
+            )["result"]  # fmt: skip
+        finally:
+            rmtree(scratch, ignore_errors=True)
 
     def collect(self, seconds: float | None = None) -> dict[str, Any]:
         """The answer to the last request; earlier ones must have gone well."""
@@ -150,13 +177,17 @@ class Child:
             while True:
                 answer = self._receive(begin, seconds or self.limits.seconds)
                 self._owed -= 1
+                if not self._owed:
+                    self.spent = bool(answer.get("spent"))
                 if not self._owed or not answer["ok"]:
                     break
         finally:
-            Waiting.seconds += time.monotonic() - begin
+            waiting.seconds += time.monotonic() - begin
         if answer.pop("ok"):
             return answer
         self._require_interpreter()
+        if "died" in answer:
+            raise self._crash(answer["died"])
         if answer.get("errno") == errno.ENOSPC:
             raise OutputError(f"disk full: {answer['message']}", "free some space; run the same command again to continue")
         if answer["kind"] == "MemoryError" or "bad_alloc" in answer["message"] or "Failed to allocate" in answer["message"]:
@@ -186,13 +217,13 @@ class Child:
         """Politely where it listens, else by SIGKILL to the whole group."""
         process = self._process
         if process.poll() is None and not self.stopped:
-            with contextlib.suppress(OSError, ValueError):
+            with contextlib.suppress(OSError, ValueError, WorkerError):
                 self._send({"op": "exit"})
                 begin = time.monotonic()
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     process.wait(0.5)
-                Waiting.seconds += time.monotonic() - begin
-        self._kill()
+                waiting.seconds += time.monotonic() - begin
+        self.kill()
         for pipe in (process.stdin, process.stdout):
             if pipe is not None:
                 with contextlib.suppress(OSError):
@@ -200,12 +231,13 @@ class Child:
         self._log_file.close()
         rmtree(self._scratch, ignore_errors=True)
 
-    def _kill(self) -> None:
+    def kill(self) -> None:
+        """SIGKILL to the whole group; whoever waits for an answer of this child in another thread is told that it died."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
         begin = time.monotonic()
         self._process.wait()
-        Waiting.seconds += time.monotonic() - begin
+        waiting.seconds += time.monotonic() - begin
 
     def _send(self, request: Mapping[str, Any]) -> None:
         assert self._process.stdin is not None
@@ -223,7 +255,7 @@ class Child:
             now, deadline = time.monotonic(), self.limits.deadline
             left = min(begin + seconds, deadline or math.inf) - now
             if left <= 0:
-                self._kill()
+                self.kill()
                 if deadline is not None and now >= deadline:
                     raise BudgetError("the time budget ended", "give a larger --budget, or --budget none")
                 raise WorkerTimeout(f"no answer within {seconds:.0f} s: ended", log_tail=self.log_tail())
@@ -246,8 +278,8 @@ class Child:
         if self.limits.memory_bytes is None:
             return
         with contextlib.suppress(psutil.Error):
-            if self._ps.memory_info().rss > self.limits.memory_bytes:
-                self._kill()
+            if max(ps.memory_info().rss for ps in (self._ps, *self._ps.children())) > self.limits.memory_bytes:
+                self.kill()
                 raise WorkerMemory(f"grew beyond its memory limit of {self._limit_text()}: ended", log_tail=self.log_tail())
 
     def _limit_text(self) -> str:
@@ -261,5 +293,9 @@ class Child:
     def _died(self) -> WorkerError:
         code = self._process.wait()
         self._require_interpreter()
+        return self._crash(code)
+
+    def _crash(self, code: int) -> WorkerCrash:
+        """Of an exit code, or minus a signal."""
         how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
         return WorkerCrash(how, log_tail=self.log_tail(), killed=-code in OUTSIDE)

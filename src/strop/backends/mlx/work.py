@@ -41,6 +41,13 @@ def probe() -> dict[str, Any]:
     return {**found, "works": True, "devices": [device]}
 
 
+def warm_build(_step: dict[str, Any]) -> Any:
+    """What its steps import, for all of them."""
+    import steps
+
+    return steps.mx.__version__
+
+
 def build(step: dict[str, Any], artifact: str, out_dir: str, data: dict[str, Any] | None = None) -> Any:
     """One step: reads `artifact`, writes into `out_dir`, returns the name of the file to go on with."""
     import steps

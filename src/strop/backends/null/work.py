@@ -5,6 +5,7 @@ import os
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import runner
@@ -53,6 +54,8 @@ def build(step: dict[str, Any], artifact: str, out_dir: str, data: dict[str, Any
         runner.BEHAVIOUR["crash"](None, None)
     if mode == "build-hang":
         time.sleep(1e6)
+    if mode == "build-memory":
+        runner.BEHAVIOUR["memory"](SimpleNamespace(ballast=[]), None)
     if mode == "build-empty":
         return "model.null"
     model.update(mode=mode, milliseconds=model["milliseconds"] * params["factor"], after=params["after"])

@@ -28,6 +28,12 @@ def probe() -> dict[str, Any]:
     }
 
 
+def warm_build(step: dict[str, Any]) -> None:
+    """What its steps import, for all of them; `auto_opt` starts a program that imports it again."""
+    if step["name"] != "auto_opt":
+        import olive.workflows  # noqa: F401
+
+
 def build(step: dict[str, Any], artifact: str, out_dir: str, data: dict[str, Any] | None = None) -> Any:
     """One step: reads `artifact`, writes into `out_dir`, returns the file to go on with and what Olive claims of it."""
     import steps

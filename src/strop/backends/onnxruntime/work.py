@@ -43,6 +43,13 @@ def batch_first(path: str, out_dir: str, axes: dict[str, int]) -> str:
     return str(batch_first.rewrite(path, out_dir, axes))
 
 
+def warm_build(_step: dict[str, Any]) -> Any:
+    """What its steps import, for all of them."""
+    import steps
+
+    return steps.onnx.__version__
+
+
 def build(step: dict[str, Any], artifact: str, out_dir: str, data: dict[str, Any] | None = None) -> Any:
     """One step: reads `artifact`, writes into `out_dir`, returns the name of the file to go on with."""
     import steps

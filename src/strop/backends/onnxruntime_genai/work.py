@@ -29,6 +29,13 @@ def probe() -> dict[str, Any]:
     }
 
 
+def warm_build(_step: dict[str, Any]) -> Any:
+    """What its steps import, for all of them."""
+    from onnxruntime_genai.models import builder
+
+    return builder
+
+
 def build(step: dict[str, Any], artifact: str, out_dir: str, data: dict[str, Any] | None = None) -> Any:
     """One step: reads the folder of `artifact`, writes into `out_dir`, returns the name of the file to go on with."""
     import steps

@@ -42,6 +42,14 @@ def inspect(path: str) -> Any:
     return ir.describe(path)
 
 
+def warm_build(step: dict[str, Any]) -> None:
+    """What its steps import, for all of them; NNCF only where something is quantized."""
+    import steps
+
+    if step["name"] != "convert":
+        steps.nncf()
+
+
 def build(step: dict[str, Any], artifact: str, out_dir: str, data: dict[str, Any] | None = None) -> Any:
     """One step: reads `artifact`, writes into `out_dir`, returns the name of the file to go on with."""
     import steps

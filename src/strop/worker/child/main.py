@@ -5,13 +5,16 @@ log, so that whatever a framework prints cannot be mistaken for an answer.
 
     -> {"op": "start", "work": "/path/to/work.py", "memory_limit": bytes or null}
     -> {"op": "call", "function": "build", "arguments": {...}}          any function of work.py; JSON in, JSON out
+    -> {"op": "step", "arguments": {...}, "log": path, "scratch": folder,
+        "seed": n, "fork": bool, "memory_limit": bytes or null}         one build step; where forked, one after another
     -> {"op": "open", "artifact": path, "settings": {...}, "inputs": {name: npy}, "batch": n, "rotate": n,
         "reference": {name: npy} or null, "count": n or null,
         "profile": bool, "language": {...} or null}                     opens a session, runs one inference
     -> {"op": "warm"}                                                   until a plateau
     -> {"op": "block", "runs": n}                                       one timed block
     -> {"op": "evaluate", "out": folder, "expected": folder or null,
-        "mixing": n}                                                    every example, outputs as shards; n to see if they mix
+        "mixing": n, "together": n}                                     every example, outputs as shards; n to see if they mix,
+                                                                        and how many a larger batch may hold
         of a language model "first" and "count" say which windows
     -> {"op": "phases", "requests": n}                                  of a language model: prompts and tokens apart
     -> {"op": "fill"}                                                   of a language model: its cache, to the last token
@@ -21,29 +24,22 @@ log, so that whatever a framework prints cannot be mistaken for an answer.
     -> {"op": "operators", "length_s": s, "most": n}                     of a session opened with "profile": true
     -> {"op": "exit"}
     <- {"ok": true, ...}  or  {"ok": false, "kind": exception type, "message": first line}
+       or, of a step whose fork ended without an answer, {"ok": false, "died": exit code, or minus the signal};
+       with "spent": true where a step changed this process, which must not be asked again
 
 The child dies with its parent: by PR_SET_PDEATHSIG where there is one, and because stdin then ends.
 """
 
-import ctypes
 import importlib.util
 import json
 import os
-import signal
 import sys
-import traceback
+from functools import partial
 from typing import Any
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import forked
 import limits
-
-
-def die_with_parent() -> None:
-    """Ask the kernel for SIGKILL when the parent is gone (Linux); elsewhere the end of stdin does it."""
-    if sys.platform.startswith("linux"):
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
-        if os.getppid() != int(os.environ.get("STROP_PARENT", os.getppid())):
-            os._exit(1)  # it went between our start and the request
 
 
 class Child:
@@ -65,6 +61,25 @@ class Child:
 
     def call(self, function: str, arguments: dict[str, Any]) -> dict[str, Any]:
         return {"result": getattr(self.work, function)(**arguments)}
+
+    def step(self, arguments: dict[str, Any], log: str, scratch: str, seed: int, fork: bool, memory_limit: int | None) -> Any:
+        """One build step. What steps of its kind import is imported here, once; the step itself runs in a fork.
+
+        Without a fork this process has been changed by the step, and must not be asked again: `spent`.
+        """
+        forked.log_to(log)
+        if hasattr(self.work, "warm_build"):
+            self.work.warm_build(arguments["step"])
+
+        def build() -> dict[str, Any]:
+            forked.settle(scratch, seed)
+            return {"result": self.work.build(**arguments)}
+
+        if fork and forked.can_fork():
+            return forked.in_fork(build, memory_limit)
+        limits.apply(memory_limit)
+        answer: dict[str, Any] = json.loads(forked.answer_to(build))
+        return {**answer, "spent": True}
 
     def open(self, **request: Any) -> Any:
         if request.get("language"):
@@ -124,23 +139,12 @@ def serve() -> None:
         verb = request.pop("op")
         if verb == "exit":
             break
-        try:
-            line = json.dumps({"ok": True, **getattr(child, verb)(**request)})
-        except MemoryError:
-            line = json.dumps({"ok": False, "kind": "MemoryError", "message": "out of memory"})
-        except BaseException as error:
-            if isinstance(error, (KeyboardInterrupt, SystemExit)):
-                raise
-            traceback.print_exc()
-            text = (str(error).strip() or type(error).__name__).splitlines()[0]
-            answer = {"ok": False, "kind": type(error).__name__, "message": text}
-            answer.update(hint=str(getattr(error, "hint", "")), errno=getattr(error, "errno", None))
-            line = json.dumps(answer)
+        line = forked.answer_to(partial(getattr(child, verb), **request))
         sys.stderr.flush()
         answers.write(line + "\n")
         answers.flush()
 
 
 if __name__ == "__main__":
-    die_with_parent()
+    forked.die_with(int(os.environ.get("STROP_PARENT", os.getppid())))
     serve()
