@@ -19,10 +19,11 @@ from strop.plan.space import by_role
 from strop.run.answers import labels_of, language_quality, question_rows, scored_array, unlabeled_quality
 from strop.run.budget import least_of
 from strop.run.building import build, failure_of, write_reproduce
-from strop.run.checking import check, footprint, open_array, shards, subject
+from strop.run.checking import Visit, check, footprint, open_array, shards, subject
 from strop.run.context import Run
 from strop.run.planning import affordable, settle
-from strop.run.screen import admit, not_reached, refuse_baseline_failure, retime
+from strop.run.preparing import not_reached
+from strop.run.screen import admit, refuse_baseline_failure, retime
 from strop.run.timing import LANGUAGE_PAIRS, SEARCH_PAIRS, SEARCH_QUADS, measure, timing_of
 from strop.run.trial import Trial, accuracy_of, memory_ratio, pace_of
 
@@ -122,12 +123,14 @@ def establish(run: Run, model: Model, task: Task, recipe: Recipe) -> Trial:
     """The reference: it must run and beat chance, or nothing can be said of any candidate."""
     candidate = build(run, recipe, model, task)
     of = subject(run, candidate, task)
-    with run.spending("memory"):
-        first = footprint(run, of, 0)
-    if first.failure is not None:
-        raise BaselineError(f"the given model does not run: {first.failure.message}", "try it in its own runtime first")
-    with run.spending("check"):
-        done, folder = check(run, of, None, None, task, mixing=mixing_of(run, model, task))
+    run.builders.rest()
+    with Visit(run, of) as visit:
+        with run.spending("memory"):
+            first = footprint(run, of, 0, visit=visit)
+        if first.failure is not None:
+            raise BaselineError(f"the given model does not run: {first.failure.message}", "try it in its own runtime first")
+        with run.spending("check"):
+            done, folder = check(run, of, None, None, task, mixing=mixing_of(run, model, task), visit=visit)
     if done.failure is not None:
         raise BaselineError(f"the given model cannot be a baseline: {done.failure}", "a baseline must give the same answer twice")
     require_apart(done.mixing)
@@ -137,6 +140,7 @@ def establish(run: Run, model: Model, task: Task, recipe: Recipe) -> Trial:
             "choose another with --output; where the examples lie along another axis than the first: --batch-axis INPUT=AXIS",
         )
     note_without_rows(run, model, done, task)
+    run.tell("reference-done", candidate=recipe.name)
     trial = Trial(Result(candidate=candidate, status="measured"), of, done, folder, (first,))
     values = open_array(shards(folder)["nll" if task.language is not None else task.output])
     if values.dtype.kind == "f" and not np.isfinite(values).all():

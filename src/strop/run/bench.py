@@ -26,7 +26,7 @@ from strop.plan.space import by_role
 from strop.report.verdict import company_lines
 from strop.run.answers import accuracy
 from strop.run.baseline import mixing_of
-from strop.run.checking import Footprint, check, footprint, open_array, shards, threads_of
+from strop.run.checking import Footprint, Visit, check, footprint, open_array, shards, threads_of
 from strop.run.context import Observer, Run, nobody
 from strop.run.datasets import paths
 from strop.run.flags import BENCH
@@ -101,12 +101,13 @@ def bench(contestants: Sequence[str], *, config: str | None = None, observer: Ob
         names = [f"{chr(65 + i)}-{Path(c).stem or Path(c).name}" for i, c in enumerate(contestants)]
         entered = [enter(run, model, task, name, path) for name, path in zip(names, contestants, strict=True)]
         first = entered[0].subject
-        base_check, base_folder = check(run, first, None, None, task, mixing=mixing_of(run, model, task))
+        with Visit(run, first) as visit:
+            base = footprint(run, first, 0, visit=visit)
+            base_check, base_folder = check(run, first, None, None, task, mixing=mixing_of(run, model, task), visit=visit)
         require_apart(base_check.mixing)
         if base_check.failure is not None:
             raise ModelError(f"{contestants[0]}: {base_check.failure}", "the first must run, the others are compared with it")
         first = first._replace(reference=shards(base_folder))
-        base = footprint(run, first, 0)
         rows = [row(run, task, first, base_folder, base, contestant) for contestant in entered]
         env = environment(run.place.machine, list(run.backends.values()), run.request.seed)
         company = company_lines(run.company) if run.company is not None else ()
@@ -172,12 +173,13 @@ def row(run: Run, task: Task, first: Subject, base_folder: Path, base: Footprint
     of = contestant.subject
     run.tell("candidate-started", candidate=of.name)
     made = Row(name=of.name, path=contestant.path, bytes=contestant.bytes)
-    found, folder = check(run, of, base_folder if of.name != first.name else None, None, task)
+    same = of.name == first.name
+    with Visit(run, of) as visit:
+        mine = base if same else footprint(run, of, 0, visit=visit)
+        found, folder = check(run, of, None if same else base_folder, None, task, visit=visit)
     if found.failure is not None:
         return made.model_copy(update={"failure": found.failure})
     scored = accuracy(folder, base_folder, task)
-    mine = base if of.name == first.name else footprint(run, of, 0)
-    same = of.name == first.name
     ratio = None
     if mine.memory is not None and base.memory is not None:
         ratio = EXACTLY_ONE if same else range_ratio([mine.memory.peak], [base.memory.peak], MEMORY_FLOOR)

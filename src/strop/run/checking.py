@@ -4,14 +4,15 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TypeVar
+from types import TracebackType
+from typing import Any, Self, TypeVar
 
 import numpy as np
 
 from strop.core.backend import Backend
 from strop.core.candidate import MISSING, Candidate, Failure
 from strop.core.channels import lost
-from strop.core.errors import WorkerCrash, WorkerError
+from strop.core.errors import WorkerCrash, WorkerError, WorkerMemory
 from strop.core.measurement import Check, Memory
 from strop.core.metrics import Array
 from strop.core.noun import Noun, Scalar
@@ -34,6 +35,8 @@ PATIENCE = 0.05
 CHECK, SCORES = "check.json", "scores.npy"
 SLOWEST = 25
 """A candidate's evaluation may take this many times the baseline's, and never less than a minute."""
+TOGETHER, ENOUGH = 32, 256
+"""Examples of a larger batch at most, and how many there have to be for one to be tried."""
 
 
 class Footprint(Noun):
@@ -84,29 +87,80 @@ def shards(folder: Path) -> dict[str, str]:
     return {name: str(folder / file) for name, file in check.shards.items()}
 
 
-def footprint(run: Run, of: Subject, repeat: int, brief: bool = False) -> Footprint:
-    """Load, first inference, memory and some calls in a process of its own, no sibling alive.
+class Visit:
+    """A candidate's process, alone: looked at first, then asked for its answers. Started when it is needed, and again where it
+    died or was looked at before this run was resumed. A context manager."""
+
+    def __init__(self, run: Run, of: Subject) -> None:
+        self.run, self.of = run, of
+        self._child: Child | None = None
+        self._properties: Mapping[str, Scalar] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.leave()
+
+    def leave(self) -> None:
+        """Ends the process."""
+        if self._child is not None:
+            self._child.close()
+            self._child = None
+
+    def look(self, brief: bool = False) -> Footprint:
+        """Memory and some calls of a fresh process, which then stays for the answers.
+
+        Raises:
+            WorkerError: what became of it.
+        """
+        self.leave()
+        begin = time.monotonic()
+        self._child = run_child(self.run, self.of)
+        found = footprint_in(self._child, self.of, brief, begin, PATIENCE * self.run.budget.left())
+        self._properties = found.properties
+        return found.model_copy(update={"seconds": round(time.monotonic() - begin, 3)})
+
+    def answers(self, seconds: float | None, **request: Any) -> Check:
+        """Every evaluation example, in the process that was looked at, or in a fresh one; it is ended.
+
+        Args:
+            seconds: limit of the evaluation; None: that of any request. request: of the child's verb `evaluate`.
+
+        Raises:
+            WorkerError: what became of it.
+        """
+        try:
+            if self._child is None:
+                self._child = run_child(self.run, self.of)
+                self._properties = self._child.ask("open", **open_request(self.of._replace(reference=None)))["properties"]
+            raw = self._child.ask("evaluate", seconds, **request)
+        finally:
+            self.leave()
+        return Check(
+            shards=raw["shards"], examples=raw["examples"], seconds=raw["seconds"], rough_latency_ns=raw["rough_latency_ns"],
+            properties=dict(self._properties), mixing=raw.get("mixing", {}), batched=raw.get("batched", 1),
+        )  # fmt: skip
+
+
+def footprint(run: Run, of: Subject, repeat: int, brief: bool = False, visit: Visit | None = None) -> Footprint:
+    """Load, first inference, memory and some calls in a fresh process, no sibling alive.
 
     Args:
         brief: one request only, of a language model whose speed nothing is decided by.
+        visit: whose process it is, so that it can be asked for its answers next; a process of its own where not given.
     """
     path = run.folder.candidate(of.name) / f"memory-{repeat}.json"
     known = load(path, Footprint)
     if known is not None and (known.failure is None or known.failure.kind != MISSING):
         return known
-    try:
-        found = _twice(lambda: _alone(run, of, brief))
-    except WorkerError as error:
-        found = Footprint(failure=failure_of("memory", error))
+    with Visit(run, of) as own:
+        try:
+            found = _twice(lambda: (visit or own).look(brief))
+        except WorkerError as error:
+            found = Footprint(failure=failure_of("memory", error))
     save(path, found)
     return found
-
-
-def _alone(run: Run, of: Subject, brief: bool) -> Footprint:
-    begin = time.monotonic()
-    with run_child(run, of) as child:
-        found = footprint_in(child, of, brief, begin, PATIENCE * run.budget.left())
-    return found.model_copy(update={"seconds": round(time.monotonic() - begin, 3)})
 
 
 def footprint_in(
@@ -158,17 +212,18 @@ def run_child(run: Run, of: Subject, seconds: float | None = None) -> Child:
 
 
 def check(
-    run: Run, of: Subject, expected: Path | None, baseline_seconds: float | None, task: Task, longer: int = 0, mixing: int = 0
+    run: Run, of: Subject, expected: Path | None, baseline: Check | None, task: Task, longer: int = 0, mixing: int = 0,
+    visit: Visit | None = None,
 ) -> tuple[Check, Path]:  # fmt: skip
     """Every evaluation example once, with the settings that are timed; then held against the baseline's form.
 
     Args:
         expected: folder of the baseline's check; None for the baseline itself.
-        baseline_seconds: what its evaluation took; bounds this one's. Infinite where its own speed says nothing:
-            the time limit bounds it then.
+        baseline: whose evaluation bounds the time of this one; None where it says nothing of it: the time limit bounds it then.
         task: whose scorer, where it has one, sees the outputs.
         longer: which further look it is: of a language model's windows, as many again as were scored before.
         mixing: of how many examples a batch is that shows whether they mix; 0: it is not asked.
+        visit: whose process is asked; one of its own where not given.
     Returns:
         The check and its folder, where the output shards lie.
 
@@ -180,12 +235,13 @@ def check(
     if known is not None and known.failure_kind != MISSING:
         return known, folder
     files.sweep(folder.parent)
-    seconds = None
-    if baseline_seconds is not None:
-        seconds = min(run.request.time_limit_s, max(60.0, SLOWEST * baseline_seconds))
-    with files.whole_folder(folder) as draft:
+    seconds = None if baseline is None else min(run.request.time_limit_s, max(60.0, SLOWEST * one_by_one_s(baseline)))
+    request: dict[str, Any] = {"expected": str(expected.absolute()) if expected is not None else None, **windows_of(of, longer)}
+    if mixing:
+        request["mixing"] = mixing
+    with files.whole_folder(folder) as draft, Visit(run, of) as own:
         try:
-            found = _twice(lambda: _evaluate(run, of, draft, seconds, expected, longer, mixing))
+            found = _answers(visit or own, seconds, out=str(draft.absolute()), **request)
             problem = fault(draft, found, expected) or collapse(draft, found, expected, task)
             if problem is not None:
                 found = found.model_copy(update={"failure": problem[1], "failure_kind": problem[0]})
@@ -196,6 +252,23 @@ def check(
             found = Check(failure=failed.message, failure_kind=failed.kind, log_tail=failed.log_tail)
         save(draft / CHECK, found)
     return found, folder
+
+
+def one_by_one_s(check: Check) -> float:
+    """Seconds that an evaluation takes, or would have taken one example at a time."""
+    return max(check.seconds, check.examples * check.rough_latency_ns / 1e9) if check.batched > 1 else check.seconds
+
+
+def _answers(visit: Visit, seconds: float | None, **request: Any) -> Check:
+    """In larger batches where that may pay; without, where the process did not survive that."""
+    of = visit.of
+    if of.language is None and of.batch == 1 and of.examples >= ENOUGH:
+        try:
+            return _twice(lambda: visit.answers(seconds, together=TOGETHER, **request))
+        except (WorkerCrash, WorkerMemory) as error:
+            if isinstance(error, WorkerCrash) and error.killed:
+                raise
+    return _twice(lambda: visit.answers(seconds, **request))
 
 
 def check_name(longer: int) -> str:
@@ -221,21 +294,6 @@ def user_scores(run: Run, of: Subject, draft: Path, found: Check, task: Task) ->
         run, "score", scorer=task.scorer, folder=run.request.folder, inputs=of.inputs,
         outputs={name: str(draft / file) for name, file in found.shards.items()},
         labels=paths(task.evaluation)["labels"], group=task.evaluation.group, out=str(draft / SCORES),
-    )  # fmt: skip
-
-
-def _evaluate(
-    run: Run, of: Subject, draft: Path, seconds: float | None, expected: Path | None, longer: int, mixing: int
-) -> Check:
-    with run_child(run, of, seconds) as child:
-        opened = child.ask("open", **open_request(of._replace(reference=None)))
-        raw = child.ask(
-            "evaluate", out=str(draft.absolute()), expected=str(expected.absolute()) if expected is not None else None,
-            **windows_of(of, longer), **({"mixing": mixing} if mixing else {}),
-        )  # fmt: skip
-    return Check(
-        shards=raw["shards"], examples=raw["examples"], seconds=raw["seconds"], rough_latency_ns=raw["rough_latency_ns"],
-        properties=opened["properties"], mixing=raw.get("mixing", {}),
     )  # fmt: skip
 
 

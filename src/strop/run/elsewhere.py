@@ -18,7 +18,8 @@ from strop.run.conclude import conclude
 from strop.run.context import Run
 from strop.run.judging import verdict_of
 from strop.run.planning import costs, settle, within_budget
-from strop.run.screen import assess, not_reached
+from strop.run.preparing import not_reached
+from strop.run.screen import assess
 from strop.run.timing import SEARCH_PAIRS, SEARCH_QUADS, measure, search_interval
 from strop.run.trial import Trial
 

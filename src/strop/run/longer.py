@@ -62,7 +62,7 @@ def _more(run: Run, task: Task, baseline: Trial, trial: Trial, look: int) -> boo
         theirs, folder = check(run, baseline.subject, None, None, task, look)
         if theirs.failure is not None:
             return False
-        mine, _ = check(run, trial.subject, folder, theirs.seconds, task, look)
+        mine, _ = check(run, trial.subject, folder, theirs, task, look)
         return mine.failure is None
     return False
 

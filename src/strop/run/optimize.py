@@ -28,8 +28,9 @@ from strop.run.judging import Hasty, verdict_of, why_no_accuracy
 from strop.run.open_run import OUTCOME, opened
 from strop.run.outfolder import require_writable
 from strop.run.planning import affordable, within_budget
+from strop.run.preparing import not_reached
 from strop.run.request import make_request
-from strop.run.screen import admit, not_reached
+from strop.run.screen import admit
 from strop.run.trial import Trial
 from strop.store.store import load
 from strop.worker.interpreter import why_missing

@@ -25,6 +25,7 @@ from strop.plan.ladder import (
 from strop.plan.space import by_role
 from strop.run.budget import packing_s
 from strop.run.building import cached_step
+from strop.run.checking import one_by_one_s
 from strop.run.context import Run
 from strop.run.pairing import LANGUAGE_START_S, least_runs, quad_seconds
 from strop.run.timing import LANGUAGE_PAIRS, LANGUAGE_QUADS, SEARCH_PAIRS, SEARCH_QUADS
@@ -81,11 +82,16 @@ def check_s(trial: Trial) -> float:
     return trial.check.seconds if trial.check is not None else 0.0
 
 
+def single_s(trial: Trial) -> float:
+    """Seconds to answer all examples as they are timed, not in the larger batches of a check."""
+    return one_by_one_s(trial.check) if trial.check is not None else 0.0
+
+
 def delivery_s(run: Run, trials: Sequence[Trial]) -> float:
     """To pack, to check that the bundle gives the same answers over all evaluation data, and to write the report."""
     total = run.budget.total
     packing = packing_s(None if total is None else total - run.budget.spent)
-    return packing + max((ready_s(t) + check_s(t) for t in trials), default=0.0)
+    return packing + max((ready_s(t) + single_s(t) for t in trials), default=0.0)
 
 
 def judging_s(trials: Sequence[Trial], runtime: str) -> float:
@@ -95,9 +101,9 @@ def judging_s(trials: Sequence[Trial], runtime: str) -> float:
     """
     alike = [t for t in trials if t.candidate.recipe.runtime == runtime and t.footprints and t.check is not None]
     if alike:
-        return max(alone_s(t) + ready_s(t) + check_s(t) for t in alike)
+        return max(alone_s(t) + check_s(t) for t in alike)
     reference = trials[0]
-    return 2 * NEW_START_S + max(0.0, alone_s(reference) - ready_s(reference)) + check_s(reference)
+    return NEW_START_S + max(0.0, alone_s(reference) - ready_s(reference)) + single_s(reference)
 
 
 def build_s(run: Run, recipe: Recipe, model: Model, task: Task, trials: Sequence[Trial]) -> float:
@@ -157,7 +163,7 @@ def settle(run: Run, model: Model, task: Task, found: Sequence[Offer], reference
     packing = delivery_s(run, trials)
     most_pairs, quads = (LEAST_PAIRS, LANGUAGE_QUADS["confirmation"]) if language else (PAIRS, QUADS[0])
     here = run.place.kind == "here"
-    if run.budget.asked == "auto":
+    if run.budget.asked in ("auto", None):
         rest = sum(candidate_s(run, r, model, task, trials, full=True) for r in candidates)
         if here:
             search = pairs_and_quads(language)
@@ -165,7 +171,10 @@ def settle(run: Run, model: Model, task: Task, found: Sequence[Offer], reference
             rest += (len(variants) + OTHER_SETTINGS) * setting + AS_IS_PAIRS * AS_IS_QUADS * one.quad
             rest += seconds_of(Plan(3, most_pairs, quads, False), one)
         estimate = run.budget.spent + rest + packing
-        run.budget.settle(auto_seconds(run.budget.spent, rest + packing, language, least + packing), estimate)
+        if run.budget.asked == "auto":
+            run.budget.settle(auto_seconds(run.budget.spent, rest + packing, language, least + packing), estimate)
+        else:
+            run.tell("estimated", seconds=rest + packing)
     total = run.budget.total
     if total is None:
         return

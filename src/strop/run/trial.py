@@ -49,6 +49,11 @@ class Trial:
         return self.result.status == "measured"
 
     @property
+    def ready(self) -> bool:
+        """Built, looked at and checked: it may be timed."""
+        return self.result.status == "not reached" and not self.result.reason and self.check is not None
+
+    @property
     def untuned(self) -> bool:
         """A setting of the baseline that the budget left no time to try."""
         return self.result.status == "not reached" and self.candidate.recipe.role == "baseline-variant"

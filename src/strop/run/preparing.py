@@ -1,0 +1,243 @@
+"""Preparing candidates to be timed: built side by side, then looked at and checked one after another, each in one process."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+from strop.core.candidate import Candidate, Failure, Result
+from strop.core.errors import BudgetError
+from strop.core.gate import judge_one
+from strop.core.model import Artifact, Model
+from strop.core.recipe import Recipe
+from strop.core.task import Task
+from strop.core.verdict import Gate
+from strop.run.answers import language_quality, unlabeled_quality
+from strop.run.building import build_all, write_reproduce
+from strop.run.checking import Visit, check, footprint, shards, subject
+from strop.run.context import Run
+from strop.run.trial import Trial, accuracy_of, known_figures, memory_ratio, pace_of
+
+Stage = Callable[[Run, Model, Task, Trial, Trial, Sequence[Trial], Visit], Trial]
+OF_DIFFERENCE = ("accuracy_retained", "accuracy", "difference")
+"""Gate metrics that the channel which differs most decides, where the metric is `difference`."""
+SLOWER = 0.5
+"""A first look at a few calls drops only what is surely slower than this share of the baseline's speed."""
+
+
+def prepare(
+    run: Run, model: Model, task: Task, recipes: Sequence[Recipe], baseline: Trial, others: Sequence[Trial]
+) -> list[Trial]:  # fmt: skip
+    """A trial for each recipe, in their order: built, looked at and checked. Failures and drops are results.
+
+    Those that are `ready` are timed next. Every other trial is final, and the run has been told.
+
+    Args:
+        others: trials so far, which a candidate is compared with.
+    """
+    return _prepare((_look, _check, _leave_untimed), run, model, task, recipes, baseline, others)
+
+
+def prepare_elsewhere(
+    run: Run, model: Model, task: Task, recipes: Sequence[Recipe], baseline: Trial, others: Sequence[Trial]
+) -> list[Trial]:  # fmt: skip
+    """As `prepare`, for a target that is elsewhere: built, and the answers judged; what its calls take here says nothing."""
+    return _prepare((_need_device, _check), run, model, task, recipes, baseline, others)
+
+
+def finish(run: Run, task: Task, trial: Trial) -> Trial:
+    """The trial, which is final; the run is told."""
+    speedup = trial.result.speedup
+    rough = trial.result.noisy
+    run.emit(
+        "candidate-done", candidate=trial.name, status=trial.result.status, reason=trial.result.reason,
+        speedup=speedup and round(speedup.value, 4), rough=rough and round(rough.value, 4),
+        accuracy=trial.result.accuracy, metric=task.metric,
+    )  # fmt: skip
+    return trial
+
+
+def fail(run: Run, model: Model, trial: Trial, failure: Failure) -> Trial:
+    """The trial, failed, with a script that repeats the failure."""
+    return trial.failed(failure, write_reproduce(run, trial.candidate.recipe, model))
+
+
+def not_reached(recipe: Recipe, reason: str = "the budget ended before its turn") -> Trial:
+    """A recipe that the budget left no time for."""
+    return Trial(Result(candidate=Candidate(recipe=recipe), reason=reason))
+
+
+def _prepare(
+    stages: Sequence[Stage], run: Run, model: Model, task: Task, recipes: Sequence[Recipe], baseline: Trial,
+    others: Sequence[Trial],
+) -> list[Trial]:  # fmt: skip
+    run.tell("preparing", candidates=[recipe.name for recipe in recipes])
+    with run.spending("build"):
+        built = build_all(run, recipes, model, task)
+        run.builders.rest()
+    trials: list[Trial] = []
+    for recipe in recipes:
+        if recipe.name not in built or not (run.budget.left() > 0 or (run.folder.candidate(recipe.name) / "check").exists()):
+            trials.append(not_reached(recipe))
+            continue
+        run.tell("candidate-started", candidate=recipe.name)
+        trial = _begun(run, task, recipe, built[recipe.name], [*others, *trials])
+        if trial.subject is not None:
+            trial = _through(stages, run, model, task, trial, baseline, [*others, *trials])
+        trials.append(trial if trial.ready else finish(run, task, trial))
+        run.tell("candidate-checked", candidate=recipe.name)
+    return trials
+
+
+def _begun(run: Run, task: Task, recipe: Recipe, candidate: Candidate | None, others: Sequence[Trial]) -> Trial:
+    """The trial of what was built; one without a subject is final."""
+    if candidate is None:
+        return replace(not_reached(recipe, "the budget ended while it was built"), cut=True)
+    trial = Trial(Result(candidate=candidate))
+    if candidate.failure is not None:
+        return trial.failed(candidate.failure, str(run.folder.candidate(recipe.name) / "reproduce.sh"))
+    twin = _twin(trial, others)
+    if twin is not None:
+        return trial.with_result(status="duplicate", reason=f"same weights and settings as {twin}")
+    return replace(trial, subject=subject(run, candidate, task))
+
+
+def _through(
+    stages: Sequence[Stage], run: Run, model: Model, task: Task, trial: Trial, baseline: Trial, others: Sequence[Trial]
+) -> Trial:  # fmt: skip
+    """Through the stages until one ends it, in one process."""
+    assert trial.subject is not None
+    with Visit(run, trial.subject) as visit:
+        for stage in stages:
+            try:
+                trial = stage(run, model, task, trial, baseline, others, visit)
+            except BudgetError:
+                return trial.with_result(reason=f"the budget ended while it was {DOING[stage]}")
+            if trial.result.status != "not reached" or trial.result.reason:
+                break
+    return trial
+
+
+def _need_device(
+    _run: Run, _model: Model, _task: Task, trial: Trial, _baseline: Trial, _others: Sequence[Trial], _visit: Visit
+) -> Trial:  # fmt: skip
+    """What runs on an accelerator cannot be judged without it."""
+    recipe = trial.candidate.recipe
+    if recipe.device == "cpu":
+        return trial
+    why = f"built; not measurable on this machine: it has no {recipe.device} that {recipe.runtime} can use"
+    return trial.with_result(status="not measurable", reason=why)
+
+
+def _twin(trial: Trial, others: Sequence[Trial]) -> str | None:
+    mine = trial.candidate
+    for other in others:
+        theirs = other.candidate
+        same = mine.artifact is not None and theirs.artifact is not None and _alike(mine.artifact, theirs.artifact)
+        if same and mine.recipe.settings == theirs.recipe.settings and mine.recipe.runtime == theirs.recipe.runtime:
+            return other.name
+    return None
+
+
+def _alike(one: Artifact, other: Artifact) -> bool:
+    """The same bytes, or by what their builder says the same content."""
+    return one.digest == other.digest or bool(one.content and one.content == other.content)
+
+
+def _look(
+    run: Run, model: Model, _task: Task, trial: Trial, baseline: Trial, others: Sequence[Trial], visit: Visit
+) -> Trial:  # fmt: skip
+    """Memory and a first look at the latency, alone."""
+    assert trial.subject is not None
+    with run.spending("memory"):
+        first = footprint(run, trial.subject, 0, bool(trial.candidate.recipe.unrepresentative), visit)
+    if first.failure is not None:
+        return fail(run, model, trial, first.failure)
+    ran_on = str(first.properties.get("device") or first.properties.get("provider") or "")
+    if trial.candidate.recipe.device != "cpu" and ran_on.startswith("CPU"):
+        message = f"it fell back to the CPU: no {trial.candidate.recipe.device} that {trial.candidate.recipe.runtime} can use"
+        return fail(run, model, trial, Failure(stage="check", kind="fallback", message=message))
+    peak = first.memory.peak if first.memory is not None else 0
+    trial = replace(trial, footprints=(first,), subject=trial.subject._replace(memory_bytes=peak))
+    trial = trial.with_result(pace=pace_of([first], trial.subject))
+    if trial.candidate.recipe.unrepresentative:
+        return trial
+    ratio = memory_ratio(trial, baseline)
+    trial = trial.with_result(memory=tuple(m for m in [first.memory] if m is not None), memory_ratio=ratio)
+    slowest_baseline = baseline.rough_ns[1]
+    fastest = trial.rough_ns[0]
+    if fastest and slowest_baseline / fastest < SLOWER and ratio is not None:
+        rival = next((o for o in others if _is_rival(o) and _no_heavier(o, trial) and _keeps_accuracy(o)), None)
+        if rival is not None:
+            times = fastest / slowest_baseline
+            text = f"at least {times:.1f}× slower than the baseline at a first look, and no lighter than {rival.name}"
+            return trial.dropped(text)
+    return trial
+
+
+def _is_rival(trial: Trial) -> bool:
+    """What was measured here and may be chosen."""
+    return trial.alive and not trial.candidate.recipe.unrepresentative
+
+
+def _no_heavier(one: Trial, other: Trial) -> bool:
+    """`one` surely needs no more memory than `other`, within what can be told apart."""
+    mine, theirs = one.result.memory_ratio, other.result.memory_ratio
+    return mine is None or theirs is None or mine.low <= theirs.high
+
+
+def _keeps_accuracy(trial: Trial) -> bool:
+    retained = trial.result.retained
+    return retained is None or retained.high >= 1.0
+
+
+def _check(
+    run: Run, model: Model, task: Task, trial: Trial, baseline: Trial, _others: Sequence[Trial], visit: Visit
+) -> Trial:  # fmt: skip
+    """Validity and accuracy over the whole evaluation data."""
+    assert trial.subject is not None and baseline.check is not None
+    with run.spending("check"):
+        slow = trial.candidate.recipe.unrepresentative or run.place.kind != "here"
+        usual = None if slow else baseline.check
+        found, folder = check(run, trial.subject, baseline.check_folder, usual, task, visit=visit)
+    if found.failure is not None:
+        failure = Failure(stage="check", kind=found.failure_kind or "invalid", message=found.failure, log_tail=found.log_tail)
+        return fail(run, model, trial, failure)
+    trial = replace(
+        trial,
+        check=found,
+        check_folder=folder,
+        subject=trial.subject._replace(reference=None if task.language is not None else shards(folder)),
+    )
+    scored = accuracy_of(trial, baseline, task)
+    quality = {}
+    if baseline.check_folder is not None:
+        beside = language_quality if task.language is not None else unlabeled_quality
+        quality = beside(folder, baseline.check_folder, task) | ({"difference": scored.figure} if scored.figure else {})
+    trial = trial.with_result(
+        accuracy=scored.value, retained=scored.retained, differs=scored.where, examples=found.examples, quality=quality
+    )
+    missed = next((m for gate in run.gates if (m := _surely_misses(gate, trial))), None)
+    return trial.dropped(f"{missed}; not timed") if missed is not None else trial
+
+
+def _surely_misses(gate: Gate, trial: Trial) -> str | None:
+    """The figure of its answers or its files that misses a must by its whole interval, in words."""
+    figure = known_figures(trial).get(gate.metric)
+    if gate.kind != "must" or figure is None or judge_one(gate, figure).result != "FAIL":
+        return None
+    best = f"at most {figure.high:.4g}" if gate.direction == "at_least" else f"at least {figure.low:.4g}"
+    where = f" ({trial.result.differs} differs most)" if trial.result.differs and gate.metric in OF_DIFFERENCE else ""
+    return f"misses {gate} by its whole interval: {best}{where}"
+
+
+def _leave_untimed(
+    run: Run, _model: Model, _task: Task, trial: Trial, _baseline: Trial, _others: Sequence[Trial], _visit: Visit
+) -> Trial:  # fmt: skip
+    """What is made for another machine is not timed on this one."""
+    recipe = trial.candidate.recipe
+    if not recipe.unrepresentative:
+        return trial
+    run.note(f"{recipe.runtime}: its speed here is not representative: {recipe.unrepresentative}. It is judged by its answers.")
+    return trial.with_result(status="measured", reason="not timed: its speed here is not representative")
+
+
+DOING: Mapping[Stage, str] = {_need_device: "looked at", _look: "looked at", _check: "checked", _leave_untimed: "checked"}

@@ -1,0 +1,130 @@
+"""Candidates on their way to be timed, with the null backend's real processes: one for the look and the answers of each."""
+
+import json
+
+import numpy as np
+import pytest
+
+from strop.core.model import Artifact, TensorSpec
+from strop.core.recipe import Step
+from strop.core.task import Dataset, Task
+from strop.plan.discover import backends
+from strop.run import checking
+from strop.run.baseline import establish
+from strop.run.checking import Footprint, Visit, check, footprint, one_by_one_s, subject
+from strop.run.context import Run
+from strop.run.place import Place
+from strop.run.preparing import prepare
+from strop.run.request import make_request
+from strop.store.store import RunFolder, Store, load
+
+from .makers import model, recipe, target
+
+FEATURES, EXAMPLES = 8, 300
+
+
+@pytest.fixture(scope="module")
+def given(tmp_path_factory):
+    """A null model, and inputs without labels."""
+    folder = tmp_path_factory.mktemp("given")
+    about = {
+        "inputs": [{"name": "x", "dtype": "float32", "shape": ["batch", FEATURES]}],
+        "outputs": [{"name": "y", "dtype": "float32", "shape": ["batch", 4]}], "seed": 0, "milliseconds": 0.5, "offers": [],
+    }  # fmt: skip
+    path = folder / "m.null"
+    path.write_text(json.dumps(about))
+    np.save(folder / "input0.npy", np.random.default_rng(1).standard_normal((EXAMPLES, FEATURES)).astype(np.float32))
+    data = Dataset(digest="d", folder=str(folder), count=EXAMPLES, inputs={"x": "input0.npy"})
+    artifact = Artifact(kind="null", path=str(path), digest="d" * 64, bytes=200, files=("m.null",))
+    spec = TensorSpec(name="x", dtype="float32", shape=("batch", FEATURES))
+    task = Task(evaluation=data, calibration=None, metric="agreement", output="y")
+    return model().model_copy(update={"artifact": artifact, "inputs": (spec,)}), task
+
+
+@pytest.fixture
+def make_run(tmp_path):
+    made: list[Run] = []
+
+    def make():
+        store, events = Store(tmp_path / "store"), []
+        (store.runs / "m-now").mkdir(parents=True, exist_ok=True)
+        request = make_request(str(tmp_path / "m.null"), store=str(tmp_path / "store"))
+        run = Run(request, store, RunFolder(store.runs / "m-now"), backends(), Place(target(), target()),
+                  lambda event, details: events.append((event, details)))  # fmt: skip
+        run.events = events
+        made.append(run)
+        return run
+
+    yield make
+    for run in made:
+        run.builders.close()
+
+
+@pytest.fixture
+def started(monkeypatch):
+    """The names of those for which a process was started to be looked at or checked."""
+    names: list[str] = []
+    start = checking.run_child
+
+    def counted(run, of, seconds=None):
+        names.append(of.name)
+        return start(run, of, seconds)
+
+    monkeypatch.setattr(checking, "run_child", counted)
+    return names
+
+
+def null(name, mode="honest", factor=0.5, after=0, before=()):
+    step = Step(
+        stage="quantize", builder="null", name="derive", consumes="null", produces="null",
+        params={"mode": mode, "factor": factor, "after": after},
+    )  # fmt: skip
+    return recipe(name, steps=(*before, step))
+
+
+def test_a_group_is_prepared_each_in_one_process(given, make_run, started):
+    run, (found, task) = make_run(), given
+    reference = recipe("plain", role="reference")
+    baseline = establish(run, found, task, reference)
+    assert baseline.check.batched == 32
+    assert started == ["plain"]
+    group = [null("fast"), null("nan", "nan"), null("twin"), null("broken", "build-exception"), null("late", "crash", after=60),
+             null("slow", factor=20.0)]  # fmt: skip
+    trials = {t.name: t for t in prepare(run, found, task, group, baseline, [baseline])}
+    assert list(trials) == [r.name for r in group]
+    assert [t.name for t in trials.values() if t.ready] == ["fast"]
+    results = {name: (t.result.status, t.result.reason) for name, t in trials.items()}
+    assert results["fast"] == ("not reached", "")
+    assert results["nan"][0] == "failed"
+    assert results["twin"] == ("duplicate", "same weights and settings as fast")
+    assert results["broken"][0] == "failed"
+    assert results["late"][0] == "failed"
+    assert "SIGSEGV" in results["late"][1]
+    assert results["slow"][0] == "dropped"
+    assert "first look" in results["slow"][1]
+    assert started == ["plain", "fast", "nan", "late", "late", "slow"], "a process that died is tried without larger batches"
+    assert load(run.folder.candidate("late") / "memory-0.json", Footprint).memory is not None
+    assert not (run.folder.candidate("slow") / "check").exists()
+    told = [d["candidate"] for e, d in run.events if e == "candidate-done"]
+    assert told == ["nan", "twin", "broken", "late", "slow"], "the one that is prepared is not done"
+    (again,) = prepare(make_run(), found, task, group[:1], baseline, [baseline])
+    assert again == trials["fast"]
+    assert started[6:] == [], "what is on disk is read"
+
+
+def test_a_run_that_was_cut_off_after_the_look_goes_on_with_the_check(given, make_run, started, tmp_path):
+    run, (found, task) = make_run(), given
+    of = subject(run, establish(run, found, task, recipe("plain", role="reference")).candidate, task)._replace(name="other")
+    first = footprint(run, of, 0)
+    made, folder = check(run, of, None, None, task)
+    assert started == ["plain", "other", "other"], "a process for each, where none is shared"
+    with Visit(run, of) as visit:
+        assert footprint(run, of, 0, visit=visit) == first
+        assert check(run, of, None, None, task, visit=visit) == (made, folder)
+    assert started == ["plain", "other", "other"]
+
+
+def test_the_time_of_single_examples_bounds_others_where_larger_batches_were_faster():
+    done = checking.Check(examples=1000, seconds=1.0, rough_latency_ns=5_000_000, batched=32)
+    assert one_by_one_s(done) == 5.0
+    assert one_by_one_s(done.model_copy(update={"batched": 1})) == 1.0
