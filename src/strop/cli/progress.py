@@ -31,6 +31,13 @@ NOTICES = {
     "no-latest": "strop-out/latest was left as it is: it could not be made a link to {place}",
 }
 """What is said once the command is over, even where nothing else is."""
+STEPS, ENOUGH, CONFIRMING_S = 3, 2, 60
+"""A candidate is built, checked, and done. Once so many are done the rest is estimated by them, and so many seconds are added."""
+
+
+def about(seconds: float) -> str:
+    """A rough time that is left."""
+    return f"about {seconds / 60:.0f} min left" if seconds >= 90 else f"about {max(0, seconds):.0f} s left"
 
 
 class Progress:
@@ -40,7 +47,9 @@ class Progress:
         self.console, self.budget, self.quiet = console, budget, quiet
         self.budget_s = budget if not isinstance(budget, str) else None
         self.start = self.budget_start = time.monotonic()
-        self.expected, self.finished = 0, 0
+        self.known, self.built, self.checked, self.done = set[str](), set[str](), set[str](), set[str]()
+        self.group: list[str] = []
+        self.estimate_s: float | None = None
         self.leader, self.leading = "", 0.0
         self.doing = "reading the model"
         self.run = ""
@@ -74,14 +83,43 @@ class Progress:
         return f"{seconds // 60}:{seconds % 60:02d}"
 
     def left(self) -> str:
-        """By the budget where there is one, else by what candidates have taken so far."""
+        """By the budget where there is one, else by what was done so far, and by an estimate before anything was."""
         spent = time.monotonic() - self.budget_start
         if self.budget_s is not None:
             return f"{max(0, self.budget_s - spent):.0f} s of the budget left"
-        if self.finished < 2 or self.expected <= self.finished:
+        steps, all_steps = len(self.built) + len(self.checked) + len(self.done), STEPS * len(self.known)
+        if len(self.done) >= ENOUGH and steps < all_steps:
+            return about(spent / steps * (all_steps - steps) + CONFIRMING_S)
+        return about(self.estimate_s - spent) if self.estimate_s is not None and self.estimate_s > spent else ""
+
+    def counts(self) -> str:
+        """How far how many of the recipes are; they end at the number of all."""
+        if not self.known:
             return ""
-        guess = spent / self.finished * (self.expected - self.finished) + 60
-        return f"about {guess / 60:.0f} min left" if guess >= 90 else f"about {guess:.0f} s left"
+        parts = [("built", self.built), ("checked", self.checked), ("done", self.done)]
+        shown = [f"{name} {len(names)}" for name, names in parts if name == "done" or (names and names != self.done)]
+        return f"{', '.join(shown)} of {len(self.known)}"
+
+    def _forget(self) -> None:
+        """Another run begins, or is planned."""
+        for names in (self.known, self.built, self.checked, self.done):
+            names.clear()
+
+    def _through(self, candidate: str) -> None:
+        """Nothing more comes of this one."""
+        for names in (self.known, self.built, self.checked, self.done):
+            names.add(candidate)
+
+    def _leave_out(self) -> None:
+        """The search is over: what was not reached by now is not tried any more."""
+        left = self.known - self.done
+        if left:
+            self._say(f"{len(left)} of {len(self.known)} recipes {'was' if len(left) == 1 else 'were'} not reached")
+        for candidate in left:
+            self._through(candidate)
+
+    def _tell_counts(self) -> None:
+        self._say("; ".join(part for part in (self.counts(), self.left()) if part))
 
     def _say(self, text: str, style: str = "") -> None:
         target = self._live.console if self._live is not None else self.console
@@ -90,15 +128,12 @@ class Progress:
     def _draw(self) -> None:
         if self._live is None:
             return
-        parts = [
-            f"[{self.elapsed():>5}] {escape(self.doing)}",
-            f"{self.finished}/{self.expected} candidates" if self.expected else "",
-        ]
+        parts = [f"[{self.elapsed():>5}] {escape(self.doing)}", self.counts()]
         parts += [f"leader {escape(self.leader)} {self.leading:.2f}×" if self.leader else "", self.left()]
         self._live.update(Text.from_markup(clean(" · ".join(p for p in parts if p))), refresh=True)
 
     def _on_target(self, name: str) -> None:
-        self.expected = self.finished = 0
+        self._forget()
         self.budget_start = time.monotonic()
         self.budget_s = self.budget if not isinstance(self.budget, str) else None
         self._say(f"for {name}:", "bold")
@@ -116,19 +151,43 @@ class Progress:
         self._say(f"a new run, since run {since}: {'; '.join(why[:MOST])}{more}")
 
     def _on_planned(self, offered: list[str], refused: list[str]) -> None:
-        self.expected = len(offered)
+        self._forget()
+        self.known = set(offered)
         self._say(f"{len(offered)} recipes offered, {len(refused)} not; --dry-run says why")
         self.doing = "measuring the baseline"
 
+    def _on_estimated(self, seconds: float) -> None:
+        self.estimate_s = time.monotonic() - self.budget_start + seconds
+        self._say(f"no budget: {about(seconds)}, by an estimate")
+
+    def _on_preparing(self, candidates: list[str]) -> None:
+        self.group = candidates
+        self.known |= set(candidates)
+
+    def _on_build_started(self, candidate: str) -> None:
+        self.doing = f"building {candidate}"
+
+    def _on_candidate_built(self, candidate: str) -> None:
+        self.built.add(candidate)
+        if len(self.group) > 1 and self.built >= set(self.group):
+            self._tell_counts()
+
     def _on_candidate_started(self, candidate: str) -> None:
         self.doing = f"trying {candidate}"
+
+    def _on_candidate_checked(self, candidate: str) -> None:
+        self.checked.add(candidate)
+        if len(self.group) > 1 and candidate == self.group[-1]:
+            self._tell_counts()
+
+    def _on_reference_done(self, candidate: str) -> None:
+        self._through(candidate)
 
     def _on_candidate_done(
         self, candidate: str, status: str, reason: str, speedup: float | None, rough: float | None, accuracy: float | None,
         metric: str,
     ) -> None:  # fmt: skip
-        self.finished += 1
-        self.expected = max(self.expected, self.finished)
+        self._through(candidate)
         named = metric if metric == "perplexity" else figure_name(metric, "accuracy")
         facts = [
             f"{speedup:.2f}×" if speedup is not None else f"~{rough:.2f}× {NOISY}" if rough is not None else "",
@@ -158,7 +217,7 @@ class Progress:
         self._say(f"the budget ended before {pairs} pairs were measured: there is no confirmation", "yellow")
 
     def _on_confirmation_planned(self, finalists: int, pairs: int, quads: int, second_look: bool, with_self: bool) -> None:
-        self.expected = self.finished
+        self._leave_out()
         if not finalists:
             self._say("no finalist is confirmed: " + ("none is left" if with_self else "the budget leaves no time for it"))
             return
@@ -191,4 +250,5 @@ class Progress:
         self._say(f"{place} held the bundle of run {other}, which is kept in {kept}")
 
     def _on_packing(self) -> None:
+        self._leave_out()
         self.doing = "packing and checking the bundle"

@@ -1,0 +1,53 @@
+"""What the terminal says of how far a run is: the counts end at their total, and the end is told from the beginning."""
+
+import io
+
+import pytest
+from rich.console import Console
+
+from strop.cli.progress import Progress
+
+RECIPES = ["given", "a", "b", "c", "d"]
+
+
+@pytest.fixture
+def shown():
+    return Progress(Console(file=io.StringIO(), width=200))
+
+
+def told(progress):
+    return progress.console.file.getvalue()
+
+
+def done(progress, name, status="measured"):
+    details = dict.fromkeys(("speedup", "rough", "accuracy"))
+    progress("candidate-done", {"candidate": name, "status": status, "reason": "", "metric": "top1", **details})
+
+
+def test_a_group_is_counted_and_the_counts_end_at_their_total(shown):
+    shown("planned", {"offered": RECIPES, "refused": []})
+    shown("reference-done", {"candidate": "given"})
+    shown("preparing", {"candidates": ["a", "b", "c"]})
+    for name in ("a", "b", "c"):
+        shown("candidate-built", {"candidate": name})
+    assert "built 4, done 1 of 5" in told(shown)
+    for name in ("a", "b", "c"):
+        shown("candidate-checked", {"candidate": name})
+    done(shown, "b", "failed")
+    assert shown.counts() == "built 4, checked 4, done 2 of 5"
+    done(shown, "a")
+    done(shown, "c")
+    assert shown.counts() == "done 4 of 5"
+    shown("confirmation-planned", {"finalists": 1, "pairs": 5, "quads": 12, "second_look": False, "with_self": True})
+    assert "1 of 5 recipes was not reached" in told(shown)
+    assert shown.counts() == "done 5 of 5"
+
+
+def test_the_end_is_told_before_anything_was_tried(shown):
+    shown("planned", {"offered": RECIPES, "refused": []})
+    assert shown.left() == ""
+    shown("estimated", {"seconds": 300.0})
+    assert "no budget: about 5 min left, by an estimate" in told(shown)
+    assert shown.left() == "about 5 min left"
+    shown("budget-settled", {"seconds": 120.0, "asked": "auto", "estimate": 120.0})
+    assert "of the budget left" in shown.left()
