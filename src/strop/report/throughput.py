@@ -15,7 +15,13 @@ def unit_of(outcome: Outcome) -> str:
 def head(outcome: Outcome) -> str:
     """Of a column: `examples/s, 4 in flight`."""
     in_flight = outcome.task.workload.concurrency
-    return unit_of(outcome) if in_flight == 1 else f"{unit_of(outcome)}, {in_flight} in flight"
+    load = "" if in_flight == 1 else f", {in_flight} in flight"
+    return f"{unit_of(outcome)}{load}{noisy(outcome)}"
+
+
+def noisy(outcome: Outcome) -> str:
+    """A mark where the baseline could not be timed against itself, so that no figure of time decides a gate."""
+    return " (noisy)" if outcome.noise.speedup is None and outcome.noise.rough is not None else ""
 
 
 def plain(value: float) -> str:
@@ -62,7 +68,7 @@ def words(outcome: Outcome, chosen: Result) -> str:
     load = f" with {in_flight} requests in flight" if in_flight > 1 else ""
     if found is None or found.rate is None:
         return f"throughput{load} unmeasured"
-    shown = f"{plain(found.rate.value)} {found.unit} a second{load}"
+    shown = f"{plain(found.rate.value)} {found.unit} a second{load}{noisy(outcome)}"
     if found.ratio is None or found.over == chosen.name:
         return shown
     return f"{shown}, {over(found.ratio)} the given model's best"

@@ -15,7 +15,7 @@ from strop.core.model import Model
 from strop.core.statistics import MIN_PAIRS, product
 from strop.core.task import Task
 from strop.core.throughput import Load, baseline_throughput, counts, throughput_of
-from strop.core.verdict import EXACTLY_ONE, inverse
+from strop.core.verdict import EXACTLY_ONE, Interval, inverse
 from strop.plan.ladder import those_in_time
 from strop.plan.serving import base_of
 from strop.run.building import failure_of, write_reproduce
@@ -91,6 +91,7 @@ def with_server(run: Run, model: Model, task: Task, baseline: Trial, trials: Seq
     By value is enough, as for latency: a denominator that is too slow would flatter every candidate.
     """
     load, best, over_own, found = load_of(task), baseline, EXACTLY_ONE, {t.name: t for t in trials}
+    own: Interval | None = None
     if load.concurrency == 1:
         return baseline, list(trials)
     with run.budget.paying("ranking"), run.spending("throughput"):
@@ -100,15 +101,16 @@ def with_server(run: Run, model: Model, task: Task, baseline: Trial, trials: Seq
                 break
             after = looked_at(run, model, task, subject_of(best), trial)
             found[trial.name], figure = after, after.result.throughput
+            if best is baseline and own is None and after.loaded:
+                own = baseline_throughput(after.loaded, load, "search", baseline.name).rate
             if figure is not None and figure.ratio is not None and figure.ratio.value > 1:
                 best, over_own = after, product(over_own, figure.ratio)
     run.emit("server-chosen", recipe=best.name, concurrency=load.concurrency)
-    if best.name == baseline.name:
-        return baseline, [over_only(t, best.name) for t in found.values()]
+    ratio, server = inverse(over_own), None if best.name == baseline.name else best.subject
     figure = Throughput(
-        concurrency=load.concurrency, batch=load.batch, stage="search", over=best.name, rate=None, ratio=inverse(over_own)
+        concurrency=load.concurrency, batch=load.batch, stage="search", over=best.name, rate=own, ratio=ratio
     )  # fmt: skip
-    tuned = replace(baseline, server=best.subject).with_result(throughput=figure)
+    tuned = replace(baseline, server=server).with_result(throughput=figure)
     return tuned, [tuned if t.name == tuned.name else over_only(t, best.name) for t in found.values()]
 
 
