@@ -9,7 +9,7 @@ from typing import Literal
 from strop.core.errors import BudgetError, WorkerCrash, WorkerError
 from strop.core.measurement import Block, Pair, Quad, Side
 from strop.run.context import Run
-from strop.run.pairing import Seat, Subject, cores_for, fit_together, identity_of
+from strop.run.pairing import Seat, Subject, cores_for, fit_together, identity_of, open_together
 from strop.store.store import load, save
 from strop.worker.call import Limits
 
@@ -95,14 +95,11 @@ def loaded_pair(
     with Server(a, limits, cores) as first, Server(b, limits, cores) as second:
         seats: dict[Side, Server] = {"A": first, "B": second}
         if together:
-            for seat in seats.values():  # they load at once, and warm up one after another
-                with blamed(seat.subject):
-                    seat.launch()
-        for seat in seats.values():
+            open_together(seats.values())
+        for seat in seats.values() if not together else ():
             with blamed(seat.subject):
-                _ = seat.settle() if together else seat.open()
-            if not together:
-                seat.leave()
+                seat.open()
+            seat.leave()
         length_s = block_seconds(max(first.median_ns, second.median_ns))
         done = tuple(_quad(rng, seats, together, length_s) for _ in range(quads))
         warmups = (first.warmup_runs, second.warmup_runs)

@@ -3,9 +3,10 @@
 import os
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import product
+from operator import methodcaller
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self, TypeVar
 
@@ -112,8 +113,8 @@ class Seat:
 
     def open(self) -> Child:
         """All of that, one after the other."""
-        for action in (self.start, self.load, self.loaded, self.warm):
-            action()
+        for action in TO_OPEN:
+            action(self)
         return self._started()
 
     def _started(self) -> Child:
@@ -138,8 +139,18 @@ class Seat:
         return Block(side=side, **raw)
 
 
-TO_OPEN = (Seat.start, Seat.load, Seat.loaded, Seat.warm)
+TO_OPEN = tuple(map(methodcaller, ("start", "load", "loaded", "warm")))
 """What opening takes, in order: each is done by several seats before the next."""
+
+
+def open_together(seats: Iterable[Seat]) -> None:
+    """All of these: they load at once, and warm up one after another.
+
+    Raises:
+        WorkerError: what became of one; its `subject` names it.
+    """
+    for action, seat in product(TO_OPEN, list(seats)):
+        _guarded(seat.subject, partial(action, seat))
 
 
 def cores_for(threads: int, index: int) -> list[int]:
@@ -171,8 +182,7 @@ def run_pair(a: Subject, b: Subject, index: int, quads: int, seed: int, limits: 
     with Seat(a, limits, cores_for(a.threads, index)) as seat_a, Seat(b, limits, cores_for(b.threads, index)) as seat_b:
         seats: dict[Side, Seat] = {"A": seat_a, "B": seat_b}
         if together:
-            for action, seat in product(TO_OPEN, seats.values()):
-                _guarded(seat.subject, partial(action, seat))
+            open_together(seats.values())
         done, voids = _quads(rng, seats, together, quads)
         warmups = (seat_a.warmup_runs, seat_b.warmup_runs)
     return Pair(
