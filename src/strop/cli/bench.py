@@ -9,7 +9,7 @@ from strop.cli import options as o
 from strop.cli.console import print_json, say, stderr, stdout, table
 from strop.cli.progress import Progress
 from strop.report.unlabeled import figure_name
-from strop.report.verdict import percent, ratio, rough
+from strop.report.verdict import by_clock, percent, ratio, rough
 from strop.run.flags import BENCH
 
 HEAD = ["", "path", "speed-up over A", "p50 ms", "accuracy", "retained", "differs by", "memory ratio", "peak MB", "MB on disk"]
@@ -54,7 +54,7 @@ def command(
         p50 = r.timing.latency_ms.get("p50") if r.timing else r.first_latency_ms
         rough_figure = r.timing.rough if r.timing else None
         rows.append([
-            r.name, r.failure or r.path, ratio(r.speedup, "×") if rough_figure is None else rough(rough_figure),
+            r.name, r.failure or r.path, by_clock(r.speedup, r.timing.clock if r.timing else "wall time") if rough_figure is None else rough(rough_figure),
             "–" if p50 is None else f"{p50:.3g}",
             "–" if r.accuracy is None else f"{r.accuracy:.4f}", percent(r.retained),
             "–" if r.largest_difference is None else f"{r.largest_difference:.1e}", ratio(r.memory_ratio),
