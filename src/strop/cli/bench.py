@@ -52,9 +52,9 @@ def command(
     rows = []
     for r in found.rows:
         p50 = r.timing.latency_ms.get("p50") if r.timing else r.first_latency_ms
-        rough_figure, clock = (r.timing.rough, r.timing.clock) if r.timing else (None, "wall time")
+        rough_figure = r.timing.rough if r.timing else None
         rows.append([
-            r.name, r.failure or r.path, by_clock(r.speedup, clock) if rough_figure is None else rough(rough_figure),
+            r.name, r.failure or r.path, by_clock(r.speedup, r.timing) if rough_figure is None else rough(rough_figure),
             "–" if p50 is None else f"{p50:.3g}",
             "–" if r.accuracy is None else f"{r.accuracy:.4f}", percent(r.retained),
             "–" if r.largest_difference is None else f"{r.largest_difference:.1e}", ratio(r.memory_ratio),

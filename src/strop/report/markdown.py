@@ -305,7 +305,7 @@ def _made(outcome: Outcome) -> str:
         spent = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in outcome.timing.items())
         text = f"Nothing was timed: the target is {target_name(outcome)}, not this machine. Answers were judged here."
         return f"## How the numbers were made\n\n- {text}\n- Time spent: {spent}."
-    aa = f"{by_clock(noise.speedup, noise.clock)}; {noise.excluded:.0%} of its quads were left out"
+    aa = f"{by_clock(noise.speedup, noise)}; {noise.excluded:.0%} of its quads were left out"
     aa = "the budget left no time for it" if hasty(outcome) else aa
     lines = [
         f"- A/A (the baseline against itself): {aa}. "

@@ -367,7 +367,7 @@ def environment(outcome: Outcome, evidence: Evidence) -> Section:
 def noise(outcome: Outcome, evidence: Evidence) -> Section:
     found = outcome.noise
     body = fill(
-        "noise", place=outcome.place, noise=found, aa=by_clock(found.speedup, found.clock), hasty=hasty(outcome),
+        "noise", place=outcome.place, noise=found, aa=by_clock(found.speedup, found), hasty=hasty(outcome),
         resolution=found.memory_resolution_bytes / 1e6,
         confirmed=[r.confirmation for r in outcome.results if r.confirmation is not None],
         spent=", ".join(f"{name} {seconds:.1f} s" for name, seconds in outcome.timing.items()),

@@ -2,9 +2,9 @@
 
 import math
 
-from strop.core.candidate import Result
-from strop.core.measurement import Clock, Company
-from strop.core.outcome import Outcome
+from strop.core.candidate import Result, Timing
+from strop.core.measurement import Company
+from strop.core.outcome import Noise, Outcome
 from strop.core.prospects import Untimed
 from strop.core.verdict import Gate, GateResult, Interval, inverse
 from strop.report import throughput
@@ -37,9 +37,9 @@ def speed(result: Result, unit: str = SPEED) -> str:
     return f"{ratio(result.speedup, unit)}{f' {BY_CPU_TIME}' if result.by_cpu_time else ''}"
 
 
-def by_clock(figure: Interval | None, clock: Clock) -> str:
-    """A speed-up, and what it is taken by where that is not wall time."""
-    return f"{ratio(figure, SPEED)}{f' {BY_CPU_TIME}' if clock == 'CPU time' else ''}"
+def by_clock(figure: Interval | None, of: Timing | Noise | None) -> str:
+    """A speed-up, and what it was taken by where that is not wall time."""
+    return f"{ratio(figure, SPEED)}{f' {BY_CPU_TIME}' if of is not None and of.clock == 'CPU time' else ''}"
 
 
 def company_lines(company: Company, began: bool = False) -> tuple[str, ...]:
