@@ -196,8 +196,8 @@ def footprint_in(
 
 
 def calls(child: Child, wanted: int, patience: float) -> list[int]:
-    """Latencies of some calls, ns: as many as wanted, or as fit the time after a first one; of calls so short that these are still
-    cold, of later ones.
+    """Latencies of some calls, ns: as many as wanted, or as fit the time after a first one; where these are so short that they
+    are still cold, of later ones.
     """
     first: list[int] = child.ask("block", runs=1)["latencies_ns"]
     room = wanted if math.isinf(patience) else int(patience * 1e9 / max(1, *first))
