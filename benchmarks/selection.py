@@ -219,7 +219,7 @@ def race_now(machine: Machine, ready: Sequence[Trial]) -> list[Trial]:
             running = [machine.baseline, *(t for t in field.values() if t.alive)]
             if beaten_by(found, field[name], running, GATES, weights, machine.advantage) is not None:
                 field[name] = field[name].dropped("outpaced")
-        worth = may_be_finalists([t for t in field.values() if t.alive], weights, GATES)
+        worth = may_be_finalists([t for t in field.values() if t.alive], machine.baseline, weights, GATES)
         entered = [t.name for t in worth if t.result.search is not None and t.result.search.pairs < SETS]
     return list(field.values())
 

@@ -207,9 +207,9 @@ def test_the_best_setting_becomes_the_denominator_unless_it_takes_more_cores_for
     names = {"onnx": 1.0, "again": 1.0, "fast": 1.3, "slower": 1.1, "heavy": 1.302, "many": 1.4}
     settings = {n: setting(n, {"heavy": 2, "many": 2}.get(n, 1)) for n in names if n != "again"}
     found = compared_by(names, sets=3)
-    assert champion(found, [settings[n] for n in ("onnx", "fast", "slower", "heavy")]).name == "fast"
-    assert champion(found, [settings[n] for n in ("onnx", "fast", "many")]).name == "many"
-    assert champion(found, [settings[n] for n in ("onnx", "slower")]).name == "slower"
+    assert champion(found.speed, [settings[n] for n in ("onnx", "fast", "slower", "heavy")]).name == "fast"
+    assert champion(found.speed, [settings[n] for n in ("onnx", "fast", "many")]).name == "many"
+    assert champion(found.speed, [settings[n] for n in ("onnx", "slower")]).name == "slower"
 
 
 def test_agreement_is_compared_by_example_through_the_baseline(tmp_path):

@@ -33,6 +33,11 @@ def _row(*cells: object) -> str:
     return "| " + " | ".join(in_markdown(str(cell)) for cell in cells) + " |"
 
 
+def _clock(chosen: Result) -> str:
+    """A mark on a speed-up that is not by wall time."""
+    return " (by CPU time)" if chosen.by_cpu_time else ""
+
+
 def _throughput(chosen: Result) -> str:
     """Examples a second, with how many requests in flight, and how to have as many."""
     found = chosen.throughput
@@ -76,7 +81,7 @@ Steps: {steps}. Runtime: {recipe.runtime}, settings {recipe.settings or "the run
 
 {_where(outcome)}On {outcome.environment.cpu}, {outcome.environment.threads} thread(s) in the budget, batch {task.workload.batch}.
 
-- Speed-up over the tuned baseline ({outcome.baseline}): {shown(chosen.speedup, "×")}
+- Speed-up over the tuned baseline ({outcome.baseline}): {shown(chosen.speedup, "×")}{_clock(chosen)}
 - Throughput: {_throughput(chosen)}
 - Accuracy: {metric} on {chosen.examples} examples; retained {shown(chosen.retained)}
 - Peak memory over the baseline's: {shown(chosen.memory_ratio)}

@@ -129,7 +129,8 @@ def describe(outcome: Outcome, chosen: Result, model: str, holds: Mapping[str, A
         source={"file": Path(source.path).name, "digest": source.digest, "bytes": source.bytes},
         versions={**outcome.environment.versions, **chosen.candidate.versions},
         measurements={
-            "speedup": chosen.speedup and chosen.speedup.model_dump(), "metric": outcome.task.metric, "accuracy": chosen.accuracy,
+            "speedup": chosen.speedup and chosen.speedup.model_dump(), "clock": timing.clock if timing else None,
+            "metric": outcome.task.metric, "accuracy": chosen.accuracy,
             "accuracy_retained": chosen.retained and chosen.retained.model_dump(), "examples": chosen.examples,
             "throughput": chosen.throughput and chosen.throughput.model_dump(),
             "memory_ratio": chosen.memory_ratio and chosen.memory_ratio.model_dump(),

@@ -16,7 +16,7 @@ from strop.core.foreign import clean
 from strop.core.measurement import Company
 from strop.report.budget import budget_line
 from strop.report.unlabeled import figure_name
-from strop.report.verdict import NOISY, company_lines
+from strop.report.verdict import BY_CPU_TIME, NOISY, company_lines
 
 MARKS = {"measured": "✓", "failed": "✗", "dropped": "–", "duplicate": "=", "not reached": "…", "not measurable": "?"}
 
@@ -185,12 +185,12 @@ class Progress:
 
     def _on_candidate_done(
         self, candidate: str, status: str, reason: str, speedup: float | None, rough: float | None, accuracy: float | None,
-        metric: str,
+        metric: str, clock: str,
     ) -> None:  # fmt: skip
         self._through(candidate)
         named = metric if metric == "perplexity" else figure_name(metric, "accuracy")
         facts = [
-            f"{speedup:.2f}×" if speedup is not None else f"~{rough:.2f}× {NOISY}" if rough is not None else "",
+            f"{speedup:.2f}×{_by(clock)}" if speedup is not None else f"~{rough:.2f}× {NOISY}" if rough is not None else "",
             f"{named} {accuracy:.4f}" if accuracy is not None else "",
             reason,
         ]
@@ -209,14 +209,14 @@ class Progress:
         self._say(f"raced {contestants} {what} in fresh processes: {left} still in the race")
 
     def _on_race_void(self, sets: int, **_: Any) -> None:
-        self._say(f"the baseline differed from its second process: the race's {sets} set(s) do not count, once more", "yellow")
+        self._say(f"the baseline differed from itself: the race's {sets} sets do not count; running it again", "yellow")
 
     def _on_waiting(self, processes: list[str], seconds: float) -> None:
         named = f" ({', '.join(processes)})" if processes else ""
         self.doing = "waiting for a quieter machine"
         self._say(
-            f"other processes disturb the timing{named}: waiting up to {seconds:.0f} s for quiet; fewer --threads, or taskset, "
-            "leaves them their cores",
+            f"other processes disturb the timing{named}: waiting up to {seconds:.0f} s for quiet; use fewer --threads, or "
+            "taskset, to avoid them",
             "yellow",
         )
 
@@ -253,9 +253,9 @@ class Progress:
     def _on_confirming(self, candidate: str) -> None:
         self.doing = f"confirming {candidate}"
 
-    def _on_confirmed(self, candidate: str, speedup: list[float] | None, rough: float | None) -> None:
+    def _on_confirmed(self, candidate: str, speedup: list[float] | None, rough: float | None, clock: str) -> None:
         figure = f"~{rough:.2f}× {NOISY}" if rough is not None else "no figure"
-        figure = f"{speedup[1]:.3f}× [{speedup[0]:.3f}, {speedup[2]:.3f}]" if speedup else figure
+        figure = f"{speedup[1]:.3f}× [{speedup[0]:.3f}, {speedup[2]:.3f}]{_by(clock)}" if speedup else figure
         self._say(f"✓ {candidate} confirmed: {figure}")
 
     def _on_server_chosen(self, recipe: str, concurrency: int) -> None:
@@ -282,3 +282,8 @@ class Progress:
     def _on_packing(self) -> None:
         self._leave_out()
         self.doing = "packing and checking the bundle"
+
+
+def _by(clock: str) -> str:
+    """A mark on what is not taken by wall time."""
+    return f" {BY_CPU_TIME}" if clock == "CPU time" else ""

@@ -2,6 +2,7 @@
 
 import random
 
+from strop.core.candidate import Failure
 from strop.core.measurement import Block
 from strop.core.noun import Noun
 
@@ -25,9 +26,7 @@ class Turn(Noun):
 class Dropout(Noun):
     """A contestant whose process failed during a set, and how. killed: somebody else ended it."""
 
-    kind: str
-    message: str
-    log_tail: str = ""
+    failure: Failure
     killed: bool = False
 
 

@@ -29,8 +29,9 @@ USUAL_BIAS, WEIGHT = 0.007, 3
 degrees of freedom it counts for beside those of the race itself."""
 LEAST_ROUNDS = 3
 """Rounds that hold both contestants, for a set to compare them."""
-ERROR = 0.05
-"""The chance of dropping the best contestant of a race, over all looks and rivals."""
+ERROR, LOOKS = 0.05, 6
+"""The chance of dropping the best contestant of a race, over all rivals and so many looks: up to three sets of its own, and one
+with each group of contestants that comes later, which the leader meets."""
 
 
 class Comparisons:
@@ -99,9 +100,9 @@ class Comparisons:
         """Speed of a rival over a racer, at the confidence that a decision against the racer needs.
 
         Args:
-            rivals: how many could end its race, at each of up to `SETS` looks; they share the error.
+            rivals: how many could end its race, at each of up to `LOOKS` looks; they share the error.
         """
-        return self.speed(rival, racer, error=2 * ERROR / (SETS * max(1, rivals)))
+        return self.speed(rival, racer, error=2 * ERROR / (LOOKS * max(1, rivals)))
 
     def spread(self, clock: Clock) -> tuple[float, int]:
         """Variance of a difference between two contestants from set to set, and its degrees of freedom.
@@ -172,13 +173,13 @@ class Race(Comparisons):
         return rough_of(logs)
 
     def energy(self, name: str, over: str) -> Interval | None:
-        """Energy of a call over another's, from the package counters; None where there are none, or too few sets."""
+        """Energy of a call over another's, from the package counters; a rough one from few sets; None where there are none."""
         per_set = []
         for one in self.sets:
             if {name, over} <= set(one.contestants):
                 each = [energy_of(turns_at(one, one.contestants.index(who))) for who in (name, over)]
                 per_set += [[math.log(each[0] / each[1])]] if each[0] and each[1] else []
-        return ratio_interval(per_set) if len(per_set) >= SETS else None
+        return ratio_interval(per_set) if len(per_set) >= SETS else rough_of([log for logs in per_set for log in logs])
 
 
 def attempts(turn: Turn) -> list[Block]:

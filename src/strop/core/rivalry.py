@@ -52,7 +52,7 @@ def ends_race(
     if counts(gates, weights):
         return False  # throughput is measured after the race, and what serves several requests best may be slower alone
     if weights.get("energy", 0) > 0 and rival.energy is not None:
-        return False  # energy per call is known after the whole race only
+        return False  # few sets tell energy only roughly
     doubtful = [g for g in gates if g.metric in rival.figures and not _passes(g, rival)]
     if any(_passes(gate, racer) for gate in doubtful):
         return False

@@ -1,18 +1,17 @@
 """The tuned baseline: the given model, unquantized, under the best settings inside the budget; a language model in its fastest
 runtime."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import numpy as np
 
-from strop.core.candidate import Result, Timing
+from strop.core.candidate import Failure, Result, Timing
 from strop.core.errors import BaselineError
 from strop.core.measurement import Check
 from strop.core.metrics import UNLABELED, better_than_chance, chance_of
 from strop.core.model import Model
 from strop.core.race import SETS
-from strop.core.race_statistics import Comparisons
 from strop.core.recipe import Offer, Recipe
 from strop.core.task import Task
 from strop.core.verdict import EXACTLY_ONE, Interval
@@ -25,9 +24,8 @@ from strop.run.checking import Visit, check, footprint, open_array, shards, subj
 from strop.run.context import Run
 from strop.run.denominator import agrees, as_denominator, may_be_denominator, note_denominator
 from strop.run.planning import affordable_together, settle
-from strop.run.preparing import not_reached, prepare
+from strop.run.preparing import fail, finish, not_reached, prepare
 from strop.run.race import Racing
-from strop.run.timing import timing_of_race
 from strop.run.trial import Trial, accuracy_of, memory_ratio, pace_of
 
 DENOMINATOR_LEVEL, WORTH_CORES = 0.80, 1.05
@@ -49,7 +47,7 @@ def tune(run: Run, model: Model, task: Task, found: Sequence[Offer]) -> tuple[Tr
     trials += prepare(run, model, task, can_pay, reference, trials)
     trials += [not_reached(recipe) for recipe in variants if recipe not in can_pay]
     racing, trials = tuning_race(run, model, task, trials)
-    tuned = champion(racing.race, trials)
+    tuned = champion(racing.over, [racing.baseline, *others_than(racing.baseline, trials)])
     run.emit("baseline-tuned", recipe=tuned.name)
     if task.language is not None:
         note_denominator(run, found, tuned, trials)
@@ -60,21 +58,41 @@ def tuning_race(run: Run, model: Model, task: Task, trials: list[Trial]) -> tupl
     """The variants against each other and the reference, `trials[0]`.
 
     PyTorch, the reference of a language model, is slow and only informs where another runtime can be the baseline: it then takes
-    part in one set, and the others are compared with the first of them.
+    part in one set, and the others are compared with the first of them that does not fail.
+
+    Raises:
+        BaselineError: the reference failed.
     """
-    reference, ready = trials[0], [t for t in trials if t.ready]
-    seated = next((t for t in ready if agrees(t)), None) if task.language is not None else None
-    if seated is None:
-        racing = Racing(run, model, task, reference, "tuning")
-        racing.enter(ready)
-    else:
-        racing = Racing(run, model, task, seated.with_result(status="measured"), "tuning")
-        racing.enter([reference.with_result(status="not reached", search=None), *(t for t in ready if t is not seated)])
+    reference = trials[0]
+    for seated in [t for t in trials if t.ready and agrees(t)] if task.language is not None else []:
+        try:
+            return _raced(run, model, task, trials, seated)
+        except BaselineError as error:
+            failure = Failure(stage="timing", kind="baseline", message=error.message)
+            trials = [finish(run, task, fail(run, model, t, failure)) if t.name == seated.name else t for t in trials]
+    return _raced(run, model, task, trials, reference)
+
+
+def _raced(run: Run, model: Model, task: Task, trials: list[Trial], seated: Trial) -> tuple[Racing, list[Trial]]:
+    """The race of all that are ready, and the reference, against one of them."""
+    reference, own = trials[0], seated.with_result(status="measured", search=ITSELF)
+    racing = Racing(run, model, task, own, "tuning")
+    racing.enter([reference.with_result(status="not reached", search=None)] if seated is not reference else [])
+    racing.enter([t for t in trials if t.ready and t is not seated])
     racing.first_sets()
     racing.further_sets(partial(others_than, reference), SETS - 1)
     racing.further_sets(lambda able: in_doubt(others_than(reference, able)))
     closed = racing.closed(trials)
-    return racing, closed if seated is None else [racing.baseline if t.name == seated.name else t for t in closed]
+    if seated is reference:
+        return racing, closed
+    if not racing.sets and not racing.alone:  # no time: the reference is all there is
+        untimed = seated.with_result(reason="its answers were judged; the budget left no time to time it")
+        return Racing(run, model, task, reference, "tuning"), [untimed if t is seated else t for t in trials]
+    finish(run, task, own)
+    known = closed[0]
+    if not known.alive and known.result.failure is None:  # not timed: it is the reference all the same
+        known = reference.with_result(search=None)
+    return racing, [known, *(own if t.name == own.name else t for t in closed[1:])]
 
 
 def others_than(reference: Trial, trials: Sequence[Trial]) -> list[Trial]:
@@ -87,11 +105,15 @@ def in_doubt(trials: Sequence[Trial]) -> list[Trial]:
     return [t for t in trials if t.result.speedup is None or t.result.speedup.high >= max(best, 1.0)]
 
 
-def champion(race: Comparisons, trials: Sequence[Trial]) -> Trial:
+Speed = Callable[[str, str, float], Interval | None]
+"""Speed of one over another, with an interval that misses with that probability."""
+
+
+def champion(speed: Speed, trials: Sequence[Trial]) -> Trial:
     """The best denominator: each variant in turn is compared with the best of those before, within the rounds of the race."""
     best = trials[0]
     for trial in trials[1:]:
-        if may_be_denominator(trial) and better_denominator(trial, best, race):
+        if may_be_denominator(trial) and better_denominator(trial, best, speed):
             best = trial
     return best
 
@@ -102,18 +124,18 @@ def may_be_faster(trial: Trial, champion: Trial) -> bool:
     return may_be_denominator(trial) and trial.result.speedup is None and mine is not None and best is not None and mine < best
 
 
-def better_denominator(trial: Trial, champion: Trial, race: Comparisons) -> bool:
+def better_denominator(trial: Trial, champion: Trial, speed: Speed) -> bool:
     """Faster by value where it takes no more of the machine; else by 5 %, or by an 80 % interval above 1.
 
     A denominator that is too slow would flatter every candidate, so 95 % is not asked for; but cores that bring nothing
     are not spent.
     """
     assert trial.subject is not None and champion.subject is not None
-    speed = race.speed(trial.name, champion.name, error=1 - DENOMINATOR_LEVEL)
-    if speed is None or speed.value <= 1.0:
+    figure = speed(trial.name, champion.name, 1 - DENOMINATOR_LEVEL)
+    if figure is None or figure.value <= 1.0:
         return False
     heavier = (trial.subject.threads, trial.subject.spins) > (champion.subject.threads, champion.subject.spins)
-    return not heavier or speed.value >= WORTH_CORES or speed.low > 1.0
+    return not heavier or figure.value >= WORTH_CORES or figure.low > 1.0
 
 
 def variants_within(run: Run, found: Sequence[Offer]) -> list[Recipe]:
@@ -204,14 +226,15 @@ def require_better_than_chance(trial: Trial, task: Task) -> None:
 
 def rebase(tuned: Trial, trials: Sequence[Trial], racing: Racing, task: Task) -> tuple[Trial, list[Trial]]:
     """Every variant's figures over the tuned one, by the rounds that hold both."""
-    moved, race = [], racing.race
+    moved = []
     for trial in trials:
-        after = trial
+        after, timing = trial, racing.timing(trial.name, tuned.name)
         if trial.name == tuned.name:
             after = as_denominator(trial.with_result(search=ITSELF), task)
-        elif race.looks(trial.name):
-            after = trial.with_result(
-                search=timing_of_race(race, trial.name, racing.place, tuned.name), memory_ratio=memory_ratio(trial, tuned)
-            )
+        elif trial.name == racing.baseline.name:
+            over = Timing(stage="search", speedup=racing.over(trial.name, tuned.name))
+            after = trial.with_result(search=over, memory_ratio=memory_ratio(trial, tuned))
+        elif timing is not None:
+            after = trial.with_result(search=timing, memory_ratio=memory_ratio(trial, tuned))
         moved.append(after)
     return next(t for t in moved if t.name == tuned.name), moved

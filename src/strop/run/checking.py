@@ -69,14 +69,18 @@ def subject(run: Run, candidate: Candidate, task: Task, batch: int | None = None
     return Subject(
         name=candidate.name, work=run.place.work_of(backend), artifact=candidate.artifact.path, settings=settings,
         inputs=data["inputs"], examples=data["count"], batch=batch or task.workload.batch,
-        threads=threads_of(run, backend, settings),
+        threads=threads_of(run, backend, settings, candidate.recipe.device),
         spins=backend.spins(settings), log=run.log(candidate.recipe), reference=shards(reference) if reference else None,
         language=task.language.model_dump() if task.language is not None else None, concurrency=task.workload.concurrency,
     )  # fmt: skip
 
 
-def threads_of(run: Run, backend: Backend, settings: Mapping[str, Scalar]) -> int:
-    """How many threads a session has: by its settings, or by what its runtime takes where they say nothing."""
+def threads_of(run: Run, backend: Backend, settings: Mapping[str, Scalar], device: str = "cpu") -> int:
+    """How many threads a session has: by its settings, or by what its runtime takes where they say nothing. On an accelerator its
+    threads wait, so that their CPU time says nothing: it counts as taking every core.
+    """
+    if device != "cpu":
+        return run.place.machine.cores or 1
     return int(settings.get("threads") or (run.place.machine.cores or 1 if backend.takes_all_cores else 1))
 
 

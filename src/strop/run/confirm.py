@@ -251,7 +251,8 @@ def _tell(run: Run, trial: Trial) -> None:
     timing = trial.result.confirmation
     figure, rough = (timing.speedup, timing.rough) if timing is not None else (None, None)
     shown = [round(x, 4) for x in (figure.low, figure.value, figure.high)] if figure is not None else None
-    run.emit("confirmed", candidate=trial.name, speedup=shown, rough=rough and round(rough.value, 4))
+    clock = timing.clock if timing is not None else "wall time"
+    run.emit("confirmed", candidate=trial.name, speedup=shown, rough=rough and round(rough.value, 4), clock=clock)
     if timing is not None and timing.uneven:
         run.note(
             f"{trial.name}: its blocks and the baseline's were disturbed unequally often ({timing.refused[1]} and "

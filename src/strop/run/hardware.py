@@ -80,6 +80,19 @@ def affinity() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def free_memory() -> int:
+    """Bytes that are free now: on the machine, and within the container's limit, whose file pages can be dropped."""
+    free = [psutil.virtual_memory().available]
+    limits = _cgroup_files("memory", "memory.max", "memory.limit_in_bytes")
+    used = _cgroup_files("memory", "memory.current", "memory.usage_in_bytes")
+    pages = _cgroup_files("memory", "memory.stat", "memory.stat")
+    for limit, taken, stat in zip(limits, used, pages, strict=False):
+        if limit.isdigit() and int(limit) < HUGE and taken.isdigit():
+            cached = next((int(line.split()[1]) for line in stat.splitlines() if line.startswith("inactive_file ")), 0)
+            free.append(max(0, int(limit) - int(taken) + cached))
+    return int(min(free))
+
+
 def _cgroup_files(controller: str, name: str, old: str) -> Iterator[str]:
     """The text of a limit in this process's control group and in those above it: version 2's `name`, version 1's `old`."""
     for line in (read("/proc/self/cgroup") or "").splitlines():

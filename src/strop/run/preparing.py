@@ -51,7 +51,7 @@ def finish(run: Run, task: Task, trial: Trial) -> Trial:
     run.emit(
         "candidate-done", candidate=trial.name, status=trial.result.status, reason=trial.result.reason,
         speedup=speedup and round(speedup.value, 4), rough=rough and round(rough.value, 4),
-        accuracy=trial.result.accuracy, metric=task.metric,
+        accuracy=trial.result.accuracy, metric=task.metric, clock="CPU time" if trial.result.by_cpu_time else "wall time",
     )  # fmt: skip
     return trial
 

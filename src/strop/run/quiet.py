@@ -1,5 +1,6 @@
 """A machine that is busy for a while: wait for quiet, visibly and not for long, and pick the quieter CPUs."""
 
+import os
 import time
 from collections.abc import Callable, Sequence
 
@@ -44,10 +45,13 @@ class Quiet:
 
 
 def quieter_cpus(count: int, turn: int) -> list[int]:
-    """So many CPUs of those that this process may use, the least busy first; another choice each turn where none is busy.
+    """So many CPUs of those that this process may use, the least busy first; another choice each turn where none is busy. None
+    where a platform cannot pin.
 
     Nothing of this run may be running.
     """
+    if not hasattr(os, "sched_setaffinity"):
+        return []
     cpus = allowed_cpus()
     rotated = [cpus[(turn + place) % len(cpus)] for place in range(len(cpus))]
     if len(cpus) <= count:

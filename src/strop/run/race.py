@@ -9,17 +9,18 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from strop.core.candidate import Failure, Timing
-from strop.core.errors import BudgetError, WorkerError
+from strop.core.candidate import Timing
+from strop.core.errors import BudgetError, WorkerCrash, WorkerError
 from strop.core.model import Model
 from strop.core.race import COPY, MOST, SETS, RaceSet
-from strop.core.race_statistics import LEAST_ROUNDS, Comparisons, Race
+from strop.core.race_statistics import Comparisons, Race
 from strop.core.rivalry import Racer, ends_race
-from strop.core.statistics import MAX_EXCLUDED
+from strop.core.statistics import MAX_EXCLUDED, combine
 from strop.core.task import Task
-from strop.core.verdict import Gate, Interval
+from strop.core.verdict import EXACTLY_ONE, Gate, Interval
 from strop.plan.ladder import rounds_that_fit
 from strop.run.answers import advantage
+from strop.run.building import failure_of
 from strop.run.context import Run
 from strop.run.pairing import Subject, identity_of
 from strop.run.planning import race_costs
@@ -71,6 +72,33 @@ class Racing:
     def race(self) -> Race:
         return Race(self.sets)
 
+    def over(self, name: str, other: str, error: float = 0.05) -> Interval | None:
+        """Speed of one over another: within rounds where there are any, else by what each has over the baseline of the race."""
+        found = self.race.speed(name, other, error) if self.sets else None
+        one, two = self._over_baseline(name), self._over_baseline(other)
+        return combine(one, two) if found is None and one is not None and two is not None else found
+
+    def _over_baseline(self, name: str) -> Interval | None:
+        if name == self.baseline.name:
+            return EXACTLY_ONE
+        timing = self.field[name].result.search if name in self.field else None
+        return timing.speedup if timing is not None else None
+
+    def timing(self, name: str, over: str) -> Timing | None:
+        """A contestant's figures over another one; None where it was not timed."""
+        if self.sets and {name, over} <= {n for one in self.sets for n in one.contestants}:
+            return self._figures(self.race, name, over)
+        known = self.field[name].result.search if name in self.field else None
+        return None if known is None else known.model_copy(update={"speedup": self.over(name, over), "rough": None})
+
+    def _figures(self, race: Race, name: str, over: str) -> Timing:
+        """By the rounds that hold both; only rough ones, where the baseline differs from itself in every race."""
+        found = timing_of_race(race, name, self.place, over)
+        if not race.void:
+            return found
+        self.run.note("The baseline differed from a second process of itself in every race: speeds of the search are rough.")
+        return found.model_copy(update={"speedup": None, "rough": found.speedup or found.rough})
+
     def merged(self, trials: Sequence[Trial]) -> list[Trial]:
         """These trials, those that race as they stand: what was timed and did not drop out is measured."""
         return [self._ended(self.field[t.name]) if t.name in self.field else t for t in trials]
@@ -90,7 +118,8 @@ class Racing:
         if not trial.ready:
             return trial
         if trial.result.search is None:
-            return trial.with_result(reason="its answers were judged; the budget left no time to time it")
+            why = "the budget left no time to time it" if self.run.budget.total is not None else "it could not be timed"
+            return trial.with_result(reason=f"its answers were judged; {why}")
         return trial.with_result(status="measured")
 
     def enter(self, trials: Sequence[Trial]) -> None:
@@ -104,12 +133,14 @@ class Racing:
     def first_sets(self) -> None:
         """A set for everybody that was in none yet, with the leader of those before, so that all are compared with it."""
         while waiting := [t for t in self.running() if t.result.search is None]:
-            fit = self._places(waiting)
-            if not fit:
+            raced = [t for t in self.running() if t.result.search is not None and t.name not in self.alone]
+            leader = [t for t in raced if not only_informs(t, self.baseline)][:1]
+            together = self._places([*leader, *waiting])[: MOST - 1]
+            if len(together) <= len(leader):
+                together = self._places(waiting[:1])
+            if not together:
                 self._in_twos(waiting[0])
-                continue
-            leader = [t for t in self.running() if t.result.search is not None][:1]
-            if not self._set([*fit[: MOST - 1 - len(leader)], *leader]):
+            elif not self._set([t for t in [*waiting, *leader] if t in together]):
                 break
 
     def further_sets(self, worth: Callable[[Sequence[Trial]], Sequence[Trial]], most: int = SETS) -> None:
@@ -120,6 +151,7 @@ class Racing:
             most: sets of each, those before counted.
         """
         while True:
+            self.first_sets()  # of those whose sets were void
             race = self.race
             able = [t for t in self.running() if t.result.search is not None and t.name not in self.alone]
             due = [t for t in worth(able) if race.looks(t.name) < most]
@@ -149,8 +181,7 @@ class Racing:
             if dropout.killed and name not in self._killed:
                 self._killed.add(name)
             elif name in self.field:
-                failure = Failure(stage="timing", kind=dropout.kind, message=dropout.message, log_tail=dropout.log_tail)
-                self.field[name] = fail(self.run, self.model, self.field[name], failure)
+                self.field[name] = fail(self.run, self.model, self.field[name], dropout.failure)
                 self._tell(name)
 
     def _judge(self, one: RaceSet) -> None:
@@ -164,7 +195,7 @@ class Racing:
             return
         entered = [name for name in one.contestants if name in self.field and self.field[name].ready and name not in one.failed]
         for name in entered:
-            self.field[name] = self.field[name].with_result(search=self._timing(race, name))
+            self.field[name] = self.field[name].with_result(search=self._figures(race, name, self.baseline.name))
         for name in entered if not race.void else ():
             field = [self.baseline, *self.running()]
             beaten = beaten_by(race, self.field[name], field, self.run.gates, self.run.request.weights, self._advantage)
@@ -179,14 +210,6 @@ class Racing:
             "race-set", stage=self.place.parent.name, number=one.index, contestants=len(one.contestants) - COPY - 1,
             left=len(self.running()),
         )  # fmt: skip
-
-    def _timing(self, race: Race, name: str) -> Timing:
-        """A contestant's figures; only rough ones, where the baseline differs from itself however often it is raced."""
-        found = timing_of_race(race, name, self.place)
-        if not race.void:
-            return found
-        self.run.note("The baseline differed from a second process of itself in every race: speeds of the search are rough.")
-        return found.model_copy(update={"speedup": None, "rough": found.speedup})
 
     def _advantage(self, rival: Trial, trial: Trial) -> Mapping[str, Interval]:
         """How much better a rival's answers are than a contestant's, paired by example; computed once."""
@@ -210,10 +233,13 @@ class Racing:
         known = load(path, RaceSet)
         if known is not None and known.sides == sides:
             return known
-        while True:
-            found = self._run_set(subjects, trials, path)
-            if found is None or not self._busy(found) or not self._quiet_again(max(s.threads for s in subjects)):
-                return found
+        found = self._run_set(subjects, trials, path)
+        while found is not None and self._busy(found) and self._quiet_again(self.baseline.subject.threads):
+            again = self._run_set(subjects, trials, path)
+            if again is None:
+                break
+            found = again
+        return found
 
     def _rounds(self, trials: Sequence[Trial]) -> int:
         """Rounds of a set of these that fit the time left."""
@@ -232,18 +258,31 @@ class Racing:
         run.tell("racing", contestants=[t.name for t in trials])
         try:
             with run.spending("search"):
-                one = run_set(subjects, self._limits([self.baseline, self.baseline, *trials]), plan)
+                one = self._twice(lambda: run_set(subjects, self._limits([self.baseline, self.baseline, *trials]), plan))
+        except BudgetError:
+            return None
+        if len(one.rounds) == rounds:
+            run.budget.observe(expected, time.monotonic() - begin)
+        save(path, one)
+        return one
+
+    def _twice(self, action: Callable[[], RaceSet]) -> RaceSet:
+        """Once more where somebody else killed the baseline's process.
+
+        Raises:
+            BaselineError: the baseline failed.
+        """
+        try:
+            return action()
+        except WorkerError as error:
+            if not (isinstance(error, WorkerCrash) and error.killed):
+                refuse_baseline_failure(error, self.baseline.name)
+                raise
+        try:
+            return action()
         except WorkerError as error:
             refuse_baseline_failure(error, self.baseline.name)
             raise
-        except BudgetError:
-            return None
-        finally:
-            run.budget.observe(expected, time.monotonic() - begin)
-        if len(one.rounds) < LEAST_ROUNDS:
-            return None
-        save(path, one)
-        return one
 
     def _limits(self, trials: Sequence[Trial]) -> list[Limits]:
         """Of each process: twice what it was seen to take, and never more than the device that the session stands for has."""
@@ -276,9 +315,7 @@ class Racing:
                 )
         except WorkerError as error:
             refuse_baseline_failure(error, self.baseline.name)
-            kind = type(error).__name__.removeprefix("Worker").lower()
-            failure = Failure(stage="timing", kind=kind, message=error.message, log_tail=error.log_tail)
-            self.field[trial.name] = fail(run, self.model, trial, failure)
+            self.field[trial.name] = fail(run, self.model, trial, failure_of("timing", error))
             return
         except BudgetError:
             self.field[trial.name] = trial.with_result(reason="the budget ended while it was timed")
@@ -288,9 +325,14 @@ class Racing:
 
 
 def limit_of(trial: Trial) -> int:
-    """Bytes that a contestant's process may hold: twice what it was seen to hold, and room for what is not counted."""
-    memory = trial.footprints[0].memory if trial.footprints else None
-    return FLOOR_BYTES if memory is None else ROOM * max(memory.total_rss, memory.peak + memory.empty) + FLOOR_BYTES
+    """Bytes that a contestant's process may hold: twice what it was seen to hold, and room for what is not counted; where the
+    platform does not tell memory, by its files.
+    """
+    memory, artifact = trial.footprints[0].memory if trial.footprints else None, trial.candidate.artifact
+    held = artifact.bytes if artifact is not None else 0
+    if memory is not None:
+        held = max(memory.total_rss, memory.peak + memory.empty)
+    return ROOM * held + FLOOR_BYTES
 
 
 def beaten_by(

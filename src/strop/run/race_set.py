@@ -6,14 +6,14 @@ import time
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import psutil
-
 from strop.core.disturbance import delayed
-from strop.core.errors import BudgetError, WorkerCrash, WorkerError, WorkerFailure
+from strop.core.errors import BudgetError, WorkerCrash, WorkerError
 from strop.core.measurement import Block
 from strop.core.race import BASELINE, COPY, Dropout, RaceSet, Turn, round_orders
 from strop.core.race_statistics import LEAST_ROUNDS
 from strop.core.statistics import block_latency
+from strop.run.building import failure_of
+from strop.run.hardware import free_memory
 from strop.run.pairing import BLOCK_S, MOST_RUNS, MOST_TRIES, TO_OPEN, Seat, Subject, identity_of, least_runs
 from strop.worker.call import Limits
 
@@ -97,7 +97,7 @@ def run_set(subjects: Sequence[Subject], limits: Sequence[Limits], plan: SetPlan
                     _drop_out(seats, place, subjects, failed, error)
         with contextlib.suppress(_EnoughRounds):
             for order in round_orders(len(subjects), plan.rounds, rng):
-                if time.monotonic() > plan.late:
+                if time.monotonic() > plan.late and len(rounds) >= LEAST_ROUNDS:
                     break
                 rounds.append(_round(seats, order, subjects, failed, len(rounds)))
         restless = tuple(sorted({seat.subject.name for seat in seats.values() if seat.restless}))
@@ -140,10 +140,8 @@ def _drop_out(
         error.subject = subjects[BASELINE].name
         raise error
     seats.pop(place).leave()
-    kind = error.kind if isinstance(error, WorkerFailure) else type(error).__name__.removeprefix("Worker").lower()
-    message = f"{kind}: {error.message}" if isinstance(error, WorkerFailure) else error.message
     killed = isinstance(error, WorkerCrash) and error.killed
-    failed[subjects[place].name] = Dropout(kind=kind, message=message, log_tail=error.log_tail, killed=killed)
+    failed[subjects[place].name] = Dropout(failure=failure_of("timing", error), killed=killed)
 
 
 def names_of(subjects: Sequence[Subject]) -> tuple[str, ...]:
@@ -156,9 +154,9 @@ def those_that_fit(limits: Sequence[int], always: int, free: int | None = None) 
 
     Args:
         limits: of each contestant's process, bytes. always: of the others together, bytes.
-        free: bytes; by default what is free on this machine now.
+        free: bytes; by default what is free now, on this machine or within the container.
     """
-    left = SHARE_OF_FREE * (psutil.virtual_memory().available if free is None else free) - always
+    left = SHARE_OF_FREE * (free_memory() if free is None else free) - always
     for count, limit in enumerate(limits):
         left -= limit
         if left < 0:

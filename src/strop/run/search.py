@@ -15,7 +15,7 @@ from strop.run.finalists import entrant_of, select
 from strop.run.planning import affordable_together, candidate_s, within_budget
 from strop.run.preparing import not_reached, prepare
 from strop.run.race import Racing
-from strop.run.trial import Trial
+from strop.run.trial import Trial, only_informs
 
 GROUP = MOST - 2
 """Candidates that are prepared before they race: a set holds them, the baseline's second process, and the leader so far."""
@@ -31,7 +31,8 @@ def search(run: Run, model: Model, task: Task, found: Sequence[Offer], baseline:
         trials = _as_far_as_possible(run, model, task, found, baseline, trials, racing)
     known = {t.name for t in trials}
     trials = [*trials, *(not_reached(r) for r in by_role(found, "candidate") if r.name not in known)]
-    best = select([t for t in trials if t.alive and t.candidate.recipe.steps], baseline, run.request.weights, run.gates, most=1)
+    built = [t for t in trials if t.alive and t.candidate.recipe.steps and t.candidate.recipe.role == "candidate"]
+    best = select(built, baseline, run.request.weights, run.gates, most=1)
     if best:
         given = next(r for r in by_role(found, "candidate") if r.name == best[0].name)
         suggested = other_settings(run, given, [*by_role(found, "reference"), *by_role(found, "baseline-variant")])
@@ -53,7 +54,9 @@ def _as_far_as_possible(
         trials = _prepared(run, model, task, recipes, baseline, trials, racing)
         racing.first_sets()
         trials = racing.merged(trials)
-    racing.further_sets(partial(may_be_finalists, weights=run.request.weights, gates=run.gates))
+    racing.first_sets()  # the runtime's defaults, where no candidate came to a race
+    able = partial(may_be_finalists, baseline=baseline, weights=run.request.weights, gates=run.gates)
+    racing.further_sets(able)
     return racing.merged(trials)
 
 
@@ -98,9 +101,11 @@ def _prepared_in_time(
     return [*_prepared(run, model, task, can_pay, baseline, others, racing), *map(not_reached, left_out)]
 
 
-def may_be_finalists(trials: Sequence[Trial], weights: dict[str, float], gates: Sequence[Gate]) -> list[Trial]:
+def may_be_finalists(
+    trials: Sequence[Trial], baseline: Trial, weights: dict[str, float], gates: Sequence[Gate]
+) -> list[Trial]:  # fmt: skip
     """Those whose score reaches that of the last of the first finalists; nobody where that tells these apart from the others."""
-    entrants = {t.name: entrant_of(t, weights, gates) for t in trials}
+    entrants = {t.name: entrant_of(t, weights, gates) for t in trials if not only_informs(t, baseline)}
     scores = {name: e.score for name, e in entrants.items() if e is not None}
     if len(scores) <= AT_FIRST:
         return []

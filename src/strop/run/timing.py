@@ -1,4 +1,4 @@
-"""Comparisons with the baseline: search pairs with early dropping, and the fixed-size confirmation."""
+"""Statistics of comparisons with the baseline, in pairs of processes and in races."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -136,7 +136,7 @@ def search_interval(ratios: Ratios) -> Interval | None:
     logs = [value for pair in ratios.per_pair for value in pair]
     centre = float(np.median(logs))
     error = median_error(logs) if len(logs) > 1 else 0.1
-    half = t_quantile(0.995, max(1, len(logs) - 1)) * error + PROCESS_BIAS
+    half = t_quantile(0.995, max(1, len(logs) - 1)) * error + 2 * PROCESS_BIAS
     return Interval(value=math.exp(centre), low=math.exp(centre - half), high=math.exp(centre + half), level=0.99)
 
 

@@ -106,7 +106,7 @@ class Trial:
 
     @property
     def outpaced(self) -> bool:
-        """Its race ended early since another was faster: valid, accurate enough, and timed in too few pairs to be sure."""
+        """Its race ended early since another was faster: valid, accurate enough, and timed in too few sets to be sure."""
         return self.result.status == "dropped" and self.result.search is not None
 
     @property

@@ -87,4 +87,5 @@ BACKEND = Backend(
     packages=("mlx", "mlx-lm", "transformers", "numpy"),
     runtime_packages=("mlx[cpu]", "mlx-lm", "transformers", "numpy"),
     requirements=HERE / "requirements.txt",
+    takes_all_cores=True,
 )
