@@ -88,7 +88,7 @@ def test_a_group_is_prepared_each_in_one_process(given, make_run, started):
     baseline = establish(run, found, task, reference)
     assert baseline.check.batched == 32
     assert started == ["plain"]
-    group = [null("fast"), null("nan", "nan"), null("twin"), null("broken", "build-exception"), null("late", "crash", after=90),
+    group = [null("fast"), null("nan", "nan"), null("twin"), null("broken", "build-exception"), null("late", "crash", after=130),
              null("slow", factor=20.0)]  # fmt: skip
     trials = {t.name: t for t in prepare(run, found, task, group, baseline, [baseline])}
     assert list(trials) == [r.name for r in group]
