@@ -64,7 +64,7 @@ def normalize(logits: NDArray[np.float32], logs: NDArray[np.float32]) -> None:
         InvalidOutput: a logit is not finite.
     """
     if not np.isfinite(logits).all():
-        raise InvalidOutput("the logits hold NaN or infinity")
+        raise InvalidOutput("an answer holds NaN or infinity")
     np.subtract(logits, logits.max(axis=1, keepdims=True), out=logs)
     logs -= np.log(np.exp(logs).sum(axis=1, keepdims=True))
 
