@@ -250,6 +250,10 @@ def first_set_s(run: Run, baseline: Trial, waiting: Sequence[Trial]) -> float:
     """Seconds of the least set of the baseline, its second process, and those that wait for it."""
     if run.budget.total is None:
         return 0.0
+    if run.budget.stage == "tuning" and is_language(baseline):  # the reference only informs: the first variant takes its seat
+        if not waiting:
+            return 0.0
+        baseline = waiting[0]
     costs = race_costs(run, baseline, waiting)
     return costs.start + (LANGUAGE_ROUNDS if is_language(baseline) else ROUNDS)[0] * costs.round
 
