@@ -48,6 +48,8 @@ def tune(run: Run, model: Model, task: Task, found: Sequence[Offer]) -> tuple[Tr
         can_pay = one_at_least(run, variants, model, task, trials)
     trials += prepare(run, model, task, can_pay, reference, trials)
     trials += [not_reached(recipe) for recipe in variants if recipe not in can_pay]
+    if task.language is not None:
+        run.budget.enter("search")  # whom speed-ups are over comes before any candidate
     racing, trials = tuning_race(run, model, task, trials)
     tuned = champion(racing.over, [racing.baseline, *others_than(racing.baseline, trials)])
     run.emit("baseline-tuned", recipe=tuned.name)
@@ -59,7 +61,7 @@ def tune(run: Run, model: Model, task: Task, found: Sequence[Offer]) -> tuple[Tr
 def one_at_least(run: Run, variants: Sequence[Recipe], model: Model, task: Task, trials: Sequence[Trial]) -> list[Recipe]:
     """The cheapest variant, though tuning has no time for it, if the search has twice that: over PyTorch, which few deploy,
     speed-ups would say little."""
-    run.budget.enter("search")
+    run.budget.enter("search")  # which has more time left
     seconds = {r.name: candidate_s(run, r, model, task, trials) for r in variants}
     cheapest = min(variants, key=lambda r: seconds[r.name], default=None)
     return [cheapest] if cheapest is not None and 2 * seconds[cheapest.name] <= run.budget.left() else []
@@ -89,6 +91,7 @@ def _raced(run: Run, model: Model, task: Task, trials: list[Trial], seated: Tria
     reference, own = trials[0], seated.with_result(status="measured", search=ITSELF)
     racing = Racing(run, model, task, own, "tuning")
     racing.enter([reference.with_result(status="not reached", search=None)] if seated is not reference else [])
+    racing.told.add(reference.name)
     racing.enter([t for t in trials if t.ready and t is not seated])
     racing.first_sets()
     racing.further_sets(partial(others_than, reference), SETS - 1)

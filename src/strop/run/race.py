@@ -65,7 +65,7 @@ class Racing:
         self.number = self.voids = 0
         self.alone: set[str] = set()
         self._killed: set[str] = set()
-        self._told: set[str] = set()
+        self.told: set[str] = set()
         self._compared: dict[tuple[str, str], Mapping[str, Interval]] = {}
 
     @property
@@ -110,8 +110,8 @@ class Racing:
         return self.merged(trials)
 
     def _tell(self, name: str) -> None:
-        if name not in self._told:
-            self._told.add(name)
+        if name not in self.told:
+            self.told.add(name)
             finish(self.run, self.task, self._ended(self.field[name]))
 
     def _ended(self, trial: Trial) -> Trial:
