@@ -206,7 +206,7 @@ class Progress:
 
     def _on_race_set(self, stage: str, contestants: int, left: int, **_: Any) -> None:
         what = "settings of the baseline" if stage == "tuning" else "candidates"
-        self._say(f"raced {contestants} {what} in fresh processes: {left} still in the race")
+        self._say(f"raced in fresh processes: {what}, {contestants} at once; {left} still in the race")
 
     def _on_race_void(self, sets: int, **_: Any) -> None:
         self._say(f"the baseline differed from itself: the race's {sets} sets do not count; running it again", "yellow")

@@ -23,7 +23,7 @@ from strop.run.building import build
 from strop.run.checking import Visit, check, footprint, open_array, shards, subject
 from strop.run.context import Run
 from strop.run.denominator import agrees, as_denominator, may_be_denominator, note_denominator
-from strop.run.planning import affordable_together, candidate_s, settle
+from strop.run.planning import affordable_together, settle
 from strop.run.preparing import fail, finish, not_reached, prepare
 from strop.run.race import Racing
 from strop.run.trial import Trial, accuracy_of, memory_ratio, pace_of
@@ -43,28 +43,19 @@ def tune(run: Run, model: Model, task: Task, found: Sequence[Offer]) -> tuple[Tr
         reference = establish(run, model, task, by_role(found, "reference")[0])
     settle(run, model, task, found, reference)
     variants, trials = variants_within(run, found), [reference]
-    can_pay = affordable_together(run, variants, model, task, trials)
-    if task.language is not None and not can_pay:
-        can_pay = one_at_least(run, variants, model, task, trials)
+    language = task.language is not None
+    if language:
+        run.budget.enter("search")  # whom speed-ups are over comes before any candidate
+    half = run.budget.left() / 2 if language and run.budget.total is not None else 0.0
+    can_pay = affordable_together(run, variants, model, task, trials, half, seated=not language)
     trials += prepare(run, model, task, can_pay, reference, trials)
     trials += [not_reached(recipe) for recipe in variants if recipe not in can_pay]
-    if task.language is not None:
-        run.budget.enter("search")  # whom speed-ups are over comes before any candidate
     racing, trials = tuning_race(run, model, task, trials)
     tuned = champion(racing.over, [racing.baseline, *others_than(racing.baseline, trials)])
     run.emit("baseline-tuned", recipe=tuned.name)
-    if task.language is not None:
+    if language:
         note_denominator(run, found, tuned, trials)
     return rebase(tuned, trials, racing, task)
-
-
-def one_at_least(run: Run, variants: Sequence[Recipe], model: Model, task: Task, trials: Sequence[Trial]) -> list[Recipe]:
-    """The cheapest variant, though tuning has no time for it, if the search has twice that: over PyTorch, which few deploy,
-    speed-ups would say little."""
-    run.budget.enter("search")  # which has more time left
-    seconds = {r.name: candidate_s(run, r, model, task, trials) for r in variants}
-    cheapest = min(variants, key=lambda r: seconds[r.name], default=None)
-    return [cheapest] if cheapest is not None and 2 * seconds[cheapest.name] <= run.budget.left() else []
 
 
 def tuning_race(run: Run, model: Model, task: Task, trials: list[Trial]) -> tuple[Racing, list[Trial]]:

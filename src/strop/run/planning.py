@@ -222,25 +222,29 @@ def settle(run: Run, model: Model, task: Task, found: Sequence[Offer], reference
 
 
 def affordable(
-    run: Run, recipes: Sequence[Recipe], model: Model, task: Task, trials: Sequence[Trial], taken_s: float = 0.0
+    run: Run, recipes: Sequence[Recipe], model: Model, task: Task, trials: Sequence[Trial], taken_s: float = 0.0,
+    seated: bool = True,
 ) -> list[Recipe]:  # fmt: skip
     """Those that can be built, judged and roughly timed in the time left, in the order given.
 
     Args:
         taken_s: of that time, what others of the same group will take; those that are ready have their share of the next set.
+        seated: whether `trials[0]` is the baseline of that set; else one of these recipes will be.
     """
     waiting = [t for t in trials if t.ready and t.result.search is None]
-    left = run.budget.left() - taken_s - (first_set_s(run, trials[0], waiting) if run.place.kind == "here" else 0.0)
+    least = first_set_s(run, trials[0], waiting) if seated and run.place.kind == "here" else 0.0
+    left = run.budget.left() - taken_s - least
     return [r for r in recipes if left == float("inf") or candidate_s(run, r, model, task, trials) <= left]
 
 
 def affordable_together(
-    run: Run, recipes: Sequence[Recipe], model: Model, task: Task, trials: Sequence[Trial]
+    run: Run, recipes: Sequence[Recipe], model: Model, task: Task, trials: Sequence[Trial], taken_s: float = 0.0,
+    seated: bool = True,
 ) -> list[Recipe]:  # fmt: skip
-    """Those of a group that fit the time left one after the other, in the order given."""
-    found, taken_s = list[Recipe](), 0.0
+    """Those of a group that fit the time left one after the other, in the order given; arguments as of `affordable`."""
+    found = list[Recipe]()
     for recipe in recipes:
-        if affordable(run, [recipe], model, task, trials, taken_s):
+        if affordable(run, [recipe], model, task, trials, taken_s, seated):
             found.append(recipe)
             taken_s += candidate_s(run, recipe, model, task, trials)
     return found
@@ -250,10 +254,6 @@ def first_set_s(run: Run, baseline: Trial, waiting: Sequence[Trial]) -> float:
     """Seconds of the least set of the baseline, its second process, and those that wait for it."""
     if run.budget.total is None:
         return 0.0
-    if run.budget.stage == "tuning" and is_language(baseline):  # the reference only informs: the first variant takes its seat
-        if not waiting:
-            return 0.0
-        baseline = waiting[0]
     costs = race_costs(run, baseline, waiting)
     return costs.start + (LANGUAGE_ROUNDS if is_language(baseline) else ROUNDS)[0] * costs.round
 
