@@ -12,6 +12,8 @@ from strop.core.budget import Saving
 
 AUTO_TENSOR_S, AUTO_LANGUAGE_S = 300.0, 600.0
 """What `--budget auto` comes to at most."""
+AUTO_LEAST_S, AUTO_LANGUAGE_LEAST_S = 60.0, 120.0
+"""And at least: a run that is done sooner ends sooner, and estimates of a short one may be far off."""
 AUTO_STEP_S = 10.0
 TUNING_SHARE = 1 / 3
 """Of what tuning the baseline and the search have together: so of the whole budget at most as much."""
@@ -143,15 +145,16 @@ def kept_from_tuning(left_s: float, wanted_s: Sequence[float]) -> float:
 
 
 def auto_seconds(spent_s: float, rest_s: float, language: bool, least_s: float) -> float:
-    """What `--budget auto` comes to: the estimate of a full run, and at most five minutes, or ten for a language model.
+    """What `--budget auto` comes to: the estimate of a full run, at least one minute and at most five; two and ten for a language
+    model.
 
     A model so large that its reference took most of that already still gets the time for one candidate.
 
     Args:
         spent_s: so far. rest_s: estimate for all that is left to do. least_s: what one candidate takes, packing included.
     """
-    most = AUTO_LANGUAGE_S if language else AUTO_TENSOR_S
-    wanted = min(most, spent_s + rest_s)
+    least, most = (AUTO_LANGUAGE_LEAST_S, AUTO_LANGUAGE_S) if language else (AUTO_LEAST_S, AUTO_TENSOR_S)
+    wanted = min(most, max(least, spent_s + rest_s))
     return AUTO_STEP_S * math.ceil(max(wanted, spent_s + least_s) / AUTO_STEP_S)
 
 
