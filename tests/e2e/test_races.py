@@ -39,6 +39,19 @@ def test_candidates_race_together_and_a_crash_ends_its_own_part_only(tmp_path):
 
 
 @pytest.mark.slow
+def test_what_hangs_while_it_is_timed_ends_its_own_part_only(tmp_path):
+    """All others wait for its turn to end; then they go on."""
+    model = null_model(tmp_path, ["fast", "stuck", "same"])
+    done = run_strop(tmp_path, "optimize", model, *DATA, "--budget", "90s")
+    assert done.code in (0, 10), done.err
+    found = candidates(report(tmp_path))
+    assert found["stuck"]["status"] == "failed"
+    assert "no answer within" in found["stuck"]["reason"]
+    assert list(sets_of(tmp_path)[0]["failed"]) == ["stuck"]
+    assert found["fast"]["measurement"]["search"]["speedup"] is not None
+
+
+@pytest.mark.slow
 def test_twelve_large_candidates_never_hold_more_than_their_share(tmp_path):
     """A gigabyte each: as many take part in a set as fit, and all have their turn."""
     names = [f"large-{i}" for i in range(1, 13)]

@@ -16,7 +16,7 @@ from strop.core.race import BASELINE, RaceSet, Turn, balanced_rows, round_orders
 from strop.core.race_statistics import ERROR, PROCESS_BIAS, Comparisons, Race, residual
 from strop.run.checking import Footprint
 from strop.run.race import FLOOR_BYTES, limit_of
-from strop.run.race_set import SHARE_OF_FREE, those_that_fit
+from strop.run.race_set import SHARE_OF_FREE, how_many_fit
 from strop.run.timing import timing_of_race
 from strop.run.trial import Trial
 
@@ -138,9 +138,9 @@ def test_few_simulated_races_lose_the_best(machine):
 def test_contestants_share_the_memory_that_is_free():
     limits = [100, 200, 300, 400]
     free = int((50 + sum(limits[:3]) + 1) / SHARE_OF_FREE)
-    assert those_that_fit(limits, 50, free) == 3
-    assert those_that_fit(limits, 50, 1) == 0
-    assert those_that_fit([], 50, free) == 0
+    assert how_many_fit(limits, 50, free) == 3
+    assert how_many_fit(limits, 50, 1) == 0
+    assert how_many_fit([], 50, free) == 0
 
 
 def test_a_contestant_may_hold_twice_what_it_was_seen_to_hold():

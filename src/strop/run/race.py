@@ -26,7 +26,7 @@ from strop.run.pairing import Subject, identity_of
 from strop.run.planning import race_costs
 from strop.run.preparing import fail, finish
 from strop.run.quiet import quieter_cpus
-from strop.run.race_set import SetPlan, run_set, those_that_fit
+from strop.run.race_set import SetPlan, how_many_fit, run_set
 from strop.run.timing import (
     LANGUAGE_PAIRS,
     LANGUAGE_SEARCH_QUADS,
@@ -45,6 +45,9 @@ PATIENCE = 4
 """A set ends early after this many times its planned time: on a busy machine blocks are taken again and again."""
 ROOM, FLOOR_BYTES = 2, 256_000_000
 """A contestant's limit of memory is so many times what it was seen to hold, and so many bytes."""
+HANGING, HANGING_S = 4, 20.0
+"""A contestant that gives no answer for so many times what the whole set takes to start, and so many seconds, hangs: all others
+wait for it."""
 MOST_VOID = 2
 """Races of a stage that are run again where they are void; what one after these says is rough."""
 
@@ -135,12 +138,11 @@ class Racing:
         while waiting := [t for t in self.running() if t.result.search is None]:
             raced = [t for t in self.running() if t.result.search is not None and t.name not in self.alone]
             leader = [t for t in raced if not only_informs(t, self.baseline)][:1]
-            together = self._places([*leader, *waiting])[: MOST - 1]
-            if len(together) <= len(leader):
-                together = self._places(waiting[:1])
-            if not together:
+            together = self._places([*leader, *waiting])[len(leader) : MOST - 1]
+            contestants = [*together, *leader] if together else self._places(waiting[:1])
+            if not contestants:
                 self._in_twos(waiting[0])
-            elif not self._set([t for t in [*waiting, *leader] if t in together]):
+            elif not self._set(contestants):
                 break
 
     def further_sets(self, worth: Callable[[Sequence[Trial]], Sequence[Trial]], most: int = SETS) -> None:
@@ -160,7 +162,7 @@ class Racing:
 
     def _places(self, trials: Sequence[Trial]) -> list[Trial]:
         """The first of these that fit in memory with the baseline and its second process."""
-        return list(trials[: those_that_fit([limit_of(t) for t in trials], 2 * limit_of(self.baseline))])
+        return list(trials[: how_many_fit([limit_of(t) for t in trials], 2 * limit_of(self.baseline))])
 
     def _set(self, trials: Sequence[Trial]) -> bool:
         """One set of as many of these as the budget allows, and what follows from it; False where there is no time for any."""
@@ -258,7 +260,7 @@ class Racing:
         run.tell("racing", contestants=[t.name for t in trials])
         try:
             with run.spending("search"):
-                one = self._twice(lambda: run_set(subjects, self._limits([self.baseline, self.baseline, *trials]), plan))
+                one = self._twice(lambda: run_set(subjects, self._limits(trials, HANGING * costs.start), plan))
         except BudgetError:
             return None
         if len(one.rounds) == rounds:
@@ -284,12 +286,18 @@ class Racing:
             refuse_baseline_failure(error, self.baseline.name)
             raise
 
-    def _limits(self, trials: Sequence[Trial]) -> list[Limits]:
-        """Of each process: twice what it was seen to take, and never more than the device that the session stands for has."""
+    def _limits(self, trials: Sequence[Trial], seconds: float) -> list[Limits]:
+        """Of the baseline's processes and of each contestant's: twice the memory that it was seen to take, and never more than
+        the device that the session stands for has; of a contestant, the time for an answer.
+        """
         most = self.run.limits(session=True)
-        seen = {t.name: limit_of(t) for t in trials if t.footprints and t.footprints[0].memory is not None}
-        given = [seen.get(t.name, most.memory_bytes) for t in trials]
-        return [most._replace(memory_bytes=min(b for b in (limit, most.memory_bytes) if b is not None)) for limit in given]
+        hangs = most._replace(seconds=min(most.seconds, max(HANGING_S, seconds)))
+
+        def held(limits: Limits, trial: Trial) -> Limits:
+            known = trial.footprints and trial.footprints[0].memory is not None
+            return limits._replace(memory_bytes=min(limit_of(trial), limits.memory_bytes or limit_of(trial))) if known else limits
+
+        return [held(most, self.baseline)] * 2 + [held(hangs, trial) for trial in trials]
 
     def _busy(self, one: RaceSet) -> bool:
         """Whether wall time says nothing, since the baseline itself was disturbed in most rounds."""

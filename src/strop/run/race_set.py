@@ -149,7 +149,7 @@ def names_of(subjects: Sequence[Subject]) -> tuple[str, ...]:
     return (subjects[BASELINE].name, f"{subjects[BASELINE].name} (again)", *(of.name for of in subjects[COPY + 1 :]))
 
 
-def those_that_fit(limits: Sequence[int], always: int, free: int | None = None) -> int:
+def how_many_fit(limits: Sequence[int], always: int, free: int | None = None) -> int:
     """How many contestants, of those in line, fit in memory beside what is always there.
 
     Args:

@@ -109,6 +109,7 @@ BEHAVIOUR: dict[str, Callable[[Any, Any], Any]] = {
     "crash": _crash,
     "kill": _kill,
     "hang": _hang,
+    "stuck": _hang,
     "memory": _memory,
     "exception": _exception,
     "nan": _changed(lambda y, s: np.full_like(y, np.nan)),

@@ -13,8 +13,8 @@ from strop.core.task import Task
 HERE = Path(__file__).parent
 NAME = "null"
 FACTORS = {"fast": 0.4, "faster": 0.3, "same": 1.0, "foreign": 0.2}
-LIES_AFTER = 300
-"""`lying` answers honestly this often: it passes an accuracy run of 200 examples, and is caught while it is timed."""
+TIMED_AFTER = 300
+"""`lying` and `stuck` answer honestly this often: they pass an accuracy run of 200 examples, and are caught while timed."""
 
 
 def offer(model: Model, _target: Target, _task: Task) -> Sequence[Offer]:
@@ -34,7 +34,7 @@ def offer(model: Model, _target: Target, _task: Task) -> Sequence[Offer]:
             params={
                 "mode": kind if large else "honest" if mode in FACTORS else mode,
                 "factor": 0.98 ** int(place) if large else FACTORS.get(mode, 1.0),
-                "after": LIES_AFTER if mode == "lying" else 0,
+                "after": TIMED_AFTER if mode in ("lying", "stuck") else 0,
             },
         )  # fmt: skip
         doubt = "it is made for another machine" if mode == "foreign" else ""
