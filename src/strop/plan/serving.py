@@ -89,5 +89,5 @@ def _twin(
 
 
 def made_of(recipe: Recipe) -> object:
-    """What two recipes share that would be measured alike."""
+    """What two recipes share whose measurements would be identical."""
     return recipe.runtime, recipe.steps, recipe.settings

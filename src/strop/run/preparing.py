@@ -21,7 +21,7 @@ Stage = Callable[[Run, Model, Task, Trial, Trial, Sequence[Trial], Visit], Trial
 OF_DIFFERENCE = ("accuracy_retained", "accuracy", "difference")
 """Gate metrics that the channel which differs most decides, where the metric is `difference`."""
 SLOWER = 0.5
-"""A first look at a few calls drops only what is surely slower than this share of the baseline's speed."""
+"""A first look at a few calls drops only what is clearly slower than this share of the baseline's speed."""
 
 
 def prepare(
@@ -182,7 +182,7 @@ def _is_rival(trial: Trial) -> bool:
 
 
 def _no_heavier(one: Trial, other: Trial) -> bool:
-    """`one` surely needs no more memory than `other`, within what can be told apart."""
+    """`one` needs no significantly more memory than `other`."""
     mine, theirs = one.result.memory_ratio, other.result.memory_ratio
     return mine is None or theirs is None or mine.low <= theirs.high
 

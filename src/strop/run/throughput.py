@@ -165,7 +165,7 @@ def promising(trial: Trial) -> tuple[bool, float]:
 
 
 def confirmed_under_load(run: Run, model: Model, task: Task, baseline: Trial, trials: Sequence[Trial]) -> list[Trial]:
-    """The finalists' throughput from fresh samples; round by round, so that a slow drift of the machine meets all alike."""
+    """The finalists' throughput from fresh samples; round by round, so that a slow drift of the machine affects all equally."""
     load = load_of(task)
     if load.concurrency == 1:
         return [followed(t, load, "confirmation", baseline.name) if t.result.confirmation is not None else t for t in trials]
