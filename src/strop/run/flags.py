@@ -7,7 +7,7 @@ from typing import Any, SupportsFloat, SupportsIndex
 
 DATA = (
     "data", "calibration", "labels", "column", "classes", "preset", "tokenizer", "task", "map", "metric", "k", "output",
-    "batches", "batch_axis", "size",
+    "batches", "batch_axis", "size", "shape",
 )  # fmt: skip
 LANGUAGE = ("questions", "eval_tokens", "prompt_tokens", "output_tokens", "context")
 LIMITS = ("threads", "memory_limit_mb", "time_limit_s", "store", "seed")
@@ -18,7 +18,7 @@ BENCH = (*DATA, *LIMITS)
 BUILD = (*DATA, *LANGUAGE, *LOAD, *LIMITS, "target", "must", "goal", "strict", "olive_config", "out", "replace")
 OPTIMIZE_FOR = (
     *DATA, *LANGUAGE, *LOAD, *LIMITS, *GATES,
-    "purpose", "backends", "recipes", "olive_config", "budget", "fresh", "replace", "profile",
+    "purpose", "backends", "recipes", "olive_config", "budget", "fresh", "replace", "profile", "other_shapes",
 )  # fmt: skip
 OPTIMIZE = (*OPTIMIZE_FOR, "target", "out")
 """`list_recipes` takes the same, so that one set of keywords serves both."""
@@ -73,7 +73,7 @@ def _switch(value: Any) -> bool:
 
 
 FORMS: dict[str, Callable[[Any], Any]] = {
-    **dict.fromkeys(("column", "map", "batch_axis", "size", "must", "goal", "backends", "recipes"), _texts),
+    **dict.fromkeys(("column", "map", "batch_axis", "size", "shape", "must", "goal", "backends", "recipes"), _texts),
     **dict.fromkeys(
         ("k", "eval_tokens", "prompt_tokens", "output_tokens", "context", "threads", "memory_limit_mb", "seed", *LOAD), _whole
     ),

@@ -7,6 +7,7 @@ from strop.core.backend import Backend
 from strop.core.model import Model
 from strop.core.noun import Params, Scalar
 from strop.core.recipe import Offer, Recipe, Step
+from strop.core.shapes import axes_of, compiled, setting_of
 from strop.core.target import Accelerator, Target
 from strop.core.task import Task
 
@@ -22,12 +23,28 @@ TURNS = {"int8-static": 1, "int8-static-matmul": 1, "int8-dynamic": 2, "int8-sta
 
 def offer(model: Model, target: Target, task: Task) -> Sequence[Offer]:
     """All recipes considered for this model, target and task; pure."""
-    return [*_settings(target), *_quantized(model, target, task), *_accelerated(model, target, task)]
+    offers = [*_settings(target), *_static_shapes(model, target, task), *_quantized(model, target, task)]
+    return [*compiled(offers, model, task.shapes, by_name=(NAME,)), *_accelerated(model, target, task)]
+
+
+def _fair(target: Target) -> dict[str, Scalar]:
+    return {"graph": "all", "threads": target.threads, "spinning": False}
+
+
+def _static_shapes(model: Model, target: Target, task: Task) -> Iterator[Offer]:
+    """The unquantized model in the shapes of the workload; `compiled` adds them, as it does to every other recipe."""
+    if not task.shapes:
+        return
+    if axes_of(model, task.shapes) is None:
+        yield Offer(name="fp32-static", reason="not offered: axes are fixed by their names, and one of the inputs has none")
+        return
+    recipe = Recipe(name="fp32-static", runtime=NAME, settings=_fair(target), safety=1, role="baseline-variant")
+    yield Offer(name=recipe.name, reason=f"every call has one shape: {setting_of(task.shapes[:1])}", recipe=recipe)
 
 
 def _settings(target: Target) -> Iterator[Offer]:
     """The unquantized model under the settings that a tuned baseline may have."""
-    fair: dict[str, Scalar] = {"graph": "all", "threads": target.threads, "spinning": False}
+    fair = _fair(target)
 
     def variant(name: str, reason: str, settings: dict[str, Scalar]) -> Offer:
         role = "reference" if name == "fp32" else "as-is" if name == "fp32-as-is" else "baseline-variant"

@@ -8,6 +8,7 @@ from strop.core.backend import Backend
 from strop.core.model import Model
 from strop.core.noun import Params, Scalar
 from strop.core.recipe import Offer, Recipe, Step
+from strop.core.shapes import compiled, setting_of
 from strop.core.target import Accelerator, Target
 from strop.core.task import Task
 
@@ -26,7 +27,8 @@ def offer(model: Model, target: Target, task: Task) -> Sequence[Offer]:
     """All recipes considered for this model, target and task; pure."""
     if task.language is not None:
         return list(language_offers(target, task, has_bf16(target), model.stored))
-    return [*_unquantized(model, target), *_quantized(model, target, task), *_accelerated(model, target, task)]
+    offers = [*_unquantized(model, target, task), *_quantized(model, target, task)]
+    return [*compiled(offers, model, task.shapes, by_name=(ORT,)), *_accelerated(model, target, task)]
 
 
 def fair(target: Target, **more: Scalar) -> dict[str, Scalar]:
@@ -38,7 +40,7 @@ def has_bf16(target: Target) -> bool:
     return target.has("avx512_bf16") or target.has("amx_bf16")
 
 
-def _unquantized(model: Model, target: Target) -> Iterator[Offer]:
+def _unquantized(model: Model, target: Target, task: Task) -> Iterator[Offer]:
     own = model.reader == NAME
     convert = Step(
         stage="convert", builder=NAME, name="convert", consumes=model.artifact.kind, produces="openvino-ir",
@@ -57,6 +59,9 @@ def _unquantized(model: Model, target: Target) -> Iterator[Offer]:
     yield plain("openvino-f32", f"OpenVINO, truly in f32, {full}", fair(target), "reference", turn=3)
     if own:
         yield plain("openvino-as-is", "the given model as OpenVINO runs it by default", {}, "as-is")
+        if task.shapes:
+            reason = f"every call has one shape: {setting_of(task.shapes[:1])}"
+            yield plain("openvino-f32-static", reason, fair(target), "baseline-variant")
         if target.threads > 1:
             reason = "small models lose more by waking threads than they gain"
             yield plain("openvino-f32-1thread", reason, {**fair(target), "threads": 1}, "baseline-variant")
@@ -250,9 +255,10 @@ def adopt(recipe: Recipe, model: Model, target: Target) -> Offer | None:
     if recipe.runtime != ORT or recipe.name not in ADOPTED:
         return None
     name = f"openvino-{recipe.name}"
+    shapes = {"shapes": recipe.settings["shapes"]} if "shapes" in recipe.settings else {}
     mine = recipe.model_copy(update={
-        "name": name, "runtime": NAME, "settings": fair(target), "follows_baseline": False, "safety": recipe.safety + 1,
-        "turn": recipe.turn + 1,
+        "name": name, "runtime": NAME, "settings": {**fair(target), **shapes}, "follows_baseline": False,
+        "safety": recipe.safety + 1, "turn": recipe.turn + 1,
     })  # fmt: skip
     return Offer(name=name, reason=f"the file of {recipe.name}, run by OpenVINO", recipe=mine)
 
@@ -292,4 +298,5 @@ BACKEND = Backend(
     variants=variants,
     serve=serve,
     imitate=imitate,
+    compiles_lengths=True,
 )
