@@ -1,4 +1,4 @@
-"""OpenVINO's runner with fixed shapes, in OpenVINO's own environment: right answers, copies, and bounded memory while shapes change."""
+"""OpenVINO's runner with fixed shapes, in its own environment: right answers, copies, and bounded memory while shapes change."""
 
 import json
 import subprocess
