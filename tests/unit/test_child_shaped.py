@@ -1,10 +1,12 @@
 """Sessions of fixed shapes: which one answers, when it is opened, what is refused, and that threads have their own."""
 
 import threading
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from evaluation import InvalidOutput
+from lane import Lane
 from lengths import require_exact
 from shaped import OtherShape, of_first, open_shaped
 
@@ -117,6 +119,24 @@ def test_filling_up_is_compared_with_the_answers_that_were_judged(open_):
     require_exact(exact, "mask", inputs, judged(exact), 1)
     with pytest.raises(InvalidOutput, match="the model's mask does not hide what is filled up"):
         require_exact(leaking, "mask", inputs, judged(leaking), 1)
+
+
+@pytest.mark.parametrize("bundle", [False, True])
+def test_fixed_shapes_are_judged_at_the_batch_that_is_timed(tmp_path, bundle):
+    """Larger batches would be answered sooner, by a session that is not the one that is timed."""
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).standard_normal((300, 4)))
+    made = []
+
+    def opener(_path, settings):
+        made.append(Session(settings, []))
+        made[-1].filled = bundle
+        return made[-1]
+
+    settings = {} if bundle else FIXED
+    lane = Lane(SimpleNamespace(open=opener), str(tmp_path / "m"), settings, {"x": str(tmp_path / "x.npy")}, 1, 32)
+    assert lane.evaluate(str(tmp_path), together=32)["batched"] == 1
+    assert len(made) == 1
+    assert {shapes["x"] for shapes in made[0].shapes} == {(1, 4)}
 
 
 def test_the_profiled_session_is_the_one_that_is_timed():

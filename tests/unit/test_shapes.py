@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from strop.core.errors import UsageError
 from strop.core.model import TensorSpec
 from strop.core.preprocess import Images, Texts
-from strop.core.recipe import Offer
+from strop.core.recipe import Offer, Step
 from strop.core.shapes import Lengths, axes_of, compiled, compiled_for_lengths, parsed, setting_of
 from strop.plan.discover import backends
 from strop.plan.shapes import fixed_shapes, lengths_for, lengths_to_compile, narrowed
@@ -127,8 +127,12 @@ def test_a_runtime_that_needs_names_is_not_compiled_without_them():
     found = of((None, 4), outputs=((None, 4),))
     wanted = task().model_copy(update={"shapes": ({"x": (1, 4)},)})
     offers = {o.name: o for o in backends()["onnxruntime"].offer(found, target(), wanted)}
+    named = recipe("a", steps=(Step(stage="convert", builder="onnxruntime", name="clean", consumes="onnx", produces="onnx"),))
     assert "one of the inputs has none" in offers["fp32-static"].reason
-    assert all("shapes" not in o.recipe.settings for o in offers.values() if o.recipe is not None)
+    assert all("shapes" not in o.recipe.settings for o in offers.values() if o.recipe is not None and not o.recipe.steps)
+    renamed = next(compiled([Offer(name="a", reason="", recipe=named)], found, wanted.shapes, ("null",))).recipe
+    assert renamed is not None
+    assert renamed.settings == {"shapes": "x=1x4", "axes": "x_axis0=1"}
 
 
 def test_what_runs_on_an_accelerator_keeps_its_shapes():

@@ -16,6 +16,8 @@ ShapeSet = dict[str, Shape]
 """Every input of the model with its whole shape, the examples first."""
 OtherShapes = Literal["fallback", "refuse"]
 """What a bundle does with a shape that it is not compiled for: answer by a second session, or refuse."""
+NAMING = ("clean", "prepare")
+"""Steps that name every axis of an input that has no name: `INPUT_axisK`."""
 RESERVED = frozenset("=,|")
 """In the name of an input or an axis: such a name cannot be written into a setting."""
 
@@ -54,12 +56,16 @@ def setting_of(sets: Sequence[Mapping[str, Shape]]) -> str:
     return "|".join(",".join(f"{name}={text_of(shape)}" for name, shape in one.items()) for one in sets)
 
 
-def axes_of(model: Model, sets: Sequence[Mapping[str, Shape]]) -> str | None:
+def axes_of(model: Model, sets: Sequence[Mapping[str, Shape]], named: bool = False) -> str | None:
     """The sizes of the model's named axes as the setting `axes`: `batch=1,sequence=64`, one group for each set.
 
     None where an axis has no name, or one that no setting can hold: a runtime that fixes axes by their names cannot fix it.
+
+    Args:
+        named: whether a step of the recipe names the axes that have no name.
     """
-    loose = [(spec.name, k, dim) for spec in model.inputs for k, dim in enumerate(spec.shape) if not isinstance(dim, int)]
+    axes = [(spec.name, k, dim) for spec in model.inputs for k, dim in enumerate(spec.shape) if not isinstance(dim, int)]
+    loose = [(name, k, f"{name}_axis{k}" if named and dim is None else dim) for name, k, dim in axes]
     if any(not _can_be_written(dim) for _, _, dim in loose):
         return None
     return "|".join(",".join(f"{axis}={size}" for axis, size in {dim: one[name][k] for name, k, dim in loose}.items())
@@ -70,17 +76,18 @@ def _can_be_written(dim: Dimension) -> bool:
     return isinstance(dim, str) and bool(dim) and not RESERVED & set(dim)
 
 
-def compiled_for(sets: Sequence[Mapping[str, Shape]], model: Model | None = None) -> dict[str, Scalar]:
+def compiled_for(sets: Sequence[Mapping[str, Shape]], model: Model | None = None, named: bool = False) -> dict[str, Scalar]:
     """The settings of a session that is compiled for these shapes; empty where there are none.
 
     Args:
         model: whose axes must have names for it, for a runtime that fixes them by name; None for one that needs no names.
+        named: whether a step of the recipe names the axes that have no name.
     """
     if not sets:
         return {}
     if model is None:
         return {"shapes": setting_of(sets)}
-    axes = axes_of(model, sets)
+    axes = axes_of(model, sets, named)
     return {} if axes is None else {"shapes": setting_of(sets), "axes": axes}
 
 
@@ -97,7 +104,8 @@ def compiled(
         if recipe is None or recipe.role in ("reference", "as-is") or recipe.device != "cpu":
             yield offer
             continue
-        shapes = compiled_for(sets, model if recipe.runtime in by_name else None)
+        named = any(step.name in NAMING for step in recipe.steps)
+        shapes = compiled_for(sets, model if recipe.runtime in by_name else None, named)
         yield offer.model_copy(update={"recipe": recipe.model_copy(update={"settings": {**recipe.settings, **shapes}})})
 
 

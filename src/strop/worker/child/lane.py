@@ -117,7 +117,7 @@ class Lane:
         """
         begin = time.perf_counter()
         found = Evaluation(self.session, self.shards, self.count, self.batch, out)
-        batched = found.run(0 if "shapes" in self.settings else self.fitting(together))
+        batched = found.run(0 if self.takes_one_batch else self.fitting(together))
         if "crop" in self.settings:
             made = {name: shard for name, (_, shard) in found.made.items()}
             lengths.require_exact(self.session, self.settings["mask"], self.shards, made, self.batch)
@@ -129,6 +129,11 @@ class Lane:
             "shards": {name: file for name, (file, _) in found.made.items()},
             "mixing": mixed(self.session, self.shards, self.count, mixing),
         }
+
+    @property
+    def takes_one_batch(self) -> bool:
+        """Whether another session, or none, answers a larger batch: of fixed shapes, or a bundle's that has those."""
+        return "shapes" in self.settings or bool(getattr(self.session, "filled", False))
 
     def fallback(self) -> dict[str, Any]:
         """Private bytes that the session for other shapes adds once it has answered, None where the platform cannot tell; and
