@@ -27,8 +27,15 @@ def offer(model: Model, target: Target, task: Task) -> Sequence[Offer]:
     """All recipes considered for this model, target and task; pure."""
     if task.language is not None:
         return list(language_offers(target, task, has_bf16(target), model.stored))
-    offers = [*_unquantized(model, target, task), *_quantized(model, target, task)]
+    offers = [*_unquantized(model, target), *_static_shapes(model, target, task), *_quantized(model, target, task)]
     return [*compiled(offers, model, task.shapes, by_name=(ORT,)), *_accelerated(model, target, task)]
+
+
+def _static_shapes(model: Model, target: Target, task: Task) -> Iterator[Offer]:
+    """A given IR in the shapes of the workload; `compiled` adds them, as it does to every other recipe."""
+    if task.shapes and model.reader == NAME:
+        recipe = Recipe(name="openvino-f32-static", runtime=NAME, settings=fair(target), safety=1, role="baseline-variant")
+        yield Offer(name=recipe.name, reason=f"every call has one shape: {setting_of(task.shapes[:1])}", recipe=recipe)
 
 
 def fair(target: Target, **more: Scalar) -> dict[str, Scalar]:
@@ -40,7 +47,7 @@ def has_bf16(target: Target) -> bool:
     return target.has("avx512_bf16") or target.has("amx_bf16")
 
 
-def _unquantized(model: Model, target: Target, task: Task) -> Iterator[Offer]:
+def _unquantized(model: Model, target: Target) -> Iterator[Offer]:
     own = model.reader == NAME
     convert = Step(
         stage="convert", builder=NAME, name="convert", consumes=model.artifact.kind, produces="openvino-ir",
@@ -59,9 +66,6 @@ def _unquantized(model: Model, target: Target, task: Task) -> Iterator[Offer]:
     yield plain("openvino-f32", f"OpenVINO, truly in f32, {full}", fair(target), "reference", turn=3)
     if own:
         yield plain("openvino-as-is", "the given model as OpenVINO runs it by default", {}, "as-is")
-        if task.shapes:
-            reason = f"every call has one shape: {setting_of(task.shapes[:1])}"
-            yield plain("openvino-f32-static", reason, fair(target), "baseline-variant")
         if target.threads > 1:
             reason = "small models lose more by waking threads than they gain"
             yield plain("openvino-f32-1thread", reason, {**fair(target), "threads": 1}, "baseline-variant")
