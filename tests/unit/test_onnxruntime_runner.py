@@ -88,6 +88,22 @@ def test_inputs_in_any_order_in_memory_are_taken(path):
     assert np.allclose(session.run(frozen)["y"], y(frozen), atol=1e-5)
 
 
+def test_outputs_that_are_not_as_declared_are_left_to_the_runtime(tmp_path):
+    """Some exports declare a fixed number of detections, and the model finds as many as there are."""
+    graph = helper.make_graph(
+        [helper.make_node("Compress", ["x", "c"], ["y"])],
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [6]), helper.make_tensor_value_info("c", TensorProto.BOOL, [6])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [3])],
+    )
+    file = tmp_path / "m.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), file)
+    session, values = runner.open(str(file), FAIR), np.arange(6, dtype=np.float32)
+    for kept in (3, 3, 2, 5, 3):
+        chosen = np.arange(6) < kept
+        assert np.array_equal(session.run({"x": values, "c": chosen})["y"], values[chosen])
+
+
 def test_threads_do_not_see_each_others_answers(path):
     session = open_shaped(runner.open, path, FIXED, "fallback")
     wrong = []

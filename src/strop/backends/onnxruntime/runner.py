@@ -97,26 +97,33 @@ class Session:
         """Arrays by input name, shape [batch, …] → arrays by output name, the caller's own."""
         if self.binding is None:
             return self._first(feed)
-        self._run_bound(feed)
-        return {name: array.copy() for name, array in self.held.items()}
+        return {name: array.copy() for name, array in self._run_bound(feed).items()}
 
     def run_views(self, feed: Arrays) -> Arrays:
         """As `run`; where all shapes are fixed the arrays are this session's, and its next call overwrites them."""
         if self.binding is None:
             return self._first(feed)
-        self._run_bound(feed)
-        return dict(self.held)
+        return dict(self._run_bound(feed))
 
-    def _run_bound(self, feed: Arrays) -> None:
+    def _run_bound(self, feed: Arrays) -> Arrays:
         bind = self.binding.bind_cpu_input
-        for name in self.inputs:
-            array = feed[name]
-            bind(name, array if array.flags.c_contiguous else np.ascontiguousarray(array))
-        self.session.run_with_iobinding(self.binding)
+        try:
+            for name in self.inputs:
+                array = feed[name]
+                bind(name, array if array.flags.c_contiguous else np.ascontiguousarray(array))
+            self.session.run_with_iobinding(self.binding)
+        except Exception:
+            answer = self._plain(feed)  # raises where the inputs do not fit
+            self.binding, self.may_bind = None, False  # an output is not always as the model declares it
+            return answer
+        return self.held
+
+    def _plain(self, feed: Arrays) -> Arrays:
+        return dict(zip(self.outputs, self.session.run(None, feed), strict=True))
 
     def _first(self, feed: Arrays) -> Arrays:
         """A call that leaves the outputs to the runtime; the first one shows whether they are as the model declares them."""
-        answer = dict(zip(self.outputs, self.session.run(None, feed), strict=True))
+        answer = self._plain(feed)
         if self.may_bind:
             self.may_bind = self._bind(answer)
         return answer
