@@ -91,7 +91,7 @@ def test_keywords_are_parts_of_a_request():
     """None is declared that a request would ignore."""
     renamed = {
         "batch_axis": "batch_axes", "column": "columns", "preset": "preprocess", "task": "kind", "map": "mapping",
-        "size": "sizes", "must": "gates",
+        "size": "sizes", "shape": "shapes", "must": "gates",
         "goal": "gates", "strict": "gates", "prefer": "weights", "olive_config": "options", "budget": "budget_s",
     }  # fmt: skip
     assert {renamed.get(name, name) for name in flags.OPTIMIZE} <= Request.model_fields.keys()

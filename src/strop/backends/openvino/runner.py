@@ -123,12 +123,11 @@ class Session:
         device = device_for(settings, core.available_devices)
         config = {**configuration(settings), **(more or {})}
         self.compiled = core.compile_model(read_shaped(core, str(path), settings), device, config)
+        self.request = self.compiled.create_infer_request()
         self.inputs = [name_of(p, "input", i) for i, p in enumerate(self.compiled.inputs)]
         self.outputs = [name_of(p, "output", i) for i, p in enumerate(self.compiled.outputs)]
         self.types = [p.get_element_type().to_dtype() for p in self.compiled.inputs]
         self.shares = not any(p.get_element_type().get_type_name() in UNSHARED for p in self.compiled.inputs)
-        self.fixed = all(p.get_partial_shape().is_static for p in self.compiled.outputs)
-        self._request()
         first = self.compiled.inputs[0].get_partial_shape()
         self.properties = read_back(self.compiled, READ_BACK) | {
             "shapes": "x".join("?" if d.is_dynamic else str(d) for d in first)
@@ -149,11 +148,6 @@ class Session:
         share = unheld / (held + unheld) if held + unheld else 0.0
         return f"{share:.0%}" if share > UNHELD else ""
 
-    def _request(self) -> None:
-        """An infer request of its own; tensors of outputs whose shapes are fixed stay the same from call to call."""
-        self.request = self.compiled.create_infer_request()
-        self.held = [self.request.get_output_tensor(i) for i in range(len(self.outputs))] if self.fixed else None
-
     def run(self, feed: dict[str, Any]) -> dict[str, Any]:
         """Arrays by input name, shape [batch, …] → arrays by output name, copied out of the runtime."""
         return {name: value.copy() for name, value in self.run_views(feed).items()}
@@ -161,23 +155,22 @@ class Session:
     def run_views(self, feed: dict[str, Any]) -> dict[str, Any]:
         """As `run`; the arrays are this session's, and its next call overwrites them.
 
-        Inputs are handed over one by one: `infer` with a dict takes 5 to 10 microseconds more to look at them.
+        Inputs are handed over one by one: `infer` with a dict takes 5 to 10 microseconds more to look at them. `start_async` would
+        have another thread wake up for every call.
         """
-        request = self.request
+        given = {place: feed[name] for place, name in enumerate(self.inputs)}  # a list would be copied, a dict is shared
         if not self.shares:
-            given = {place: feed[name] for place, name in enumerate(self.inputs)}  # a list would be copied, a dict is shared
-            return dict(zip(self.outputs, request.infer(given, share_inputs=True, share_outputs=True).values(), strict=True))
-        for place, name in enumerate(self.inputs):
-            request.set_input_tensor(place, tensor(feed[name], self.types[place]))
-        request.start_async()
-        request.wait()
-        tensors = self.held or [request.get_output_tensor(i) for i in range(len(self.outputs))]
-        return {name: one.data for name, one in zip(self.outputs, tensors, strict=True)}
+            got = self.request.infer(given, share_inputs=True, share_outputs=True)
+            return dict(zip(self.outputs, got.values(), strict=True))
+        tensors = [tensor(array, self.types[place]) for place, array in given.items()]  # they keep what they were made of
+        for place, one in enumerate(tensors):
+            self.request.set_input_tensor(place, one)
+        return dict(zip(self.outputs, self.request.infer(share_outputs=True).values(), strict=True))
 
     def fork(self) -> "Session":
         """A session that may run at the same time as this one: the same compiled model, another infer request."""
         other = copy.copy(self)
-        other._request()
+        other.request = self.compiled.create_infer_request()
         return other
 
 
