@@ -155,8 +155,8 @@ class Session:
     def run_views(self, feed: dict[str, Any]) -> dict[str, Any]:
         """As `run`; the arrays are this session's, and its next call overwrites them.
 
-        Inputs are handed over one by one: `infer` with a dict takes 5 to 10 microseconds more to look at them. `start_async` would
-        have another thread wake up for every call.
+        Inputs are handed over one by one: `infer` with a dict takes 5 to 10 microseconds more to look at them. With `start_async`
+        another thread would have to wake up for every call.
         """
         given = {place: feed[name] for place, name in enumerate(self.inputs)}  # a list would be copied, a dict is shared
         if not self.shares:
