@@ -122,3 +122,17 @@ def test_a_shape_that_the_model_cannot_have_is_named(bundle: Path) -> None:
     done = run_strop(folder, "optimize", "wide.onnx", "--data", "eval.npz", "--shape", "x=1x5", "--dry-run")
     assert done.code == 2, done.err
     assert f"--shape x=1x5: the model's input has shape [batch, {WIDE}]" in done.err
+
+
+def test_data_of_another_shape_than_asked_for_are_refused(tmp_path: Path) -> None:
+    ports = [helper.make_tensor_value_info(n, TensorProto.FLOAT, ["batch", "length"]) for n in ("x", "y")]
+    graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "g", ports[:1], ports[1:])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), tmp_path / "any.onnx")
+    np.savez(tmp_path / "eval.npz", x=np.zeros((20, 7), np.float32))
+    done = run_strop(tmp_path, "optimize", "any.onnx", "--data", "eval.npz", "--shape", "x=1x5", "--dry-run")
+    assert done.code not in (0, 1), done.err
+    assert "[batch, 5]" in done.err
+    assert "7" in done.err
+    listed = run_strop(tmp_path, "optimize", "any.onnx", "--shape", "x=1x5", "--dry-run")
+    assert "fp32-static" in listed.out
+    assert "x=1x5" in listed.out

@@ -40,6 +40,13 @@ def _texts(value: Any) -> list[str]:
     raise TypeError("a text or a list of texts")
 
 
+def _shapes(value: Any) -> list[str]:
+    """Shapes by input, each as a text or as numbers."""
+    if not isinstance(value, Mapping):
+        return _texts(value)
+    return [f"{_text(n)}={s if isinstance(s, str) else 'x'.join(map(str, _wholes(s)))}" for n, s in value.items()]
+
+
 def _weights(value: Any) -> str:
     return ",".join(_texts(value)) if isinstance(value, Mapping) else _text(value)
 
@@ -73,12 +80,12 @@ def _switch(value: Any) -> bool:
 
 
 FORMS: dict[str, Callable[[Any], Any]] = {
-    **dict.fromkeys(("column", "map", "batch_axis", "size", "shape", "must", "goal", "backends", "recipes"), _texts),
+    **dict.fromkeys(("column", "map", "batch_axis", "size", "must", "goal", "backends", "recipes"), _texts),
     **dict.fromkeys(
         ("k", "eval_tokens", "prompt_tokens", "output_tokens", "context", "threads", "memory_limit_mb", "seed", *LOAD), _whole
     ),
     **dict.fromkeys(("strict", "fresh", "replace", "profile"), _switch),
-    "batches": _wholes, "time_limit_s": _number, "budget": _duration, "prefer": _weights,
+    "batches": _wholes, "shape": _shapes, "time_limit_s": _number, "budget": _duration, "prefer": _weights,
 }  # fmt: skip
 """What a flag's value is turned into; a text where nothing is said."""
 
