@@ -126,7 +126,7 @@ class Session:
         self.request = self.compiled.create_infer_request()
         self.inputs = [name_of(p, "input", i) for i, p in enumerate(self.compiled.inputs)]
         self.outputs = [name_of(p, "output", i) for i, p in enumerate(self.compiled.outputs)]
-        self.types = [p.get_element_type().to_dtype() for p in self.compiled.inputs]
+        self.types = [(n, p.get_element_type().to_dtype()) for n, p in zip(self.inputs, self.compiled.inputs, strict=True)]
         self.shares = not any(p.get_element_type().get_type_name() in UNSHARED for p in self.compiled.inputs)
         first = self.compiled.inputs[0].get_partial_shape()
         self.properties = read_back(self.compiled, READ_BACK) | {
@@ -158,11 +158,11 @@ class Session:
         Inputs are handed over one by one: `infer` with a dict takes 5 to 10 microseconds more to look at them. With `start_async`
         another thread would have to wake up for every call.
         """
-        given = {place: feed[name] for place, name in enumerate(self.inputs)}  # a list would be copied, a dict is shared
         if not self.shares:
+            given = {place: feed[name] for place, name in enumerate(self.inputs)}  # a list would be copied, a dict is shared
             got = self.request.infer(given, share_inputs=True, share_outputs=True)
             return dict(zip(self.outputs, got.values(), strict=True))
-        tensors = [tensor(array, self.types[place]) for place, array in given.items()]  # they keep what they were made of
+        tensors = [tensor(feed[name], dtype) for name, dtype in self.types]  # they keep what they were made of
         for place, one in enumerate(tensors):
             self.request.set_input_tensor(place, one)
         return dict(zip(self.outputs, self.request.infer(share_outputs=True).values(), strict=True))
