@@ -23,7 +23,7 @@ TURNS = {"int8-static": 1, "int8-static-matmul": 1, "int8-dynamic": 2, "int8-sta
 
 def offer(model: Model, target: Target, task: Task) -> Sequence[Offer]:
     """All recipes considered for this model, target and task; pure."""
-    offers = [*_settings(target), *_static_shapes(model, target, task), *_quantized(model, target, task)]
+    offers = [*_static_shapes(model, target, task), *_settings(target), *_quantized(model, target, task)]
     return [*compiled(offers, model, task.shapes, by_name=(NAME,)), *_accelerated(model, target, task)]
 
 
@@ -32,7 +32,10 @@ def _fair(target: Target) -> dict[str, Scalar]:
 
 
 def _static_shapes(model: Model, target: Target, task: Task) -> Iterator[Offer]:
-    """The unquantized model in the shapes of the workload; `compiled` adds them, as it does to every other recipe."""
+    """The unquantized model in the shapes of the workload; `compiled` adds them, as it does to every other recipe.
+
+    It comes before other settings, so that a short budget has time for it.
+    """
     if not task.shapes:
         return
     if axes_of(model, task.shapes) is None:
