@@ -37,7 +37,7 @@ print(json.dumps({
 
 
 def wide_model(folder: Path) -> None:
-    """Three layers, any batch, whose INT8 file is a quarter of it; labels are the model's own answers."""
+    """Three layers, any batch, whose weights can be INT8; labels are the model's own answers."""
     rng = np.random.default_rng(0)
     nodes, weights, last = [], [], "x"
     for k in range(3):
@@ -68,17 +68,15 @@ def asked(bundle: Path, data: Path) -> dict:
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The bundle of a run whose smallest candidate wins."""
+    """A candidate's bundle, from a run without a clock: it is for a device that is not at hand, so that no figure decides."""
     folder = tmp_path_factory.mktemp("shapes")
     wide_model(folder)
     done = run_strop(
-        folder, "optimize", "wide.onnx", "--data", "eval.npz", "--recipe", "int8-dynamic", "--backend", "onnxruntime",
-        "--threads", 1, "--prefer", "memory=1", "--budget", "6s", "--must", "accuracy_retained>=0.5", "--allow-provisional",
-        "--batch", 1, "--batch", 2,
+        folder, "optimize", "wide.onnx", "--data", "eval.npz", "--recipe", "int8-weights", "--backend", "onnxruntime",
+        "--target", "raspberry-pi-5", "--allow-provisional", "--batch", 1, "--batch", 2,
     )  # fmt: skip
     assert done.code == 0, done.err
-    document = report(folder)
-    assert document["chosen"]["name"].startswith("int8-dynamic"), done.out
+    assert report(folder)["chosen"]["name"] == "int8-weights", done.out
     return folder / "strop-out" / "latest" / "bundle"
 
 
@@ -131,8 +129,7 @@ def test_data_of_another_shape_than_asked_for_are_refused(tmp_path: Path) -> Non
     np.savez(tmp_path / "eval.npz", x=np.zeros((20, 7), np.float32))
     done = run_strop(tmp_path, "optimize", "any.onnx", "--data", "eval.npz", "--shape", "x=1x5", "--dry-run")
     assert done.code not in (0, 1), done.err
-    assert "[batch, 5]" in done.err
-    assert "7" in done.err
+    assert "array 'x' has shape [20, 7], the model's input 'x' needs ['examples', 5]" in done.err
     listed = run_strop(tmp_path, "optimize", "any.onnx", "--shape", "x=1x5", "--dry-run")
     assert "fp32-static" in listed.out
     assert "x=1x5" in listed.out
