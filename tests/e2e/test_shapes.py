@@ -77,8 +77,8 @@ def asked(bundle: Path, data: Path) -> dict:
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A candidate's bundle with fixed shapes.
 
-    ONNX Runtime's candidates have them where the tuned baseline has, which is up to the clock. So they are added to the outcome of
-    a run for a device that is not at hand, which has no clock.
+    ONNX Runtime's candidates have them where the tuned baseline has, which is up to the clock. So they are added to the outcome
+    of a run for a device that is not at hand, which has no clock.
     """
     folder = tmp_path_factory.mktemp("shapes")
     wide_model(folder)
@@ -135,13 +135,6 @@ def test_other_shapes_are_refused_by_name_where_the_manifest_says_so(bundle: Pat
     found = asked(copied, bundle.parent / "eval.npz")
     assert found["three"] == f"input 'x' has shape [3, {WIDE}]; it takes x=1x{WIDE}|x=2x{WIDE} only"
     assert found["opened"] == [1, 1]
-
-
-def test_a_shape_that_the_model_cannot_have_is_named(bundle: Path) -> None:
-    folder = bundle.parent
-    done = run_strop(folder, "optimize", "wide.onnx", "--data", "eval.npz", "--shape", "x=1x5", "--dry-run")
-    assert done.code == 2, done.err
-    assert f"--shape x=1x5: the model's input has shape [batch, {WIDE}]" in done.err
 
 
 def test_data_of_another_shape_than_asked_for_are_refused(tmp_path: Path) -> None:
