@@ -46,26 +46,43 @@ def build(run: Run, recipe: Recipe, model: Model, task: Task) -> Candidate:
     return building.finish()
 
 
-def build_all(run: Run, recipes: Sequence[Recipe], model: Model, task: Task) -> dict[str, Candidate | None]:
+def build_all(
+    run: Run, recipes: Sequence[Recipe], model: Model, task: Task, later: Sequence[Recipe] = ()
+) -> dict[str, Candidate | None]:  # fmt: skip
     """The candidates of several recipes by their names, built side by side where cores and memory allow.
 
     What the budget cut short is None, what it left no time to begin is missing. A step that several recipes share is built once:
     a builder works on one step at a time, and finds the second in the cache.
+
+    Args:
+        later: recipes whose turn comes next. Their steps are taken where the last of `recipes` leave a core idle.
     """
     found: dict[str, Candidate | None] = {r.name: known for r in recipes if (known := recorded(run, r)) is not None}
-    waiting = [Building(run, r, model, task) for r in recipes if r.name not in found]
+    waiting = [_building(run, r, model, task) for r in recipes if r.name not in found]
+    ahead = [_building(run, r, model, task) for r in later if recorded(run, r) is None]
     for name in found:
         run.tell("candidate-built", candidate=name)
     most = min(lanes(run.place.machine.cores or 1, model.artifact.bytes), max(1, len(waiting)))
     busy: dict[Future[None], Building] = {}
+
+    def begin(building: Building) -> None:
+        building.holds = building.needs()
+        busy[run.builders.begin(partial(building.advance, 1 if building.alone else most))] = building
+
     while waiting or busy:
         for building in _next(waiting, busy.values(), most):
             waiting.remove(building)
             building.announce()
-            building.holds = building.needs()
-            busy[run.builders.begin(partial(building.advance, 1 if building.alone else most))] = building
+            begin(building)
+        if any(building not in ahead for building in busy.values()):
+            idle = [b for b in ahead if b.builder is not None and not b.alone and b not in busy.values()]
+            for building in _next(idle, busy.values(), most):
+                begin(building)
         for future in first_done(busy):
             building = busy.pop(future)
+            if building in ahead:
+                future.exception()  # its turn comes again, and is told then
+                continue
             try:
                 future.result()
             except BudgetError:
@@ -78,6 +95,11 @@ def build_all(run: Run, recipes: Sequence[Recipe], model: Model, task: Task) -> 
             found[building.recipe.name] = building.finish()
             run.tell("candidate-built", candidate=building.recipe.name)
     return found
+
+
+def _building(run: Run, recipe: Recipe, model: Model, task: Task) -> "Building":
+    """The build of this recipe, which may have been begun ahead of its turn."""
+    return run.recall(("building", recipe.model_dump_json()), lambda: Building(run, recipe, model, task))
 
 
 def _next(waiting: Sequence["Building"], busy: Collection["Building"], most: int) -> list["Building"]:

@@ -25,16 +25,17 @@ SLOWER = 0.5
 
 
 def prepare(
-    run: Run, model: Model, task: Task, recipes: Sequence[Recipe], baseline: Trial, others: Sequence[Trial]
+    run: Run, model: Model, task: Task, recipes: Sequence[Recipe], baseline: Trial, others: Sequence[Trial],
+    later: Sequence[Recipe] = (),
 ) -> list[Trial]:  # fmt: skip
     """A trial for each recipe, in their order: built, looked at and checked. Failures and drops are results.
 
     Those that are `ready` are timed next. Every other trial is final, and the run has been told.
 
     Args:
-        others: trials so far, which a candidate is compared with.
+        others: trials so far, which a candidate is compared with. later: recipes whose turn is next, for cores that idle.
     """
-    return _prepare((_look, _check, _leave_untimed), run, model, task, recipes, baseline, others)
+    return _prepare((_look, _check, _leave_untimed), run, model, task, recipes, baseline, others, later)
 
 
 def prepare_elsewhere(
@@ -68,11 +69,11 @@ def not_reached(recipe: Recipe, reason: str = "the budget ended before its turn"
 
 def _prepare(
     stages: Sequence[Stage], run: Run, model: Model, task: Task, recipes: Sequence[Recipe], baseline: Trial,
-    others: Sequence[Trial],
+    others: Sequence[Trial], later: Sequence[Recipe] = (),
 ) -> list[Trial]:  # fmt: skip
     run.tell("preparing", candidates=[recipe.name for recipe in recipes])
     with run.spending("build"):
-        built = build_all(run, recipes, model, task)
+        built = build_all(run, recipes, model, task, later)
         run.builders.rest()
     trials: list[Trial] = []
     for recipe in recipes:
