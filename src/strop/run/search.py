@@ -19,7 +19,7 @@ from strop.run.trial import Trial, only_informs
 
 GROUP = MOST - 2
 """Candidates that are prepared before they race: a set holds them, the baseline's second process, and the leader so far."""
-AHEAD_S = 15.0
+AHEAD_S = 25.0
 """Seconds of a build, by its estimate, that may be begun ahead of its group: the group waits for the step that is under way."""
 
 
