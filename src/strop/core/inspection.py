@@ -99,7 +99,7 @@ class Inspection(Noun):
 
 
 class ExportRemark(Noun):
-    """A rule of `export.toml` that holds: what the export does badly, what that costs, what is to be done, and how that is known."""
+    """A rule of `export.toml` that holds: what the export does badly, what that costs, what to do, and how that is known."""
 
     rule: str
     text: str
@@ -173,7 +173,8 @@ class Advice(Noun):
 
 
 class Assessment(Noun):
-    """All that `strop inspect` says: the model, its sizes, what can be quantized; for a target, what fits and what to try.
+    """All that `strop inspect` says: the model, its sizes, what can be quantized, what its export does badly; for a target, what
+    fits and what to try.
 
     `context` are the tokens that a language model's cache was reckoned with.
     """

@@ -23,7 +23,7 @@ class TensorSpec(Noun):
 
 
 class Fault(Noun):
-    """Something that an export does badly: `count` of `total`, an `example` by name, and the `bytes` that it wastes, 0 where none.
+    """Something that an export does badly: `count` of `total`, an `example` by name, and the `bytes` it wastes.
 
     `name` is that of a rule in `strop/plan/export.toml`, which says what it is worth.
     """

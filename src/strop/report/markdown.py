@@ -22,7 +22,7 @@ from strop.report.parts import Cell
 from strop.report.unlabeled import KEPT, figure_name
 from strop.report.verdict import (
     by_clock,
-    cleanup_speed,
+    cleanup_sentence,
     hasty,
     is_judged,
     model_name,
@@ -288,12 +288,7 @@ def _baseline(outcome: Outcome) -> str:
         where = "in the runtime that reads it" if elsewhere else "as it is"
         lines.append(f"Answers are compared with those of `{outcome.reference}`, the given model {where}.")
     if outcome.cleanup is not None:
-        taken = "the baseline includes it" if outcome.cleanup.taken else "the baseline is the file as given"
-        faults = f" ({', '.join(outcome.cleanup.faults)})" if outcome.cleanup.faults else ""
-        lines.append(
-            f"Cleaning up the export{faults} alone (`{outcome.cleanup.name}` over the given file, same settings): "
-            f"{cleanup_speed(outcome.cleanup)}; {taken}."
-        )
+        lines.append(cleanup_sentence(outcome.cleanup))
     if outcome.as_is is not None:
         speed = ratio(outcome.result(outcome.as_is).speedup, "×")
         how = "In PyTorch" if outcome.as_is == outcome.reference else "As its runtime runs it by default"

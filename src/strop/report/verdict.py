@@ -139,6 +139,16 @@ def cleanup_speed(found: CleanUp) -> str:
     return f"{ratio(found.speedup, SPEED)}{by}" if found.speedup is not None else rough(found.rough)
 
 
+def cleanup_sentence(found: CleanUp) -> str:
+    """What was cleaned up, what that gives alone, and whether the baseline includes it. In Markdown."""
+    taken = "the baseline includes it" if found.taken else "the baseline is the file as given"
+    faults = f" ({', '.join(found.faults)})" if found.faults else ""
+    return (
+        f"Cleaning up the export{faults} alone gives {cleanup_speed(found)} (`{found.name}` over the given file, same settings); "
+        f"{taken}."
+    )
+
+
 def _cleanup_remark(outcome: Outcome) -> tuple[str, ...]:
     """Where the baseline is the given file though a cleaned-up one was timed."""
     found = outcome.cleanup

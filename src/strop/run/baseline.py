@@ -279,7 +279,7 @@ def require_better_than_chance(trial: Trial, task: Task) -> None:
 
 
 def rebase(tuned: Trial, trials: Sequence[Trial], racing: Racing, task: Task) -> tuple[Trial, list[Trial]]:
-    """Every variant's figures over the tuned one, by the rounds that hold both; before that, what cleaning up the export brought."""
+    """Every variant's figures over the tuned one, by the rounds that hold both, and what cleaning up the export brought."""
     moved, given = [], racing.baseline.candidate.recipe
     for each in trials:
         recipe = each.candidate.recipe

@@ -1,4 +1,4 @@
-"""Which unquantized variant may be the denominator of speed where its files are not the given ones, and what the report says of it.
+"""Which unquantized variant with other files than the given ones may be the denominator of speed, and what is said of it.
 
 Of a language model, in another runtime:
 
@@ -6,8 +6,8 @@ The *quality reference* of a language model is the given model in the runtime th
 compared with its answers. The *baseline*, the denominator of speed and memory, is the unquantized model in its fastest runtime,
 since few deploy PyTorch; it must answer as the reference does.
 
-Of other models, the given file with its export cleaned up, in its own runtime: what a bad export costs is no gain of quantization.
-It must answer as the given file does.
+Of other models, the given file with its export cleaned up, in its own runtime: what a bad export costs is no gain of
+quantization. It must answer as the given file does.
 """
 
 from collections.abc import Sequence
@@ -58,7 +58,7 @@ def allowed_divergence(trial: Trial) -> float:
 
 
 def beyond_rounding(trial: Trial) -> tuple[str, float]:
-    """The output that rounding does not explain, and how far its worst channel is from the reference's; empty where there is none.
+    """The output that rounding does not explain, and how far its worst channel is from the reference's; "" where there is none.
 
     Whole numbers count by the share of unequal ones.
     """

@@ -47,8 +47,8 @@ class Trial:
 
     @property
     def quality_reference(self) -> "Trial":
-        """Of a baseline: whose answers all others are compared with, those of the given files. The denominator of a language model
-        is often another, and so is a model whose export was cleaned up."""
+        """Of a baseline: whose answers all others are compared with, those of the given files. The denominator is often another,
+        of a language model or where an export was cleaned up."""
         return self.reference or self
 
     @property

@@ -6,15 +6,12 @@ them before a cleaned model may be the baseline.
 
 import os
 import shutil
-from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import onnx
 import onnx.version_converter
 import onnx_file
 import onnxruntime as ort
-from onnx import TensorProto, numpy_helper
 from onnx_faults import (
     QUANTIZERS,
     cast_chains,
@@ -27,14 +24,12 @@ from onnx_faults import (
     types,
     uses,
 )
+from single import narrow_float64
 
 LARGE = 1 << 30
 """Above this many bytes weights stay in files of their own beside the model: protobuf ends at 2 GiB."""
 OPSET, IR = 17, 8
 """What older files are raised to."""
-FLOAT_MAX, FLOAT_TINY = float(np.finfo(np.float32).max), float(np.finfo(np.float32).tiny)
-TYPED = {"dtype", "output_datatype", "stash_type"}
-"""Attributes that name an element type, besides that of a Cast."""
 
 
 def clean(artifact: str, out: str, data: dict[str, Any] | None, single: bool = True) -> dict[str, Any]:
@@ -167,52 +162,6 @@ def merge_duplicates(model: onnx.ModelProto) -> None:
     left = [weight for weight in model.graph.initializer if weight.name not in renamed]
     del model.graph.initializer[:]
     model.graph.initializer.extend(left)
-
-
-def narrow_float64(model: onnx.ModelProto) -> str:
-    """Float64 inside the graph becomes float32; returns why not, where it cannot be done, and then nothing is changed."""
-    graphs = [model.graph, *nested(model.graph)]
-    ports = (*model.graph.input, *model.graph.output)
-    if any(v.type.tensor_type.elem_type == TensorProto.DOUBLE for v in ports):
-        return "inputs or outputs have it"
-    tensors = [w for g in graphs for w in g.initializer if w.data_type == TensorProto.DOUBLE]
-    changes: list[Callable[[], None]] = []
-    for node in onnx_file.nodes(model.graph):
-        for attribute in node.attribute:
-            if attribute.t.data_type == TensorProto.DOUBLE:
-                tensors.append(attribute.t)
-            if attribute.tensors or node.domain not in ("", "ai.onnx"):
-                wide = any(t.data_type == TensorProto.DOUBLE for t in (attribute.t, *attribute.tensors))
-                if wide:
-                    return f"{node.op_type} is no standard operator"
-            if attribute.i == TensorProto.DOUBLE and (
-                attribute.name in TYPED or (node.op_type, attribute.name) == ("Cast", "to")
-            ):
-                changes.append(lambda attribute=attribute: setattr(attribute, "i", TensorProto.FLOAT))
-    if not tensors and not changes:
-        return ""
-    if model.functions:
-        return "the model has functions of its own"
-    if any(t.data_location == TensorProto.EXTERNAL for t in tensors):
-        return "its weights are in large files of their own"
-    values = [numpy_helper.to_array(t) for t in tensors]
-    if not all(map(fits_float32, values)):
-        return "a constant has no place in float32"
-    for tensor, value in zip(tensors, values, strict=True):
-        tensor.CopyFrom(numpy_helper.from_array(value.astype(np.float32), tensor.name))
-    for change in changes:
-        change()
-    for graph in graphs:
-        for info in (*graph.value_info, *graph.input, *graph.output):
-            if info.type.tensor_type.elem_type == TensorProto.DOUBLE:
-                info.type.tensor_type.elem_type = TensorProto.FLOAT
-    return ""
-
-
-def fits_float32(values: Any) -> bool:
-    """Whether no finite value overflows, and none but 0 vanishes."""
-    size = np.abs(values[np.isfinite(values) & (values != 0)])
-    return bool(size.size == 0 or (size.max() <= FLOAT_MAX and size.min() >= FLOAT_TINY))
 
 
 def drop_casts(model: onnx.ModelProto) -> None:

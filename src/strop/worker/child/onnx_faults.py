@@ -13,7 +13,6 @@ import onnx
 import onnx_file
 from onnx import TensorProto, helper, numpy_helper
 
-Tensor = onnx.TensorProto
 CONSTANT_IR = 4
 """From this IR version on a weight that is listed as an input may be replaced in a call, so that no runtime can take it for a
 constant. Before it the format asked for the listing, and ONNX Runtime treats such weights as constants."""
@@ -121,11 +120,11 @@ def _named(nodes: list[onnx.NodeProto]) -> str:
     return (nodes[0].name or next(iter(nodes[0].output), "")) if nodes else ""
 
 
-def _elements(tensor: Tensor) -> int:
+def _elements(tensor: TensorProto) -> int:
     return math.prod(tensor.dims)
 
 
-def _size(tensor: Tensor) -> int:
+def _size(tensor: TensorProto) -> int:
     """Bytes of its values; several may share a byte, which counts as one each."""
     try:
         return _elements(tensor) * int(helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize)
@@ -158,25 +157,25 @@ def untouchable(graph: onnx.GraphProto) -> set[str]:
     return names
 
 
-def duplicates(model: onnx.ModelProto) -> list[list[Tensor]]:
+def duplicates(model: onnx.ModelProto) -> list[list[TensorProto]]:
     """Groups of weights that are equal bit by bit and used alike: by the same operators, at the same places.
 
     Weights in external files are equal where they are the same bytes of the same file.
     """
-    alike: dict[tuple[Any, ...], list[Tensor]] = {}
+    alike: dict[tuple[Any, ...], list[TensorProto]] = {}
     left, used = {*untouchable(model.graph), *default_inputs(model)}, uses(model.graph)
     for weight in model.graph.initializer:
         if weight.name not in left and _elements(weight) >= LEAST_ELEMENTS:
             key = (weight.data_type, tuple(weight.dims), frozenset(used.get(weight.name, [])), weight.data_location)
             alike.setdefault(key, []).append(weight)
-    groups: dict[Any, list[Tensor]] = {}
+    groups: dict[Any, list[TensorProto]] = {}
     for key, weights in alike.items():
         for weight in weights if len(weights) > 1 else []:
             groups.setdefault((key, _content(weight)), []).append(weight)
     return [group for group in groups.values() if len(group) > 1]
 
 
-def _content(weight: Tensor) -> Any:
+def _content(weight: TensorProto) -> Any:
     """What is equal where the values are."""
     if weight.data_location == TensorProto.EXTERNAL:
         return tuple(sorted((e.key, e.value) for e in weight.external_data if e.key != "checksum"))
