@@ -9,7 +9,7 @@ import pytest
 from benchmarks.export_faults import FAULTS, dynamic, in_float64, listed, network, numbers, session
 from cleaning import clean
 from onnx import TensorProto, helper, numpy_helper
-from onnx_faults import collapses, default_inputs, faults
+from onnx_faults import cast_chains, collapses, default_inputs, faults
 from steps import prepare
 
 X = np.random.default_rng(3).standard_normal((3, 3, 32, 32)).astype(np.float32)
@@ -203,3 +203,21 @@ def test_what_onnx_runtime_cannot_optimize_is_cleaned_up_as_far_as_that_goes(tmp
 )  # fmt: skip
 def test_casts_are_one_only_where_the_first_loses_nothing(types: tuple[str, str, str], same: bool) -> None:
     assert collapses(*(TensorProto.DataType.Value(name) for name in types)) == same
+
+
+def test_a_chain_of_many_casts_ends(tmp_path: Path) -> None:
+    """Each pass shortens it; a Cast that rounds stays, and so does one that somebody else reads."""
+    kinds = ("DOUBLE", "FLOAT", "DOUBLE", "FLOAT16", "FLOAT", "FLOAT")
+    names = ["x", *(f"v{n}" for n in range(len(kinds) - 1)), "y"]
+    nodes = [
+        helper.make_node("Cast", [given], [made], to=TensorProto.DataType.Value(kind))
+        for given, made, kind in zip(names, names[1:], kinds, strict=False)
+    ]
+    ports = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [4]) for name in "xy"]
+    graph = helper.make_graph(nodes, "g", ports[:1], ports[1:])
+    given = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    assert len(cast_chains(given.graph)) > 2
+    path, _ = cleaned(given, tmp_path)
+    x = np.array([1 / 3, 70000.0, 1e-9, 2.0], np.float32)
+    np.testing.assert_array_equal(answers(path, x=x), answers(tmp_path / "given.onnx", x=x))
+    assert [n.op_type for n in onnx.load(path).graph.node] == ["Cast", "Cast"]

@@ -30,13 +30,13 @@ def test_every_rule_has_evidence_that_can_be_looked_up() -> None:
             assert source.startswith("https://") or source == "python -m benchmarks.export_faults", rule.name
         assert rule.worth and rule.remedy
     measured = read("export_faults")
-    assert measured is not None and {row["fault"] for row in measured["faults"]} == set(FAULTS) <= rules().keys()
+    assert measured is not None and {row["fault"] for row in measured["figures"]["faults"]} == set(FAULTS) <= rules().keys()
 
 
 def test_the_figures_of_the_rules_are_those_that_were_measured() -> None:
     measured = read("export_faults")
     assert measured is not None
-    for row in measured["faults"]:
+    for row in measured["figures"]["faults"]:
         figure = f"{row['speed']:.2f}×"
         assert row["fault"] in ("dynamic-axes",) or figure in rules()[row["fault"]].worth, (row["fault"], figure)
 

@@ -90,7 +90,7 @@ def equal_in_float32(mine: Array, theirs: Array) -> bool:
     if theirs.dtype.kind != "f" or not theirs.size:
         return bool(mine.shape == theirs.shape and np.array_equal(mine, theirs))
     largest = max(float(np.abs(part[np.isfinite(part)]).max(initial=0.0)) for _, part in parts(mine, theirs))
-    return all(np.allclose(a, b, rtol=1e-5, atol=1e-6 * largest, equal_nan=True) for a, b in parts(mine, theirs))
+    return all(np.allclose(a, b, rtol=1e-6, atol=1e-6 * largest, equal_nan=True) for a, b in parts(mine, theirs))
 
 
 def agrees(trial: Trial) -> bool:

@@ -209,10 +209,8 @@ def only_informs(trial: Trial, baseline: Trial) -> bool:
     """Whether it is timed for information only and never chosen: the runtime's defaults, or a language model in PyTorch, which is
     the reference of quality, where another runtime gives the baseline.
     """
-    recipe, reference = trial.candidate.recipe, baseline.reference
-    if recipe.role == "as-is" or reference is None:
-        return recipe.role == "as-is"
-    return trial.name == reference.name and recipe.runtime != baseline.candidate.recipe.runtime
+    reference, cleaned = baseline.reference, baseline.candidate.recipe.cleaned
+    return trial.candidate.recipe.role == "as-is" or (reference is not None and trial.name == reference.name and not cleaned)
 
 
 def find(trials: Sequence[Trial], name: str) -> Trial:

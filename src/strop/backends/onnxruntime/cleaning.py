@@ -167,14 +167,8 @@ def merge_duplicates(model: onnx.ModelProto) -> None:
 def drop_casts(model: onnx.ModelProto) -> None:
     """Casts that change nothing become an Identity, chains one Cast, and those that nobody uses any more go."""
     graph = model.graph
-    known = types(graph)
-    if model.ByteSize() < LARGE and any(n.op_type == "Cast" for n in graph.node):
-        try:
-            known |= types(onnx.shape_inference.infer_shapes(model).graph)
-        except Exception as error:
-            print(f"shapes are not known ({_first_line(error)})")
-    made = {n.output[0]: n for n in graph.node if n.op_type == "Cast"}
-    while chains := cast_chains(graph, known):
+    while chains := cast_chains(graph):
+        known, made = types(graph), {n.output[0]: n for n in graph.node if n.op_type == "Cast"}
         for node in chains:
             before = made.get(node.input[0])
             if known.get(node.input[0], 0) != target_of(node) and before is not None:
@@ -182,7 +176,6 @@ def drop_casts(model: onnx.ModelProto) -> None:
             if known.get(node.input[0], 0) == target_of(node):
                 node.op_type = "Identity"
                 del node.attribute[:]
-                made.pop(node.output[0])
     outputs = {value.name for g in (graph, *nested(graph)) for value in g.output}
     while unused := [n for n in graph.node if n.op_type == "Cast" and n.output[0] not in outputs | uses(graph).keys()]:
         for node in unused:

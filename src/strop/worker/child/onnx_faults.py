@@ -7,6 +7,7 @@ import hashlib
 import math
 from collections import Counter
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import onnx
@@ -232,10 +233,24 @@ def _float64(model: onnx.ModelProto) -> dict[str, Any]:
 
 
 def types(graph: onnx.GraphProto) -> dict[str, int]:
-    """Value → type of its elements, as far as the file says."""
+    """Value → type of its elements, as far as the file says or an operator keeps the type of its first input."""
     known = {v.name: v.type.tensor_type.elem_type for v in (*graph.value_info, *graph.input, *graph.output)}
     known |= {w.name: w.data_type for w in graph.initializer}
-    return known | {n.output[0]: target_of(n) for n in graph.node if n.op_type == "Cast"}
+    for node in graph.node:
+        if node.op_type == "Cast":
+            known[node.output[0]] = target_of(node)
+        elif node.input and node.output and node.output[0] not in known and _keeps_type(node.op_type, node.domain):
+            known[node.output[0]] = known.get(node.input[0], 0)
+    return known
+
+
+@cache
+def _keeps_type(operator: str, domain: str) -> bool:
+    """Whether its first output has the type of its first input, by its definition."""
+    if not onnx.defs.has(operator, domain):
+        return False
+    schema = onnx.defs.get_schema(operator, domain=domain)
+    return bool(schema.inputs and schema.outputs and schema.inputs[0].type_str == schema.outputs[0].type_str)
 
 
 def target_of(cast: onnx.NodeProto) -> int:
@@ -250,13 +265,9 @@ def collapses(source: int, between: int, target: int) -> bool:
     return target in (source, *FLOATS) or all(kind in INTEGERS for kind in (source, between, target))
 
 
-def cast_chains(graph: onnx.GraphProto, known: dict[str, int] | None = None) -> list[onnx.NodeProto]:
-    """Casts that change nothing, or whose source is a Cast that loses nothing.
-
-    Args:
-        known: value → type, where more is known than the file says.
-    """
-    known = types(graph) if known is None else known
+def cast_chains(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
+    """Casts that change nothing, or whose source is a Cast that loses nothing."""
+    known = types(graph)
     made = {n.output[0]: n for n in graph.node if n.op_type == "Cast"}
     found = []
     for node in made.values():
