@@ -20,7 +20,7 @@ from strop.report.lineage import gains
 from strop.report.markdown import markdown
 from strop.report.page import page
 from strop.report.verdict import remarks, three_lines
-from strop.run.baseline import better_denominator, combined
+from strop.run.baseline import better_denominator, combined, without_other_answers
 from strop.run.checking import CHECK
 from strop.run.denominator import agrees, beyond_rounding, is_rebuilt, may_be_denominator
 from strop.run.pairing import Subject
@@ -73,6 +73,10 @@ def test_a_cleaned_up_file_must_answer_as_the_given_one_does(tmp_path: Path, the
     assert agrees(found) == may_be_denominator(found) == may
     where, far = beyond_rounding(found)
     assert bool(where) != may and (far > 0) != may
+    ready = replace(found.with_result(status="not reached", search=None), check=Check(shards={}, examples=100))
+    kept = without_other_answers(ready)
+    assert (kept is ready) == may
+    assert may or (kept.result.status == "dropped" and "y" in kept.result.reason)
 
 
 def test_the_given_file_may_be_chosen_beside_a_cleaned_up_baseline() -> None:

@@ -22,7 +22,7 @@ from strop.run.budget import least_of
 from strop.run.building import build
 from strop.run.checking import Visit, check, footprint, open_array, shards, subject
 from strop.run.context import Run
-from strop.run.denominator import agrees, as_denominator, is_rebuilt, may_be_denominator, note_denominator
+from strop.run.denominator import agrees, as_denominator, beyond_rounding, is_rebuilt, may_be_denominator, note_denominator
 from strop.run.planning import affordable_together, settle
 from strop.run.preparing import fail, finish, not_reached, prepare
 from strop.run.race import Racing
@@ -48,13 +48,21 @@ def tune(run: Run, model: Model, task: Task, found: Sequence[Offer]) -> tuple[Tr
         run.budget.enter("search")  # whom speed-ups are over comes before any candidate
     half = run.budget.left() / 2 if language and run.budget.total is not None else 0.0
     can_pay = affordable_together(run, variants, model, task, trials, half, seated=not language)
-    trials += prepare(run, model, task, can_pay, reference, trials)
+    for trial in prepare(run, model, task, can_pay, reference, trials):
+        kept = trial if language else without_other_answers(trial)
+        trials.append(trial if kept is trial else finish(run, task, kept))
     trials += [not_reached(recipe) for recipe in variants if recipe not in can_pay]
     racing, trials = tuning_race(run, model, task, trials)
     tuned = champion(racing.over, [racing.baseline, *others_than(racing.baseline, trials)])
     run.emit("baseline-tuned", recipe=tuned.name)
     note_denominator(run, found, tuned, trials)
     return rebase(tuned, trials, racing, task)
+
+
+def without_other_answers(trial: Trial) -> Trial:
+    """The trial, dropped where its files are not the given ones and answer differently: its speed must end nobody's race."""
+    where, far = beyond_rounding(trial) if trial.ready and is_rebuilt(trial.candidate.recipe) else ("", 0.0)
+    return trial.dropped(f"{where} differs from the given model's by {far:.2g} of its spread; not timed") if where else trial
 
 
 def tuning_race(run: Run, model: Model, task: Task, trials: list[Trial]) -> tuple[Racing, list[Trial]]:
@@ -108,7 +116,9 @@ def _with_combined(run: Run, model: Model, task: Task, racing: Racing, trials: l
     settings = _best_settings(racing, reference, others_than(reference, known))
     cleaned = champion(racing.over, [reference, *(t for t in known if is_rebuilt(t.candidate.recipe))])
     both = combined(cleaned.candidate.recipe, settings.candidate.recipe, reference.candidate.recipe)
-    can_pay = affordable_together(run, both, model, task, known) if both else []
+    if not both:
+        return trials
+    can_pay = affordable_together(run, both, model, task, known)
     made = prepare(run, model, task, can_pay, reference, known)
     racing.enter([t for t in made if t.ready])
     racing.first_sets()

@@ -126,7 +126,7 @@ def note_denominator(run: Run, found: Sequence[Offer], tuned: Trial, trials: Seq
                 f"explains no more than {allowed_divergence(trial):g}."
             )
         where, far = beyond_rounding(trial) if nats is None else ("", 0.0)
-        if where and trial.alive:
+        if where:
             run.note(
                 f"{trial.name} cannot be the baseline: {where} differs from the given model's by {far:.2g} of its spread, and "
                 f"the rounding of float32 explains no more than {FLOAT32:g}."
