@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime as ort
 from benchmarks.export_faults import SIZE, listed, network
 
 from conftest import run_strop
@@ -16,17 +15,14 @@ def test_weights_among_the_inputs_are_no_gain_of_quantization(tmp_path: Path) ->
     onnx.save(listed(network(norms=True)), tmp_path / "bad.onnx")
     rng = np.random.default_rng(0)
     x = rng.standard_normal((40, 3, SIZE, SIZE)).astype(np.float32)
-    options = ort.SessionOptions()
-    options.log_severity_level = 3
-    given = ort.InferenceSession(tmp_path / "bad.onnx", options)
-    np.savez(tmp_path / "eval.npz", x=x, labels=given.run(None, {"x": x})[0].argmax(1))
+    np.savez(tmp_path / "eval.npz", x=x)
 
     seen = run_strop(tmp_path, "inspect", "bad.onnx")
     assert "weights are listed as inputs" in seen.out and "worth:" in seen.out and "export_faults" in seen.out
     planned = run_strop(tmp_path, "optimize", "bad.onnx", "--data", "eval.npz", "--dry-run", "--backend", "onnxruntime")
     assert "weights are listed as inputs" in planned.out and "export cleaned up" in " ".join(planned.out.split())
 
-    arguments = ("--data", "eval.npz", "--threads", 1, "--budget", "20s", "--backend", "onnxruntime", "--recipe", "int8-dynamic")
+    arguments = ("--data", "eval.npz", "--threads", 1, "--budget", "10s", "--backend", "onnxruntime", "--recipe", "int8-dynamic")
     done = run_strop(tmp_path, "optimize", "bad.onnx", *arguments, "--goal", "speedup>=0.1", "--goal", "memory_ratio<=9",
                      "--out", "out")  # fmt: skip
     assert done.code in (0, 10), done.err

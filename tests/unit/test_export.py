@@ -55,7 +55,7 @@ def test_the_remarks_are_part_of_an_inspection(tmp_path: Path) -> None:
     (tmp_path / "m.onnx").write_bytes(FAULTS["cast-chains"]().SerializeToString())
     found = export_remarks(read_inspection(tmp_path / "m.onnx").faults)
     lines = list(export_lines(found))
-    assert "casts change nothing" in lines[1] and lines[2].startswith("    worth: ")
+    assert any("casts change nothing" in line for line in lines) and lines[2].startswith("    worth: ")
     assert list(export_lines(())) == []
 
 
