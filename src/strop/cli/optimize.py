@@ -10,13 +10,14 @@ import typer
 
 import strop
 from strop.cli import options as o
-from strop.cli.console import complain, print_json, say, stderr, stdout, table
+from strop.cli.console import complain, print_json, say, say_wrapped, stderr, stdout, table
 from strop.cli.progress import Progress
 from strop.core.candidate import Result
 from strop.core.errors import EXIT_CHOSEN, EXIT_INTERRUPTED, EXIT_NONE, EXIT_PROVISIONAL
 from strop.core.outcome import Outcome
 from strop.core.recipe import Offer
 from strop.report import throughput
+from strop.report.frameworks import export_lines
 from strop.report.unlabeled import KEPT
 from strop.report.verdict import ordered, ratio, remarks, speed, three_lines
 from strop.run.flags import OPTIMIZE_FOR
@@ -153,6 +154,8 @@ def show_plans(plans: dict[str, Plan], json: bool) -> None:
         shown = {target: [offer.model_dump(mode="json") for offer in plan.offers] for target, plan in plans.items()}
         print_json(shown.get("", shown))
         return
+    for line in export_lines(next(iter(plans.values())).export):
+        say_wrapped(line)
     for target, plan in plans.items():
         if target:
             say(f"for {target}:")
