@@ -3,6 +3,7 @@
 from strop.core.candidate import Result
 from strop.core.foreign import in_markdown
 from strop.core.outcome import Outcome
+from strop.core.shapes import Shapes, text_of
 from strop.core.verdict import Interval
 
 
@@ -57,7 +58,19 @@ def _cleanup(outcome: Outcome) -> str:
     return f"- Cleaning up the export alone, which the baseline includes: {shown(found.speedup, '×')} over the given file\n"
 
 
-def model_card(outcome: Outcome, chosen: Result) -> str:
+def _takes(shapes: Shapes | None) -> str:
+    """The shapes that it is compiled for, and what becomes of others."""
+    if shapes is None:
+        return ""
+    sets = "; ".join(", ".join(f"`{name}` {text_of(shape)}" for name, shape in one.items()) for one in shapes.sets)
+    padded = " Shorter texts are filled up to the next longer of these, and the answers cropped." if shapes.padded else ""
+    more = f", which adds {shapes.fallback_bytes / 1e6:.0f} MB" if shapes.fallback_bytes is not None else ""
+    fallback = f"Other shapes are answered, more slowly, by a second session that is opened when it is first needed{more}."
+    others = fallback if shapes.others == "fallback" else "Other shapes are refused."
+    return f"\nCompiled for fixed shapes: {sets}.{padded} {others} Figures below hold for the first.\n"
+
+
+def model_card(outcome: Outcome, chosen: Result, shapes: Shapes | None = None) -> str:
     """Markdown."""
     recipe, task = chosen.candidate.recipe, outcome.task
     source = outcome.model.artifact
@@ -86,7 +99,7 @@ Steps: {steps}. Runtime: {recipe.runtime}, settings {recipe.settings or "the run
 | output | type | shape |
 |---|---|---|
 {outputs}
-
+{_takes(shapes)}
 ## What was measured
 
 {_where(outcome)}On {outcome.environment.cpu}, {outcome.environment.threads} thread(s) in the budget, batch {task.workload.batch}.

@@ -51,6 +51,8 @@ def command(
     batches: o.Batch = None,
     batch_axis: o.BatchAxis = None,
     size: o.Size = None,
+    shape: o.Shape = None,
+    other_shapes: o.OtherShapes = None,
     concurrency: o.Concurrency = None,
     streams: o.Streams = None,
     eval_tokens: o.EvalTokens = None,

@@ -223,9 +223,14 @@ def _elsewhere(outcome: Outcome, chosen: Result) -> tuple[str, str, str]:
     return first, second, " ".join(part for part in (same, third) if part)
 
 
+BESIDE_SHAPES = ("axes", "crop", "mask")
+"""Settings that say the same as `shapes`, or how answers are cropped."""
+
+
 def settings(result: Result) -> str:
     """Runtime settings in a few words."""
-    pairs = [f"{k}={str(v).lower()}" for k, v in result.candidate.recipe.settings.items()]
+    shown = {k: v for k, v in result.candidate.recipe.settings.items() if k not in BESIDE_SHAPES}
+    pairs = [f"{k}={str(v).lower()}" for k, v in shown.items()]
     return ", ".join(pairs) or "default settings"
 
 

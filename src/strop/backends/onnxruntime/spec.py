@@ -7,6 +7,7 @@ from strop.core.backend import Backend
 from strop.core.model import Model
 from strop.core.noun import Params, Scalar
 from strop.core.recipe import CLEAN, Offer, Recipe, Step
+from strop.core.shapes import axes_of, compiled, setting_of
 from strop.core.target import Accelerator, Target
 from strop.core.task import Task
 
@@ -30,12 +31,32 @@ TURNS = {"int8-static": 1, "int8-static-matmul": 1, "int8-dynamic": 2, "int8-sta
 
 def offer(model: Model, target: Target, task: Task) -> Sequence[Offer]:
     """All recipes considered for this model, target and task; pure."""
-    return [*_settings(target), *_cleaned(model, target), *_quantized(model, target, task), *_accelerated(model, target, task)]
+    unquantized = [*_static_shapes(model, target, task), *_settings(target), *_cleaned(model, target)]
+    offers = [*unquantized, *_quantized(model, target, task)]
+    return [*compiled(offers, model, task.shapes, by_name=(NAME,)), *_accelerated(model, target, task)]
+
+
+def _fair(target: Target) -> dict[str, Scalar]:
+    return {"graph": "all", "threads": target.threads, "spinning": False}
+
+
+def _static_shapes(model: Model, target: Target, task: Task) -> Iterator[Offer]:
+    """The unquantized model in the shapes of the workload; `compiled` adds them, as it does to every other recipe.
+
+    It comes before other settings, so that a short budget has time for it.
+    """
+    if not task.shapes:
+        return
+    if axes_of(model, task.shapes) is None:
+        yield Offer(name="fp32-static", reason="not offered: axes are fixed by their names, and one of the inputs has none")
+        return
+    recipe = Recipe(name="fp32-static", runtime=NAME, settings=_fair(target), safety=1, role="baseline-variant")
+    yield Offer(name=recipe.name, reason=f"every call has one shape: {setting_of(task.shapes[:1])}", recipe=recipe)
 
 
 def _settings(target: Target) -> Iterator[Offer]:
     """The unquantized model under the settings that a tuned baseline may have."""
-    fair: dict[str, Scalar] = {"graph": "all", "threads": target.threads, "spinning": False}
+    fair = _fair(target)
 
     def variant(name: str, reason: str, settings: dict[str, Scalar]) -> Offer:
         role = "reference" if name == "fp32" else "as-is" if name == "fp32-as-is" else "baseline-variant"
@@ -61,11 +82,10 @@ def _cleaned(model: Model, target: Target) -> Iterator[Offer]:
         left = "; ONNX Runtime itself undoes the rest as it loads the file" if model.faults else ""
         yield Offer(name="fp32-clean", reason=f"not offered: nothing to clean up that could change speed or memory{left}")
         return
-    settings: dict[str, Scalar] = {"graph": "all", "threads": target.threads, "spinning": False}
 
     def cleaned(name: str, reason: str, single: bool) -> Offer:
         recipe = Recipe(
-            name=name, runtime=NAME, steps=(clean_step(single),), settings=settings, safety=1, role="baseline-variant"
+            name=name, runtime=NAME, steps=(clean_step(single),), settings=_fair(target), safety=1, role="baseline-variant"
         )
         return Offer(name=name, reason=reason, recipe=recipe)
 
