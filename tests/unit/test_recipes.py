@@ -57,15 +57,20 @@ def test_bf16_beside_int8_is_tried_where_the_cpu_has_it_and_something_is_left(gi
         assert (found.recipe.settings["precision"], found.recipe.precision, found.recipe.turn) == ("bf16", "int8", 1)
 
 
-def test_small_weights_are_computed_with_in_bf16_where_the_cpu_has_it():
+def test_small_weights_of_convolutions_are_computed_with_in_bf16_where_the_cpu_has_it():
     for instructions, precision in ((BF16, "bf16"), (("avx2",), "f32")):
-        found = offered("openvino", TRANSFORMER, instructions)
+        found = offered("openvino", GATED, instructions)
         assert found["nncf-int8-weights"].recipe.settings["precision"] == precision
         assert found["openvino-f16-weights-bf16"].offered is (precision == "bf16")
     assert offered("openvino", TRANSFORMER)["openvino-f16-weights-bf16"].recipe.steps[0].params == {"compress": True}
 
 
-@pytest.mark.parametrize(("given", "precision"), [(CNN, "f32"), (TRANSFORMER, "bf16")], ids=["cnn", "encoder"])
-def test_an_adopted_file_computes_the_rest_in_bf16_where_there_is_any(given, precision):
-    found = offered("onnxruntime", given)["openvino-int8-static"].recipe
-    assert (found.runtime, found.settings["precision"]) == ("openvino", precision)
+@pytest.mark.parametrize(("given", "rest"), [(CNN, False), (GATED, True), (TRANSFORMER, True)])
+def test_an_adopted_file_computes_the_rest_in_bf16_too_where_there_is_any(given, rest):
+    found = offered("onnxruntime", given)
+    assert found["openvino-int8-static"].recipe.settings["precision"] == "f32"
+    assert ("openvino-int8-static-bf16" in found) is rest
+    if rest:
+        half = found["openvino-int8-static-bf16"].recipe
+        assert (half.runtime, half.settings["precision"]) == ("openvino", "bf16")
+        assert half.steps == found["int8-static"].recipe.steps

@@ -224,7 +224,7 @@ def _check(
         accuracy=scored.value, retained=scored.retained, differs=scored.where, examples=found.examples, quality=quality,
         ran=str(found.properties.get("ran") or ""),
     )  # fmt: skip
-    twin = _same_kernels(trial, others)
+    twin = same_kernels(trial, others)
     if twin is not None:
         asked = trial.candidate.recipe.settings[PRECISION]
         return trial.with_result(status="duplicate", reason=f"asked for {asked}, it computes as {twin} does: {trial.result.ran}")
@@ -233,7 +233,7 @@ def _check(
     return trial.dropped(f"{missed}; not timed") if missed is not None and not denominator else trial
 
 
-def _same_kernels(trial: Trial, others: Sequence[Trial]) -> str | None:
+def same_kernels(trial: Trial, others: Sequence[Trial]) -> str | None:
     """Another candidate of the same files whose kernels are of the same types although another precision was asked for."""
 
     def of(one: Trial) -> object:

@@ -14,9 +14,12 @@ IDLE = (
 
 def ran(session: Any) -> str:
     """Kernels that compute, by type, the commonest first: `int8 26, fp32 3`; empty where OpenVINO does not say."""
+    compiled = getattr(session, "compiled", None)
+    if compiled is None:
+        return ""
     found: Counter[str] = Counter()
     try:
-        nodes = session.compiled.get_runtime_model().get_ops()
+        nodes = compiled.get_runtime_model().get_ops()
     except RuntimeError as error:
         print(f"the device does not say in which types it computes: {error}")
         return ""

@@ -117,11 +117,6 @@ def leaves_floats(model: Model) -> bool:
     return not REST.isdisjoint(model.operators) or softmaxes > last
 
 
-def beside_integers(model: Model, target: Target) -> str:
-    """The precision of what a quantized model computes in floating point."""
-    return "bf16" if has_bf16(target) and leaves_floats(model) else "f32"
-
-
 def is_transformer(model: Model) -> bool:
     """Attention shows as Softmax among many matrix products."""
     return bool(model.operators.get("Softmax", 0)) and model.weights.get("MatMul", 0) >= 8
@@ -196,7 +191,7 @@ def _weight_only(model: Model, target: Target, matmuls: int) -> Iterator[Offer]:
             continue
         params: Params = {"bits": bits, "group": GROUP}
         step = Step(stage="quantize", builder=NAME, name="compress", consumes=kind, produces="openvino-ir", params=params)
-        arithmetic = "bf16" if has_bf16(target) else "f32"
+        arithmetic = "bf16" if has_bf16(target) and not is_transformer(model) else "f32"  # products are in INT8 there
         recipe = Recipe(
             name=name, runtime=NAME, steps=(*first, step), settings=fair(target, precision=arithmetic), precision=f"int{bits}",
             safety=3 if bits == 8 else 5,
@@ -280,18 +275,20 @@ def _npu(model: Model, task: Task, one: Accelerator) -> Iterator[Offer]:
         yield Offer(name="nncf-int4-npu", reason="not offered: no matrix product with a constant weight")
 
 
-def adopt(recipe: Recipe, model: Model, target: Target) -> Offer | None:
-    """ONNX Runtime's quantized file in OpenVINO, where that is known to run fast."""
+def adopt(recipe: Recipe, model: Model, target: Target) -> Sequence[Offer]:
+    """ONNX Runtime's quantized file in OpenVINO, where that is known to run fast; what stays in floating point in bf16 too."""
     if recipe.runtime != ORT or recipe.name not in ADOPTED:
-        return None
-    name = f"openvino-{recipe.name}"
-    rest = beside_integers(model, target)
+        return ()
+    name, reason = f"openvino-{recipe.name}", f"the file of {recipe.name}, run by OpenVINO"
     mine = recipe.model_copy(update={
-        "name": name, "runtime": NAME, "settings": fair(target, precision=rest), "follows_baseline": False,
-        "safety": recipe.safety + 1, "turn": recipe.turn + 1,
+        "name": name, "runtime": NAME, "settings": fair(target), "follows_baseline": False, "safety": recipe.safety + 1,
+        "turn": recipe.turn + 1,
     })  # fmt: skip
-    beside = f", what stays in floating point in {rest}" if leaves_floats(model) else ""
-    return Offer(name=name, reason=f"the file of {recipe.name}, run by OpenVINO{beside}", recipe=mine)
+    found = [Offer(name=name, reason=reason, recipe=mine)]
+    if recipe.name == ADOPTED[0] and has_bf16(target) and leaves_floats(model):
+        half = mine.model_copy(update={"name": f"{name}-bf16", "settings": {**mine.settings, "precision": "bf16"}})
+        found.append(Offer(name=half.name, reason=f"{reason}, what stays in floating point in bf16", recipe=half))
+    return found
 
 
 def variants(settings: dict[str, Scalar], target: Target) -> Mapping[str, dict[str, Scalar]]:
