@@ -21,7 +21,7 @@ TURNS = {"int8-static": 1, "int8-dynamic": 2, "int8-static-all": 2, "int8-static
 PRODUCTS = ["MatMul", "Gemm"]
 FEATURES = [
     "Conv", "ConvTranspose", *PRODUCTS, "Relu", "Clip", "LeakyRelu", "MaxPool", "AveragePool", "GlobalAveragePool", "Concat",
-    "Add", "Flatten", "Pad", "Reshape", "Resize", "Slice", "Split", "Squeeze", "Transpose", "Unsqueeze",
+    "Add", "Flatten", "Gather", "Pad", "Reshape", "Resize", "Slice", "Split", "Squeeze", "Transpose", "Unsqueeze",
 ]  # fmt: skip
 """Operators of a convolutional network that compute as fast and nearly as exactly in 8 bits: convolutions and products with their
 activations, pooling, sums, and what only moves values. Softmax, normalization and other functions are not among them."""

@@ -61,7 +61,7 @@ def ran(session: Any) -> str:
     """In which types the session's kernels compute."""
     import kernels
 
-    return kernels.ran(session)
+    return str(kernels.ran(session))
 
 
 def profile(path: str, settings: dict[str, Any]) -> Any:
