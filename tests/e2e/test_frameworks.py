@@ -57,6 +57,20 @@ def test_one_run_across_frameworks(tmp_path: Path, answers: Callable[[str], np.n
     assert {"openvino/openvino", "olive/olive-ai", "onnxruntime"} <= versions.keys()
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("frameworks")
+def test_int8_recipes_are_built_and_say_in_which_types_they_computed(tmp_path: Path) -> None:
+    """NNCF's and ONNX Runtime's INT8 in OpenVINO, and bf16 where the CPU has it: kernels are of the types that each claims."""
+    plan = run_strop(tmp_path, "optimize", DEMO / "kws.onnx", *CONFIG, "--dry-run", "--json")
+    offered = {o["name"] for o in json.loads(plan.out) if o["recipe"] is not None}
+    halves = {"openvino-f16-weights-bf16": "bf16"} if "openvino-f16-weights-bf16" in offered else {}
+    for name, kind in {"nncf-int8-mixed": "int8", "openvino-int8-static": "int8", **halves}.items():
+        made = run_strop(tmp_path, "build", DEMO / "kws.onnx", *CONFIG, "--recipe", name, "--out", name, "--check")
+        assert made.code == 0, made.err
+        check = json.loads(next(tmp_path.glob(f".strop/runs/*/candidates/{name}/check/check.json")).read_text())
+        assert f"{kind} " in check["properties"]["ran"], check["properties"]
+
+
 @pytest.mark.usefixtures("frameworks")
 def test_an_ir_is_built_and_compared_with_its_onnx(tmp_path: Path) -> None:
     """An IR is input like any other model; its answers are those of the file that it was made from."""

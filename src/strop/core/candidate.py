@@ -125,6 +125,8 @@ class Result(Noun):
     retained: Interval | None = None
     differs: str = ""
     """Of the metric `difference`: the channel that is furthest from the baseline's, as `boxes[:, 4]`."""
+    ran: str = ""
+    """In which types its kernels computed, as the runtime says afterwards: `int8 26, fp32 3`; empty where it does not say."""
     examples: int = 0
     memory: tuple[Memory, ...] = ()
     memory_ratio: Interval | None = None

@@ -155,6 +155,7 @@ def _candidate(result: Result) -> dict[str, Any]:
             "accuracy": result.accuracy,
             "accuracy_retained": figure(result.retained),
             "examples": result.examples,
+            "ran": result.ran,
             "memory_ratio": figure(result.memory_ratio),
             "memory": [m.model_dump(mode="json") for m in result.memory],
             "bytes": candidate.artifact.bytes if candidate.artifact else None,

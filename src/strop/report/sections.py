@@ -6,7 +6,7 @@ from strop.core.candidate import Result
 from strop.core.outcome import Outcome
 from strop.core.verdict import GateResult, Interval
 from strop.plan.bottlenecks import find_bottlenecks
-from strop.report import advice, profiling, throughput
+from strop.report import advice, apart, profiling, throughput
 from strop.report.charts import axes_of
 from strop.report.evidence import Answer, Curve, Evidence
 from strop.report.frameworks import tree_of
@@ -174,11 +174,13 @@ def frameworks(outcome: Outcome, evidence: Evidence) -> Section | None:
 
 def leaderboard(outcome: Outcome, evidence: Evidence) -> Section:
     pace = "imitated speed" if outcome.place == "imitated" else "speed-up"
-    head = ("candidate", "status", pace, kept_name(outcome.task.metric), figure_name(outcome.task.metric), "memory", "size, MB",
+    beside = apart.shown(outcome)
+    head = ("candidate", "status", pace, kept_name(outcome.task.metric), figure_name(outcome.task.metric),
+            *([apart.NAMES[beside]] if beside else []), "memory", "size, MB",
             throughput.head(outcome), *(f"{p}, ms" for p in PERCENTILES), "first inference, ms", "load, ms")  # fmt: skip
     table = Table("All candidates", head, tuple(_candidate_row(outcome, r) for r in ordered(outcome)),
                   numbers=tuple(range(2, len(head))), sortable=True)  # fmt: skip
-    return Section("leaderboard", "Leaderboard", fill("leaderboard", table=table))
+    return Section("leaderboard", "Leaderboard", fill("leaderboard", table=table, beside=apart.WHAT.get(beside or "", "")))
 
 
 def _candidate_row(outcome: Outcome, result: Result) -> tuple[Cell, ...]:
@@ -192,6 +194,7 @@ def _candidate_row(outcome: Outcome, result: Result) -> tuple[Cell, ...]:
         Cell(STATUSES.get(status_of(outcome, result), "judged"), stage),
         imitated_cell(result) if outcome.place == "imitated" else speed_cell(result),
         percent_cell(result.retained), number_cell(result.accuracy, ".4f"),
+        *([apart.cell(outcome, result)] if apart.shown(outcome) else []),
         ratio_cell(result.memory_ratio, "×"), number_cell(artifact.bytes / 1e6 if artifact else None, ".2f"),
         throughput.rate_cell(result),
         *(number_cell(latency.get(p)) for p in PERCENTILES),
@@ -227,6 +230,7 @@ def tags(outcome: Outcome, result: Result) -> list[str]:
             ("baseline", result.name == outcome.baseline),
             ("as it runs today", result.name == outcome.as_is),
             ("on the frontier", result.name in outcome.frontier),
+            (f"computed in {result.ran}", bool(result.ran)),
         )
         if holds
     ]

@@ -17,7 +17,7 @@ from strop.core.task import Task
 from strop.core.verdict import EXACTLY_ONE, Interval
 from strop.plan.batch import batch_to_test, require_apart
 from strop.plan.space import by_role
-from strop.run.answers import labels_of, language_quality, question_rows, scored_array, unlabeled_quality
+from strop.run.answers import closeness, labels_of, language_quality, question_rows, scored_array
 from strop.run.budget import least_of
 from strop.run.building import build
 from strop.run.checking import Visit, check, footprint, open_array, shards, subject
@@ -236,7 +236,7 @@ def establish(run: Run, model: Model, task: Task, recipe: Recipe) -> Trial:
         raise BaselineError("the given model answers NaN or infinity on the evaluation data", "check the preprocessing")
     if task.evaluation.labels is not None and task.metric not in (*UNLABELED, "unmeasured", "scorer", "perplexity"):
         require_better_than_chance(trial, task)
-    quality = (language_quality if task.language is not None else unlabeled_quality)(folder, folder, task)
+    quality = (language_quality if task.language is not None else closeness)(folder, folder, task)
     note_chance(run, quality, task)
     found = accuracy_of(trial, trial, task)
     peak = first.memory.peak if first.memory is not None else 0

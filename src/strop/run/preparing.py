@@ -10,7 +10,7 @@ from strop.core.model import Artifact, Model
 from strop.core.recipe import Recipe
 from strop.core.task import Task
 from strop.core.verdict import Gate
-from strop.run.answers import language_quality, unlabeled_quality
+from strop.run.answers import closeness, language_quality
 from strop.run.building import build_all, write_reproduce
 from strop.run.checking import Visit, check, footprint, shards, subject
 from strop.run.context import Run
@@ -20,6 +20,8 @@ from strop.run.trial import Trial, accuracy_of, known_figures, memory_ratio, onl
 Stage = Callable[[Run, Model, Task, Trial, Trial, Sequence[Trial], Visit], Trial]
 OF_DIFFERENCE = ("accuracy_retained", "accuracy", "difference")
 """Gate metrics that the channel which differs most decides, where the metric is `difference`."""
+PRECISION = "precision"
+"""The setting by which a runtime is asked for a type of arithmetic; what it then computes in is read back."""
 SLOWER = 0.5
 """A first look at a few calls drops only what is clearly slower than this share of the baseline's speed."""
 
@@ -194,7 +196,7 @@ def _keeps_accuracy(trial: Trial) -> bool:
 
 
 def _check(
-    run: Run, model: Model, task: Task, trial: Trial, baseline: Trial, _others: Sequence[Trial], visit: Visit
+    run: Run, model: Model, task: Task, trial: Trial, baseline: Trial, others: Sequence[Trial], visit: Visit
 ) -> Trial:  # fmt: skip
     """Validity and accuracy over the whole evaluation data."""
     assert trial.subject is not None and baseline.check is not None
@@ -216,14 +218,33 @@ def _check(
     scored = accuracy_of(trial, theirs, task)
     quality = {}
     if theirs.check_folder is not None:
-        beside = language_quality if task.language is not None else unlabeled_quality
+        beside = language_quality if task.language is not None else closeness
         quality = beside(folder, theirs.check_folder, task) | ({"difference": scored.figure} if scored.figure else {})
     trial = trial.with_result(
-        accuracy=scored.value, retained=scored.retained, differs=scored.where, examples=found.examples, quality=quality
-    )
+        accuracy=scored.value, retained=scored.retained, differs=scored.where, examples=found.examples, quality=quality,
+        ran=str(found.properties.get("ran") or ""),
+    )  # fmt: skip
+    twin = same_kernels(trial, others)
+    if twin is not None:
+        asked = trial.candidate.recipe.settings[PRECISION]
+        return trial.with_result(status="duplicate", reason=f"asked for {asked}, it computes as {twin} does: {trial.result.ran}")
     missed = next((m for gate in run.gates if (m := _surely_misses(gate, trial))), None)
     denominator = trial.candidate.recipe.role == "baseline-variant" and agrees(trial)  # also one too large to be chosen
     return trial.dropped(f"{missed}; not timed") if missed is not None and not denominator else trial
+
+
+def same_kernels(trial: Trial, others: Sequence[Trial]) -> str | None:
+    """Another candidate of the same files whose kernels are of the same types although another precision was asked for."""
+
+    def of(one: Trial) -> object:
+        recipe = one.candidate.recipe
+        return recipe.runtime, recipe.steps, {k: v for k, v in recipe.settings.items() if k != PRECISION}, one.result.ran
+
+    asked = trial.candidate.recipe.settings.get(PRECISION)
+    if not trial.result.ran or asked is None:
+        return None
+    able = [t for t in others if t.check is not None and t.candidate.recipe.settings.get(PRECISION) not in (None, asked)]
+    return next((t.name for t in able if of(t) == of(trial)), None)
 
 
 def _surely_misses(gate: Gate, trial: Trial) -> str | None:

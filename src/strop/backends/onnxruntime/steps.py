@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import onnx
 from cleaning import LARGE, OPSET, clean, groom, save, tidy
+from ending import Ending, ending, float_results
 from numpy.typing import NDArray
 from onnx_faults import QUANTIZERS, default_inputs, opset_of
 from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType
@@ -96,26 +97,37 @@ def quantize_static(
     exclude: str,
     reduce_range: bool,
     operators: list[str] | None = None,
-) -> str:
-    """Static INT8, QDQ, from the ranges beside the model. `exclude`: "none" or "fragile"."""
+    answers: str = "quantized",
+) -> dict[str, Any]:
+    """Static INT8, QDQ, from the ranges beside the model.
+
+    Args:
+        exclude: "none", or "fragile": the tenth of the nodes that lose most.
+        operators: the types of nodes that are quantized; None: all that ONNX Runtime can.
+        answers: "float" leaves what makes the model's answers in floating point.
+    """
     kinds = {"uint8": QuantType.QUInt8, "int8": QuantType.QInt8}
     ranges = os.path.join(os.path.dirname(artifact), RANGES)
     with open(ranges) as f:
         method = CalibrationMethod[json.load(f)["calibration_method"]["value"].rpartition(".")[2]]
 
+    graph = onnx.load(artifact, load_external_data=False).graph
+    last = ending(graph) if answers == "float" else Ending((), ())
+
     def quantize(path: str, nodes: list[str]) -> None:
         ort_quantize_static(
             artifact, path, None, quant_format=QuantFormat.QDQ, activation_type=kinds[activation],
-            weight_type=kinds[weight], per_channel=per_channel, reduce_range=reduce_range, nodes_to_exclude=nodes,
+            weight_type=kinds[weight], per_channel=per_channel, reduce_range=reduce_range, nodes_to_exclude=[*nodes, *last.left],
             op_types_to_quantize=operators, calibration_cache_path=ranges, calibrate_method=method,
             extra_options={"CalibMovingAverage": False}, use_external_data_format=os.path.getsize(artifact) > LARGE,
         )  # fmt: skip
+        float_results(path, last.results)
 
     floating: list[str] = []
     try:
         quantize(out, floating)
     except ValueError as error:  # seen per channel, on a Gemm whose bias scale is a vector; its own bug, the rest goes
-        floating = [n.name for n in onnx.load(artifact, load_external_data=False).graph.node if n.op_type == "Gemm"]
+        floating = [n.name for n in graph.node if n.op_type == "Gemm"]
         if not floating:
             raise
         print(f"quantize_static failed ({error}); Gemm is left in floating point: {floating}")
@@ -125,7 +137,15 @@ def quantize_static(
         print(f"fragile nodes left in floating point: {nodes}")
         os.remove(out)
         quantize(out, [*floating, *nodes])
-    return os.path.basename(out)
+    return {"file": os.path.basename(out), "notes": kept_words(graph, last)}
+
+
+def kept_words(graph: onnx.GraphProto, last: Ending) -> list[str]:
+    """What stays in floating point at the end of the graph, by the types of its nodes."""
+    left = sorted({n.op_type for n in graph.node if n.name in last.left})
+    results = sorted({n.op_type for n in graph.node if n.name in last.results})
+    parts = [*left, *(f"the result of the last {kind}" for kind in results)]
+    return [f"kept in floating point, since it makes the answers: {', '.join(parts)}"] if parts else []
 
 
 def fragile_nodes(float_model: str, quantized_model: str, data: dict[str, Any], examples: int = 8) -> list[str]:
