@@ -86,12 +86,13 @@ def duplicated_weights(model: onnx.ModelProto) -> onnx.ModelProto:
     graph = model.graph
     weights, makers = {w.name: w for w in graph.initializer}, {o: n for n in graph.node for o in n.output}
     uses = Counter(name for node in graph.node for name in node.input)
-    outputs, nodes, copies = {o.name for o in graph.output}, [], 0
+    outputs, copies = {o.name for o in graph.output}, 0
+    nodes: list[onnx.NodeProto] = []
 
     def copied(value: str) -> tuple[str, list[onnx.NodeProto]]:
         """The value from a convolution of its own, through an activation if there is one; nothing to copy: itself."""
         maker, tag = makers.get(value), f"copy{copies}"
-        if maker is None or maker.op_type not in ("Conv", "Relu") or len(maker.output) > 1:
+        if maker is None or maker.op_type not in ("Conv", "Relu") or not all(name in weights for name in maker.input[1:]):
             return value, []
         before: list[onnx.NodeProto] = []
         first = maker.input[0]

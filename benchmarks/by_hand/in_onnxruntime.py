@@ -9,6 +9,7 @@ input has the shape of the data. `qdq`: INT8, u8 activations and s8 weights per 
 """
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import onnx
@@ -69,7 +70,8 @@ def qdq(source: str, out: str, data: str, *mapping: str) -> None:
 
 
 def main(kind: str, *arguments: str) -> int:
-    {"clean": clean, "static": static, "qdq": qdq}[kind](*arguments)
+    kinds: dict[str, Callable[..., None]] = {"clean": clean, "static": static, "qdq": qdq}
+    kinds[kind](*arguments)
     return 0
 
 

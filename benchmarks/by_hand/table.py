@@ -50,4 +50,4 @@ def summary(models: dict[str, Model]) -> list[str]:
     mean = math.exp(sum(map(math.log, values)) / len(values))
     reached = sum(value >= LEAST for value in values)
     return [*lines, "", f"On {reached} of {len(models)} models the pick reaches {LEAST:g} of the best known by hand; the least",
-            f"is {min(values):.3f}, the geometric mean {mean:.3f}."]  # fmt: skip
+            f"of the ratios is {min(values):.3f}, the geometric mean {mean:.3f}."]  # fmt: skip

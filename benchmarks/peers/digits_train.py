@@ -59,7 +59,8 @@ def trained(images: Any, labels: Any) -> Recognizer:
             loss.backward()
             optimizer.step()
             schedule.step()
-    return model.eval()
+    model.eval()
+    return model
 
 
 def main(data: str, out: str) -> int:

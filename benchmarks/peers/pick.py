@@ -44,6 +44,7 @@ def pick(given: Given, smoke: bool) -> Pick:
         folder / "strop-out" / "latest" / "bundle", chosen["backend"],
         f"{chosen['name']} ({chosen['backend']}), {done.report['outcome']}",
     )  # fmt: skip
+    shutil.rmtree(folder / ".strop", ignore_errors=True)
     known.write_text(json.dumps({"question": question, **found._asdict(), "bundle": str(found.bundle)}), encoding="utf-8")
     return found
 
