@@ -86,14 +86,16 @@ def answered(path: Path, feed: dict[str, Any]) -> Any:
 
 
 def figures(report: dict[str, Any]) -> Row:
-    """What the verdict claims; `cleanup` is None where it names none."""
-    chosen, cleanup = report["chosen"], report.get("cleanup")
+    """What the verdict claims; `cleanup` is None where it names none, its speed-up None where that is only rough."""
+    chosen, cleanup = report["chosen"], report["baseline"].get("cleanup")
     if chosen is None:
         return {"error": f"nothing chosen: {report['outcome']}"}
     return {
         "outcome": report["outcome"], "baseline": report["baseline"]["name"], "chosen": chosen["name"],
         "backend": chosen["backend"], "speedup": interval(chosen["speedup"]), "over_as_is": interval(chosen["against_as_is"]),
-        "cleanup": None if cleanup is None else {"name": cleanup["name"], "speedup": interval(cleanup["speedup"])},
+        "cleanup": None if cleanup is None else {
+            "candidate": cleanup["candidate"], "in_baseline": cleanup["in_baseline"], "speedup": interval(cleanup["speedup"]),
+        },
     }  # fmt: skip
 
 
@@ -133,9 +135,10 @@ def rendered(name: str, row: Row, clean: list[float] | None) -> str:
         return f"| {name} | {row['error'].replace('|', '/')} | | | | | |"
     ratio = over(row["speedup"], clean) if name != CLEAN and row["speedup"] is not None and clean is not None else None
     same = "–" if ratio is None else ("yes" if ratio[0] <= 1 <= ratio[2] else "**no**")
-    cleanup = row["cleanup"]["speedup"] if row["cleanup"] is not None else None
+    cleanup = row["cleanup"] or {"speedup": None, "in_baseline": True}
+    beside = "" if cleanup["in_baseline"] else " (not in the baseline)"
     parts = [name, f"{row['chosen']} ({row['backend']}), {row['outcome']}", shown(row["speedup"]), shown(ratio), same,
-             shown(row["over_as_is"]), shown(cleanup)]  # fmt: skip
+             shown(row["over_as_is"]), shown(cleanup["speedup"]) + beside]  # fmt: skip
     return f"| {' | '.join(parts)} |"
 
 

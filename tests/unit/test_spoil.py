@@ -41,7 +41,7 @@ def row(low: float, value: float, high: float, cleanup: float | None = None) -> 
     return {
         "outcome": "chosen", "baseline": "b", "chosen": "int8", "backend": "openvino", "speedup": [low, value, high],
         "over_as_is": [low, value, high],
-        "cleanup": None if cleanup is None else {"name": "fp32-clean", "speedup": [cleanup, cleanup, cleanup]},
+        "cleanup": None if cleanup is None else {"candidate": "fp32-clean", "in_baseline": False, "speedup": [cleanup] * 3},
     }  # fmt: skip
 
 
@@ -52,7 +52,7 @@ def test_a_gain_is_the_same_within_the_intervals_of_both() -> None:
     found = {line.split(" | ")[0].removeprefix("| "): line for line in text if line.startswith("| ")}
     assert "| yes |" in found["old-opset"]
     assert "| **no** |" in found["dynamic-axes"]
-    assert "2.470 [2.470, 2.470]" in found["dynamic-axes"]
+    assert "2.470 [2.470, 2.470] (not in the baseline)" in found["dynamic-axes"]
     assert "a/b" in found["float64-islands"]
 
 
@@ -62,6 +62,7 @@ def test_figures_are_read_from_a_report_with_and_without_clean_up() -> None:
               "chosen": {"name": "int8", "backend": "openvino", "speedup": figure, "against_as_is": None}}  # fmt: skip
     assert spoiled.figures(report)["cleanup"] is None
     assert spoiled.figures(report)["speedup"] == [1.9, 2.0, 2.1]
-    named = {**report, "cleanup": {"name": "fp32-clean", "speedup": figure, "taken": True}}
+    cleanup = {"candidate": "fp32-clean", "speedup": figure, "in_baseline": True, "faults": ["weights-as-inputs"]}
+    named = {**report, "baseline": {"name": "fp32-clean", "cleanup": cleanup}}
     assert spoiled.figures(named)["cleanup"]["speedup"] == [1.9, 2.0, 2.1]
     assert "error" in spoiled.figures({**report, "chosen": None})
