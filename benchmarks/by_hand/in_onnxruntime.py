@@ -41,7 +41,7 @@ def static(source: str, out: str, data: str, *mapping: str) -> None:
     model, arrays, names = onnx.load(source), read(Path(data)), dict(pair.split("=", 1) for pair in mapping)
     for value in model.graph.input:
         sizes = value.type.tensor_type.shape.dim
-        shape = [sizes[0].dim_value or 1, *arrays[names.get(value.name, value.name)].shape[1:]]
+        shape = [max(sizes[0].dim_value, 1), *arrays[names.get(value.name, value.name)].shape[1:]]
         for size, found in zip(sizes, shape, strict=True):
             size.dim_value = found
     for value in model.graph.output:
