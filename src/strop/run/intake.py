@@ -10,6 +10,7 @@ from strop.core.metrics import UNLABELED
 from strop.core.model import Artifact, Model
 from strop.core.task import Dataset, MetricName, Task, TaskKind, Workload
 from strop.plan.batch import require_batch_first
+from strop.plan.export import default_inputs_note
 from strop.plan.inspection import model_from
 from strop.plan.unlabeled import unlabeled, values
 from strop.run import datasets
@@ -159,6 +160,8 @@ def read_task(run: Run, model: Model) -> Task:
     request = run.request
     require_batch_first(model, request.batch_axes)
     note_moved_axes(run)
+    if note := default_inputs_note(model):
+        run.note(note)
     batches = _batches(run, model)
     form = form_of(Path(request.data), request, takes_pictures(model)) if request.data is not None else None
     settled = settle(request, model, form)

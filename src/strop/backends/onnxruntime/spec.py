@@ -30,7 +30,8 @@ TURNS = {"int8-static": 1, "int8-static-matmul": 1, "int8-dynamic": 2, "int8-sta
 
 def offer(model: Model, target: Target, task: Task) -> Sequence[Offer]:
     """All recipes considered for this model, target and task; pure."""
-    return [*_settings(target), *_cleaned(model, target), *_quantized(model, target, task), *_accelerated(model, target, task)]
+    reference, *settings = _settings(target)
+    return [reference, *_cleaned(model, target), *settings, *_quantized(model, target, task), *_accelerated(model, target, task)]
 
 
 def _settings(target: Target) -> Iterator[Offer]:
