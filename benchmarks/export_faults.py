@@ -148,7 +148,8 @@ def cleaned(path: Path) -> Path:
 
     out = path.parent / "clean" / path.name
     out.parent.mkdir(exist_ok=True)
-    return out.parent / cleaning.clean(str(path), str(out), None)["file"]
+    file: str = cleaning.clean(str(path), str(out), None)["file"]
+    return out.parent / file
 
 
 def session(path: Path) -> ort.InferenceSession:

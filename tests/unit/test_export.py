@@ -10,7 +10,7 @@ from benchmarks.results import read
 from strop.backends.onnxruntime import spec
 from strop.core.model import Fault, Model
 from strop.core.recipe import CLEAN
-from strop.plan.export import export_remarks, rules
+from strop.plan.export import default_inputs_note, export_remarks, rules
 from strop.plan.space import by_role
 from strop.report.frameworks import export_lines
 from strop.run.reading import read_inspection
@@ -76,3 +76,16 @@ def test_a_cleaned_up_file_runs_under_the_settings_of_the_reference() -> None:
     found = {r.name: r for r in (o.recipe for o in spec.offer(faulty("batch-norm"), target(), task())) if r is not None}
     assert found["fp32-clean"].settings == found["fp32"].settings
     assert [s.name for s in found["fp32-clean"].steps] == [CLEAN] and not found["fp32"].cleaned
+
+
+def test_it_is_said_what_becomes_of_an_input_with_a_default() -> None:
+    assert default_inputs_note(model("onnx")) == ""
+    given = model("onnx").model_copy(update={"traits": {"default_inputs": ["temperature"]}})
+    assert "'temperature'" in default_inputs_note(given) and "quantized or converted keeps the default" in default_inputs_note(
+        given
+    )
+
+
+def test_a_short_budget_tries_the_cleaned_up_file_before_other_settings() -> None:
+    found = by_role(spec.offer(faulty("weights-as-inputs"), target(), task()), "baseline-variant")
+    assert found[0].name == "fp32-clean"

@@ -6,7 +6,7 @@ from functools import cache
 from importlib.resources import files
 
 from strop.core.inspection import ExportRemark
-from strop.core.model import Fault
+from strop.core.model import Fault, Model
 from strop.core.noun import Noun
 
 
@@ -42,6 +42,17 @@ def export_remarks(found: Sequence[Fault]) -> tuple[ExportRemark, ...]:
         )
         for name, rule in rules().items() if name in by_name
     )  # fmt: skip
+
+
+def default_inputs_note(model: Model) -> str:
+    """What becomes of inputs with a default that a caller may override; empty where the model has none."""
+    names = model.traits.get("default_inputs")
+    if not isinstance(names, list) or not names:
+        return ""
+    return (
+        f"Input with a default that a caller may override: {', '.join(map(repr, names))}. Everything is measured with the default. "
+        "The given file and a cleaned-up one can still be given another value; what is quantized or converted keeps the default."
+    )
 
 
 def _words(fault: Fault) -> dict[str, str | int]:

@@ -40,7 +40,8 @@ FUNCTIONS = ["Mul", "Sigmoid"]
 
 def offer(model: Model, target: Target, task: Task) -> Sequence[Offer]:
     """All recipes considered for this model, target and task; pure."""
-    unquantized = [*_static_shapes(model, target, task), *_settings(target), *_cleaned(model, target)]
+    reference, *settings = _settings(target)
+    unquantized = [reference, *_cleaned(model, target), *_static_shapes(model, target, task), *settings]
     offers = [*unquantized, *_quantized(model, target, task)]
     return [*compiled(offers, model, task.shapes, by_name=(NAME,)), *_accelerated(model, target, task)]
 
