@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from strop.core.errors import UsageError
 from strop.core.model import TensorSpec
 from strop.core.preprocess import Images, Texts
-from strop.core.recipe import Offer, Step
-from strop.core.shapes import Lengths, axes_of, compiled, compiled_for_lengths, parsed, setting_of
+from strop.core.recipe import Offer
+from strop.core.shapes import Lengths, axes_of, compiled, compiled_for, compiled_for_lengths, parsed, setting_of
 from strop.plan.discover import backends
 from strop.plan.shapes import fixed_shapes, lengths_for, lengths_to_compile, narrowed
-from strop.plan.space import retuned
+from strop.plan.space import follow, offers, retuned
 from strop.run.request import make_request
 
 from .makers import model, recipe, target, task
@@ -111,33 +111,43 @@ def test_axes_are_fixed_by_name_where_all_have_one():
     assert axes_of(of(("batch", 3, "a,b")), fixed) is None, "no setting can hold it"
 
 
-def test_every_recipe_but_the_given_model_is_compiled_for_fixed_shapes():
-    found = of(("batch", 4), outputs=(("batch", 4),)).model_copy(update={"weights": {"MatMul": 3}})
-    wanted = task().model_copy(update={"shapes": ({"x": (1, 4)},)})
-    for name in ("onnxruntime", "openvino"):
-        for offer in backends()[name].offer(found, target(), wanted):
-            if offer.recipe is not None:
-                given = offer.recipe.role in ("reference", "as-is")
-                assert ("shapes" in offer.recipe.settings) != given, offer.name
-                axes = offer.recipe.settings.get("axes")
-                assert axes == ("batch=1" if offer.recipe.runtime == "onnxruntime" and not given else None), offer.name
+def offered(shape, fixed):
+    """What both runtimes offer for a model with one input."""
+    found = of(shape, outputs=(shape,)).model_copy(update={"weights": {"MatMul": 3}, "reader": "onnxruntime"})
+    known = {name: backends()[name] for name in ("onnxruntime", "openvino")}
+    wanted = task().model_copy(update={"shapes": fixed, "calibration": task().evaluation})
+    return {o.name: o for o in offers(known, found, target(), wanted)}
+
+
+def test_every_recipe_of_a_runtime_that_gains_is_compiled_for_fixed_shapes():
+    recipes = [o.recipe for o in offered(("batch", 4), ({"x": (1, 4)},)).values() if o.recipe is not None]
+    shaped = {r.name for r in recipes if "shapes" in r.settings}
+    assert shaped == {r.name for r in recipes if r.runtime == "openvino" or r.name == "fp32-static"}
+    assert {"openvino-f32", "nncf-int8", "openvino-int8-static"} <= shaped, "adopted files, too"
+    assert not any("shapes" in o.recipe.settings for o in offered(("batch", "n"), ()).values() if o.recipe is not None)
+
+
+def test_candidates_follow_a_baseline_with_fixed_shapes():
+    found = offered(("batch", 4), ({"x": (1, 4)},))
+    static, dynamic = found["fp32-static"].recipe, found["int8-dynamic"].recipe
+    assert static is not None
+    assert dynamic is not None
+    assert static.role == "baseline-variant"
+    assert (static.settings["shapes"], static.settings["axes"]) == ("x=1x4", "batch=1")
+    assert follow(dynamic, static).settings["axes"] == "batch=1"
 
 
 def test_a_runtime_that_needs_names_is_not_compiled_without_them():
-    found = of((None, 4), outputs=((None, 4),))
-    wanted = task().model_copy(update={"shapes": ({"x": (1, 4)},)})
-    offers = {o.name: o for o in backends()["onnxruntime"].offer(found, target(), wanted)}
-    named = recipe("a", steps=(Step(stage="convert", builder="onnxruntime", name="clean", consumes="onnx", produces="onnx"),))
-    assert "one of the inputs has none" in offers["fp32-static"].reason
-    assert all("shapes" not in o.recipe.settings for o in offers.values() if o.recipe is not None and not o.recipe.steps)
-    renamed = next(compiled([Offer(name="a", reason="", recipe=named)], found, wanted.shapes, ("null",))).recipe
-    assert renamed is not None
-    assert renamed.settings == {"shapes": "x=1x4", "axes": "x_axis0=1"}
+    found = offered((None, 4), ({"x": (1, 4)},))
+    assert "one of the inputs has none" in found["fp32-static"].reason
+    assert found["openvino-f32"].recipe is not None
+    assert found["openvino-f32"].recipe.settings["shapes"] == "x=1x4"
+    assert compiled_for(({"x": (1, 4)},), of((None, 4)), named=True) == {"shapes": "x=1x4", "axes": "x_axis0=1"}
 
 
 def test_what_runs_on_an_accelerator_keeps_its_shapes():
-    offers = [Offer(name="a", reason="", recipe=recipe("a", device="gpu")), Offer(name="b", reason="")]
-    assert list(compiled(offers, of(("batch", 4)), ({"x": (1, 4)},))) == offers
+    given = [Offer(name="a", reason="", recipe=recipe("a", device="gpu")), Offer(name="b", reason="")]
+    assert list(compiled(given, ({"x": (1, 4)},), ["null"])) == given
 
 
 @given(st.lists(st.integers(0, 60), max_size=12), st.integers(1, 3))

@@ -16,8 +16,6 @@ ShapeSet = dict[str, Shape]
 """Every input of the model with its whole shape, the examples first."""
 OtherShapes = Literal["fallback", "refuse"]
 """What a bundle does with a shape that it is not compiled for: answer by a second session, or refuse."""
-NAMING = ("clean", "prepare")
-"""Steps that name every axis of an input that has no name: `INPUT_axisK`."""
 RESERVED = frozenset("=,|")
 """In the name of an input or an axis: such a name cannot be written into a setting."""
 
@@ -62,7 +60,7 @@ def axes_of(model: Model, sets: Sequence[Mapping[str, Shape]], named: bool = Fal
     None where an axis has no name, or one that no setting can hold: a runtime that fixes axes by their names cannot fix it.
 
     Args:
-        named: whether a step of the recipe names the axes that have no name.
+        named: whether a step of the recipe names the axes that have no name, as `INPUT_axisK`.
     """
     axes = [(spec.name, k, dim) for spec in model.inputs for k, dim in enumerate(spec.shape) if not isinstance(dim, int)]
     loose = [(name, k, f"{name}_axis{k}" if named and dim is None else dim) for name, k, dim in axes]
@@ -91,22 +89,18 @@ def compiled_for(sets: Sequence[Mapping[str, Shape]], model: Model | None = None
     return {} if axes is None else {"shapes": setting_of(sets), "axes": axes}
 
 
-def compiled(
-    offers: Iterable[Offer], model: Model, sets: Sequence[Mapping[str, Shape]], by_name: Collection[str] = ()
-) -> Iterator[Offer]:  # fmt: skip
-    """Offers whose sessions are compiled for these shapes; not the given model as it is, nor what runs on an accelerator.
+def compiled(offers: Iterable[Offer], sets: Sequence[Mapping[str, Shape]], runtimes: Collection[str]) -> Iterator[Offer]:
+    """Offers, those of these runtimes with sessions that are compiled for these shapes.
 
-    Args:
-        by_name: runtimes that fix axes by their names.
+    The given model as it is stays so, and so does what runs on an accelerator.
     """
+    shapes = compiled_for(sets)
     for offer in offers:
         recipe = offer.recipe
-        if recipe is None or recipe.role in ("reference", "as-is") or recipe.device != "cpu":
+        if recipe is None or recipe.runtime not in runtimes or recipe.role in ("reference", "as-is") or recipe.device != "cpu":
             yield offer
-            continue
-        named = any(step.name in NAMING for step in recipe.steps)
-        shapes = compiled_for(sets, model if recipe.runtime in by_name else None, named)
-        yield offer.model_copy(update={"recipe": recipe.model_copy(update={"settings": {**recipe.settings, **shapes}})})
+        else:
+            yield offer.model_copy(update={"recipe": recipe.model_copy(update={"settings": {**recipe.settings, **shapes}})})
 
 
 def compiled_for_lengths(lengths: Lengths | None) -> dict[str, Scalar]:

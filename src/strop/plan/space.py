@@ -8,7 +8,7 @@ from strop.core.errors import BackendError, ConfigError
 from strop.core.inspection import Advice, Fit
 from strop.core.model import Model
 from strop.core.recipe import Offer, Recipe
-from strop.core.shapes import compiled_for_lengths
+from strop.core.shapes import compiled, compiled_for_lengths
 from strop.core.target import Target
 from strop.core.task import Task
 from strop.plan.serving import base_of, served
@@ -57,6 +57,7 @@ def offers(
         unasked |= {o.name for o in offered} if only and backend.name not in only else set()
         found += offered
     found += adopted([b for b in asked if not missing.get(b.name)], found, model, target)
+    found = list(compiled(found, task.shapes, [b.name for b in backends.values() if b.compiles_shapes]))
     found += served(found, backends, target, task.workload)
     recipes = [o.recipe for o in found if o.recipe is not None]
     known = [r.name for r in recipes]
@@ -171,7 +172,7 @@ def retuned(
     texts a few compiled lengths."""
     others = {v.name.partition("-")[2] or v.name.partition("+")[2] or "plain": follow(recipe, v).settings for v in variants}
     own = dict(backend.variants(recipe.settings, target))
-    lengths = compiled_for_lengths(task.lengths) if task is not None and backend.compiles_lengths else {}
+    lengths = compiled_for_lengths(task.lengths) if task is not None and backend.compiles_shapes else {}
     if lengths and recipe.device == "cpu":
         own["buckets"] = {**recipe.settings, **lengths}
     found: list[Recipe] = []

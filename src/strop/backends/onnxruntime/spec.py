@@ -7,7 +7,7 @@ from strop.core.backend import Backend
 from strop.core.model import Model
 from strop.core.noun import Params, Scalar
 from strop.core.recipe import CLEAN, Offer, Recipe, Step
-from strop.core.shapes import axes_of, compiled, setting_of
+from strop.core.shapes import compiled_for, setting_of
 from strop.core.target import Accelerator, Target
 from strop.core.task import Task
 
@@ -42,8 +42,7 @@ def offer(model: Model, target: Target, task: Task) -> Sequence[Offer]:
     """All recipes considered for this model, target and task; pure."""
     reference, *settings = _settings(target)
     unquantized = [reference, *_cleaned(model, target), *_static_shapes(model, target, task), *settings]
-    offers = [*unquantized, *_quantized(model, target, task)]
-    return [*compiled(offers, model, task.shapes, by_name=(NAME,)), *_accelerated(model, target, task)]
+    return [*unquantized, *_quantized(model, target, task), *_accelerated(model, target, task)]
 
 
 def _fair(target: Target) -> dict[str, Scalar]:
@@ -51,16 +50,18 @@ def _fair(target: Target) -> dict[str, Scalar]:
 
 
 def _static_shapes(model: Model, target: Target, task: Task) -> Iterator[Offer]:
-    """The unquantized model in the shapes of the workload; `compiled` adds them, as it does to every other recipe.
+    """The unquantized model in the shapes of the workload.
 
-    It comes before other settings, so that a short budget has time for it.
+    In this runtime that gains little, and a transformer lost a tenth by it: so it is one variant, and candidates have fixed shapes
+    where it becomes the baseline that they follow. It comes before other settings, so that a short budget has time for it.
     """
     if not task.shapes:
         return
-    if axes_of(model, task.shapes) is None:
+    shapes = compiled_for(task.shapes, model)
+    if not shapes:
         yield Offer(name="fp32-static", reason="not offered: axes are fixed by their names, and one of the inputs has none")
         return
-    recipe = Recipe(name="fp32-static", runtime=NAME, settings=_fair(target), safety=1, role="baseline-variant")
+    recipe = Recipe(name="fp32-static", runtime=NAME, settings={**_fair(target), **shapes}, safety=1, role="baseline-variant")
     yield Offer(name=recipe.name, reason=f"every call has one shape: {setting_of(task.shapes[:1])}", recipe=recipe)
 
 

@@ -8,7 +8,7 @@ from strop.core.backend import Backend
 from strop.core.model import Model
 from strop.core.noun import Params, Scalar
 from strop.core.recipe import Offer, Recipe, Step
-from strop.core.shapes import compiled, setting_of
+from strop.core.shapes import compiled_for, setting_of
 from strop.core.target import Accelerator, Target
 from strop.core.task import Task
 
@@ -35,13 +35,14 @@ def offer(model: Model, target: Target, task: Task) -> Sequence[Offer]:
     if task.language is not None:
         return list(language_offers(target, task, has_bf16(target), model.stored))
     offers = [*_unquantized(model, target), *_static_shapes(model, target, task), *_quantized(model, target, task)]
-    return [*compiled(offers, model, task.shapes, by_name=(ORT,)), *_accelerated(model, target, task)]
+    return [*offers, *_accelerated(model, target, task)]
 
 
 def _static_shapes(model: Model, target: Target, task: Task) -> Iterator[Offer]:
-    """A given IR in the shapes of the workload; `compiled` adds them, as it does to every other recipe."""
+    """A given IR in the shapes of the workload, which every other recipe of this runtime has too (`compiles_shapes`)."""
     if task.shapes and model.reader == NAME:
-        recipe = Recipe(name="openvino-f32-static", runtime=NAME, settings=fair(target), safety=1, role="baseline-variant")
+        settings = {**fair(target), **compiled_for(task.shapes)}
+        recipe = Recipe(name="openvino-f32-static", runtime=NAME, settings=settings, safety=1, role="baseline-variant")
         yield Offer(name=recipe.name, reason=f"every call has one shape: {setting_of(task.shapes[:1])}", recipe=recipe)
 
 
@@ -289,10 +290,9 @@ def adopt(recipe: Recipe, model: Model, target: Target) -> Sequence[Offer]:
     if recipe.runtime != ORT or recipe.name not in ADOPTED:
         return ()
     name, reason = f"openvino-{recipe.name}", f"the file of {recipe.name}, run by OpenVINO"
-    shapes = {"shapes": recipe.settings["shapes"]} if "shapes" in recipe.settings else {}
     mine = recipe.model_copy(update={
-        "name": name, "runtime": NAME, "settings": {**fair(target), **shapes}, "follows_baseline": False,
-        "safety": recipe.safety + 1, "turn": recipe.turn + 1,
+        "name": name, "runtime": NAME, "settings": fair(target), "follows_baseline": False, "safety": recipe.safety + 1,
+        "turn": recipe.turn + 1,
     })  # fmt: skip
     found = [Offer(name=name, reason=reason, recipe=mine)]
     if recipe.name == ADOPTED[0] and has_bf16(target) and leaves_floats(model):
@@ -336,5 +336,5 @@ BACKEND = Backend(
     variants=variants,
     serve=serve,
     imitate=imitate,
-    compiles_lengths=True,
+    compiles_shapes=True,
 )
