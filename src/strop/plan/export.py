@@ -50,8 +50,8 @@ def default_inputs_note(model: Model) -> str:
     if not isinstance(names, list) or not names:
         return ""
     return (
-        f"Input with a default that a caller may override: {', '.join(map(repr, names))}. Everything is measured with the "
-        "default. The given file and a cleaned-up one can still be given another value; what is quantized or converted keeps the default."
+        f"Input with a default that a caller may override: {', '.join(map(repr, names))}. The default is what is measured. "
+        "The given file and a cleaned-up one can still be given another value; what is quantized or converted keeps the default."
     )
 
 
