@@ -52,6 +52,7 @@ def test_what_is_obviously_meant_is_taken():
     assert formed({"map": {"input": "x"}, "size": {"n": 3}, "prefer": {"speed": 1}, "batches": range(1, 3), "must": None}) == {
         "map": ["input=x"], "size": ["n=3"], "prefer": "speed=1", "batches": [1, 2], "must": None,
     }  # fmt: skip
+    assert formed({"shape": {"x": (1, np.int64(3)), "y": "1x4"}}) == {"shape": ["x=1x3", "y=1x4"]}
     request = make_request(Path("m.onnx"), must="speedup>=3", batches=8, budget=90, backends="onnxruntime", map={"input": "x"})
     assert [str(g) for g in request.gates if g.metric == "speedup"] == ["speedup ≥ 3"]
     assert (request.batches, request.budget_s, request.backends, request.mapping) == ((8,), 90, ("onnxruntime",), {"input": "x"})
@@ -91,7 +92,7 @@ def test_keywords_are_parts_of_a_request():
     """None is declared that a request would ignore."""
     renamed = {
         "batch_axis": "batch_axes", "column": "columns", "preset": "preprocess", "task": "kind", "map": "mapping",
-        "size": "sizes", "must": "gates",
+        "size": "sizes", "shape": "shapes", "must": "gates",
         "goal": "gates", "strict": "gates", "prefer": "weights", "olive_config": "options", "budget": "budget_s",
     }  # fmt: skip
     assert {renamed.get(name, name) for name in flags.OPTIMIZE} <= Request.model_fields.keys()

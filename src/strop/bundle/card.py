@@ -3,6 +3,7 @@
 from strop.core.candidate import Result
 from strop.core.foreign import in_markdown
 from strop.core.outcome import Outcome
+from strop.core.shapes import Shapes, text_of
 from strop.core.verdict import Interval
 
 
@@ -49,11 +50,33 @@ def _throughput(chosen: Result) -> str:
     return text + (f"; call `run` from {found.concurrency} threads" if found.concurrency > 1 else "")
 
 
-def model_card(outcome: Outcome, chosen: Result) -> str:
+def _cleanup(outcome: Outcome) -> str:
+    """What cleaning up the export brings alone, where the baseline includes it; a line, or nothing."""
+    found = outcome.cleanup
+    if found is None or not found.taken or found.speedup is None:
+        return ""
+    return f"- Cleaning up the export alone, which the baseline includes: {shown(found.speedup, '×')} over the given file\n"
+
+
+def _takes(shapes: Shapes | None) -> str:
+    """The shapes that it is compiled for, and what becomes of others."""
+    if shapes is None:
+        return ""
+    sets = "; ".join(", ".join(f"`{name}` {text_of(shape)}" for name, shape in one.items()) for one in shapes.sets)
+    padded = " Shorter texts are filled up to the next longer of these, and the answers cropped." if shapes.padded else ""
+    more = f", which adds {shapes.fallback_bytes / 1e6:.0f} MB" if shapes.fallback_bytes is not None else ""
+    fallback = f"Other shapes are answered, more slowly, by a second session that is opened when it is first needed{more}."
+    others = fallback if shapes.others == "fallback" else "Other shapes are refused."
+    return f"\nCompiled for fixed shapes: {sets}.{padded} {others} Figures below hold for the first.\n"
+
+
+def model_card(outcome: Outcome, chosen: Result, shapes: Shapes | None = None) -> str:
     """Markdown."""
     recipe, task = chosen.candidate.recipe, outcome.task
     source = outcome.model.artifact
     steps = " → ".join(step.name for step in recipe.steps) or "none: the given model, unchanged"
+    if recipe.cleaned:
+        steps += " (the given model with its export cleaned up; nothing is quantized)"
     inputs = "\n".join(_row(s.name, s.dtype, list(s.shape)) for s in outcome.model.inputs)
     outputs = "\n".join(_row(s.name, s.dtype, list(s.shape)) for s in outcome.model.outputs)
     verdict = chosen.verdict.results if chosen.verdict else ()
@@ -76,13 +99,13 @@ Steps: {steps}. Runtime: {recipe.runtime}, settings {recipe.settings or "the run
 | output | type | shape |
 |---|---|---|
 {outputs}
-
+{_takes(shapes)}
 ## What was measured
 
 {_where(outcome)}On {outcome.environment.cpu}, {outcome.environment.threads} thread(s) in the budget, batch {task.workload.batch}.
 
 - Speed-up over the tuned baseline ({outcome.baseline}): {shown(chosen.speedup, "×")}{_clock(chosen)}
-- Throughput: {_throughput(chosen)}
+{_cleanup(outcome)}- Throughput: {_throughput(chosen)}
 - Accuracy: {metric} on {chosen.examples} examples; retained {shown(chosen.retained)}
 - Peak memory over the baseline's: {shown(chosen.memory_ratio)}
 

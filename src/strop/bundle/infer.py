@@ -159,7 +159,7 @@ def _ask(work: Work, subject: str, log: Path, hint: str, function: str, **argume
         with Child(work, log, Limits(SECONDS)) as child:
             return child.ask("call", function=function, arguments=arguments)["result"]
     except WorkerFailure as error:
-        kind = DataError if error.kind in ("DataError", "ValueError", "InvalidArgument") else BundleError
+        kind = DataError if error.kind in ("DataError", "ValueError", "OtherShape", "InvalidArgument") else BundleError
         raise kind(f"{subject}: {error.message}", error.hint or hint) from error
     except WorkerError as error:
         raise BundleError(f"{subject}: {error.message}", error.log_tail) from error

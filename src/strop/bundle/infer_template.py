@@ -5,6 +5,9 @@
     outputs = model.run({"input": array})        # arrays of shape [examples, ...] by input name
     answer = model.predict("picture.jpg")        # or a text, or a list of either, where the bundle knows the preprocessing
 
+Where manifest.json names `shapes`, the session is compiled for these. Other shapes are answered by a second session, which is
+opened when it is first needed, or refused, as it says there. `run(feed, views=True)` gives arrays that the next call overwrites.
+
 `run` may be called from several threads at once: manifest.json says under `workload` with how many its throughput was measured.
 
 or as a script:
@@ -55,21 +58,36 @@ class Bundle:
         self.folder = folder
         self.items: Any = None
         self.manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-        self.session = _module(folder, "runner").open(_inside(folder, self.manifest["model"]), self.manifest["settings"])
+        self.session = self._open()
         self.inputs = {i["name"]: np.dtype(i["dtype"]) for i in self.manifest["inputs"]}
         self.own = threading.local()
         self.own.session = self.session
         self.turns: Any = None if hasattr(self.session, "fork") else self._several()
         first = next(iter(self.manifest["inputs"]))["shape"]
         self.fixed = first[0] if first and isinstance(first[0], int) else None
+        self.filled = self.fixed is not None or self.manifest.get("shapes") is not None
 
-    def run(self, feed: dict[str, NDArray[Any]]) -> Any:
-        """Arrays by input name, shape [examples, ...]; whole numbers are cast where the model takes floats."""
+    def _open(self) -> Any:
+        """A session by the runner; for fixed shapes where the manifest names them."""
+        runner, path = _module(self.folder, "runner"), _inside(self.folder, self.manifest["model"])
+        settings, shapes = self.manifest["settings"], self.manifest.get("shapes")
+        if shapes is None:
+            return runner.open(path, settings)
+        return _module(self.folder, "shaped").open_shaped(runner.open, path, settings, shapes["others"])
+
+    def run(self, feed: dict[str, NDArray[Any]], views: bool = False) -> Any:
+        """Arrays by input name, shape [examples, ...]; whole numbers are cast where the model takes floats.
+
+        views: whether answers may be the runtime's own memory, which the calling thread's next call overwrites; else copies.
+
+        Raises:
+            ValueError: inputs that do not fit; or a shape that is refused, as manifest.json says under `shapes`.
+        """
         if feed.keys() != self.inputs.keys():
             raise ValueError(f"inputs {sorted(feed)} given, the model takes {sorted(self.inputs)}")
         ready = {n: a if a.dtype == self.inputs[n] else _cast(n, a, self.inputs[n]) for n, a in feed.items()}
         if self.fixed is None or len(next(iter(ready.values()))) == self.fixed:
-            return self.answer(ready)
+            return self.answer(ready, views)
         return self.run_in_batches(ready, self.fixed)
 
     def _several(self) -> Any:
@@ -79,13 +97,14 @@ class Bundle:
         more = [runner.open(path, settings) for _ in range(streams - 1)]
         return _module(self.folder, "turns").Turns([self.session, *more])
 
-    def answer(self, ready: dict[str, NDArray[Any]]) -> Any:
+    def answer(self, ready: dict[str, NDArray[Any]], views: bool = False) -> Any:
         """By the calling thread's own session on the one model, where the runtime has that; else by the next that is free."""
         if self.turns is not None:
             return self.turns.run(ready)
         if not hasattr(self.own, "session"):
             self.own.session = self.session.fork()
-        return self.own.session.run(ready)
+        session = self.own.session
+        return session.run_views(ready) if views and hasattr(session, "run_views") else session.run(ready)
 
     def feed_of(self, source: str, arrays: Any) -> dict[str, NDArray[Any]]:
         """The inputs among arrays, by their own names or by those they had when the model was evaluated."""
@@ -112,12 +131,12 @@ class Bundle:
         return found if isinstance(items, list) else found[0]
 
     def run_in_batches(self, feed: dict[str, NDArray[Any]], batch: int) -> dict[str, NDArray[Any]]:
-        """Any number of examples, `batch` at a time; a last short batch is filled up where the size is fixed."""
+        """Any number of examples, `batch` at a time; a last short batch is filled up where shapes are fixed."""
         count, parts = len(next(iter(feed.values()))), []
         if not count:
             raise ValueError("no examples: the arrays are empty")
         for start in range(0, count, batch):
-            rows = np.arange(start, start + batch) % count if self.fixed else np.arange(start, min(start + batch, count))
+            rows = np.arange(start, start + batch) % count if self.filled else np.arange(start, min(start + batch, count))
             parts.append(self.run({name: np.ascontiguousarray(array[rows]) for name, array in feed.items()}))
         return {name: np.concatenate([p[name] for p in parts])[:count] for name in parts[0]}
 

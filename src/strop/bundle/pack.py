@@ -14,6 +14,7 @@ from strop.core.candidate import Result
 from strop.core.manifest import Answer, Manifest
 from strop.core.noun import SCHEMA
 from strop.core.outcome import Outcome
+from strop.core.shapes import Shapes
 from strop.core.strict import finite, to_json
 from strop.core.target import THIS
 from strop.core.task import Task
@@ -24,12 +25,15 @@ from strop.worker.interpreter import work_of
 TEMPLATE = Path(__file__).parent / "infer_template.py"
 LANGUAGE, TOKENIZER = Path(__file__).parent / "language_template.py", "tokenizer.json"
 PREPROCESS, CHAT = DATA_WORK.path.with_name("preprocess.py"), DATA_WORK.path.with_name("chat.py")
-TURNS = DATA_WORK.path.with_name("turns.py")
+TURNS, SHAPED = DATA_WORK.path.with_name("turns.py"), DATA_WORK.path.with_name("shaped.py")
 MANIFEST = "manifest.json"
 
 
-def pack(outcome: Outcome, backend: Backend, target: Path) -> Manifest:
+def pack(outcome: Outcome, backend: Backend, target: Path, shapes: Shapes | None = None) -> Manifest:
     """Write the bundle of the chosen candidate to `target`, whole or not at all.
+
+    Args:
+        shapes: what it takes, where it is compiled for fixed shapes.
 
     Raises:
         OutputError: the place cannot be written, or the disk is full.
@@ -47,6 +51,8 @@ def pack(outcome: Outcome, backend: Backend, target: Path) -> Manifest:
         shutil.copyfile(LANGUAGE if language else TEMPLATE, draft / "infer.py")
         if not language:
             shutil.copyfile(TURNS, draft / TURNS.name)
+        if shapes is not None:
+            shutil.copyfile(SHAPED, draft / SHAPED.name)
         tokenizer = Path(outcome.model.artifact.folder) / TOKENIZER
         ships = language and outcome.model.traits.get("tokenizer") != "own"
         if ships:
@@ -64,8 +70,8 @@ def pack(outcome: Outcome, backend: Backend, target: Path) -> Manifest:
         pins += ["tokenizers>=0.22,<0.24"] if ships else []
         pins += ["jinja2>=3.1.6,<4"] if chats else []
         (draft / "requirements.txt").write_text("\n".join(pins) + "\n", encoding="utf-8")
-        (draft / "MODEL_CARD.md").write_text(model_card(outcome, chosen), encoding="utf-8")
-        manifest = describe(outcome, chosen, f"model/{Path(artifact.path).name}", listed(draft))
+        (draft / "MODEL_CARD.md").write_text(model_card(outcome, chosen, shapes), encoding="utf-8")
+        manifest = describe(outcome, chosen, f"model/{Path(artifact.path).name}", {"shapes": shapes, **listed(draft)})
         (draft / MANIFEST).write_text(to_json(dump(manifest), indent=1) + "\n", encoding="utf-8")
     return manifest
 

@@ -33,6 +33,7 @@ def command(
     batches: o.Batch = None,
     batch_axis: o.BatchAxis = None,
     size: o.Size = None,
+    shape: o.Shape = None,
     threads: o.Threads = None,
     store: o.Store = None,
     seed: o.Seed = None,

@@ -32,6 +32,7 @@ def command(
     batches: o.Batch = None,
     batch_axis: o.BatchAxis = None,
     size: o.Size = None,
+    shape: o.Shape = None,
     concurrency: o.Concurrency = None,
     streams: o.Streams = None,
     eval_tokens: o.EvalTokens = None,

@@ -11,13 +11,14 @@ import typer
 
 import strop
 from strop.cli import options as o
-from strop.cli.console import complain, print_json, say, stderr, stdout, table
+from strop.cli.console import complain, print_json, say, say_wrapped, stderr, stdout, table
 from strop.cli.progress import Progress
 from strop.core.candidate import Result
 from strop.core.errors import EXIT_CHOSEN, EXIT_INTERRUPTED, EXIT_NONE, EXIT_PROVISIONAL
 from strop.core.outcome import Outcome
 from strop.core.recipe import Offer
 from strop.report import apart, throughput
+from strop.report.frameworks import export_lines
 from strop.report.unlabeled import KEPT
 from strop.report.verdict import ordered, ratio, remarks, speed, three_lines
 from strop.run.flags import OPTIMIZE_FOR
@@ -51,6 +52,8 @@ def command(
     batches: o.Batch = None,
     batch_axis: o.BatchAxis = None,
     size: o.Size = None,
+    shape: o.Shape = None,
+    other_shapes: o.OtherShapes = None,
     concurrency: o.Concurrency = None,
     streams: o.Streams = None,
     eval_tokens: o.EvalTokens = None,
@@ -154,6 +157,8 @@ def show_plans(plans: dict[str, Plan], json: bool) -> None:
         shown = {target: [offer.model_dump(mode="json") for offer in plan.offers] for target, plan in plans.items()}
         print_json(shown.get("", shown))
         return
+    for line in export_lines(next(iter(plans.values())).export):
+        say_wrapped(line)
     for target, plan in plans.items():
         if target:
             say(f"for {target}:")

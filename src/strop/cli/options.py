@@ -54,6 +54,14 @@ BatchAxis = Annotated[
     list[str] | None, typer.Option("--batch-axis", help="INPUT=AXIS: the axis of the examples, where it is not the first.")
 ]
 Size = Annotated[list[str] | None, typer.Option("--size", help="AXIS=N: size of a dynamic axis, for generated inputs.")]
+Shape = Annotated[
+    list[str] | None,
+    typer.Option("--shape", help="INPUT=1x3x224x224: the shape of every call, where the model leaves it open; the batch first."),
+]
+OtherShapes = Annotated[
+    str | None,
+    typer.Option("--other-shapes", help="fallback|refuse: what a bundle compiled for fixed shapes does with others [fallback]."),
+]
 EvalTokens = Annotated[int | None, typer.Option("--eval-tokens", help="Tokens of the text that are scored [4096].")]
 PromptTokens = Annotated[int | None, typer.Option("--prompt-tokens", help="Tokens of a timed prompt [128].")]
 OutputTokens = Annotated[int | None, typer.Option("--output-tokens", help="Tokens of a timed answer [32].")]

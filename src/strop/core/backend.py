@@ -69,6 +69,7 @@ class Backend:
         setting `streams` is how many sessions are opened side by side, unless a session has `fork`.
     imitate: pure; environment variables under which the runtime uses no more instruction sets than the target has; None where
         there are none.
+    compiles_lengths: whether a session that is compiled for a few lengths of texts is worth a try; others are filled up to these.
     moves_batch: whether `work.batch_first` can put the examples along the first axis of a model that it reads.
     """
 
@@ -95,6 +96,7 @@ class Backend:
     serve: Callable[[dict[str, Scalar], Target, int], dict[str, Scalar] | None] = serves_one
     imitate: Callable[[Target], dict[str, str] | None] = cannot_imitate
     moves_batch: bool = False
+    compiles_lengths: bool = False
 
     @property
     def consumes(self) -> tuple[str, ...]:

@@ -131,6 +131,8 @@ class Result(Noun):
     memory: tuple[Memory, ...] = ()
     memory_ratio: Interval | None = None
     search: Timing | None = None
+    cleanup: Timing | None = None
+    """Of the given model with its export cleaned up: over the given file under the same settings, by the race of the settings."""
     confirmation: Timing | None = None
     imitated: Imitated | None = None
     throughput: Throughput | None = None

@@ -6,6 +6,7 @@ from strop.core.model import TensorSpec
 from strop.core.noun import Noun, Scalar
 from strop.core.preprocess import Preprocess
 from strop.core.recipe import Recipe
+from strop.core.shapes import Shapes
 from strop.core.target import THIS
 from strop.core.task import Language, Pooling, TaskKind, Workload
 from strop.core.verdict import GateResult
@@ -43,6 +44,8 @@ class Manifest(Noun):
     """The device that it was made for; where that is not the machine in `environment`, nothing was timed on it."""
     recipe: Recipe
     settings: dict[str, Scalar]
+    shapes: Shapes | None = None
+    """The shapes that it is compiled for, and what becomes of others; None where it takes whatever `inputs` leaves open."""
     source: dict[str, str | int]
     versions: dict[str, str]
     measurements: dict[str, Any]

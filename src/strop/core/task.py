@@ -4,6 +4,7 @@ from typing import Literal
 
 from strop.core.noun import Noun
 from strop.core.preprocess import Preprocess
+from strop.core.shapes import Lengths, OtherShapes, ShapeSet
 
 MetricName = Literal[
     "top1", "topk", "f1", "roc_auc", "mae", "spearman", "pearson", "token_accuracy", "token_f1", "cosine", "scorer",
@@ -104,3 +105,9 @@ class Task(Noun):
     language: Language | None = None
     options: dict[str, str] = {}
     """What the user tells a single backend, as `backend.key`."""
+    shapes: tuple[ShapeSet, ...] = ()
+    """Where the model's shapes are fixed (`plan/shapes.py`): those of each batch size of the workload. Sessions are compiled for
+    them."""
+    lengths: Lengths | None = None
+    """Where only the length of texts varies: a few lengths that are worth compiling, by those of the evaluation data."""
+    other_shapes: OtherShapes = "fallback"

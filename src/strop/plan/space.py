@@ -8,6 +8,7 @@ from strop.core.errors import BackendError, ConfigError
 from strop.core.inspection import Advice, Fit
 from strop.core.model import Model
 from strop.core.recipe import Offer, Recipe
+from strop.core.shapes import compiled_for_lengths
 from strop.core.target import Target
 from strop.core.task import Task
 from strop.plan.serving import base_of, served
@@ -163,10 +164,16 @@ def follow(recipe: Recipe, tuned: Recipe) -> Recipe:
     return recipe.model_copy(update={"settings": {**tuned.settings, **recipe.settings}})
 
 
-def retuned(recipe: Recipe, variants: Sequence[Recipe], backend: Backend, target: Target) -> list[Recipe]:
-    """The same artifact under other settings: its runtime's own variants, and those of the baseline where it follows that."""
+def retuned(
+    recipe: Recipe, variants: Sequence[Recipe], backend: Backend, target: Target, task: Task | None = None
+) -> list[Recipe]:  # fmt: skip
+    """The same artifact under other settings: its runtime's own variants, those of the baseline where it follows that, and for
+    texts a few compiled lengths."""
     others = {v.name.partition("-")[2] or v.name.partition("+")[2] or "plain": follow(recipe, v).settings for v in variants}
-    own = backend.variants(recipe.settings, target)
+    own = dict(backend.variants(recipe.settings, target))
+    lengths = compiled_for_lengths(task.lengths) if task is not None and backend.compiles_lengths else {}
+    if lengths and recipe.device == "cpu":
+        own["buckets"] = {**recipe.settings, **lengths}
     found: list[Recipe] = []
     for suffix, settings in {**others, **own}.items():
         if settings not in [r.settings for r in [recipe, *found]]:

@@ -22,6 +22,7 @@ from strop.report.parts import Cell
 from strop.report.unlabeled import KEPT, figure_name
 from strop.report.verdict import (
     by_clock,
+    cleanup_sentence,
     hasty,
     is_judged,
     model_name,
@@ -290,10 +291,16 @@ def _baseline(outcome: Outcome) -> str:
         return (
             f"## Against what\n\nAnswers are compared with `{outcome.baseline}`: the given model, unquantized. Nothing was timed."
         )
-    found = "in its fastest runtime here" if outcome.reference else "under the settings found best"
-    lines = [f"The denominator of every speed-up is `{outcome.baseline}`: the given model, unquantized, {found}."]
+    elsewhere = bool(outcome.reference) and outcome.task.language is not None
+    found = "in its fastest runtime here" if elsewhere else "under the settings found best"
+    cleaned = outcome.result(outcome.baseline).candidate.recipe.cleaned
+    what = "the given model with its export cleaned up, unquantized" if cleaned else "the given model, unquantized"
+    lines = [f"The denominator of every speed-up is `{outcome.baseline}`: {what}, {found}."]
     if outcome.reference:
-        lines.append(f"Answers are compared with those of `{outcome.reference}`, the given model in the runtime that reads it.")
+        where = "in the runtime that reads it" if elsewhere else "as it is"
+        lines.append(f"Answers are compared with those of `{outcome.reference}`, the given model {where}.")
+    if outcome.cleanup is not None:
+        lines.append(cleanup_sentence(outcome.cleanup))
     if outcome.as_is is not None:
         speed = ratio(outcome.result(outcome.as_is).speedup, "×")
         how = "In PyTorch" if outcome.as_is == outcome.reference else "As its runtime runs it by default"

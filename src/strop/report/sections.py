@@ -28,6 +28,7 @@ from strop.report.unlabeled import figure_name, kept_name, unlabeled_words
 from strop.report.verdict import (
     NOT_REPRESENTATIVE,
     by_clock,
+    cleanup_words,
     hasty,
     is_judged,
     model_name,
@@ -95,7 +96,9 @@ def _headline(outcome: Outcome) -> str:
         return "Keep what you have: no version meets every must"
     if chosen.name == outcome.baseline:
         if chosen.candidate.recipe.steps:
-            return f"Use {chosen.name}: the given model, unquantized"
+            return (
+                f"Use {chosen.name}: the given model, {'cleaned up and ' if chosen.candidate.recipe.cleaned else ''}unquantized"
+            )
         return f"Keep the given model, with tuned settings: {chosen.name}"
     return f"Use {chosen.name}"
 
@@ -105,13 +108,16 @@ def _cards(outcome: Outcome, chosen: Result) -> list[tuple[str, str, str, str]]:
     speed, kept, memory = speed_cell(chosen), percent_cell(chosen.retained), ratio_cell(chosen.memory_ratio, "×")
     same = chosen.name == outcome.baseline
     pace = (
-        "It is the given model itself."
+        "It is the given model, with its export cleaned up."
+        if same and chosen.candidate.recipe.cleaned
+        else "It is the given model itself."
         if same
         else f"Unmeasured on {target_name(outcome)}."
         if outcome.place != "here"
         else f"of the tuned baseline's speed, on the same cores.{_unclear(chosen.speedup)}"
     )
     today = f" Against the model as it runs today: {ratio(outcome.against_as_is, '×')}." if outcome.against_as_is else ""
+    today += f" {words[0].upper()}{words[1:]}." if (words := cleanup_words(outcome)) else ""
     right = _accuracy_words(outcome, chosen) if chosen.retained else "Not measured: no labeled data were given."
     room = (
         f"of the baseline's peak; below 1 is less.{_unclear(chosen.memory_ratio)}"

@@ -59,7 +59,7 @@ def build(
         found = plan_recipes(run, given, task, [recipe.partition("+")[0]])
         reference = by_role(found, "reference")[0]
         variants = [reference, *by_role(found, "baseline-variant")]
-        wanted = pick(run, found, variants, recipe)
+        wanted = pick(run, found, variants, recipe, task)
         candidate = build_candidate(run, wanted, given, task)
         failure = candidate.failure
         if check and failure is None and wanted.name != reference.name:
@@ -99,7 +99,7 @@ def copier(artifact: Artifact) -> Callable[[Path], None]:
     return write
 
 
-def pick(run: Run, offers: Sequence[Offer], variants: list[Recipe], name: str) -> Recipe:
+def pick(run: Run, offers: Sequence[Offer], variants: list[Recipe], name: str, task: Task | None = None) -> Recipe:
     """The recipe of that name under the reference's settings; `int8+1thread` has those of the variant `fp32-1thread`.
 
     Raises:
@@ -110,7 +110,7 @@ def pick(run: Run, offers: Sequence[Offer], variants: list[Recipe], name: str) -
     if exact is not None:
         return follow(exact, variants[0])
     found = next((r for r in recipes if r.name == name.partition("+")[0]), None)
-    candidates = other_settings(run, found, variants) if found is not None else []
+    candidates = other_settings(run, found, variants, task) if found is not None else []
     wanted = next((r for r in candidates if r.name == name), None)
     if wanted is None:
         raise not_offered(name, offers)

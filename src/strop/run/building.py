@@ -23,6 +23,7 @@ from strop.run.flags import BUILD, LANGUAGE
 from strop.run.machine import package_versions
 from strop.store import files
 from strop.store.store import load, read_json, save, write_json
+from strop.worker.call import CHILD
 from strop.worker.interpreter import python_version_of, work_of
 
 RESULT = "step.json"
@@ -227,10 +228,11 @@ def step_key(run: Run, step: Step, artifact: Artifact, task: Task, versions: dic
 
 
 def builder_of(run: Run, name: str) -> tuple[str, str]:
-    """The digest of a builder's code, and the version of the Python that runs it."""
+    """The digest of a builder's code and of what it shares with others, and the version of the Python that runs it."""
     backend = run.backend(name)
-    code = sorted(p.name for p in backend.work.parent.glob("*.py"))
-    return files.digest_files(backend.work.parent, code), python_version_of(backend)
+    folders = (backend.work.parent, CHILD.parent)
+    code = [files.digest_files(folder, sorted(p.name for p in folder.glob("*.py"))) for folder in folders]
+    return files.digest_json(code), python_version_of(backend)
 
 
 def versions_of_builders(run: Run, recipe: Recipe) -> dict[str, str]:

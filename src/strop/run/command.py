@@ -6,6 +6,7 @@ from typing import Any
 
 from strop.core.choose import DEFAULT_WEIGHTS
 from strop.core.gate import DEFAULT_GATES
+from strop.core.shapes import text_of
 from strop.core.verdict import Gate, Kind
 from strop.run.devices import is_path
 from strop.run.request import Request
@@ -20,7 +21,7 @@ FIELDS = {"task": "kind"}
 """Keywords whose field of the request is called otherwise."""
 SINGLE = (
     "labels", "task", "metric", "k", "output", "eval_tokens", "prompt_tokens", "output_tokens", "context", "threads",
-    "concurrency", "streams",
+    "concurrency", "streams", "other_shapes",
     "memory_limit_mb", "time_limit_s", "purpose", "seed",
 )  # fmt: skip
 PAIRS = {"map": "mapping", "column": "columns", "size": "sizes", "batch_axis": "batch_axes"}
@@ -57,6 +58,7 @@ def _values(request: Request, absolute: bool) -> Iterable[tuple[str, list[str]]]
         yield name, _given(request, name, lambda values: [_text(value) for value in values])
     for name, field in PAIRS.items():
         yield name, [f"{key}={value}" for key, value in getattr(request, field).items()]
+    yield "shape", [f"{key}={text_of(shape)}" for key, shape in request.shapes.items()]
     yield "target", _given(request, "target", lambda device: [str(Path(device).absolute()) if is_path(device) else device])
     yield "budget", _given(request, "budget_s", lambda asked: [{None: "none", "auto": "auto"}.get(asked) or f"{_text(asked)}s"])
     yield "prefer", _weights(request.weights)

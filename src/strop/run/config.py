@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from strop.core.errors import ConfigError, UntrustedError
 from strop.core.foreign import MOST_TOML, ForeignError, parse_toml
+from strop.core.shapes import OtherShapes
 from strop.core.task import Pooling, TaskKind
 from strop.store.files import read_bytes
 
@@ -34,6 +35,8 @@ class TaskSection(_Section):
     streams: int | None = Field(None, ge=1, le=MOST)
     sizes: dict[str, Annotated[int, Field(ge=1, le=MOST)]] = {}
     batch_axes: dict[str, Annotated[int, Field(ge=0, le=MOST)]] = {}
+    shapes: dict[str, Annotated[list[Annotated[int, Field(ge=1, le=MOST)]], Field(min_length=1)]] = {}
+    other_shapes: OtherShapes | None = None
 
 
 class DataSection(_Section):

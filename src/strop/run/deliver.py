@@ -11,6 +11,7 @@ from strop.core.candidate import Result
 from strop.core.difference import close
 from strop.core.errors import BundleError, StoreError, WorkerError
 from strop.core.outcome import Outcome
+from strop.core.shapes import Shapes, parsed
 from strop.core.standing import standing_of
 from strop.core.strict import to_json
 from strop.report.document import report
@@ -22,7 +23,7 @@ from strop.run.context import Run
 from strop.run.evidence import gather
 from strop.run.open_run import OUTCOME
 from strop.run.outfolder import choose_out, link_latest, record_of
-from strop.run.pairing import Subject
+from strop.run.pairing import Subject, open_request
 from strop.run.planning import costs
 from strop.run.profiling import profile_candidates
 from strop.run.samples import keep_samples
@@ -125,10 +126,38 @@ def packed(run: Run, outcome: Outcome) -> Outcome:
     target = run.folder.folder / outcome.bundle
     if chosen is None:
         return outcome
-    pack(outcome, run.backend(chosen.candidate.recipe.runtime), target)
+    outcome, shapes = with_shapes(run, outcome)
+    pack(outcome, run.backend(chosen.candidate.recipe.runtime), target, shapes)
     verify_bundle(str(target))
     require_same_answers(run, outcome, target)
     return note_runner_speed(run, outcome, target) if run.place.kind == "here" else outcome
+
+
+def with_shapes(run: Run, outcome: Outcome) -> tuple[Outcome, Shapes | None]:
+    """What a bundle for fixed shapes takes, with the memory that the session for other shapes adds; None for any other.
+
+    Where that session does not answer as the measured one did, or fails, other shapes are refused, and a note says so.
+    """
+    assert outcome.chosen is not None
+    setting = outcome.chosen.candidate.recipe.settings.get("shapes")
+    if not setting:
+        return outcome, None
+    padded = "crop" in outcome.chosen.candidate.recipe.settings
+    found = Shapes(sets=parsed(str(setting)), padded=padded, others=outcome.task.other_shapes)
+    if found.others == "refuse":
+        return outcome, found
+    of = subject(run, outcome.chosen.candidate, outcome.task)
+    try:
+        with Child(of.work, run.folder.folder / "bundle.log", run.limits(session=True)) as child:
+            child.ask("open", **open_request(of))
+            added = child.ask("fallback")
+        why = "" if added["same"] else "answers otherwise than the one that was measured"
+    except WorkerError as error:
+        added, why = {"bytes": None}, f"failed: {error.message}"
+    if why:
+        note = f"The bundle takes {setting} only and refuses other shapes: a session without fixed shapes {why}."
+        return outcome.model_copy(update={"notes": (*outcome.notes, note)}), found.model_copy(update={"others": "refuse"})
+    return outcome, found.model_copy(update={"fallback_bytes": added["bytes"]})
 
 
 def require_same_answers(run: Run, outcome: Outcome, bundle: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any, SupportsFloat, SupportsIndex
 
 DATA = (
     "data", "calibration", "labels", "column", "classes", "preset", "tokenizer", "task", "map", "metric", "k", "output",
-    "batches", "batch_axis", "size",
+    "batches", "batch_axis", "size", "shape",
 )  # fmt: skip
 LANGUAGE = ("questions", "eval_tokens", "prompt_tokens", "output_tokens", "context")
 LIMITS = ("threads", "memory_limit_mb", "time_limit_s", "store", "seed")
@@ -18,7 +18,7 @@ BENCH = (*DATA, *LIMITS)
 BUILD = (*DATA, *LANGUAGE, *LOAD, *LIMITS, "target", "must", "goal", "strict", "olive_config", "out", "replace")
 OPTIMIZE_FOR = (
     *DATA, *LANGUAGE, *LOAD, *LIMITS, *GATES,
-    "purpose", "backends", "recipes", "olive_config", "budget", "fresh", "replace", "profile",
+    "purpose", "backends", "recipes", "olive_config", "budget", "fresh", "replace", "profile", "other_shapes",
 )  # fmt: skip
 OPTIMIZE = (*OPTIMIZE_FOR, "target", "out")
 """`list_recipes` takes the same, so that one set of keywords serves both."""
@@ -38,6 +38,13 @@ def _texts(value: Any) -> list[str]:
     if isinstance(value, Iterable):
         return [_text(item) for item in value]
     raise TypeError("a text or a list of texts")
+
+
+def _shapes(value: Any) -> list[str]:
+    """Shapes by input, each as a text or as numbers."""
+    if not isinstance(value, Mapping):
+        return _texts(value)
+    return [f"{_text(n)}={s if isinstance(s, str) else 'x'.join(map(str, _wholes(s)))}" for n, s in value.items()]
 
 
 def _weights(value: Any) -> str:
@@ -78,7 +85,7 @@ FORMS: dict[str, Callable[[Any], Any]] = {
         ("k", "eval_tokens", "prompt_tokens", "output_tokens", "context", "threads", "memory_limit_mb", "seed", *LOAD), _whole
     ),
     **dict.fromkeys(("strict", "fresh", "replace", "profile"), _switch),
-    "batches": _wholes, "time_limit_s": _number, "budget": _duration, "prefer": _weights,
+    "batches": _wholes, "shape": _shapes, "time_limit_s": _number, "budget": _duration, "prefer": _weights,
 }  # fmt: skip
 """What a flag's value is turned into; a text where nothing is said."""
 

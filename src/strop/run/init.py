@@ -112,6 +112,8 @@ def text(model: Model) -> str:
 # streams = 1                       # of these, how many a recipe made for throughput serves at once; one a thread
 # batch_axes = {{ x = 1 }}            # the axis of the examples, where it is not the first
 # sizes = {{ sequence = 64 }}         # of dynamic axes, for generated inputs
+# shapes = {{ data = [1, 3, 224, 224] }}   # of every call, where the model leaves it open: sessions are compiled for it
+# other_shapes = "fallback"         # or "refuse": what the bundle does with other shapes
 
 [target]
 # device = "this-machine"           # one of `strop devices list`, or a profile of your own: "my-box.toml"

@@ -4,13 +4,18 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
+
 from strop.core.backend import Backend
-from strop.core.errors import DataError, ModelError, WorkerError, WorkerFailure
+from strop.core.errors import DataError, ModelError, UsageError, WorkerError, WorkerFailure
 from strop.core.metrics import UNLABELED
 from strop.core.model import Artifact, Model
+from strop.core.preprocess import Preprocess, Texts
 from strop.core.task import Dataset, MetricName, Task, TaskKind, Workload
 from strop.plan.batch import require_batch_first
+from strop.plan.export import default_inputs_note
 from strop.plan.inspection import model_from
+from strop.plan.shapes import fixed_shapes, lengths_for, narrowed
 from strop.plan.unlabeled import unlabeled, values
 from strop.run import datasets
 from strop.run.context import Run
@@ -154,11 +159,18 @@ def inspect(reader: Backend, kind: str, path: Path, log: Path, limits: Limits) -
 
 def read_task(run: Run, model: Model) -> Task:
     """Evaluation and calibration data as shards, what made them, the metric, and the workload."""
-    if model.family == "llm":
-        return language_task(run, model)
     request = run.request
+    if model.family == "llm":
+        if request.shapes:
+            raise UsageError(
+                "--shape is for models of arrays, not for language models", "--prompt-tokens says how long prompts are"
+            )
+        return language_task(run, model)
+    given, model = model, narrowed(model, request.shapes)
     require_batch_first(model, request.batch_axes)
     note_moved_axes(run)
+    if note := default_inputs_note(model):
+        run.note(note)
     batches = _batches(run, model)
     form = form_of(Path(request.data), request, takes_pictures(model)) if request.data is not None else None
     settled = settle(request, model, form)
@@ -172,7 +184,8 @@ def read_task(run: Run, model: Model) -> Task:
         return Task(
             evaluation=data, calibration=None, metric="unmeasured", output=_output(run, model), k=request.k, kind=kind,
             pooling=pooling, preprocess=settled.preprocess, **datasets.shipped(data), workload=batches, options=request.options,
-            arrays=request.mapping,
+            arrays=request.mapping, shapes=fixed_shapes(given, model, settled.preprocess, batches.batches),
+            other_shapes=request.other_shapes,
         )  # fmt: skip
     plan, output = datasets.Plan(form, settled, kind), _output(run, model)
     load_code(run)
@@ -200,11 +213,24 @@ def read_task(run: Run, model: Model) -> Task:
         name, others = ignored[0], f" (as do {', '.join(map(repr, ignored[1:]))})" if ignored[1:] else ""
         file = Path(str(request.data)).name
         run.note(f"{file} holds {what} {name!r} that looks like labels{others} and is not used: --labels {name}.", first=True)
+    shapes = fixed_shapes(given, model, settled.preprocess, batches.batches)
     return Task(
         evaluation=evaluation, calibration=calibration, metric=metric, output=output,
         k=request.k, kind=kind, pooling=pooling, preprocess=settled.preprocess, scorer=request.code.get("scorer"),
         **datasets.shipped(whole), workload=batches, options=request.options, arrays=request.mapping,
+        shapes=shapes, other_shapes=request.other_shapes,
+        lengths=None if shapes else lengths_for(model, settled.preprocess, batches.batch, lengths_of(settled.preprocess, whole)),
     )  # fmt: skip
+
+
+def lengths_of(preprocess: Preprocess | None, data: Dataset) -> list[int]:
+    """Tokens of each text, by the mask that was made of it; empty where there is none."""
+    inputs = preprocess.inputs.items() if isinstance(preprocess, Texts) else ()
+    mask = next((name for name, what in inputs if what == "mask"), None)
+    if mask is None:
+        return []
+    found = np.load(datasets.paths(data)["inputs"][mask], mmap_mode="r", allow_pickle=False)
+    return [int(n) for n in found.sum(axis=1)]
 
 
 def note_moved_axes(run: Run) -> None:

@@ -123,14 +123,17 @@ def delivery_s(run: Run, trials: Sequence[Trial]) -> float:
     return packing + max((ready_s(t) + single_s(t) for t in trials), default=0.0)
 
 
-def judging_s(trials: Sequence[Trial], runtime: str) -> float:
+def judging_s(trials: Sequence[Trial], runtime: str, singly: bool = False) -> float:
     """Until a candidate of this runtime was looked at alone and its answers were judged; `trials[0]` is the reference.
+
+    Args:
+        singly: whether it takes no larger batches, as a session for fixed shapes.
 
     A runtime that nothing is known of is taken to start as most do, and to be as fast as the reference.
     """
     alike = [t for t in trials if t.candidate.recipe.runtime == runtime and t.footprints and t.check is not None]
     if alike:
-        return max(alone_s(t) + check_s(t) for t in alike)
+        return max(alone_s(t) + (single_s(t) if singly else check_s(t)) for t in alike)
     reference = trials[0]
     return NEW_START_S + max(0.0, alone_s(reference) - ready_s(reference)) + single_s(reference)
 
@@ -178,7 +181,7 @@ def candidate_s(run: Run, recipe: Recipe, model: Model, task: Task, trials: Sequ
         timing -= run.budget.pace * TOGETHER * max(0.0, ready_s(trials[0]) - NEW_START_S)
     if (run.folder.candidate(recipe.name) / "check").exists():
         return timing
-    return build_s(run, recipe, model, task, trials) + judging_s(trials, recipe.runtime) + timing
+    return build_s(run, recipe, model, task, trials) + judging_s(trials, recipe.runtime, "shapes" in recipe.settings) + timing
 
 
 def settle(run: Run, model: Model, task: Task, found: Sequence[Offer], reference: Trial) -> None:
@@ -194,7 +197,8 @@ def settle(run: Run, model: Model, task: Task, found: Sequence[Offer], reference
     if run.budget.asked in ("auto", None):
         rest = sum(candidate_s(run, r, model, task, trials, full=True) for r in candidates)
         if here:
-            setting = judging_s(trials, reference.candidate.recipe.runtime) + sets_s(run, reference, language, full=True)
+            judging = judging_s(trials, reference.candidate.recipe.runtime, bool(task.shapes))
+            setting = judging + sets_s(run, reference, language, full=True)
             built = [v for v in variants if v.steps]
             rest += sum(candidate_s(run, v, model, task, trials, full=True) for v in built)
             rest += (len(variants) - len(built) + OTHER_SETTINGS) * setting

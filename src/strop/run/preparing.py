@@ -14,7 +14,7 @@ from strop.run.answers import closeness, language_quality
 from strop.run.building import build_all, write_reproduce
 from strop.run.checking import Visit, check, footprint, shards, subject
 from strop.run.context import Run
-from strop.run.denominator import agrees
+from strop.run.denominator import agrees, is_rebuilt
 from strop.run.trial import Trial, accuracy_of, known_figures, memory_ratio, only_informs, pace_of
 
 Stage = Callable[[Run, Model, Task, Trial, Trial, Sequence[Trial], Visit], Trial]
@@ -212,7 +212,7 @@ def _check(
         trial,
         check=found,
         check_folder=folder,
-        reference=theirs if task.language is not None else None,
+        reference=theirs if task.language is not None or is_rebuilt(trial.candidate.recipe) else None,
         subject=trial.subject._replace(reference=None if task.language is not None else shards(folder)),
     )
     scored = accuracy_of(trial, theirs, task)

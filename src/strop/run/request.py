@@ -3,9 +3,9 @@
 import json
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import Field
 
@@ -16,6 +16,7 @@ from strop.core.foreign import MOST_JSON, SURROGATE, ForeignError, parse_object
 from strop.core.gate import assemble, parse_gate
 from strop.core.metrics import UNLABELED, metric
 from strop.core.noun import Noun
+from strop.core.shapes import OtherShapes, Shape, text_of
 from strop.core.target import THIS
 from strop.core.task import Pooling, TaskKind
 from strop.core.verdict import Gate, Kind
@@ -79,6 +80,8 @@ class Request(Noun):
     streams: int | None = None
     batch_axes: dict[str, int] = {}
     sizes: dict[str, int] = {}
+    shapes: dict[str, Shape] = {}
+    other_shapes: OtherShapes = "fallback"
     eval_tokens: int = Field(4096, ge=1)
     prompt_tokens: int = Field(128, ge=1)
     output_tokens: int = Field(32, ge=1)
@@ -157,6 +160,46 @@ def parse_sizes(pairs: list[str] | tuple[str, ...]) -> dict[str, int]:
     if not all(v.isdecimal() and int(v) > 0 for v in sizes.values()):
         raise UsageError(f"--size {pairs}: sizes are whole numbers above 0", "for example --size sequence=64")
     return {k: int(v) for k, v in sizes.items()}
+
+
+def parse_shapes(config: Config, pairs: list[str] | tuple[str, ...]) -> dict[str, Shape]:
+    """Whole shapes of inputs, the examples first: `data=1x3x224x224`.
+
+    Raises:
+        UsageError: not sizes above 0 joined by `x`, or inputs that differ in their number of examples.
+    """
+    shapes = {name: tuple(dims) for name, dims in config.task.shapes.items()}
+    for name, text in parse_pairs(pairs, "--shape").items():
+        dims = text.lower().split("x")
+        if not all(d.isdecimal() and 0 < int(d) <= MOST for d in dims):
+            raise UsageError(
+                f"--shape {name}={text}: a shape is whole numbers above 0 joined by x", "for example --shape data=1x3x224x224"
+            )
+        shapes[name] = tuple(map(int, dims))
+    if len({shape[0] for shape in shapes.values()}) > 1:
+        told = ", ".join(f"{name}={text_of(shape)}" for name, shape in shapes.items())
+        raise UsageError(f"--shape {told}: the inputs differ in their first size, the number of examples", "give all the same")
+    return shapes
+
+
+def batches_of(given: Sequence[int], shapes: Mapping[str, Shape]) -> tuple[int, ...]:
+    """The batch sizes: as given, else the number of examples in the shapes, else 1.
+
+    Raises:
+        UsageError: out of range, repeated, or other than the shapes'.
+    """
+    batches = tuple(given or {shape[0] for shape in shapes.values()} or (1,))
+    if any(b < 1 for b in batches) or len(set(batches)) != len(batches):
+        raise UsageError(f"--batch {batches}: batch sizes are different whole numbers above 0", "for example --batch 1 --batch 8")
+    if max(batches) > MOST_BATCH:
+        raise UsageError(f"--batch {max(batches)} is too large", f"give at most {MOST_BATCH}")
+    odd = next((f"{name}={text_of(shape)}" for name, shape in shapes.items() if shape[0] != batches[0]), None)
+    if odd is not None:
+        raise UsageError(
+            f"--shape {odd}: its first size, the number of examples, is not the {batches[0]} of --batch",
+            "give the same in both, or leave --batch out",
+        )
+    return batches
 
 
 def parse_axes(pairs: list[str] | tuple[str, ...]) -> dict[str, int]:
@@ -261,11 +304,11 @@ def make_request(model: str, config_path: str | None = None, **flags: Any) -> Re
             raise UsageError(f"--{flag.removesuffix('_mb').removesuffix('_s').replace('_', '-')} {flags[flag]} {what}")
     if flags.get("store") == "":
         raise UsageError("--store '' names no folder", "leave it out, or give a folder")
-    batches = tuple(pick("batches", config.task.batches) or (1,))
-    if any(b < 1 for b in batches) or len(set(batches)) != len(batches):
-        raise UsageError(f"--batch {batches}: batch sizes are different whole numbers above 0", "for example --batch 1 --batch 8")
-    if max(batches) > MOST_BATCH:
-        raise UsageError(f"--batch {max(batches)} is too large", f"give at most {MOST_BATCH}")
+    shapes = parse_shapes(config, flags.get("shape") or ())
+    batches = batches_of(pick("batches", config.task.batches) or (), shapes)
+    others = pick("other_shapes", config.task.other_shapes) or "fallback"
+    if others not in get_args(OtherShapes):
+        raise UsageError(f"--other-shapes {others}: there is no such choice", f"known: {', '.join(get_args(OtherShapes))}")
     concurrency = pick("concurrency", config.task.concurrency)
     if concurrency is not None and concurrency > MOST_IN_FLIGHT:
         raise UsageError(f"--concurrency {concurrency} is too many requests in flight", f"give at most {MOST_IN_FLIGHT}")
@@ -302,7 +345,7 @@ def make_request(model: str, config_path: str | None = None, **flags: Any) -> Re
         metric=name, k=pick("k", config.task.k) or 5, output=pick("output", config.task.output), batches=batches,
         concurrency=concurrency, streams=pick("streams", config.task.streams),
         batch_axes={**config.task.batch_axes, **parse_axes(flags.get("batch_axis") or ())},
-        sizes={**config.task.sizes, **parse_sizes(flags.get("size") or ())},
+        sizes={**config.task.sizes, **parse_sizes(flags.get("size") or ())}, shapes=shapes, other_shapes=others,
         target=device_of(flags.get("target"), config, base), purpose=known_purpose(pick("purpose", config.target.purpose)),
         threads=pick("threads", config.target.threads),
         memory_limit_mb=pick("memory_limit_mb", config.target.memory_limit_mb),

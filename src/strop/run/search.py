@@ -37,7 +37,7 @@ def search(run: Run, model: Model, task: Task, found: Sequence[Offer], baseline:
     best = select(built, baseline, run.request.weights, run.gates, most=1)
     if best:
         given = next(r for r in by_role(found, "candidate") if r.name == best[0].name)
-        suggested = other_settings(run, given, [*by_role(found, "reference"), *by_role(found, "baseline-variant")])
+        suggested = other_settings(run, given, [*by_role(found, "reference"), *by_role(found, "baseline-variant")], task)
         recipes = [r for r in suggested if r.settings != best[0].candidate.recipe.settings]
         trials = _prepared_in_time(run, model, task, recipes, baseline, trials, racing)
         racing.first_sets()
@@ -131,6 +131,6 @@ def untried(found: Sequence[Offer], role: str, trials: Sequence[Trial]) -> list[
     return [r for r in by_role(found, role) if r.name not in tried]
 
 
-def other_settings(run: Run, recipe: Recipe, variants: Sequence[Recipe]) -> list[Recipe]:
+def other_settings(run: Run, recipe: Recipe, variants: Sequence[Recipe], task: Task | None = None) -> list[Recipe]:
     """The recipe's artifact under every other setting that its runtime or the baseline's variants suggest."""
-    return retuned(recipe, variants, run.backend(recipe.runtime), run.target)
+    return retuned(recipe, variants, run.backend(recipe.runtime), run.target, task)

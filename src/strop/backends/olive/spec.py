@@ -7,6 +7,7 @@ from strop.core.backend import Backend
 from strop.core.model import Model
 from strop.core.noun import Options, Params
 from strop.core.recipe import Offer, Recipe, Step
+from strop.core.shapes import compiled
 from strop.core.target import Target
 from strop.core.task import Task
 
@@ -18,7 +19,7 @@ CONFIG = "olive.config"
 
 def offer(model: Model, target: Target, task: Task) -> Sequence[Offer]:
     """All recipes considered for this model, target and task; pure."""
-    return [*_own_choice(model, task), *_quantizers(model, task)]
+    return list(compiled([*_own_choice(model, task), *_quantizers(model, task)], model, task.shapes, by_name=(ORT,)))
 
 
 def _candidate(

@@ -6,7 +6,8 @@ from pathlib import Path
 from strop.core.backend import Backend
 from strop.core.model import Model
 from strop.core.noun import Params, Scalar
-from strop.core.recipe import Offer, Recipe, Step
+from strop.core.recipe import CLEAN, Offer, Recipe, Step
+from strop.core.shapes import axes_of, compiled, setting_of
 from strop.core.target import Accelerator, Target
 from strop.core.task import Task
 
@@ -16,6 +17,14 @@ SAMPLES = 200
 """Calibration examples at most: more cost memory and changed nothing where it was tried."""
 HISTOGRAM_SAMPLES = 50
 """Percentile keeps every activation in memory."""
+CLEANED = {
+    "weights-as-inputs": "weight(s) listed as inputs",
+    "float64": "value(s) in float64",
+    "cast-chains": "needless cast(s)",
+    "batch-norm": "batch normalization(s) that fold into weights",
+    "duplicated-weights": "duplicated weight(s)",
+}
+"""Faults of an export that may cost speed or memory; of others, such as an old opset, ONNX Runtime makes nothing slower."""
 TURNS = {"int8-static": 1, "int8-dynamic": 2, "int8-static-all": 2, "int8-static-tensor": 3, "int8-static-s8s8": 4}
 """What usually wins is tried first."""
 PRODUCTS = ["MatMul", "Gemm"]
@@ -31,12 +40,33 @@ FUNCTIONS = ["Mul", "Sigmoid"]
 
 def offer(model: Model, target: Target, task: Task) -> Sequence[Offer]:
     """All recipes considered for this model, target and task; pure."""
-    return [*_settings(target), *_quantized(model, target, task), *_accelerated(model, target, task)]
+    reference, *settings = _settings(target)
+    unquantized = [reference, *_cleaned(model, target), *_static_shapes(model, target, task), *settings]
+    offers = [*unquantized, *_quantized(model, target, task)]
+    return [*compiled(offers, model, task.shapes, by_name=(NAME,)), *_accelerated(model, target, task)]
+
+
+def _fair(target: Target) -> dict[str, Scalar]:
+    return {"graph": "all", "threads": target.threads, "spinning": False}
+
+
+def _static_shapes(model: Model, target: Target, task: Task) -> Iterator[Offer]:
+    """The unquantized model in the shapes of the workload; `compiled` adds them, as it does to every other recipe.
+
+    It comes before other settings, so that a short budget has time for it.
+    """
+    if not task.shapes:
+        return
+    if axes_of(model, task.shapes) is None:
+        yield Offer(name="fp32-static", reason="not offered: axes are fixed by their names, and one of the inputs has none")
+        return
+    recipe = Recipe(name="fp32-static", runtime=NAME, settings=_fair(target), safety=1, role="baseline-variant")
+    yield Offer(name=recipe.name, reason=f"every call has one shape: {setting_of(task.shapes[:1])}", recipe=recipe)
 
 
 def _settings(target: Target) -> Iterator[Offer]:
     """The unquantized model under the settings that a tuned baseline may have."""
-    fair: dict[str, Scalar] = {"graph": "all", "threads": target.threads, "spinning": False}
+    fair = _fair(target)
 
     def variant(name: str, reason: str, settings: dict[str, Scalar]) -> Offer:
         role = "reference" if name == "fp32" else "as-is" if name == "fp32-as-is" else "baseline-variant"
@@ -53,6 +83,36 @@ def _settings(target: Target) -> Iterator[Offer]:
     for level in ("extended", "basic"):
         yield variant(f"fp32-{level}", "fewer graph rewrites are sometimes faster", {**fair, "graph": level})
     yield variant("fp32-unoptimized", "no graph rewrites at all", {**fair, "graph": "none"})
+
+
+def _cleaned(model: Model, target: Target) -> Iterator[Offer]:
+    """The given model without what its export does badly, under the settings of the reference."""
+    found = [f for f in model.faults if f.name in CLEANED]
+    if not found:
+        left = "; ONNX Runtime itself undoes the rest as it loads the file" if model.faults else ""
+        yield Offer(name="fp32-clean", reason=f"not offered: nothing to clean up that could change speed or memory{left}")
+        return
+
+    def cleaned(name: str, reason: str, single: bool) -> Offer:
+        recipe = Recipe(
+            name=name, runtime=NAME, steps=(clean_step(single),), settings=_fair(target), safety=1, role="baseline-variant"
+        )
+        return Offer(name=name, reason=reason, recipe=recipe)
+
+    names = [f.name for f in found]
+    words = ", ".join(f"{f.count} {CLEANED[f.name]}" for f in found)
+    yield cleaned("fp32-clean", f"the given model with its export cleaned up: {words}", True)
+    if "float64" in names and len(names) > 1:
+        yield cleaned("fp32-clean-float64", "as fp32-clean, float64 kept: in case float32 changes the answers", False)
+
+
+def clean_step(single: bool = True) -> Step:
+    """Takes out what an export does badly.
+
+    Args:
+        single: whether float64 inside a float32 model becomes float32.
+    """
+    return Step(stage="convert", builder=NAME, name=CLEAN, consumes="onnx", produces="onnx", params={"single": single})
 
 
 def _quantized(model: Model, target: Target, task: Task) -> Iterator[Offer]:

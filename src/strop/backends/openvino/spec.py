@@ -8,6 +8,7 @@ from strop.core.backend import Backend
 from strop.core.model import Model
 from strop.core.noun import Params, Scalar
 from strop.core.recipe import Offer, Recipe, Step
+from strop.core.shapes import compiled, setting_of
 from strop.core.target import Accelerator, Target
 from strop.core.task import Task
 
@@ -33,7 +34,15 @@ def offer(model: Model, target: Target, task: Task) -> Sequence[Offer]:
     """All recipes considered for this model, target and task; pure."""
     if task.language is not None:
         return list(language_offers(target, task, has_bf16(target), model.stored))
-    return [*_unquantized(model, target), *_quantized(model, target, task), *_accelerated(model, target, task)]
+    offers = [*_unquantized(model, target), *_static_shapes(model, target, task), *_quantized(model, target, task)]
+    return [*compiled(offers, model, task.shapes, by_name=(ORT,)), *_accelerated(model, target, task)]
+
+
+def _static_shapes(model: Model, target: Target, task: Task) -> Iterator[Offer]:
+    """A given IR in the shapes of the workload; `compiled` adds them, as it does to every other recipe."""
+    if task.shapes and model.reader == NAME:
+        recipe = Recipe(name="openvino-f32-static", runtime=NAME, settings=fair(target), safety=1, role="baseline-variant")
+        yield Offer(name=recipe.name, reason=f"every call has one shape: {setting_of(task.shapes[:1])}", recipe=recipe)
 
 
 def fair(target: Target, **more: Scalar) -> dict[str, Scalar]:
@@ -280,9 +289,10 @@ def adopt(recipe: Recipe, model: Model, target: Target) -> Sequence[Offer]:
     if recipe.runtime != ORT or recipe.name not in ADOPTED:
         return ()
     name, reason = f"openvino-{recipe.name}", f"the file of {recipe.name}, run by OpenVINO"
+    shapes = {"shapes": recipe.settings["shapes"]} if "shapes" in recipe.settings else {}
     mine = recipe.model_copy(update={
-        "name": name, "runtime": NAME, "settings": fair(target), "follows_baseline": False, "safety": recipe.safety + 1,
-        "turn": recipe.turn + 1,
+        "name": name, "runtime": NAME, "settings": {**fair(target), **shapes}, "follows_baseline": False,
+        "safety": recipe.safety + 1, "turn": recipe.turn + 1,
     })  # fmt: skip
     found = [Offer(name=name, reason=reason, recipe=mine)]
     if recipe.name == ADOPTED[0] and has_bf16(target) and leaves_floats(model):
@@ -326,4 +336,5 @@ BACKEND = Backend(
     variants=variants,
     serve=serve,
     imitate=imitate,
+    compiles_lengths=True,
 )

@@ -61,7 +61,7 @@ def infer_shards(folder: str, inputs: dict[str, str], out: str) -> dict[str, str
     shards: dict[str, tuple[str, Growing]] = {}
     with ExitStack() as stack:
         for start in range(0, count, batch):
-            rows = np.arange(start, start + batch) % count if bundle.fixed else np.arange(start, min(start + batch, count))
+            rows = np.arange(start, start + batch) % count if bundle.filled else np.arange(start, min(start + batch, count))
             answer = bundle.run({name: np.ascontiguousarray(shard[rows]) for name, shard in given.items()})
             release(*given.values())
             for name, value in ((n, np.asarray(v)) for n, v in answer.items() if np.shape(v)[:1] == (len(rows),)):

@@ -5,8 +5,10 @@ import time
 from typing import Any
 
 import clock
+import lengths
 import memory
 import numpy as np
+import shaped
 from evaluation import Evaluation, compare
 from mixing import mixing as mixed
 from numpy.typing import NDArray
@@ -47,7 +49,11 @@ class Lane:
         self.begin = time.perf_counter()
         self.moments = [memory.moment(self.begin, "empty")]
         start = time.perf_counter()
-        self.session = work.profile(artifact, settings) if profile else work.open(artifact, settings)
+        self.settings = settings
+        if profile:
+            self.session = work.profile(artifact, shaped.of_first(settings))
+        else:
+            self.session = shaped.open_shaped(work.open, artifact, settings)
         load_s = time.perf_counter() - start
         self.moments.append(memory.moment(self.begin, "loaded"))
         start = time.perf_counter()
@@ -106,11 +112,15 @@ class Lane:
         """Every example once, in batches; the outputs become shards in `out`. The first batches are run twice.
 
         mixing: of how many examples a batch is that shows whether they mix, as `mixing.mixing` takes it; 0: it is not asked.
-        together: how many examples larger batches may have, where those give the same answers; 0: none are tried.
+        together: how many examples larger batches may have, where those give the same answers; 0: none are tried. A session for
+            fixed shapes takes none: it would be judged by the answers of another.
         """
         begin = time.perf_counter()
         found = Evaluation(self.session, self.shards, self.count, self.batch, out)
-        batched = found.run(self.fitting(together))
+        batched = found.run(0 if self.takes_one_batch else self.fitting(together))
+        if "crop" in self.settings:
+            made = {name: shard for name, (_, shard) in found.made.items()}
+            lengths.require_exact(self.session, self.settings["mask"], self.shards, made, self.batch)
         return {
             "examples": self.count,
             "seconds": time.perf_counter() - begin,
@@ -120,6 +130,20 @@ class Lane:
             "mixing": mixed(self.session, self.shards, self.count, mixing),
             "ran": self.work.ran(self.session) if hasattr(self.work, "ran") else "",
         }
+
+    @property
+    def takes_one_batch(self) -> bool:
+        """Whether another session, or none, answers a larger batch: of fixed shapes, or a bundle's that has those."""
+        return "shapes" in self.settings or bool(getattr(self.session, "filled", False))
+
+    def fallback(self) -> dict[str, Any]:
+        """Private bytes that the session for other shapes adds once it has answered, None where the platform cannot tell; and
+        whether it answers as the one that was timed."""
+        feed = self.feeds[0]
+        expected, before = self.session.run(feed), memory.sample()["private"]
+        got = self.session.by_fallback(feed)
+        after = memory.sample()["private"]
+        return {"bytes": None if before is None else max(0, after - before), "same": lengths.close(got, expected)}
 
     def fitting(self, together: int) -> int:
         """That batch, or a half of it and so on, which fits `BATCH_BYTES` by what single calls took; 0: none, or unknown."""

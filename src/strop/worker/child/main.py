@@ -18,6 +18,7 @@ log, so that whatever a framework prints cannot be mistaken for an answer.
         "mixing": n, "together": n}                                     every example, outputs as shards; n to see if they mix,
                                                                         and how many a larger batch may hold
         of a language model "first" and "count" say which windows
+    -> {"op": "fallback"}                                               of fixed shapes: what the session for others adds
     -> {"op": "phases", "requests": n}                                  of a language model: prompts and tokens apart
     -> {"op": "fill"}                                                   of a language model: its cache, to the last token
     -> {"op": "memory"}                                                 a sample of this process
@@ -116,6 +117,9 @@ class Child:
 
     def evaluate(self, **request: Any) -> Any:
         return self.session.evaluate(**request)
+
+    def fallback(self) -> Any:
+        return self.session.fallback()
 
     def phases(self, requests: int) -> Any:
         return self.session.phases(requests)
