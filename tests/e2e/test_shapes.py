@@ -77,8 +77,8 @@ def asked(bundle: Path, data: Path) -> dict:
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A candidate's bundle with fixed shapes.
 
-    ONNX Runtime's candidates have them where the tuned baseline has, which is up to the clock. So they are added to the outcome of
-    a run for a device that is not at hand, which has no clock.
+    ONNX Runtime's candidates have them where the tuned baseline has, which is up to the clock. So they are added to the outcome
+    of a run for a device that is not at hand, which has no clock.
     """
     folder = tmp_path_factory.mktemp("shapes")
     wide_model(folder)

@@ -69,8 +69,8 @@ class Backend:
         setting `streams` is how many sessions are opened side by side, unless a session has `fork`.
     imitate: pure; environment variables under which the runtime uses no more instruction sets than the target has; None where
         there are none.
-    compiles_shapes: whether sessions that are compiled for fixed shapes are faster, by the setting `shapes`: every recipe on the CPU
-        then has it where shapes are fixed, and for texts a few compiled lengths are tried. Such sessions have `fork`.
+    compiles_shapes: whether sessions that are compiled for fixed shapes are faster, by the setting `shapes`: every recipe on the
+        CPU then has it where shapes are fixed, and for texts a few compiled lengths are tried. Such sessions have `fork`.
     moves_batch: whether `work.batch_first` can put the examples along the first axis of a model that it reads.
     """
 

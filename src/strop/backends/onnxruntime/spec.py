@@ -52,8 +52,8 @@ def _fair(target: Target) -> dict[str, Scalar]:
 def _static_shapes(model: Model, target: Target, task: Task) -> Iterator[Offer]:
     """The unquantized model in the shapes of the workload.
 
-    In this runtime that gains little, and a transformer lost a tenth by it: so it is one variant, and candidates have fixed shapes
-    where it becomes the baseline that they follow. It comes before other settings, so that a short budget has time for it.
+    In this runtime that gains little, and a transformer lost a tenth by it: so it is one variant, and candidates have fixed
+    shapes where it becomes the baseline that they follow. It comes before other settings, so that a short budget has time for it.
     """
     if not task.shapes:
         return
