@@ -18,9 +18,11 @@ from benchmarks import (
     races,
     report,
     selection,
+    spoiled,
     tables,
     versus_defaults,
 )
+from benchmarks.by_hand import run as by_hand
 from benchmarks.llm import loops, shapes, sizes
 from benchmarks.options import Given, Options
 from benchmarks.peers import run as peers
@@ -42,6 +44,8 @@ BENCHMARKS = {
     "choices": tables.choices,
     "versus_defaults": versus_defaults.run,
     "peers": peers.run,
+    "by_hand": by_hand.run,
+    "spoiled": spoiled.run,
     "loops": loops.run,
     "sizes": sizes.run,
     "shapes": shapes.run,
@@ -59,9 +63,9 @@ def parse(arguments: list[str]) -> tuple[list[str], Options]:
     parser.add_argument("--calibration", type=Path, help="its calibration data")
     parser.add_argument("--map", action="append", default=[], metavar="INPUT=ARRAY", help="an array not named like its input")
     parser.add_argument("--labels", default="labels", help="the array that holds the labels [labels]")
-    parser.add_argument("--metric", choices=list(METRICS), default="top1", help="peers: how answers are scored [top1]")
-    parser.add_argument("--strop-model", type=Path, help="peers: what Strop is given instead of --model, with --strop-config")
-    parser.add_argument("--strop-config", type=Path, help="peers: strop.toml of --strop-model, with the data of --data")
+    parser.add_argument("--metric", choices=list(METRICS), default="top1", help="peers, by_hand: how answers are scored [top1]")
+    parser.add_argument("--strop-model", type=Path, help="peers, by_hand: what Strop is given in place of --model")
+    parser.add_argument("--strop-config", type=Path, help="peers, by_hand: strop.toml of --strop-model, with the data of --data")
     parser.add_argument("--repeats", type=int, choices=range(2, 32), metavar="2…31", help="how often, if not as usual")
     parser.add_argument("--smoke", action="store_true", help="tiny sizes, results into build/benchmarks/smoke")
     given = parser.parse_intermixed_args(arguments)

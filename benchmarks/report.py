@@ -16,9 +16,11 @@ from benchmarks import (
     races,
     results,
     selection,
+    spoiled,
     tables,
     versus_defaults,
 )
+from benchmarks.by_hand import table as by_hand
 from benchmarks.llm import loops, shapes, sizes
 from benchmarks.options import Options
 from benchmarks.peers import chart, table
@@ -47,6 +49,8 @@ SECTIONS = {
     "choices": Section("Does a run find them?", tables.render_choices),
     "versus_defaults": Section("Strop's pick and ONNX Runtime's defaults", versus_defaults.render),
     "peers": Section("Strop's pick and its peers", table.render),
+    "by_hand": Section("Strop's pick and the best known by hand", by_hand.render),
+    "spoiled": Section("Does a bad export raise the claimed gain?", spoiled.render),
     "loops": Section("What does a session cost beside a language framework's own loop?", loops.render),
     "sizes": Section("How do language models of realistic sizes fare?", sizes.render),
     "shapes": Section("How long is the way to the answer for them?", shapes.render),

@@ -9,6 +9,9 @@ from typing import Any, NamedTuple
 
 from benchmarks.options import Given
 
+TASKS = {"agreement": ["--task", "classification"], "token_accuracy": ["--task", "token-classification"]}
+"""Metric → what a run must be told beside it."""
+
 
 class Done(NamedTuple):
     """seconds: wall-clock of the command, starting Python included. report: what stood on stdout; None where it failed."""
@@ -36,7 +39,7 @@ def inputs(given: Given) -> list[str]:
     if given.config is not None:
         return [str((given.source or given.model).absolute()), "--config", str(given.config.absolute())]
     maps = [part for pair in given.mapping for part in ("--map", pair)]
-    kind = ["--task", "classification"] if given.metric == "agreement" else ["--labels", given.labels]
+    kind = TASKS.get(given.metric, []) + ([] if given.metric == "agreement" else ["--labels", given.labels])
     return [str(given.model.absolute()), "--data", str(given.data.absolute()), "--calibration", str(given.calibration.absolute()),
             *kind, *maps, "--metric", given.metric]  # fmt: skip
 

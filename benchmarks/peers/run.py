@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,36 +15,43 @@ from benchmarks import results
 from benchmarks.options import Given, Options
 from benchmarks.peers.interpreters import python
 from benchmarks.peers.metrics import METRICS
+from benchmarks.peers.pick import pick
 from benchmarks.peers.race import REPEATS, Entry, Logs, answers, milliseconds, race, ratio
-from benchmarks.strop_run import last_line, optimize
+from benchmarks.strop_run import last_line
 
 HERE = Path(__file__).parent
 KEPT = 0.95
 """The must on accuracy that peers are held to, as Strop's pick is."""
-NO_GOALS = ("--goal", "speedup>=0.01", "--goal", "memory_ratio<=100")
-BUDGET, SMOKE_BUDGET, PEER_S = "270s", "60s", 1800
+PEER_S = 1800
+Commands = Callable[[Given, Path, dict[str, str]], dict[str, list[str]]]
+"""Given, folder and input → array: contestant → the command that leaves NAME.onnx or NAME.xml in the folder, or a folder NAME."""
 Entries = tuple[list[Entry], dict[str, str]]
 """Who takes part, and what there is to say of anybody."""
 
 
 def run(options: Options) -> int:
+    return contest("peers", options, commands)
+
+
+def contest(benchmark: str, options: Options, made_by: Commands) -> int:
+    """Builds and races one model's contestants, and adds the figures to the results of `benchmark`."""
     given = options.given
     names = dict(pair.split("=", 1) for pair in given.mapping)
     with tempfile.TemporaryDirectory(prefix="strop-peers-") as scratch:
-        entries, notes = built(options, Path(scratch), names)
+        entries, notes = built(options, Path(scratch), names, made_by)
         accuracy = scored(given, entries, notes, names)
         entries = [e for e in entries if e.name in accuracy]
         print("race", flush=True)
         logs = race(entries, given.data, names, *((3, 3) if options.smoke else (options.repeats or REPEATS,)))
-    known = results.read("peers", options.folder)
+    known = results.read(benchmark, options.folder)
     models = known["figures"]["models"] if known is not None else {}
-    command = results.command_of("peers", list(options.arguments))
+    command = results.command_of(benchmark, list(options.arguments))
     rows = {e.name: row(e.name, accuracy, logs) for e in entries}
     models[given.name] = {
         "command": command, "machine": results.machine(), "metric": given.metric, "rows": rows, "notes": notes,
         "repeats": len(logs["original"]), "rounds": len(logs["original"][0]),
     }  # fmt: skip
-    options.write("peers", {"models": models})
+    options.write(benchmark, {"models": models})
     return 0
 
 
@@ -75,11 +83,11 @@ def scored(given: Given, entries: list[Entry], notes: dict[str, str], names: dic
     return scores
 
 
-def built(options: Options, folder: Path, names: dict[str, str]) -> Entries:
-    """The original, Strop's pick and every peer that builds."""
+def built(options: Options, folder: Path, names: dict[str, str], made_by: Commands) -> Entries:
+    """The original, Strop's pick and every contestant that builds."""
     given, ort, ov = options.given, sys.executable, python("openvino")
     entries, notes = [Entry("original", ort, given.model.absolute())], {}
-    for name, command in commands(given, folder, names).items():
+    for name, command in made_by(given, folder, names).items():
         print(f"building {name}", flush=True)
         made, why = build(name, command, folder)
         if made is None:
@@ -87,15 +95,11 @@ def built(options: Options, folder: Path, names: dict[str, str]) -> Entries:
         else:
             entries.append(Entry(name, ov if made.suffix == ".xml" else ort, made))
     print("strop optimize", flush=True)
-    budget = SMOKE_BUDGET if options.smoke else BUDGET
-    done = optimize(given, folder / "strop", "--prefer", "speed=1", "--threads", "1", *NO_GOALS, "--budget", budget)
-    if done.report is None or done.report["chosen"] is None:
-        notes["strop"] = f"nothing chosen: {done.error}"
-        return entries, notes
-    chosen = done.report["chosen"]
-    notes["strop"] = f"{chosen['name']} ({chosen['backend']}), {done.report['outcome']}"
-    runtime = ov if chosen["backend"] == "openvino" else ort
-    return [*entries, Entry("strop", runtime, folder / "strop" / "strop-out" / "latest" / "bundle")], notes
+    found = pick(given, options.smoke)
+    notes["strop"] = found.note
+    if found.bundle is not None:
+        entries.append(Entry("strop", ov if found.backend == "openvino" else ort, found.bundle))
+    return entries, notes
 
 
 def commands(given: Given, folder: Path, names: dict[str, str]) -> dict[str, list[str]]:

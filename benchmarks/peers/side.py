@@ -17,10 +17,12 @@ from benchmarks.independent import Model, Side, open_bundle, open_onnx
 
 
 def open_ir(path: Path) -> Model:
-    """As OpenVINO compiles by default for low latency; one thread."""
+    """As OpenVINO compiles by default for low latency; one thread, and the properties of a .json beside it, if there is one."""
     import openvino as ov
 
-    compiled = ov.Core().compile_model(str(path), "CPU", {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": 1})
+    beside = path.with_suffix(".json")
+    more = json.loads(beside.read_text(encoding="utf-8")) if beside.exists() else {}
+    compiled = ov.Core().compile_model(str(path), "CPU", {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": 1, **more})
     request, output = compiled.create_infer_request(), compiled.output(0)
     types = {p.get_any_name(): str(np.dtype(p.get_element_type().to_dtype())) for p in compiled.inputs}
     batch = compiled.inputs[0].get_partial_shape()[0]

@@ -1,10 +1,12 @@
-"""All six models, one after the other: `python -m benchmarks.peers.suite --shared FOLDER --made FOLDER [NAME …]`.
+"""All ten models, one after the other: `python -m benchmarks.peers.suite --shared FOLDER --made FOLDER [NAME …]`.
 
-A model that the results hold already, of this commit on this machine, is not done again, unless `--again` is given. Data that
-`--made` holds already are not made again either.
+Each is raced against its peers and against the best known by hand; `--of` chooses one of them. Both race the same pick. A model
+that the results hold already, of this commit on this machine, is not done again, unless `--again` is given. Data that `--made`
+holds already are not made again either.
 """
 
 import argparse
+import itertools
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +14,14 @@ from typing import Any, NamedTuple
 
 from benchmarks import results
 from benchmarks.options import Options
+from benchmarks.peers.found import FOUND
+
+BENCHMARKS = ("peers", "by_hand")
+MORE = {
+    "basic-pitch": ["--map", "serving_default_input_2:0=audio"],
+    "text-recognition": ["--metric", "token_accuracy"],
+}
+"""What a found model is told beside its files."""
 
 
 class Entrant(NamedTuple):
@@ -38,9 +48,10 @@ def entrants(shared: Path, made: Path) -> dict[str, Entrant]:
              "--strop-config", str(made / "minilm-l6-v2" / "strop.toml")],
         ),
         **{
-            name: Entrant(["benchmarks.peers.found", str(made), name], files(made / name))
-            for name in ("text-orientation", "magika")
+            name: Entrant(["benchmarks.peers.found", str(made), name], [*files(made / name), *MORE.get(name, [])])
+            for name in FOUND
         },
+        "digits-gru": Entrant(["benchmarks.peers.digits", str(made / "digits-gru")], files(made / "digits-gru")),
     }  # fmt: skip
 
 
@@ -62,11 +73,11 @@ def python(arguments: list[str]) -> int:
     return subprocess.run([sys.executable, "-m", *arguments], cwd=results.ROOT, check=False).returncode
 
 
-def one(name: str, entrant: Entrant, made: Path, more: list[str]) -> int:
+def one(benchmark: str, name: str, entrant: Entrant, made: Path, more: list[str]) -> int:
     """Makes its data where they are not there yet, and runs it; the exit code."""
     if entrant.make and not (made / name / "model.onnx").exists() and python(entrant.make):
         return 1
-    return python(["benchmarks", "peers", *entrant.flags, *more])
+    return python(["benchmarks", benchmark, *entrant.flags, *more])
 
 
 def main() -> int:
@@ -75,6 +86,7 @@ def main() -> int:
     parser.add_argument("names", nargs="*", metavar="NAME", help="the models to do [all]")
     parser.add_argument("--shared", type=Path, required=True, help="squeezenet1.1, mnist-cnn and minilm-l6-v2, a folder each")
     parser.add_argument("--made", type=Path, required=True, help="gets what is made or found: pictures as arrays, pairs, wheels")
+    parser.add_argument("--of", choices=BENCHMARKS, help="only this benchmark [both]")
     parser.add_argument("--again", action="store_true", help="do models again that the results hold already")
     parser.add_argument("--repeats", help="fresh processes of each contestant")
     parser.add_argument("--smoke", action="store_true", help="tiny sizes, results into build/benchmarks/smoke")
@@ -85,13 +97,13 @@ def main() -> int:
         parser.error(f"unknown: {', '.join(unknown)}; there are {', '.join(all_of_them)}")
     more = [*(["--repeats", given.repeats] if given.repeats else []), *(["--smoke"] if given.smoke else [])]
     folder, failed = Options.folder_of(given.smoke), []
-    for name in given.names or all_of_them:
-        if not given.again and is_done(name, results.read("peers", folder), results.machine()):
-            print(f"== {name}: done already", flush=True)
+    for name, benchmark in itertools.product(given.names or all_of_them, [given.of] if given.of else BENCHMARKS):
+        if not given.again and is_done(name, results.read(benchmark, folder), results.machine()):
+            print(f"== {name}, {benchmark}: done already", flush=True)
             continue
-        print(f"== {name}", flush=True)
-        if one(name, all_of_them[name], given.made.absolute(), more):
-            failed.append(name)
+        print(f"== {name}, {benchmark}", flush=True)
+        if one(benchmark, name, all_of_them[name], given.made.absolute(), more):
+            failed.append(f"{name} ({benchmark})")
     if failed:
         print(f"failed: {', '.join(failed)}; the same command does these again", file=sys.stderr)
     return int(bool(failed))

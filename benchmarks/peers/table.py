@@ -30,31 +30,31 @@ def render(figures: dict[str, Any]) -> list[str]:
     return [*lines, "", *summary(models)]
 
 
-def table(name: str, model: Model) -> list[str]:
-    """One model: a row for each contestant, and the gain over the best peer."""
+def table(name: str, model: Model, titles: dict[str, str] = PEERS, kind: str = "single-framework answer") -> list[str]:
+    """One model: a row for each contestant of `titles`, and the gain over the best of them."""
     metric = METRICS[model.get("metric", "top1")]
     lines = [f"**{name}** (`{model['command']}`, {model['machine']['cpu']})", "",
              f"| | speed over the original | ms | {metric.title} | Strop's pick over it |",
              "|---|---:|---:|---:|---:|"]  # fmt: skip
     for row, found in model["rows"].items():
-        title = PEERS.get(row, "the original" if row == "original" else f"**Strop: {model['notes'].get('strop', '')}**")
+        title = titles.get(row, "the original" if row == "original" else f"**Strop: {model['notes'].get('strop', '')}**")
         mark = "" if found["passes"] else " (misses the must)"
         over = "–" if row == "strop" or found["pick_over_it"] is None else shown(found["pick_over_it"])
         score = f"{found['accuracy']:.2%}" if metric.percent else f"{found['accuracy']:.4f}"
         lines.append(f"| {title} | {shown(found['over_original'])} | {found['ms']:.4g} | {score}{mark} | {over} |")
-    lines += [f"| {PEERS[n]} | {text.replace('|', '/')} | | | |" for n, text in model["notes"].items() if n in PEERS]
+    lines += [f"| {titles[n]} | {text.replace('|', '/')} | | | |" for n, text in model["notes"].items() if n in titles]
     if "strop" not in model["rows"]:
         return [*lines, "", f"Strop: {model['notes'].get('strop', 'took no part')}."]
-    peer = best(model)
+    peer = best(model, titles)
     if peer is None:
-        return [*lines, "", "No peer passes the must."]
-    return [*lines, "", f"Strop's pick over the best single-framework answer, {PEERS[peer]}: "
+        return [*lines, "", f"No {'peer' if titles is PEERS else 'candidate'} passes the must."]
+    return [*lines, "", f"Strop's pick over the best {kind}, {titles[peer]}: "
             f"**{shown(model['rows'][peer]['pick_over_it'])}**."]  # fmt: skip
 
 
-def best(model: Model) -> str | None:
-    """The fastest peer that passes the musts."""
-    passing = {n: r["over_original"][1] for n, r in model["rows"].items() if n in PEERS and r["passes"]}
+def best(model: Model, titles: dict[str, str] = PEERS) -> str | None:
+    """The fastest of `titles` that passes the musts."""
+    passing = {n: r["over_original"][1] for n, r in model["rows"].items() if n in titles and r["passes"]}
     return max(passing, key=lambda n: passing[n]) if passing else None
 
 

@@ -249,7 +249,7 @@ print(json.dumps([m for m in {[p.replace("-", "_") for p in backend.packages if 
             data = paths(task.calibration) if step.calibration and task.calibration else None
             try:
                 builder = backend if step.builder == backend.name else backends()[step.builder]
-                name = builders.build(
+                made = builders.build(
                     builder.name, work_of(builder), place / "build.log", LIMITS, 0,
                     step=step.model_dump(mode="json"), artifact=current, out_dir=str(out), data=data,
                 )  # fmt: skip
@@ -257,5 +257,5 @@ print(json.dumps([m for m in {[p.replace("-", "_") for p in backend.packages if 
                 return error.kind
             except WorkerError as error:
                 return type(error).__name__
-            current = built[prefix] = str(out / name)
+            current = built[prefix] = str(out / (made["file"] if isinstance(made, dict) else made))
         return Path(current).read_bytes() if Path(current).exists() else "nothing"

@@ -75,9 +75,12 @@ def test_an_ir_is_built_and_compared_with_its_onnx(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("frameworks")
 def test_an_ir_is_optimized_and_packed(tmp_path: Path, answers: Callable[[str], np.ndarray]) -> None:
     assert run_strop(tmp_path, "build", DEMO / "kws.onnx", *CONFIG, "--recipe", "openvino-f32", "--out", "ir").code == 0
-    done = run_strop(tmp_path, "optimize", "ir/model.xml", *CONFIG, "--budget", "30s", *flags("openvino-bf16"))
+    claims = {"openvino-bf16": "bf16", "openvino-f16-weights-bf16": "bf16", "nncf-int8-mixed": "int8"}
+    done = run_strop(tmp_path, "optimize", "ir/model.xml", *CONFIG, "--budget", "40s", *flags(*claims))
     assert done.code in (0, 10), done.err
     document = report(tmp_path)
+    for name, kind in claims.items():
+        assert f"{kind} " in candidates(document)[name]["measurement"]["ran"], "its kernels are of the type that it claims"
     assert document["chosen"]["backend"] == "openvino"
     assert "openvino==" in (tmp_path / "strop-out" / "latest" / "bundle" / "requirements.txt").read_text()
     assert run_strop(tmp_path, "bundle", "verify", "strop-out/latest/bundle").code == 0

@@ -112,3 +112,18 @@ def test_why_there_is_no_throughput():
     assert by_throughput(serving("int8", None, None, excluded=0.8)) == [("UNMEASURED", "too busy")] * 2
     assert by_throughput(serving("int8", None, None, pairs=2)) == [("UNMEASURED", "no time")] * 2
     assert by_throughput(BASELINE) == [("UNMEASURED", "no time"), ("FAIL", None)]
+
+
+def test_divergence_may_be_a_gate_and_a_task_without_classes_says_what_it_has_instead():
+    gate = parse_gate("divergence<=0.05", "must")
+    near = confirmed("int8", 2.0).with_result(quality={"divergence": interval(0.01, 0.005, 0.02)})
+    far = near.with_result(quality={"divergence": interval(0.9, 0.7, 1.1)})
+    other = near.with_result(quality={"difference": interval(0.02)})
+
+    def found(one, unmeasured=None):
+        return verdict_of(one, BASELINE, (gate,), unmeasured).results[0]
+
+    assert [found(one).result for one in (near, far, other)] == ["PASS", "FAIL", "INCONCLUSIVE"]
+    assert found(other).reason == "not measured for this task: difference is"
+    unmeasured = found(near.with_result(quality={}, retained=None, accuracy=None), "no data were given")
+    assert (unmeasured.result, unmeasured.cause) == ("UNMEASURED", "no data")

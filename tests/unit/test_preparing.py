@@ -5,6 +5,8 @@ import json
 import numpy as np
 import pytest
 
+from strop.core.candidate import Candidate, Result
+from strop.core.measurement import Check
 from strop.core.model import Artifact, TensorSpec
 from strop.core.recipe import Step
 from strop.core.task import Dataset, Task
@@ -14,13 +16,15 @@ from strop.run.baseline import establish
 from strop.run.checking import Footprint, Visit, check, footprint, one_by_one_s, subject
 from strop.run.context import Run
 from strop.run.place import Place
-from strop.run.preparing import prepare
+from strop.run.preparing import prepare, same_kernels
 from strop.run.request import make_request
+from strop.run.trial import Trial
 from strop.store.store import RunFolder, Store, load
 
 from .makers import model, recipe, target
 
 FEATURES, EXAMPLES = 8, 300
+STEP = Step(stage="quantize", builder="openvino", name="quantize", consumes="onnx", produces="openvino-ir")
 
 
 @pytest.fixture(scope="module")
@@ -128,3 +132,17 @@ def test_the_time_of_single_examples_bounds_others_where_larger_batches_were_fas
     done = checking.Check(examples=1000, seconds=1.0, rough_latency_ns=5_000_000, batched=32)
     assert one_by_one_s(done) == 5.0
     assert one_by_one_s(done.model_copy(update={"batched": 1})) == 1.0
+
+
+def test_what_asked_for_bf16_and_computed_as_before_is_a_duplicate():
+    def trial(name, precision, ran, **settings):
+        one = recipe(name, runtime="openvino", steps=(STEP,), settings={"precision": precision, "threads": 1, **settings})
+        return Trial(Result(candidate=Candidate(recipe=one), ran=ran), check=Check(shards={}, examples=1))
+
+    first, half = trial("int8", "f32", "int8 26, fp32 3"), trial("int8-bf16", "bf16", "int8 26, fp32 3")
+    assert same_kernels(half, [first]) == "int8"
+    assert same_kernels(first, [half]) == "int8-bf16"
+    assert same_kernels(half, []) is None
+    for different in (trial("x", "bf16", "int8 26, bf16 3"), trial("x", "bf16", ""), trial("x", "f32", "int8 26, fp32 3"),
+                      trial("x", "bf16", "int8 26, fp32 3", streams=2)):  # fmt: skip
+        assert same_kernels(different, [first]) is None

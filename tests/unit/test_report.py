@@ -14,6 +14,7 @@ from strop.core.prospects import Prospect, Untimed
 from strop.core.recipe import Offer
 from strop.core.task import Language
 from strop.core.verdict import EXACTLY_ONE, Gate
+from strop.report import apart
 from strop.report.document import report
 from strop.report.evidence import NO_EVIDENCE
 from strop.report.lineage import over_each_framework
@@ -258,3 +259,23 @@ def test_what_is_measured_without_labels_is_not_called_accuracy(metric, named):
         assert "the same highest value in 99.0% of the examples" in html
         (watched,) = (w for w in report(made)["watch"] if w["what"] == "difference from the given model")
         assert watched["alarm"] == "above 0.05"
+
+
+@pytest.mark.parametrize(
+    ("quality", "head", "text", "short"),
+    [
+        ({"divergence": interval(0.0098, 0.009, 0.011)}, "divergence, nats", "0.0098 [0.009, 0.011]", ["KL", "0.0098"]),
+        ({"difference": interval(0.021, 0.01, 0.03)}, "largest difference", "2.1% [1.0%, 3.0%]", ["differs", "2.1%"]),
+    ],
+)
+def test_what_the_accuracy_does_not_see_stands_beside_it_in_every_report(quality, head, text, short):
+    found = outcome(result("fast", 2.0).model_copy(update={"quality": quality, "ran": "int8 26, fp32 3"}), chosen="fast")
+    words, html = markdown(found), page(found, NO_EVIDENCE)
+    assert f"| retained | {head} |" in words and f"| {text} |" in words
+    assert "int8 26, fp32 3" in words and "computed in int8 26, fp32 3" in html
+    assert f">{head}" in html
+    assert [apart.SHORT[apart.shown(found)], apart.brief(found, found.results[1])] == short
+    measured = next(c for c in report(found)["candidates"] if c["name"] == "fast")["measurement"]
+    assert set(measured["quality"]) == set(quality)
+    without = outcome(result("fast", 2.0), chosen="fast")
+    assert apart.shown(without) is None and "divergence" not in markdown(without)

@@ -112,7 +112,7 @@ def test_a_backend_that_is_missing_says_so_instead_of_offering():
 def test_a_runtime_may_adopt_what_another_backend_makes():
     def adopt(theirs, *_):
         mine = recipe(f"other-{theirs.name}", runtime="other")
-        return Offer(name=mine.name, reason="runs it too", recipe=mine) if theirs.name == "fast" else None
+        return [Offer(name=mine.name, reason="runs it too", recipe=mine)] if theirs.name == "fast" else []
 
     other = replace(backend("other", recipe("theirs", runtime="other")), adopt=adopt)
     assert names(backend("null", *OWN), other)[-2:] == ["theirs", "other-fast"]

@@ -50,6 +50,14 @@ def _throughput(chosen: Result) -> str:
     return text + (f"; call `run` from {found.concurrency} threads" if found.concurrency > 1 else "")
 
 
+def _cleanup(outcome: Outcome) -> str:
+    """What cleaning up the export brings alone, where the baseline includes it; a line, or nothing."""
+    found = outcome.cleanup
+    if found is None or not found.taken or found.speedup is None:
+        return ""
+    return f"- Cleaning up the export alone, which the baseline includes: {shown(found.speedup, '×')} over the given file\n"
+
+
 def _takes(shapes: Shapes | None) -> str:
     """The shapes that it is compiled for, and what becomes of others."""
     if shapes is None:
@@ -67,6 +75,8 @@ def model_card(outcome: Outcome, chosen: Result, shapes: Shapes | None = None) -
     recipe, task = chosen.candidate.recipe, outcome.task
     source = outcome.model.artifact
     steps = " → ".join(step.name for step in recipe.steps) or "none: the given model, unchanged"
+    if recipe.cleaned:
+        steps += " (the given model with its export cleaned up; nothing is quantized)"
     inputs = "\n".join(_row(s.name, s.dtype, list(s.shape)) for s in outcome.model.inputs)
     outputs = "\n".join(_row(s.name, s.dtype, list(s.shape)) for s in outcome.model.outputs)
     verdict = chosen.verdict.results if chosen.verdict else ()
@@ -95,7 +105,7 @@ Steps: {steps}. Runtime: {recipe.runtime}, settings {recipe.settings or "the run
 {_where(outcome)}On {outcome.environment.cpu}, {outcome.environment.threads} thread(s) in the budget, batch {task.workload.batch}.
 
 - Speed-up over the tuned baseline ({outcome.baseline}): {shown(chosen.speedup, "×")}{_clock(chosen)}
-- Throughput: {_throughput(chosen)}
+{_cleanup(outcome)}- Throughput: {_throughput(chosen)}
 - Accuracy: {metric} on {chosen.examples} examples; retained {shown(chosen.retained)}
 - Peak memory over the baseline's: {shown(chosen.memory_ratio)}
 

@@ -10,7 +10,7 @@ from strop.cli.console import facts, print_json, say, say_wrapped, stdout, table
 from strop.core.inspection import Assessment, Inspection
 from strop.core.model import TensorSpec
 from strop.core.quantity import show_bytes, show_count, show_parameters
-from strop.report.frameworks import explain, ranking_lines
+from strop.report.frameworks import explain, export_lines, ranking_lines
 
 KINDS = {"onnx": "ONNX", "huggingface": "Hugging Face folder", "gguf": "GGUF", "openvino-ir": "OpenVINO IR", "tflite": "TFLite",
          "mlx": "MLX folder"}  # fmt: skip
@@ -37,6 +37,8 @@ def command(
     about(found.inspection)
     sizes(found)
     ways(found)
+    for line in export_lines(found.export):
+        say_wrapped(line)
     if found.advice is not None:
         for line in explain(found.advice) if explain_ else ranking_lines(found.advice):
             say_wrapped(line)

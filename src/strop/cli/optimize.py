@@ -2,6 +2,7 @@
 
 import shlex
 import sys
+from collections.abc import Sequence
 from json import loads
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,13 +11,14 @@ import typer
 
 import strop
 from strop.cli import options as o
-from strop.cli.console import complain, print_json, say, stderr, stdout, table
+from strop.cli.console import complain, print_json, say, say_wrapped, stderr, stdout, table
 from strop.cli.progress import Progress
 from strop.core.candidate import Result
 from strop.core.errors import EXIT_CHOSEN, EXIT_INTERRUPTED, EXIT_NONE, EXIT_PROVISIONAL
 from strop.core.outcome import Outcome
 from strop.core.recipe import Offer
-from strop.report import throughput
+from strop.report import apart, throughput
+from strop.report.frameworks import export_lines
 from strop.report.unlabeled import KEPT
 from strop.report.verdict import ordered, ratio, remarks, speed, three_lines
 from strop.run.flags import OPTIMIZE_FOR
@@ -155,6 +157,8 @@ def show_plans(plans: dict[str, Plan], json: bool) -> None:
         shown = {target: [offer.model_dump(mode="json") for offer in plan.offers] for target, plan in plans.items()}
         print_json(shown.get("", shown))
         return
+    for line in export_lines(next(iter(plans.values())).export):
+        say_wrapped(line)
     for target, plan in plans.items():
         if target:
             say(f"for {target}:")
@@ -181,25 +185,28 @@ def row(outcome: Outcome, result: Result) -> list[str]:
     how = "confirmed" if result.confirmation else measured if result.status == "measured" else result.status
     mark = "baseline" if result.name == outcome.baseline else how
     chosen = outcome.chosen is not None and result.name == outcome.chosen.name
+    beside = [apart.brief(outcome, result)] if apart.shown(outcome) else []
     if outcome.place != "here":
-        return elsewhere_row(result, f"{'→ ' if chosen else '  '}{result.name}", mark.replace("search", "judged"))
+        return elsewhere_row(result, f"{'→ ' if chosen else '  '}{result.name}", mark.replace("search", "judged"), beside)
     return [
         f"{'→ ' if chosen else '  '}{result.name}",
         speed(result, ""),
         "–" if result.retained is None else f"{result.retained.value:.1%}",
+        *beside,
         "–" if result.memory_ratio is None else f"{result.memory_ratio.value:.2f}",
         throughput.rate(result, digits_only=True),
         mark,
     ]
 
 
-def elsewhere_row(result: Result, name: str, mark: str) -> list[str]:
+def elsewhere_row(result: Result, name: str, mark: str, beside: Sequence[str] = ()) -> list[str]:
     """A candidate for a device that is not this machine: what could be judged here."""
     artifact = result.candidate.artifact
     return [
         name,
         ratio(result.imitated.speedup) if result.imitated is not None else "–",
         "–" if result.retained is None else f"{result.retained.value:.1%}",
+        *beside,
         f"{artifact.bytes / 1e6:.2f}" if artifact is not None else "–",
         mark,
     ]
@@ -212,6 +219,8 @@ def show(outcome: Outcome) -> None:
         say(line)
     kept = KEPT.get(outcome.task.metric, "kept")
     head = [kept if name == "kept" else name for name in (HEAD if outcome.place == "here" else ELSEWHERE)]
+    if found := apart.shown(outcome):
+        head.insert(head.index(kept) + 1, apart.SHORT[found])
     rows, columns = [row(outcome, result) for result in ordered(outcome)], range(len(head))
     stdout.print(table(head, rows, right=columns[1:-1], whole=columns))
     for note in remarks(outcome):

@@ -21,8 +21,9 @@ def never_spins(_settings: dict[str, Scalar]) -> bool:
     return False
 
 
-def adopts_nothing(_recipe: Recipe, _model: Model, _target: Target) -> None:
+def adopts_nothing(_recipe: Recipe, _model: Model, _target: Target) -> Sequence[Offer]:
     """For a runtime that runs what its own recipes make."""
+    return ()
 
 
 def no_variants(_settings: dict[str, Scalar], _target: Target) -> Mapping[str, dict[str, Scalar]]:
@@ -62,13 +63,13 @@ class Backend:
     libraries: a folder of its environment that a bundle takes along; empty where pip brings all. `libraries_variable` names an
         environment variable by which a user has another folder taken in its place.
     fetch: a script that the environment's Python runs once it is made, for what pip does not carry.
-    adopt: pure; another backend's candidate as this runtime would run it, or None.
+    adopt: pure; another backend's candidate as this runtime would run it, under one or several settings, or not at all.
     variants: pure; the same artifact under other settings worth a try, by a short name.
     serve: pure; the same settings for so many requests at once, which share the target's threads; None where it has none. A
         setting `streams` is how many sessions are opened side by side, unless a session has `fork`.
     imitate: pure; environment variables under which the runtime uses no more instruction sets than the target has; None where
         there are none.
-    compiles_shapes: whether sessions that are compiled for fixed shapes, by the setting `shapes`, are faster: every recipe on the
+    compiles_shapes: whether sessions that are compiled for fixed shapes are faster, by the setting `shapes`: every recipe on the
         CPU then has it where shapes are fixed, and for texts a few compiled lengths are tried. Such sessions have `fork`.
     moves_batch: whether `work.batch_first` can put the examples along the first axis of a model that it reads.
     """
@@ -91,7 +92,7 @@ class Backend:
     fetch: Path | None = None
     libraries: str = ""
     libraries_variable: str = ""
-    adopt: Callable[[Recipe, Model, Target], Offer | None] = adopts_nothing
+    adopt: Callable[[Recipe, Model, Target], Sequence[Offer]] = adopts_nothing
     variants: Callable[[dict[str, Scalar], Target], Mapping[str, dict[str, Scalar]]] = no_variants
     serve: Callable[[dict[str, Scalar], Target, int], dict[str, Scalar] | None] = serves_one
     imitate: Callable[[Target], dict[str, str] | None] = cannot_imitate

@@ -125,10 +125,14 @@ class Result(Noun):
     retained: Interval | None = None
     differs: str = ""
     """Of the metric `difference`: the channel that is furthest from the baseline's, as `boxes[:, 4]`."""
+    ran: str = ""
+    """In which types its kernels computed, as the runtime says afterwards: `int8 26, fp32 3`; empty where it does not say."""
     examples: int = 0
     memory: tuple[Memory, ...] = ()
     memory_ratio: Interval | None = None
     search: Timing | None = None
+    cleanup: Timing | None = None
+    """Of the given model with its export cleaned up: over the given file under the same settings, by the race of the settings."""
     confirmation: Timing | None = None
     imitated: Imitated | None = None
     throughput: Throughput | None = None

@@ -17,7 +17,10 @@ METRICS: dict[str, str] = {
     "throughput_ratio": "the same over the given model's, unquantized, under those of its settings that serve the load best",
     "memory_ratio": "peak memory over the baseline's",
     "accuracy": "the metric itself",
-    "difference": "without labels: the largest difference from the baseline's answers, as a share of a channel's spread",
+    "difference": "the largest difference from the baseline's answers, as a share of a channel's spread; for data without labels "
+    "and for answers other than class scores",
+    "divergence": "classifiers: mean Kullback-Leibler divergence of the class probabilities from the baseline's, nats; top-1 is "
+    "blind to it",
     "agreement": "without labels, one output of scores: share of examples where the highest is the baseline's",
     "latency_ms": "median latency, milliseconds",
     "memory_mb": "peak memory above an empty runtime, MB",
@@ -49,7 +52,8 @@ LANGUAGE_GATES: tuple[Gate, ...] = (
 MOST_RETAINED = 2.0
 BETTER: dict[str, Direction] = {
     "accuracy_retained": "at_least", "task_retained": "at_least", "same_top": "at_least", "kl": "at_most",
-    "difference": "at_most", "agreement": "at_least", "perplexity": "at_most", "perplexity_ratio": "at_most",
+    "difference": "at_most", "divergence": "at_most", "agreement": "at_least",
+    "perplexity": "at_most", "perplexity_ratio": "at_most",
     "decode_tok_s": "at_least", "first_token_ms": "at_most", "throughput": "at_least", "throughput_ratio": "at_least",
 }  # fmt: skip
 """Metrics that are better in one direction for everybody: a gate in the other is a slip."""
@@ -154,6 +158,7 @@ NEEDS = {
     "accuracy_retained": "needs more evaluation examples",
     "accuracy": "needs more evaluation examples",
     "difference": "needs more evaluation examples",
+    "divergence": "needs more evaluation examples",
     "agreement": "needs more evaluation examples",
     "task_accuracy": "needs more questions",
     "task_retained": "needs more questions",

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from strop.core.model import TensorSpec
+from strop.core.model import Fault, TensorSpec
 from strop.core.noun import Noun
 
 PRECISIONS = ("fp32", "fp16", "int8", "int4")
@@ -67,6 +67,7 @@ class Inspection(Noun):
 
     `stored` counts elements by their type, `macs` the multiply-adds of one inference (of one token, for a language model),
     `activation_bytes` the most that is alive at once beside the weights; both are estimates, with dynamic axes as in `assumed`.
+    `faults` are what its export does badly.
     """
 
     path: str
@@ -88,12 +89,23 @@ class Inspection(Noun):
     layers: tuple[Layer, ...] = ()
     language: Language | None = None
     quantized: str | None = None
+    faults: tuple[Fault, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
     def bytes(self) -> int:
         """Of all its files."""
         return sum(self.files.values())
+
+
+class ExportRemark(Noun):
+    """A rule of `export.toml` that holds: what the export does badly, what that costs, what to do, and how that is known."""
+
+    rule: str
+    text: str
+    worth: str
+    remedy: str
+    evidence: str
 
 
 class Fit(Noun):
@@ -161,7 +173,8 @@ class Advice(Noun):
 
 
 class Assessment(Noun):
-    """All that `strop inspect` says: the model, its sizes, what can be quantized; for a target, what fits and what to try.
+    """All that `strop inspect` says: the model, its sizes, what can be quantized, what its export does badly; for a target, what
+    fits and what to try.
 
     `context` are the tokens that a language model's cache was reckoned with.
     """
@@ -172,3 +185,4 @@ class Assessment(Noun):
     quantizable: tuple[Quantizable, ...]
     fits: tuple[Fit, ...] = ()
     advice: Advice | None = None
+    export: tuple[ExportRemark, ...] = ()

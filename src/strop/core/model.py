@@ -22,6 +22,19 @@ class TensorSpec(Noun):
         return first if isinstance(first, int) else None
 
 
+class Fault(Noun):
+    """Something that an export does badly: `count` of `total`, an `example` by name, and the `bytes` it wastes.
+
+    `name` is that of a rule in `strop/plan/export.toml`, which says what it is worth.
+    """
+
+    name: str
+    count: int
+    total: int = 0
+    example: str = ""
+    bytes: int = 0
+
+
 class Artifact(Noun):
     """Files of one kind with their digest: what a step consumes and produces.
 
@@ -65,6 +78,7 @@ class Model(Noun):
     `weights` counts, per operator type, the nodes whose weight is a constant, which is what can be quantized.
     `bounds` holds inclusive limits of inputs whose graph declares them: integers that index a table (an embedding), floats whose
     first operator clips, quantizes or normalizes. `ends` names the operator that makes each output, in ONNX's words, where known.
+    `faults` are what its export does badly.
     """
 
     artifact: Artifact
@@ -81,6 +95,7 @@ class Model(Noun):
     ends: dict[str, str] = {}
     precision: str = "fp32"
     traits: dict[str, str | int | float | bool | list[str]] = {}
+    faults: tuple[Fault, ...] = ()
     notes: tuple[str, ...] = ()
     origin: Origin | None = None
 

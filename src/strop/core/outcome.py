@@ -29,6 +29,21 @@ class Noise(Noun):
     rough: Interval | None = None
 
 
+class CleanUp(Noun):
+    """What taking out an export's faults brings by itself, nothing quantized: `name` over the given file under the same settings.
+
+    `taken` says whether the tuned baseline is so cleaned up, so that no speed-up over it counts that as a gain. `faults` are the
+    names of rules in `export.toml`.
+    """
+
+    name: str
+    speedup: Interval | None
+    clock: Clock = "wall time"
+    rough: Interval | None = None
+    taken: bool
+    faults: tuple[str, ...] = ()
+
+
 class Outcome(Noun):
     """The result of `optimize`. `baseline` names the tuned baseline, the denominator of speed and memory. `as_is` names the model
     as its runtime runs it by default; of a language model, as PyTorch runs it, where another runtime gives the baseline.
@@ -71,6 +86,7 @@ class Outcome(Noun):
     prospects: tuple[Prospect, ...] = ()
     untimed: tuple[Untimed, ...] = ()
     budget: BudgetUse | None = None
+    cleanup: CleanUp | None = None
 
     def result(self, name: str) -> Result:
         return next(r for r in self.results if r.name == name)

@@ -8,6 +8,7 @@ from strop.core.verdict import Gate, GateResult, Interval
 
 OF_THE_ANSWERS = (
     "accuracy_retained", "accuracy", "task_accuracy", "task_retained", "kl", "same_top", "perplexity", "perplexity_ratio",
+    "divergence", "difference",
 )  # fmt: skip
 """Metrics that more evaluation data settle."""
 

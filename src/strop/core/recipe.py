@@ -6,6 +6,8 @@ from strop.core.noun import Noun, Params, Scalar
 
 Stage = Literal["convert", "prune", "quantize", "accelerate"]
 Role = Literal["reference", "baseline-variant", "as-is", "candidate"]
+CLEAN = "clean"
+"""The step that takes out of a model what its export does badly, in the model's own runtime."""
 HOLD = {"f32": ("f32",), "bf16": ("f32", "bf16", "f16"), "f16": ("f32", "f16")}
 """Type of a model's weights in its files → the types that hold them.
 
@@ -84,6 +86,11 @@ class Recipe(Noun):
     unrepresentative: str = ""
     held: Held | None = None
     role: Role = "candidate"
+
+    @property
+    def cleaned(self) -> bool:
+        """Whether it is the given model, unquantized, with its export cleaned up."""
+        return bool(self.steps) and all(step.name == CLEAN for step in self.steps)
 
     @property
     def reduced_range(self) -> bool:

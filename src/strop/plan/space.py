@@ -90,7 +90,7 @@ def not_offered(name: str, found: Sequence[Offer]) -> ConfigError:
 def adopted(backends: Sequence[Backend], found: Sequence[Offer], model: Model, target: Target) -> list[Offer]:
     """Candidates of one backend that another one's runtime runs too."""
     theirs = [(b, r) for b in backends for r in by_role(found, "candidate") if r.runtime != b.name]
-    return [offer for b, r in theirs if (offer := b.adopt(r, model, target)) is not None]
+    return [offer for b, r in theirs for offer in b.adopt(r, model, target)]
 
 
 def _keep(offer: Offer, wanted: bool) -> Offer:

@@ -19,6 +19,7 @@ NAMES = {
     "memory_ratio": "peak memory over the baseline's",
     "accuracy": "accuracy",
     "difference": "largest difference from the baseline's answers",
+    "divergence": "divergence of the class probabilities from the baseline's, nats",
     "agreement": "agreement with the baseline",
     "latency_ms": "median latency, ms",
     "memory_mb": "peak memory, MB",

@@ -37,6 +37,7 @@ def report(outcome: Outcome, evidence: Evidence = NO_EVIDENCE) -> dict[str, Any]
             "as_is": outcome.as_is,
             "quality_reference": outcome.quality_reference,
             "best_unquantized": outcome.best_unquantized,
+            "cleanup": _cleanup(outcome),
             "untimed_settings": [u.model_dump(mode="json") for u in outcome.untimed],
         },
         "gates": [{**g.model_dump(mode="json"), "text": str(g)} for g in outcome.gates],
@@ -74,6 +75,17 @@ def report(outcome: Outcome, evidence: Evidence = NO_EVIDENCE) -> dict[str, Any]
         "reproduce": evidence.command,
         "evidence": _evidence(evidence),
     }
+
+
+def _cleanup(outcome: Outcome) -> dict[str, Any] | None:
+    """What taking out an export's faults brings alone, and whether the baseline has it."""
+    found = outcome.cleanup
+    if found is None:
+        return None
+    return {
+        "candidate": found.name, "speedup": figure(found.speedup), "rough_speedup": figure(found.rough), "clock": found.clock,
+        "in_baseline": found.taken, "faults": list(found.faults),
+    }  # fmt: skip
 
 
 def _prospect(found: Prospect) -> dict[str, Any]:
@@ -143,6 +155,7 @@ def _candidate(result: Result) -> dict[str, Any]:
             "accuracy": result.accuracy,
             "accuracy_retained": figure(result.retained),
             "examples": result.examples,
+            "ran": result.ran,
             "memory_ratio": figure(result.memory_ratio),
             "memory": [m.model_dump(mode="json") for m in result.memory],
             "bytes": candidate.artifact.bytes if candidate.artifact else None,

@@ -1,10 +1,10 @@
-"""Which frameworks were advised and why: in words, and the path through the tree as a picture. Pure."""
+"""What the export does badly, which frameworks were advised and why: in words, and the way through the tree. Pure."""
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from strop.core.inspection import Advice, Ranked
+from strop.core.inspection import Advice, ExportRemark, Ranked
 
 WIDTH = 3
 """Reasons that are shown where nobody asked for all."""
@@ -24,6 +24,16 @@ def ranking_lines(advice: Advice) -> Iterator[str]:
     if advice.moved:
         yield f"  facts overrule the tree: {advice.moved}"
     yield from (f"  {note}" for note in advice.notes)
+
+
+def export_lines(found: Sequence[ExportRemark]) -> Iterator[str]:
+    """What the export does badly: each remark, what it is worth, what to do, and where that is known from."""
+    if found:
+        yield "what the export does badly, by the rules of export.toml:"
+    for one in found:
+        yield f"  {one.text}"
+        yield f"    worth: {one.worth}"
+        yield f"    remedy: {one.remedy} (rule {one.rule}; {one.evidence})"
 
 
 def explain(advice: Advice) -> Iterator[str]:

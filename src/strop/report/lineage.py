@@ -73,10 +73,14 @@ def parent_of(result: Result, built: Sequence[Result], outcome: Outcome) -> Resu
     - the same files under other settings, or in another runtime;
     - the candidate with the longest chain of steps that this one goes on from;
     - an earlier candidate of the same steps with other parameters;
-    - the baseline; for the baseline the model as its runtime runs it by default, if that is another.
+    - the baseline; for a baseline whose files are not the given ones, these under the settings of the reference; for what has the
+      given files the model as its runtime runs it by default, if that is another.
     """
-    if result.name == outcome.baseline:
-        return outcome.result(outcome.as_is) if outcome.as_is is not None and outcome.as_is != outcome.baseline else None
+    given = outcome.quality_reference
+    if result.name == outcome.baseline and given not in (outcome.baseline, outcome.as_is):
+        return outcome.result(given)
+    if result.name in (outcome.baseline, given):
+        return outcome.result(outcome.as_is) if outcome.as_is is not None and outcome.as_is != result.name else None
     steps, before = result.candidate.recipe.steps, built[: built.index(result)]
     wanted = [other for other in before if steps and other.candidate.recipe.steps == steps]
     for length in range(len(steps) - 1, 0, -1):

@@ -4,7 +4,7 @@ from strop.core.candidate import Result
 from strop.core.foreign import fenced, in_markdown
 from strop.core.outcome import Outcome
 from strop.plan.bottlenecks import find_bottlenecks
-from strop.report import profiling, throughput
+from strop.report import apart, profiling, throughput
 from strop.report.advice import commands, compared_instead, deployment, percentage_points, python_lines, trade_offs, watch
 from strop.report.evidence import NO_EVIDENCE, Answer, Evidence
 from strop.report.frameworks import explain
@@ -22,6 +22,7 @@ from strop.report.parts import Cell
 from strop.report.unlabeled import KEPT, figure_name
 from strop.report.verdict import (
     by_clock,
+    cleanup_sentence,
     hasty,
     is_judged,
     model_name,
@@ -39,7 +40,7 @@ from strop.report.verdict import (
 def markdown(outcome: Outcome, evidence: Evidence = NO_EVIDENCE) -> str:
     """The whole report."""
     sections = [
-        _head(outcome), _table(outcome), _latencies(outcome), _under_load(outcome), _profile(outcome, evidence),
+        _head(outcome), _table(outcome), _ran(outcome), _latencies(outcome), _under_load(outcome), _profile(outcome, evidence),
         _language(outcome, evidence), _frameworks(outcome), _imitated(outcome), _steps(outcome), _left_out(outcome),
         _gates(outcome), _frontier(outcome), _baseline(outcome), _environment(outcome), _made(outcome),
         _examples(outcome, evidence), _trade_offs(outcome), _deployment(outcome, evidence), _watch(outcome, evidence),
@@ -66,7 +67,8 @@ def cells(outcome: Outcome, result: Result) -> list[str]:
     accuracy = "–" if result.accuracy is None else f"{result.accuracy:.4f}"
     size = f"{result.candidate.artifact.bytes / 1e6:.2f}" if result.candidate.artifact else "–"
     return [name, status_of(outcome, result), speed(result), stage, p50, accuracy, percent(result.retained),
-            ratio(result.memory_ratio), size, throughput.rate(result)]  # fmt: skip
+            *([apart.text(outcome, result)] if apart.shown(outcome) else []), ratio(result.memory_ratio), size,
+            throughput.rate(result)]  # fmt: skip
 
 
 HEAD = [
@@ -86,7 +88,10 @@ def head_of(outcome: Outcome) -> list[str]:
     """With accuracy by its name, where it is something else, and what a rate counts."""
     metric = outcome.task.metric
     names = {"accuracy": figure_name(metric, "accuracy"), "retained": KEPT.get(metric, "retained")}
-    return [*(names.get(name, name) for name in HEAD), throughput.head(outcome)]
+    beside = apart.shown(outcome)
+    at = HEAD.index("retained") + 1
+    head = [*HEAD[:at], *([apart.NAMES[beside]] if beside else []), *HEAD[at:]]
+    return [*(names.get(name, name) for name in head), throughput.head(outcome)]
 
 
 def _row(cells: list[str]) -> str:
@@ -100,9 +105,17 @@ def table(head: list[str], rows: list[list[str]]) -> str:
 def _table(outcome: Outcome) -> str:
     text = (
         "Speed-up is over the tuned baseline, paired, with its interval (95 % where confirmed); only *confirmed* figures decide. "
-        f"Memory is the peak over the baseline's. {in_flight(outcome)}"
+        f"Memory is the peak over the baseline's. {apart.WHAT.get(apart.shown(outcome) or '', '')} {in_flight(outcome)}"
     )
     return f"## Candidates\n\n{text}\n\n" + table(head_of(outcome), [cells(outcome, r) for r in ordered(outcome)])
+
+
+def _ran(outcome: Outcome) -> str:
+    rows = [[r.name, str(r.candidate.recipe.settings.get("precision", "–")), r.ran] for r in ordered(outcome) if r.ran]
+    if not rows:
+        return ""
+    text = "Kernels by the type they computed in, as the runtime says of the compiled model; what was asked for is only a hint."
+    return f"## What was computed in which precision\n\n{text}\n\n" + table(["candidate", "asked for", "computed in"], rows)
 
 
 def in_flight(outcome: Outcome) -> str:
@@ -278,10 +291,16 @@ def _baseline(outcome: Outcome) -> str:
         return (
             f"## Against what\n\nAnswers are compared with `{outcome.baseline}`: the given model, unquantized. Nothing was timed."
         )
-    found = "in its fastest runtime here" if outcome.reference else "under the settings found best"
-    lines = [f"The denominator of every speed-up is `{outcome.baseline}`: the given model, unquantized, {found}."]
+    elsewhere = bool(outcome.reference) and outcome.task.language is not None
+    found = "in its fastest runtime here" if elsewhere else "under the settings found best"
+    cleaned = outcome.result(outcome.baseline).candidate.recipe.cleaned
+    what = "the given model with its export cleaned up, unquantized" if cleaned else "the given model, unquantized"
+    lines = [f"The denominator of every speed-up is `{outcome.baseline}`: {what}, {found}."]
     if outcome.reference:
-        lines.append(f"Answers are compared with those of `{outcome.reference}`, the given model in the runtime that reads it.")
+        where = "in the runtime that reads it" if elsewhere else "as it is"
+        lines.append(f"Answers are compared with those of `{outcome.reference}`, the given model {where}.")
+    if outcome.cleanup is not None:
+        lines.append(cleanup_sentence(outcome.cleanup))
     if outcome.as_is is not None:
         speed = ratio(outcome.result(outcome.as_is).speedup, "×")
         how = "In PyTorch" if outcome.as_is == outcome.reference else "As its runtime runs it by default"

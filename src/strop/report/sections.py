@@ -6,7 +6,7 @@ from strop.core.candidate import Result
 from strop.core.outcome import Outcome
 from strop.core.verdict import GateResult, Interval
 from strop.plan.bottlenecks import find_bottlenecks
-from strop.report import advice, profiling, throughput
+from strop.report import advice, apart, profiling, throughput
 from strop.report.charts import axes_of
 from strop.report.evidence import Answer, Curve, Evidence
 from strop.report.frameworks import tree_of
@@ -28,6 +28,7 @@ from strop.report.unlabeled import figure_name, kept_name, unlabeled_words
 from strop.report.verdict import (
     NOT_REPRESENTATIVE,
     by_clock,
+    cleanup_words,
     hasty,
     is_judged,
     model_name,
@@ -95,7 +96,9 @@ def _headline(outcome: Outcome) -> str:
         return "Keep what you have: no version meets every must"
     if chosen.name == outcome.baseline:
         if chosen.candidate.recipe.steps:
-            return f"Use {chosen.name}: the given model, unquantized"
+            return (
+                f"Use {chosen.name}: the given model, {'cleaned up and ' if chosen.candidate.recipe.cleaned else ''}unquantized"
+            )
         return f"Keep the given model, with tuned settings: {chosen.name}"
     return f"Use {chosen.name}"
 
@@ -105,13 +108,16 @@ def _cards(outcome: Outcome, chosen: Result) -> list[tuple[str, str, str, str]]:
     speed, kept, memory = speed_cell(chosen), percent_cell(chosen.retained), ratio_cell(chosen.memory_ratio, "×")
     same = chosen.name == outcome.baseline
     pace = (
-        "It is the given model itself."
+        "It is the given model, with its export cleaned up."
+        if same and chosen.candidate.recipe.cleaned
+        else "It is the given model itself."
         if same
         else f"Unmeasured on {target_name(outcome)}."
         if outcome.place != "here"
         else f"of the tuned baseline's speed, on the same cores.{_unclear(chosen.speedup)}"
     )
     today = f" Against the model as it runs today: {ratio(outcome.against_as_is, '×')}." if outcome.against_as_is else ""
+    today += f" {words[0].upper()}{words[1:]}." if (words := cleanup_words(outcome)) else ""
     right = _accuracy_words(outcome, chosen) if chosen.retained else "Not measured: no labeled data were given."
     room = (
         f"of the baseline's peak; below 1 is less.{_unclear(chosen.memory_ratio)}"
@@ -168,11 +174,13 @@ def frameworks(outcome: Outcome, evidence: Evidence) -> Section | None:
 
 def leaderboard(outcome: Outcome, evidence: Evidence) -> Section:
     pace = "imitated speed" if outcome.place == "imitated" else "speed-up"
-    head = ("candidate", "status", pace, kept_name(outcome.task.metric), figure_name(outcome.task.metric), "memory", "size, MB",
+    beside = apart.shown(outcome)
+    head = ("candidate", "status", pace, kept_name(outcome.task.metric), figure_name(outcome.task.metric),
+            *([apart.NAMES[beside]] if beside else []), "memory", "size, MB",
             throughput.head(outcome), *(f"{p}, ms" for p in PERCENTILES), "first inference, ms", "load, ms")  # fmt: skip
     table = Table("All candidates", head, tuple(_candidate_row(outcome, r) for r in ordered(outcome)),
                   numbers=tuple(range(2, len(head))), sortable=True)  # fmt: skip
-    return Section("leaderboard", "Leaderboard", fill("leaderboard", table=table))
+    return Section("leaderboard", "Leaderboard", fill("leaderboard", table=table, beside=apart.WHAT.get(beside or "", "")))
 
 
 def _candidate_row(outcome: Outcome, result: Result) -> tuple[Cell, ...]:
@@ -186,6 +194,7 @@ def _candidate_row(outcome: Outcome, result: Result) -> tuple[Cell, ...]:
         Cell(STATUSES.get(status_of(outcome, result), "judged"), stage),
         imitated_cell(result) if outcome.place == "imitated" else speed_cell(result),
         percent_cell(result.retained), number_cell(result.accuracy, ".4f"),
+        *([apart.cell(outcome, result)] if apart.shown(outcome) else []),
         ratio_cell(result.memory_ratio, "×"), number_cell(artifact.bytes / 1e6 if artifact else None, ".2f"),
         throughput.rate_cell(result),
         *(number_cell(latency.get(p)) for p in PERCENTILES),
@@ -221,6 +230,7 @@ def tags(outcome: Outcome, result: Result) -> list[str]:
             ("baseline", result.name == outcome.baseline),
             ("as it runs today", result.name == outcome.as_is),
             ("on the frontier", result.name in outcome.frontier),
+            (f"computed in {result.ran}", bool(result.ran)),
         )
         if holds
     ]

@@ -4,7 +4,7 @@ import math
 
 from strop.core.candidate import Result, Timing
 from strop.core.measurement import Company
-from strop.core.outcome import Noise, Outcome
+from strop.core.outcome import CleanUp, Noise, Outcome
 from strop.core.prospects import Untimed
 from strop.core.verdict import Gate, GateResult, Interval, inverse
 from strop.report import throughput
@@ -106,15 +106,55 @@ def three_lines(outcome: Outcome) -> tuple[str, str, str]:
     accuracy = unlabeled_words(outcome, chosen) or accuracy
     accuracy = language_words(outcome, chosen) if outcome.task.language is not None else accuracy
     memory = f"{ratio(chosen.memory_ratio)} of the memory" if chosen.memory_ratio is not None else "memory unmeasured"
-    second = "; ".join(part for part in (pace, over, throughput.words(outcome, chosen), memory, accuracy) if part) + "."
+    second = (
+        "; ".join(
+            part for part in (pace, over, cleanup_words(outcome), throughput.words(outcome, chosen), memory, accuracy) if part
+        )
+        + "."
+    )
     return first, second, " ".join(part for part in (_mind(outcome, chosen), possible(outcome)) if part)
 
 
 def kept_words(baseline: Result) -> str:
-    """What to do where the choice is the tuned baseline; a language model's is often converted to another runtime."""
+    """What to do where the choice is the tuned baseline: its files may be others than those given, cleaned up, or a language
+    model's converted to another runtime."""
+    if baseline.candidate.recipe.cleaned:
+        return f"use {baseline.name}, the given model cleaned up and unquantized"
     if baseline.candidate.recipe.steps:
         return f"use {baseline.name}, the given model unquantized"
     return "keep the given model with tuned settings"
+
+
+def cleanup_words(outcome: Outcome) -> str:
+    """What cleaning up the export brings alone, where the baseline has it and no speed-up over it counts that."""
+    found = outcome.cleanup
+    if found is None or not found.taken:
+        return ""
+    return f"cleaning up the export alone gives {cleanup_speed(found)}, which the baseline includes"
+
+
+def cleanup_speed(found: CleanUp) -> str:
+    """Its speed over the given file, marked where that is not by wall time."""
+    by = f" {BY_CPU_TIME}" if found.clock == "CPU time" and found.speedup is not None else ""
+    return f"{ratio(found.speedup, SPEED)}{by}" if found.speedup is not None else rough(found.rough)
+
+
+def cleanup_sentence(found: CleanUp) -> str:
+    """What was cleaned up, what that gives alone, and whether the baseline includes it. In Markdown."""
+    taken = "the baseline includes it" if found.taken else "the baseline is the file as given"
+    faults = f" ({', '.join(found.faults)})" if found.faults else ""
+    return (
+        f"Cleaning up the export{faults} alone gives {cleanup_speed(found)} (`{found.name}` over the given file, same settings); "
+        f"{taken}."
+    )
+
+
+def _cleanup_remark(outcome: Outcome) -> tuple[str, ...]:
+    """Where the baseline is the given file though a cleaned-up one was timed."""
+    found = outcome.cleanup
+    if found is None or found.taken:
+        return ()
+    return (f"Cleaning up the export alone ({found.name}) gives {cleanup_speed(found)}: the baseline is the file as given.",)
 
 
 def language_words(outcome: Outcome, chosen: Result) -> str:
@@ -280,7 +320,7 @@ def untimed_words(found: Untimed) -> str:
 
 def remarks(outcome: Outcome) -> tuple[str, ...]:
     """The notes of the run, those first that bear on its figures."""
-    return (*map(untimed_words, outcome.untimed), *outcome.notes)
+    return (*map(untimed_words, outcome.untimed), *_cleanup_remark(outcome), *outcome.notes)
 
 
 def short(result: GateResult) -> str:

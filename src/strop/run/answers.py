@@ -1,5 +1,6 @@
 """What is scored: a check's output shards as the task reads them, and the labels that they are held against."""
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,9 @@ from numpy.typing import NDArray
 
 from strop.core.channels import Apart, worst
 from strop.core.classes import cut_of, holds_classes, width
+from strop.core.divergence import divergences
 from strop.core.metrics import (
+    IGNORED,
     UNLABELED,
     Accuracy,
     Array,
@@ -20,16 +23,19 @@ from strop.core.metrics import (
     score,
     share,
     student,
+    tokens,
 )
 from strop.core.statistics import bootstrap_ratio, paired_proportion_ratio
 from strop.core.task import Dataset, Task
 from strop.core.verdict import EXACTLY_NONE, EXACTLY_ONE, Interval, exactly
+from strop.plan.unlabeled import EMBEDDINGS
 from strop.run.checking import SCORES, check_name, open_array, shards
 from strop.run.export import CLASSES
 from strop.worker.child.preprocess import embeddings, normalized
 
 OF_CLASSES = ("top1", "f1", "roc_auc", "agreement")
 """Metrics that read one number per example as two classes."""
+OF_TOKENS = ("token_accuracy", "token_f1")
 
 
 def looks(folder: Path, longer: int, name: str) -> Array:
@@ -52,7 +58,7 @@ def scored_array(folder: Path, task: Task, longer: int = 0) -> Array:
     if task.language is not None:
         return looks(folder, longer, "nll")
     output = open_array(shards(folder)[task.output])
-    if task.kind not in ("sentence-similarity", "feature-extraction"):
+    if task.kind not in EMBEDDINGS:
         return output
     vectors = embeddings(output, mask_of(task), task.pooling)
     if task.evaluation.group == 1 or task.evaluation.labels is None:
@@ -150,6 +156,59 @@ def unlabeled_quality(mine: Path, theirs: Path, task: Task) -> dict[str, Interva
     return {"agreement": share(agreement(open_array(shards(mine)[task.output]), values))}
 
 
+def closeness(mine: Path, theirs: Path, task: Task) -> dict[str, Interval]:
+    """How far the answers are from the baseline's, which a metric may be blind to, and what `unlabeled_quality` says.
+
+    Of scores of classes it is the divergence, of anything else the largest difference, unless that is the metric. Nothing where
+    inputs were generated.
+    """
+    found = unlabeled_quality(mine, theirs, task)
+    if task.metric in ("unmeasured", "difference"):
+        return found
+    each = divergence_of(mine, theirs, task)
+    if each is not None:
+        return found | {"divergence": EXACTLY_NONE if mine == theirs else mean_divergence(each)}
+    if "difference" in found:
+        return found
+    return found | {"difference": EXACTLY_NONE if mine == theirs else difference_of(mine, theirs, task).figure}
+
+
+def divergence_of(mine: Path, theirs: Path, task: Task) -> NDArray[np.float64] | None:
+    """Divergence of the class probabilities of each example, nats, of tokens their mean; None where there are no classes."""
+    if task.metric not in (*OF_CLASSES, *OF_TOKENS, "topk"):
+        return None
+    outputs, baseline = (open_array(shards(folder)[task.output]) for folder in (mine, theirs))
+    if task.metric in OF_TOKENS:
+        labels = labels_of(task.evaluation)
+        assert labels is not None
+        return _of_tokens(outputs, baseline, labels)
+    return divergences(outputs, baseline)
+
+
+def mean_divergence(each: NDArray[np.float64]) -> Interval:
+    """Over examples, nats; of a single one nothing is claimed."""
+    found = mean_interval(each[:, None])
+    return found if len(each) > 1 else found.model_copy(update={"low": 0.0, "high": math.inf})
+
+
+def _of_tokens(outputs: Array, baseline: Array, labels: Array) -> NDArray[np.float64] | None:
+    """The mean over the tokens of each example that count; examples without one are left out."""
+    counted = labels != IGNORED
+    each = divergences(tokens(outputs, labels)[0], tokens(baseline, labels)[0])
+    if each is None or not len(each):
+        return None
+    of, lengths = np.repeat(np.arange(len(labels)), counted.sum(axis=1)), counted.sum(axis=1)
+    return np.asarray((np.bincount(of, each, len(labels))[lengths > 0]) / lengths[lengths > 0])
+
+
+def difference_of(mine: Path, theirs: Path, task: Task) -> Apart:
+    """The largest difference of all outputs; of texts that of their embeddings, since what pads them says nothing."""
+    if task.kind not in EMBEDDINGS:
+        return apart(mine, theirs)
+    got, wanted = (embeddings(open_array(shards(folder)[task.output]), mask_of(task), task.pooling) for folder in (mine, theirs))
+    return worst({task.output: got}, {task.output: wanted})
+
+
 def difference(mine: Path, theirs: Path) -> Accuracy:
     """The largest difference of all outputs; what is retained is the rest up to 1."""
     found = apart(mine, theirs)
@@ -182,7 +241,7 @@ def advantage(mine: Path, theirs: Path, baseline: Path, task: Task) -> dict[str,
         found = accuracy(mine, theirs, task).retained
     better = {"accuracy_retained": _shifted(found)} if found is not None else {}
     if task.language is None:
-        return better
+        return better | _nearer_by_divergence(mine, theirs, baseline, task)
     if task.language.questions:
         better["task_retained"] = _shifted(paired_proportion_ratio(right_answers(mine, task), right_answers(theirs, task)))
     for name, sign in (("kl", -1.0), ("same_top", 1.0)):
@@ -190,6 +249,11 @@ def advantage(mine: Path, theirs: Path, baseline: Path, task: Task) -> dict[str,
             difference = looks(mine, 0, name).mean(axis=1) - looks(theirs, 0, name).mean(axis=1)
             better[name] = student(sign * np.asarray(difference, np.float64))
     return better
+
+
+def _nearer_by_divergence(mine: Path, theirs: Path, baseline: Path, task: Task) -> dict[str, Interval]:
+    one, other = (divergence_of(folder, baseline, task) for folder in (mine, theirs))
+    return {"divergence": student(other - one)} if one is not None and other is not None else {}
 
 
 def _nearer(task: Task, mine: Array, theirs: Array, baseline: Array) -> Interval:

@@ -17,18 +17,18 @@ from strop.core.task import Task
 from strop.core.verdict import EXACTLY_ONE, Interval
 from strop.plan.batch import batch_to_test, require_apart
 from strop.plan.space import by_role
-from strop.run.answers import labels_of, language_quality, question_rows, scored_array, unlabeled_quality
+from strop.run.answers import closeness, labels_of, language_quality, question_rows, scored_array
 from strop.run.budget import least_of
 from strop.run.building import build
 from strop.run.checking import Visit, check, footprint, open_array, shards, subject
 from strop.run.context import Run
-from strop.run.denominator import agrees, as_denominator, may_be_denominator, note_denominator
+from strop.run.denominator import agrees, as_denominator, beyond_rounding, is_rebuilt, may_be_denominator, note_denominator
 from strop.run.planning import affordable_together, settle
 from strop.run.preparing import fail, finish, not_reached, prepare
 from strop.run.race import Racing
 from strop.run.trial import Trial, accuracy_of, memory_ratio, pace_of
 
-DENOMINATOR_LEVEL, WORTH_CORES = 0.80, 1.05
+DENOMINATOR_LEVEL, WORTH_CORES, WORTH_TRYING = 0.80, 1.05, 1.02
 ITSELF = Timing(stage="search", speedup=EXACTLY_ONE)
 
 
@@ -48,14 +48,21 @@ def tune(run: Run, model: Model, task: Task, found: Sequence[Offer]) -> tuple[Tr
         run.budget.enter("search")  # whom speed-ups are over comes before any candidate
     half = run.budget.left() / 2 if language and run.budget.total is not None else 0.0
     can_pay = affordable_together(run, variants, model, task, trials, half, seated=not language)
-    trials += prepare(run, model, task, can_pay, reference, trials)
+    for trial in prepare(run, model, task, can_pay, reference, trials):
+        kept = trial if language else without_other_answers(trial)
+        trials.append(trial if kept is trial else finish(run, task, kept))
     trials += [not_reached(recipe) for recipe in variants if recipe not in can_pay]
     racing, trials = tuning_race(run, model, task, trials)
     tuned = champion(racing.over, [racing.baseline, *others_than(racing.baseline, trials)])
     run.emit("baseline-tuned", recipe=tuned.name)
-    if language:
-        note_denominator(run, found, tuned, trials)
+    note_denominator(run, found, tuned, trials)
     return rebase(tuned, trials, racing, task)
+
+
+def without_other_answers(trial: Trial) -> Trial:
+    """The trial, dropped where its files are not the given ones and answer differently: its speed must end nobody's race."""
+    where, far = beyond_rounding(trial) if trial.ready and is_rebuilt(trial.candidate.recipe) else ("", 0.0)
+    return trial.dropped(f"{where} differs from the given model's by {far:.2g} of its spread; not timed") if where else trial
 
 
 def tuning_race(run: Run, model: Model, task: Task, trials: list[Trial]) -> tuple[Racing, list[Trial]]:
@@ -87,6 +94,7 @@ def _raced(run: Run, model: Model, task: Task, trials: list[Trial], seated: Tria
     racing.first_sets()
     racing.further_sets(partial(others_than, reference), SETS - 1)
     racing.further_sets(lambda able: in_doubt(others_than(reference, able)))
+    trials = _with_combined(run, model, task, racing, trials) if seated is reference else trials
     closed = racing.closed(trials)
     if seated is reference:
         return racing, closed
@@ -98,6 +106,55 @@ def _raced(run: Run, model: Model, task: Task, trials: list[Trial], seated: Tria
     if not known.alive and known.result.failure is None:  # not timed: it is the reference all the same
         known = reference.with_result(search=None)
     return racing, [known, *(own if t.name == own.name else t for t in closed[1:])]
+
+
+def _with_combined(run: Run, model: Model, task: Task, racing: Racing, trials: list[Trial]) -> list[Trial]:
+    """With the cleaned-up file under the settings that the given file is fastest with, where both pay: neither was tried with the
+    other, and a denominator that lacks one flatters every candidate.
+    """
+    reference, known = racing.baseline, racing.merged(trials)
+    settings = _best_settings(racing, reference, others_than(reference, known))
+    cleaned = champion(racing.over, [reference, *(t for t in known if is_rebuilt(t.candidate.recipe))])
+    both = combined(cleaned.candidate.recipe, settings.candidate.recipe, reference.candidate.recipe)
+    if not both:
+        return trials
+    can_pay = affordable_together(run, both, model, task, known)
+    made = prepare(run, model, task, can_pay, reference, known)
+    racing.enter([t for t in made if t.ready])
+    racing.first_sets()
+    return [*trials, *made, *(not_reached(recipe) for recipe in both if recipe not in can_pay)]
+
+
+def _best_settings(racing: Racing, reference: Trial, trials: Sequence[Trial]) -> Trial:
+    """The given file under other settings that are worth trying with another file, by value: even one that dropped out, since it
+    did so by what cleaned-up files took.
+    """
+    best = reference
+    for trial in trials:
+        if is_setting(trial, reference) and trial.result.search is not None and trial.result.failure is None:
+            over = racing.over(trial.name, reference.name, 1 - DENOMINATOR_LEVEL)
+            worth = over is not None and over.value >= WORTH_TRYING
+            best = trial if worth and better_denominator(trial, best, racing.over) else best
+    return best
+
+
+def is_setting(trial: Trial, reference: Trial) -> bool:
+    """Whether it is the given file in its own runtime under other settings."""
+    mine, given = trial.candidate.recipe, reference.candidate.recipe
+    return mine.role == "baseline-variant" and mine.steps == given.steps and mine.runtime == given.runtime
+
+
+def combined(cleaned: Recipe, settings: Recipe, reference: Recipe) -> list[Recipe]:
+    """The cleaned-up file under these settings; none where one of the two is the reference itself, or the runtimes differ.
+
+    Example:
+        >>> [recipe.name for recipe in combined(fp32_clean, fp32_1thread, fp32)]
+        ['fp32-clean+1thread']
+    """
+    if reference.name in (cleaned.name, settings.name) or cleaned.runtime != settings.runtime:
+        return []
+    name = f"{cleaned.name}+{settings.name.partition('-')[2] or settings.name}"
+    return [cleaned.model_copy(update={"name": name, "settings": {**cleaned.settings, **settings.settings}})]
 
 
 def others_than(reference: Trial, trials: Sequence[Trial]) -> list[Trial]:
@@ -130,17 +187,19 @@ def may_be_faster(trial: Trial, champion: Trial) -> bool:
 
 
 def better_denominator(trial: Trial, champion: Trial, speed: Speed) -> bool:
-    """Faster by value where it takes no more of the machine; else by 5 %, or by an 80 % interval above 1.
+    """Faster by value where it takes no more of the machine and is the same files; else by 5 %, or by an 80 % interval above 1.
 
     A denominator that is too slow would flatter every candidate, so 95 % is not asked for; but cores that bring nothing
-    are not spent.
+    are not spent, and files are not changed for nothing.
     """
     assert trial.subject is not None and champion.subject is not None
     figure = speed(trial.name, champion.name, 1 - DENOMINATOR_LEVEL)
     if figure is None or figure.value <= 1.0:
         return False
     heavier = (trial.subject.threads, trial.subject.spins) > (champion.subject.threads, champion.subject.spins)
-    return not heavier or figure.value >= WORTH_CORES or figure.low > 1.0
+    mine, best = trial.candidate.recipe, champion.candidate.recipe
+    changed = bool(mine.steps) and not best.steps and mine.runtime == best.runtime
+    return not (heavier or changed) or figure.value >= WORTH_CORES or figure.low > 1.0
 
 
 def variants_within(run: Run, found: Sequence[Offer]) -> list[Recipe]:
@@ -177,7 +236,7 @@ def establish(run: Run, model: Model, task: Task, recipe: Recipe) -> Trial:
         raise BaselineError("the given model answers NaN or infinity on the evaluation data", "check the preprocessing")
     if task.evaluation.labels is not None and task.metric not in (*UNLABELED, "unmeasured", "scorer", "perplexity"):
         require_better_than_chance(trial, task)
-    quality = (language_quality if task.language is not None else unlabeled_quality)(folder, folder, task)
+    quality = (language_quality if task.language is not None else closeness)(folder, folder, task)
     note_chance(run, quality, task)
     found = accuracy_of(trial, trial, task)
     peak = first.memory.peak if first.memory is not None else 0
@@ -230,9 +289,12 @@ def require_better_than_chance(trial: Trial, task: Task) -> None:
 
 
 def rebase(tuned: Trial, trials: Sequence[Trial], racing: Racing, task: Task) -> tuple[Trial, list[Trial]]:
-    """Every variant's figures over the tuned one, by the rounds that hold both."""
-    moved = []
-    for trial in trials:
+    """Every variant's figures over the tuned one, by the rounds that hold both, and what cleaning up the export brought."""
+    moved, given = [], racing.baseline.candidate.recipe
+    for each in trials:
+        recipe = each.candidate.recipe
+        cleans = recipe.cleaned and recipe.settings == given.settings
+        trial = each.with_result(cleanup=each.result.search) if cleans else each
         after, timing = trial, racing.timing(trial.name, tuned.name)
         if trial.name == tuned.name:
             after = as_denominator(trial.with_result(search=ITSELF), task)

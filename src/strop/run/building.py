@@ -23,6 +23,7 @@ from strop.run.flags import BUILD, LANGUAGE
 from strop.run.machine import package_versions
 from strop.store import files
 from strop.store.store import load, read_json, save, write_json
+from strop.worker.call import CHILD
 from strop.worker.interpreter import python_version_of, work_of
 
 RESULT = "step.json"
@@ -46,26 +47,43 @@ def build(run: Run, recipe: Recipe, model: Model, task: Task) -> Candidate:
     return building.finish()
 
 
-def build_all(run: Run, recipes: Sequence[Recipe], model: Model, task: Task) -> dict[str, Candidate | None]:
+def build_all(
+    run: Run, recipes: Sequence[Recipe], model: Model, task: Task, later: Sequence[Recipe] = ()
+) -> dict[str, Candidate | None]:  # fmt: skip
     """The candidates of several recipes by their names, built side by side where cores and memory allow.
 
     What the budget cut short is None, what it left no time to begin is missing. A step that several recipes share is built once:
     a builder works on one step at a time, and finds the second in the cache.
+
+    Args:
+        later: recipes whose turn comes next. Their steps are taken where the last of `recipes` leave a core idle.
     """
     found: dict[str, Candidate | None] = {r.name: known for r in recipes if (known := recorded(run, r)) is not None}
-    waiting = [Building(run, r, model, task) for r in recipes if r.name not in found]
+    waiting = [_building(run, r, model, task) for r in recipes if r.name not in found]
+    ahead = [_building(run, r, model, task) for r in later if recorded(run, r) is None]
     for name in found:
         run.tell("candidate-built", candidate=name)
     most = min(lanes(run.place.machine.cores or 1, model.artifact.bytes), max(1, len(waiting)))
     busy: dict[Future[None], Building] = {}
+
+    def begin(building: Building) -> None:
+        building.holds = building.needs()
+        busy[run.builders.begin(partial(building.advance, 1 if building.alone else most))] = building
+
     while waiting or busy:
         for building in _next(waiting, busy.values(), most):
             waiting.remove(building)
             building.announce()
-            building.holds = building.needs()
-            busy[run.builders.begin(partial(building.advance, 1 if building.alone else most))] = building
+            begin(building)
+        if any(building not in ahead for building in busy.values()):
+            idle = [b for b in ahead if b.builder is not None and not b.alone and b not in busy.values()]
+            for building in _next(idle, busy.values(), most):
+                begin(building)
         for future in first_done(busy):
             building = busy.pop(future)
+            if building in ahead:
+                future.exception()  # its turn comes again, and is told then
+                continue
             try:
                 future.result()
             except BudgetError:
@@ -78,6 +96,11 @@ def build_all(run: Run, recipes: Sequence[Recipe], model: Model, task: Task) -> 
             found[building.recipe.name] = building.finish()
             run.tell("candidate-built", candidate=building.recipe.name)
     return found
+
+
+def _building(run: Run, recipe: Recipe, model: Model, task: Task) -> "Building":
+    """The build of this recipe, which may have been begun ahead of its turn."""
+    return run.recall(("building", recipe.model_dump_json()), lambda: Building(run, recipe, model, task))
 
 
 def _next(waiting: Sequence["Building"], busy: Collection["Building"], most: int) -> list["Building"]:
@@ -205,10 +228,11 @@ def step_key(run: Run, step: Step, artifact: Artifact, task: Task, versions: dic
 
 
 def builder_of(run: Run, name: str) -> tuple[str, str]:
-    """The digest of a builder's code, and the version of the Python that runs it."""
+    """The digest of a builder's code and of what it shares with others, and the version of the Python that runs it."""
     backend = run.backend(name)
-    code = sorted(p.name for p in backend.work.parent.glob("*.py"))
-    return files.digest_files(backend.work.parent, code), python_version_of(backend)
+    folders = (backend.work.parent, CHILD.parent)
+    code = [files.digest_files(folder, sorted(p.name for p in folder.glob("*.py"))) for folder in folders]
+    return files.digest_json(code), python_version_of(backend)
 
 
 def versions_of_builders(run: Run, recipe: Recipe) -> dict[str, str]:

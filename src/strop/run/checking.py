@@ -143,7 +143,8 @@ class Visit:
             self.leave()
         return Check(
             shards=raw["shards"], examples=raw["examples"], seconds=raw["seconds"], rough_latency_ns=raw["rough_latency_ns"],
-            properties=dict(self._properties), mixing=raw.get("mixing", {}), batched=raw.get("batched", 1),
+            properties={**self._properties, **({"ran": raw["ran"]} if raw.get("ran") else {})},
+            mixing=raw.get("mixing", {}), batched=raw.get("batched", 1),
         )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from strop.core.choose import Choice
 from strop.core.errors import BudgetError, WorkerError
 from strop.core.frontier import Figures, frontier
 from strop.core.model import Model
-from strop.core.outcome import Noise, Outcome
+from strop.core.outcome import CleanUp, Noise, Outcome
 from strop.core.prospects import Untimed, prospects
 from strop.core.recipe import Offer
 from strop.core.statistics import combine
@@ -19,6 +19,7 @@ from strop.run.answers import cut_for
 from strop.run.baseline import may_be_faster, variants_within
 from strop.run.checking import subject
 from strop.run.context import Run
+from strop.run.denominator import agrees
 from strop.run.machine import environment
 from strop.run.pairing import Subject
 from strop.run.planning import AS_IS_PAIRS, AS_IS_QUADS, budget_use, costs
@@ -66,7 +67,21 @@ def conclude(
         notes=(*run.kept, *budget_notes(used), *(_warnings(noise) if noise and noise.pairs else ())),
         batches=_batches(run, task, tuned, chosen) if noise else {}, company=run.company, budget=used,
         prospects=prospects(results, chosen.result if chosen is not None else None) if noise else (),
+        cleanup=_cleanup(trials, tuned, model) if noise else None,
         untimed=_untimed(trials, tuned, {r.name for r in variants_within(run, found)}) if noise else (),
+    )  # fmt: skip
+
+
+def _cleanup(trials: Sequence[Trial], tuned: Trial, model: Model) -> CleanUp | None:
+    """What cleaning up the export brought alone: that which the baseline has, else the fastest that was timed."""
+    timed = [(t, t.result.cleanup) for t in trials if t.result.cleanup is not None and agrees(t)]
+    if not timed:
+        return None
+    mine = [entry for entry in timed if entry[0].candidate.recipe.steps == tuned.candidate.recipe.steps]
+    trial, found = max(mine or timed, key=lambda entry: figure.value if (figure := entry[1].speedup) is not None else 0.0)
+    return CleanUp(
+        name=trial.name, speedup=found.speedup, clock=found.clock, rough=found.rough, taken=bool(mine),
+        faults=tuple(f.name for f in model.faults),
     )  # fmt: skip
 
 
@@ -98,9 +113,15 @@ def _best_unquantized(results: Sequence[Result], baseline: str) -> str:
     found = [
         (r.speedup.value, r.name)
         for r in results
-        if r.status == "measured" and not r.candidate.recipe.steps and r.speedup is not None and r.speedup.low > 1.0
+        if r.status == "measured" and _is_unquantized(r) and r.speedup is not None and r.speedup.low > 1.0
     ]
     return max(found)[1] if found else baseline
+
+
+def _is_unquantized(result: Result) -> bool:
+    """The given files, or what converting and cleaning up makes of them without another precision."""
+    recipe = result.candidate.recipe
+    return not recipe.steps or (recipe.precision == "fp32" and all(step.stage == "convert" for step in recipe.steps))
 
 
 def _over(chosen: Trial | None, results: Sequence[Result], other: str | None) -> Interval | None:

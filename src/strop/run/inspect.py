@@ -10,6 +10,7 @@ from strop.core.spelling import spelled
 from strop.core.target import Target
 from strop.plan.advise import advise
 from strop.plan.discover import backends
+from strop.plan.export import export_remarks
 from strop.plan.precision import cached, fits, footprints, quantizable
 from strop.plan.rules import rules
 from strop.run.devices import find_device
@@ -51,6 +52,7 @@ def inspect(
     return Assessment(
         inspection=inspection, context=context or cached(inspection) or None, footprints=sizes,
         quantizable=quantizable(inspection),
+        export=export_remarks(inspection.faults),
         fits=fits(sizes, device) if device is not None else (),
         advice=advice_for(inspection, device, purpose, Store(Path(store)), context) if device is not None else None,
     )  # fmt: skip

@@ -13,6 +13,7 @@ from strop.core.model import Artifact, Model
 from strop.core.preprocess import Preprocess, Texts
 from strop.core.task import Dataset, MetricName, Task, TaskKind, Workload
 from strop.plan.batch import require_batch_first
+from strop.plan.export import default_inputs_note
 from strop.plan.inspection import model_from
 from strop.plan.shapes import fixed_shapes, lengths_for, narrowed
 from strop.plan.unlabeled import unlabeled, values
@@ -168,6 +169,8 @@ def read_task(run: Run, model: Model) -> Task:
     given, model = model, narrowed(model, request.shapes)
     require_batch_first(model, request.batch_axes)
     note_moved_axes(run)
+    if note := default_inputs_note(model):
+        run.note(note)
     batches = _batches(run, model)
     form = form_of(Path(request.data), request, takes_pictures(model)) if request.data is not None else None
     settled = settle(request, model, form)

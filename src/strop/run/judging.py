@@ -14,6 +14,8 @@ from strop.run.trial import Trial, pace_figures, quality_figures
 TIMED = ("speedup", "tail_ratio", "latency_ms")
 """Gate metrics that come from the clock, one call after another."""
 MEMORY = ("memory_ratio", "memory_mb")
+BESIDE = {"divergence": "difference", "difference": "divergence"}
+"""How far answers are from the baseline's: a task has the one or the other."""
 TWO = 2
 
 
@@ -83,6 +85,7 @@ def verdict_of(
         figures |= {"throughput_ratio": EXACTLY_ONE} if own and baseline.server is None else {}
         figures |= figures_of_throughput(result.throughput) if is_fresh(result.throughput) else {}
     figures |= quality_figures(trial)
+    missing |= {name: Missing(f"not measured for this task: {other} is") for name, other in BESIDE.items() if other in figures}
     if not result.candidate.recipe.unrepresentative:
         figures |= pace_figures(trial)
     if result.retained is not None:
@@ -94,7 +97,7 @@ def verdict_of(
                 figures["accuracy"] = result.quality["difference"]
     else:
         why = Missing(f"unmeasured: {unmeasured}", "no data") if unmeasured else NOT_MEASURED
-        missing |= {"accuracy_retained": why, "accuracy": why}
+        missing |= dict.fromkeys(("accuracy_retained", "accuracy", *BESIDE), why)
     if result.memory_ratio is not None and not own and min(len(result.memory), len(baseline.result.memory)) < TWO:
         confirmed = result.confirmation is not None or hasty.unconfirmed
         missing |= dict.fromkeys(MEMORY, NO_REPEATS if confirmed else Missing("measured in one process: not among the finalists"))

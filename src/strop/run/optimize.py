@@ -5,12 +5,14 @@ from typing import Any, NamedTuple
 
 from strop.core.candidate import MISSING, Timing
 from strop.core.choose import Choice, choose
+from strop.core.inspection import ExportRemark
 from strop.core.model import Model
 from strop.core.outcome import Outcome
 from strop.core.recipe import Offer
 from strop.core.spelling import spelled
 from strop.core.standing import standing_of, why_worse
 from strop.core.task import Task
+from strop.plan.export import export_remarks
 from strop.plan.space import by_role, offers
 from strop.run.advising import advised
 from strop.run.baseline import tune
@@ -146,17 +148,18 @@ def list_recipes(model: str, *, config: str | None = None, **flags: Any) -> list
 
 
 class Plan(NamedTuple):
-    """What a run would try, and what it would note of the model and the data."""
+    """What a run would try, what it would note of the model and the data, and what the model's export does badly."""
 
     offers: list[Offer]
     notes: tuple[str, ...]
+    export: tuple[ExportRemark, ...] = ()
 
 
 def list_plan(model: str, *, config: str | None = None, **flags: Any) -> Plan:
-    """As `list_recipes`, with the notes."""
+    """As `list_recipes`, with the notes and the remarks on the model's export."""
     with opened(make_request(model, config, **flags), nobody, keep=False, timed=False) as (run, given):
         offers = plan_recipes(run, given, read_task(run, given))
-        return Plan(offers, tuple(run.kept))
+        return Plan(offers, tuple(run.kept), export_remarks(given.faults))
 
 
 def judge_all(run: Run, task: Task, trials: Sequence[Trial], baseline: Trial, noise: Timing) -> list[Trial]:

@@ -10,31 +10,34 @@ from strop.core.model import Artifact, Model
 from strop.core.recipe import Recipe
 from strop.core.task import Task
 from strop.core.verdict import Gate
-from strop.run.answers import language_quality, unlabeled_quality
+from strop.run.answers import closeness, language_quality
 from strop.run.building import build_all, write_reproduce
 from strop.run.checking import Visit, check, footprint, shards, subject
 from strop.run.context import Run
-from strop.run.denominator import agrees
+from strop.run.denominator import agrees, is_rebuilt
 from strop.run.trial import Trial, accuracy_of, known_figures, memory_ratio, only_informs, pace_of
 
 Stage = Callable[[Run, Model, Task, Trial, Trial, Sequence[Trial], Visit], Trial]
 OF_DIFFERENCE = ("accuracy_retained", "accuracy", "difference")
 """Gate metrics that the channel which differs most decides, where the metric is `difference`."""
+PRECISION = "precision"
+"""The setting by which a runtime is asked for a type of arithmetic; what it then computes in is read back."""
 SLOWER = 0.5
 """A first look at a few calls drops only what is clearly slower than this share of the baseline's speed."""
 
 
 def prepare(
-    run: Run, model: Model, task: Task, recipes: Sequence[Recipe], baseline: Trial, others: Sequence[Trial]
+    run: Run, model: Model, task: Task, recipes: Sequence[Recipe], baseline: Trial, others: Sequence[Trial],
+    later: Sequence[Recipe] = (),
 ) -> list[Trial]:  # fmt: skip
     """A trial for each recipe, in their order: built, looked at and checked. Failures and drops are results.
 
     Those that are `ready` are timed next. Every other trial is final, and the run has been told.
 
     Args:
-        others: trials so far, which a candidate is compared with.
+        others: trials so far, which a candidate is compared with. later: recipes whose turn is next, for cores that idle.
     """
-    return _prepare((_look, _check, _leave_untimed), run, model, task, recipes, baseline, others)
+    return _prepare((_look, _check, _leave_untimed), run, model, task, recipes, baseline, others, later)
 
 
 def prepare_elsewhere(
@@ -68,11 +71,11 @@ def not_reached(recipe: Recipe, reason: str = "the budget ended before its turn"
 
 def _prepare(
     stages: Sequence[Stage], run: Run, model: Model, task: Task, recipes: Sequence[Recipe], baseline: Trial,
-    others: Sequence[Trial],
+    others: Sequence[Trial], later: Sequence[Recipe] = (),
 ) -> list[Trial]:  # fmt: skip
     run.tell("preparing", candidates=[recipe.name for recipe in recipes])
     with run.spending("build"):
-        built = build_all(run, recipes, model, task)
+        built = build_all(run, recipes, model, task, later)
         run.builders.rest()
     trials: list[Trial] = []
     for recipe in recipes:
@@ -193,7 +196,7 @@ def _keeps_accuracy(trial: Trial) -> bool:
 
 
 def _check(
-    run: Run, model: Model, task: Task, trial: Trial, baseline: Trial, _others: Sequence[Trial], visit: Visit
+    run: Run, model: Model, task: Task, trial: Trial, baseline: Trial, others: Sequence[Trial], visit: Visit
 ) -> Trial:  # fmt: skip
     """Validity and accuracy over the whole evaluation data."""
     assert trial.subject is not None and baseline.check is not None
@@ -209,20 +212,39 @@ def _check(
         trial,
         check=found,
         check_folder=folder,
-        reference=theirs if task.language is not None else None,
+        reference=theirs if task.language is not None or is_rebuilt(trial.candidate.recipe) else None,
         subject=trial.subject._replace(reference=None if task.language is not None else shards(folder)),
     )
     scored = accuracy_of(trial, theirs, task)
     quality = {}
     if theirs.check_folder is not None:
-        beside = language_quality if task.language is not None else unlabeled_quality
+        beside = language_quality if task.language is not None else closeness
         quality = beside(folder, theirs.check_folder, task) | ({"difference": scored.figure} if scored.figure else {})
     trial = trial.with_result(
-        accuracy=scored.value, retained=scored.retained, differs=scored.where, examples=found.examples, quality=quality
-    )
+        accuracy=scored.value, retained=scored.retained, differs=scored.where, examples=found.examples, quality=quality,
+        ran=str(found.properties.get("ran") or ""),
+    )  # fmt: skip
+    twin = same_kernels(trial, others)
+    if twin is not None:
+        asked = trial.candidate.recipe.settings[PRECISION]
+        return trial.with_result(status="duplicate", reason=f"asked for {asked}, it computes as {twin} does: {trial.result.ran}")
     missed = next((m for gate in run.gates if (m := _surely_misses(gate, trial))), None)
     denominator = trial.candidate.recipe.role == "baseline-variant" and agrees(trial)  # also one too large to be chosen
     return trial.dropped(f"{missed}; not timed") if missed is not None and not denominator else trial
+
+
+def same_kernels(trial: Trial, others: Sequence[Trial]) -> str | None:
+    """Another candidate of the same files whose kernels are of the same types although another precision was asked for."""
+
+    def of(one: Trial) -> object:
+        recipe = one.candidate.recipe
+        return recipe.runtime, recipe.steps, {k: v for k, v in recipe.settings.items() if k != PRECISION}, one.result.ran
+
+    asked = trial.candidate.recipe.settings.get(PRECISION)
+    if not trial.result.ran or asked is None:
+        return None
+    able = [t for t in others if t.check is not None and t.candidate.recipe.settings.get(PRECISION) not in (None, asked)]
+    return next((t.name for t in able if of(t) == of(trial)), None)
 
 
 def _surely_misses(gate: Gate, trial: Trial) -> str | None:

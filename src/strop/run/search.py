@@ -12,13 +12,15 @@ from strop.core.verdict import Gate
 from strop.plan.space import by_role, follow, next_in_turn, places_of, retuned
 from strop.run.context import Run
 from strop.run.finalists import entrant_of, select
-from strop.run.planning import affordable_together, candidate_s, within_budget
+from strop.run.planning import affordable_together, build_s, candidate_s, within_budget
 from strop.run.preparing import not_reached, prepare
 from strop.run.race import Racing
 from strop.run.trial import Trial, only_informs
 
 GROUP = MOST - 2
 """Candidates that are prepared before they race: a set holds them, the baseline's second process, and the leader so far."""
+AHEAD_S = 25.0
+"""Seconds of a build, by its estimate, that may be begun ahead of its group: the group waits for the step that is under way."""
 
 
 def search(run: Run, model: Model, task: Task, found: Sequence[Offer], baseline: Trial, trials: list[Trial]) -> list[Trial]:
@@ -48,10 +50,12 @@ def _as_far_as_possible(
     """Groups of those that fit the time left, each raced once; then further sets of those that may be finalists."""
     trials = _prepared_in_time(run, model, task, untried(found, "as-is", trials), baseline, trials, racing)
     waiting = untried(found, "candidate", trials)
-    while group := next_group(run, model, task, found, waiting, [baseline, *(t for t in trials if t.name != baseline.name)]):
+    while group := next_group(run, model, task, found, waiting, known := first(baseline, trials)):
         waiting = [r for r in waiting if r not in group]
-        recipes = [follow(recipe, baseline.candidate.recipe) for recipe in group]
-        trials = _prepared(run, model, task, recipes, baseline, trials, racing)
+        following = next_group(run, model, task, found, waiting, known)
+        following = [r for r in following if build_s(run, r, model, task, known) <= AHEAD_S]
+        recipes, later = ([follow(recipe, baseline.candidate.recipe) for recipe in some] for some in (group, following))
+        trials = _prepared(run, model, task, recipes, baseline, trials, racing, later)
         racing.first_sets()
         trials = racing.merged(trials)
     racing.first_sets()  # the runtime's defaults, where no candidate came to a race
@@ -82,11 +86,12 @@ def next_group(
 
 
 def _prepared(
-    run: Run, model: Model, task: Task, recipes: Sequence[Recipe], baseline: Trial, trials: list[Trial], racing: Racing
+    run: Run, model: Model, task: Task, recipes: Sequence[Recipe], baseline: Trial, trials: list[Trial], racing: Racing,
+    later: Sequence[Recipe] = (),
 ) -> list[Trial]:  # fmt: skip
-    """With the trials of these recipes; those that are ready are entered."""
+    """With the trials of these recipes; those that are ready are entered. `later`: whose turn is next."""
     others = [t for t in trials if t.name not in {r.name for r in recipes}]
-    prepared = prepare(run, model, task, recipes, baseline, others)
+    prepared = prepare(run, model, task, recipes, baseline, others, later)
     racing.enter([t for t in prepared if t.ready])
     return [*others, *prepared]
 
@@ -95,7 +100,7 @@ def _prepared_in_time(
     run: Run, model: Model, task: Task, recipes: Sequence[Recipe], baseline: Trial, trials: list[Trial], racing: Racing
 ) -> list[Trial]:  # fmt: skip
     """As `_prepared`, for those of these recipes that fit the time left; the others are not reached."""
-    can_pay = affordable_together(run, recipes, model, task, [baseline, *(t for t in trials if t.name != baseline.name)])
+    can_pay = affordable_together(run, recipes, model, task, first(baseline, trials))
     left_out = [r for r in recipes if r not in can_pay]
     others = [t for t in trials if t.name not in {r.name for r in left_out}]
     return [*_prepared(run, model, task, can_pay, baseline, others, racing), *map(not_reached, left_out)]
@@ -112,6 +117,11 @@ def may_be_finalists(
     last = sorted((s.value for s in scores.values()), reverse=True)[AT_FIRST - 1]
     able = [t for t in trials if t.name in scores and scores[t.name].high >= last]
     return able if len(able) > AT_FIRST else []
+
+
+def first(baseline: Trial, trials: Sequence[Trial]) -> list[Trial]:
+    """The baseline, then the others: what something takes is estimated from it."""
+    return [baseline, *(t for t in trials if t.name != baseline.name)]
 
 
 def untried(found: Sequence[Offer], role: str, trials: Sequence[Trial]) -> list[Recipe]:

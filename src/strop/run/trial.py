@@ -27,8 +27,8 @@ MEMORY_FLOOR = 1_000_000
 class Trial:
     """`subject` is None where there is nothing to run (the build failed). `cut`: the budget ended while it was built.
 
-    `reference`: of a language model, whose answers its own were compared with; None of the reference itself. Of other models the
-    baseline's answers are compared with.
+    `reference`: of a language model, and of a variant of the baseline whose files are not the given ones: whose answers its own
+    were compared with. None of the reference itself, and of all others, whose answers are compared with the baseline's reference.
 
     `pairs` are those of the confirmation. `loaded` are pairs with several requests in flight. `server`, of the baseline: the
     setting of the given model that serves these best, and the denominator of throughput; None where it is the baseline itself.
@@ -47,7 +47,8 @@ class Trial:
 
     @property
     def quality_reference(self) -> "Trial":
-        """Of a baseline: whose answers all others are compared with. The denominator of a language model is often another."""
+        """Of a baseline: whose answers all others are compared with, those of the given files. The denominator is often another,
+        of a language model or where an export was cleaned up."""
         return self.reference or self
 
     @property
@@ -208,7 +209,8 @@ def only_informs(trial: Trial, baseline: Trial) -> bool:
     """Whether it is timed for information only and never chosen: the runtime's defaults, or a language model in PyTorch, which is
     the reference of quality, where another runtime gives the baseline.
     """
-    return trial.candidate.recipe.role == "as-is" or (baseline.reference is not None and trial.name == baseline.reference.name)
+    reference, cleaned = baseline.reference, baseline.candidate.recipe.cleaned
+    return trial.candidate.recipe.role == "as-is" or (reference is not None and trial.name == reference.name and not cleaned)
 
 
 def find(trials: Sequence[Trial], name: str) -> Trial:

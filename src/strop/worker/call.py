@@ -238,15 +238,8 @@ class Child:
             return "\n".join(f.read()[-8000:].decode(errors="replace").splitlines()[-LOG_TAIL_LINES:])
 
     def close(self) -> None:
-        """Politely where it listens, else by SIGKILL to the whole group."""
+        """By SIGKILL to the whole group: whatever was asked of it is written, and a framework takes its time to leave."""
         process = self._process
-        if process.poll() is None and not self.stopped:
-            with contextlib.suppress(OSError, ValueError, WorkerError):
-                self._send({"op": "exit"})
-                begin = time.monotonic()
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    process.wait(0.5)
-                waiting.seconds += time.monotonic() - begin
         self.kill()
         for pipe in (process.stdin, process.stdout):
             if pipe is not None:

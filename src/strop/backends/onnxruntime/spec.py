@@ -6,7 +6,7 @@ from pathlib import Path
 from strop.core.backend import Backend
 from strop.core.model import Model
 from strop.core.noun import Params, Scalar
-from strop.core.recipe import Offer, Recipe, Step
+from strop.core.recipe import CLEAN, Offer, Recipe, Step
 from strop.core.shapes import compiled_for, setting_of
 from strop.core.target import Accelerator, Target
 from strop.core.task import Task
@@ -16,15 +16,33 @@ NAME = "onnxruntime"
 SAMPLES = 200
 """Calibration examples at most: more cost memory and changed nothing where it was tried."""
 HISTOGRAM_SAMPLES = 50
-"""Entropy and Percentile keep every activation in memory."""
-TURNS = {"int8-static": 1, "int8-static-matmul": 1, "int8-dynamic": 2, "int8-static-tensor": 3, "int8-static-s8s8": 4}
+"""Percentile keeps every activation in memory."""
+CLEANED = {
+    "weights-as-inputs": "weight(s) listed as inputs",
+    "float64": "value(s) in float64",
+    "cast-chains": "needless cast(s)",
+    "batch-norm": "batch normalization(s) that fold into weights",
+    "duplicated-weights": "duplicated weight(s)",
+}
+"""Faults of an export that may cost speed or memory; of others, such as an old opset, ONNX Runtime makes nothing slower."""
+TURNS = {"int8-static": 1, "int8-dynamic": 2, "int8-static-all": 2, "int8-static-tensor": 3, "int8-static-s8s8": 4}
 """What usually wins is tried first."""
+PRODUCTS = ["MatMul", "Gemm"]
+FEATURES = [
+    "Conv", "ConvTranspose", *PRODUCTS, "Relu", "Clip", "LeakyRelu", "MaxPool", "AveragePool", "GlobalAveragePool", "Concat",
+    "Add", "Flatten", "Gather", "Pad", "Reshape", "Resize", "Slice", "Split", "Squeeze", "Transpose", "Unsqueeze",
+]  # fmt: skip
+"""Operators of a convolutional network that compute as fast and nearly as exactly in 8 bits: convolutions and products with their
+activations, pooling, sums, and what only moves values. Softmax, normalization and other functions are not among them."""
+FUNCTIONS = ["Mul", "Sigmoid"]
+"""Gates and swish activations: ONNX Runtime can compute them in 8 bits too, at some cost of accuracy."""
 
 
 def offer(model: Model, target: Target, task: Task) -> Sequence[Offer]:
     """All recipes considered for this model, target and task; pure."""
-    offers = [*_static_shapes(model, target, task), *_settings(target), *_quantized(model, target, task)]
-    return [*offers, *_accelerated(model, target, task)]
+    reference, *settings = _settings(target)
+    unquantized = [reference, *_cleaned(model, target), *_static_shapes(model, target, task), *settings]
+    return [*unquantized, *_quantized(model, target, task), *_accelerated(model, target, task)]
 
 
 def _fair(target: Target) -> dict[str, Scalar]:
@@ -35,7 +53,7 @@ def _static_shapes(model: Model, target: Target, task: Task) -> Iterator[Offer]:
     """The unquantized model in the shapes of the workload.
 
     In this runtime that gains little, and a transformer lost a tenth by it: so it is one variant, and candidates have fixed
-    shapes where it becomes the baseline that they follow. It comes before other settings: a short budget has time for it.
+    shapes where it becomes the baseline that they follow. It comes before other settings, so that a short budget has time for it.
     """
     if not task.shapes:
         return
@@ -66,6 +84,36 @@ def _settings(target: Target) -> Iterator[Offer]:
     for level in ("extended", "basic"):
         yield variant(f"fp32-{level}", "fewer graph rewrites are sometimes faster", {**fair, "graph": level})
     yield variant("fp32-unoptimized", "no graph rewrites at all", {**fair, "graph": "none"})
+
+
+def _cleaned(model: Model, target: Target) -> Iterator[Offer]:
+    """The given model without what its export does badly, under the settings of the reference."""
+    found = [f for f in model.faults if f.name in CLEANED]
+    if not found:
+        left = "; ONNX Runtime itself undoes the rest as it loads the file" if model.faults else ""
+        yield Offer(name="fp32-clean", reason=f"not offered: nothing to clean up that could change speed or memory{left}")
+        return
+
+    def cleaned(name: str, reason: str, single: bool) -> Offer:
+        recipe = Recipe(
+            name=name, runtime=NAME, steps=(clean_step(single),), settings=_fair(target), safety=1, role="baseline-variant"
+        )
+        return Offer(name=name, reason=reason, recipe=recipe)
+
+    names = [f.name for f in found]
+    words = ", ".join(f"{f.count} {CLEANED[f.name]}" for f in found)
+    yield cleaned("fp32-clean", f"the given model with its export cleaned up: {words}", True)
+    if "float64" in names and len(names) > 1:
+        yield cleaned("fp32-clean-float64", "as fp32-clean, float64 kept: in case float32 changes the answers", False)
+
+
+def clean_step(single: bool = True) -> Step:
+    """Takes out what an export does badly.
+
+    Args:
+        single: whether float64 inside a float32 model becomes float32.
+    """
+    return Step(stage="convert", builder=NAME, name=CLEAN, consumes="onnx", produces="onnx", params={"single": single})
 
 
 def _quantized(model: Model, target: Target, task: Task) -> Iterator[Offer]:
@@ -100,6 +148,7 @@ def _static(model: Model, target: Target, task: Task) -> Iterator[Offer]:
     batch = model.fixed_batch or 1
     exact = target.dots_int8 is True  # where it is not known, the range is reduced, which saturates nowhere
     transformer = "Softmax" in model.operators and model.weights.get("MatMul", 0) >= 8
+    operators = PRODUCTS if transformer else FEATURES
 
     def calibrated(method: str, samples: int) -> Step:
         params: Params = {"method": method, "samples": samples, "batch": batch}
@@ -118,7 +167,7 @@ def _static(model: Model, target: Target, task: Task) -> Iterator[Offer]:
     ) -> Offer:
         settings: Params = {
             "activation": "uint8", "weight": "int8", "per_channel": True, "exclude": "none", "reduce_range": not exact,
-            **params,
+            "operators": operators, "answers": "float", **params,
         }  # fmt: skip
         step = Step(
             stage="quantize", builder=NAME, name="quantize_static", consumes="onnx+ranges", produces="onnx",
@@ -126,7 +175,11 @@ def _static(model: Model, target: Target, task: Task) -> Iterator[Offer]:
         )  # fmt: skip
         return Offer(name=name, reason=reason, recipe=_recipe(name, [calibrated(method, samples), step], safety))
 
-    yield static("int8-static", "unsigned activations, signed weights, per channel: the fast kernels of the target's CPU", 4)
+    what = "the matrix products of a transformer" if transformer else "all but what makes the answers"
+    yield static("int8-static", f"unsigned activations, signed weights, per channel: the CPU's fast kernels; {what}", 4)
+    if not transformer and any(name in model.operators for name in FUNCTIONS):
+        reason = "as int8-static, gates and swish activations too: faster where there are many, less exact"
+        yield static("int8-static-all", reason, 5, operators=[*FEATURES, *FUNCTIONS])
     if batch == 1:
         reason = "as int8-static, the tenth of the nodes that lose most left in floating point"
         yield static("int8-static-fragile", reason, 3, exclude="fragile")
@@ -136,16 +189,19 @@ def _static(model: Model, target: Target, task: Task) -> Iterator[Offer]:
         5,
         per_channel=False,
     )
-    if transformer:
-        reason = "matrix products only: the rest of a transformer loses more accuracy than it gains time"
-        yield static("int8-static-matmul", reason, 3, operators=["MatMul", "Gemm"])
-    yield static("int8-static-s8s8", "signed activations: the default of quantize_static", 6, activation="int8")
-    for method in ("Entropy", "Percentile"):
-        name = f"int8-static-{method.lower()}"
-        if any(dim is None or isinstance(dim, str) for spec in model.inputs for dim in spec.shape[1:]):
-            yield Offer(name=name, reason=f"not offered: {method} calibration needs equal shapes, the inputs' vary")
-        else:
-            yield static(name, f"{method} calibration clips outliers", 6, method=method, samples=HISTOGRAM_SAMPLES)
+    if target.x86:
+        why = "not offered: signed activations miss the fast kernels of x86 CPUs; at the same accuracy they are slower than fp32"
+        yield Offer(name="int8-static-s8s8", reason=why)
+    else:
+        yield static("int8-static-s8s8", "signed activations: the default of quantize_static", 6, activation="int8")
+    why = "not offered: with as many bins as steps, its default, ONNX Runtime's Entropy calibration clips nothing"
+    yield Offer(name="int8-static-entropy", reason=why)
+    if any(dim is None or isinstance(dim, str) for spec in model.inputs for dim in spec.shape[1:]):
+        why = "not offered: Percentile calibration needs equal shapes, the inputs' vary"
+        yield Offer(name="int8-static-percentile", reason=why)
+    else:
+        reason = "Percentile calibration clips outliers"
+        yield static("int8-static-percentile", reason, 6, method="Percentile", samples=HISTOGRAM_SAMPLES)
     if not exact:
         yield Offer(name="int8-static-full-range", reason="not offered: without VNNI 8-bit products saturate; range is reduced")
 
@@ -156,17 +212,16 @@ def _dynamic(model: Model, matmuls: int, convolutions: int) -> Iterator[Offer]:
         step = Step(stage="quantize", builder=NAME, name="quantize_dynamic", consumes="onnx", produces="onnx", params=params)
         return Offer(name=name, reason=reason, recipe=_recipe(name, [step], safety))
 
-    products = ["MatMul", "Gemm"]
     if matmuls:
         reason = "matrix products with INT8 weights, activations quantized as they come; no calibration"
-        yield dynamic("int8-dynamic", reason, 2, products, True)
+        yield dynamic("int8-dynamic", reason, 2, PRODUCTS, True)
         if model.weights.get("Gather"):
-            yield dynamic("int8-dynamic-embedding", "the embedding table too: smallest file", 3, [*products, "Gather"], True)
+            yield dynamic("int8-dynamic-embedding", "the embedding table too: smallest file", 3, [*PRODUCTS, "Gather"], True)
     else:
         yield Offer(name="int8-dynamic", reason="not offered: no matrix product with a constant weight")
     if convolutions:
         reason = "convolutions too, as quantize_dynamic does by default: usually far slower, measured to be sure"
-        yield dynamic("int8-dynamic-all", reason, 9, [*products, "Conv"], False)
+        yield dynamic("int8-dynamic-all", reason, 9, [*PRODUCTS, "Conv"], False)
 
 
 def _weight_only(model: Model) -> Iterator[Offer]:

@@ -10,15 +10,16 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnx.version_converter
+from cleaning import LARGE, OPSET, clean, groom, save, tidy
+from ending import Ending, ending, float_results
 from numpy.typing import NDArray
+from onnx_faults import QUANTIZERS, default_inputs, opset_of
 from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType
 from onnxruntime.quantization import quantize_dynamic as ort_quantize_dynamic
 from onnxruntime.quantization import quantize_static as ort_quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
-LARGE = 1 << 30
-"""Above this many bytes weights go beside the model: protobuf ends at 2 GiB."""
+_ = clean  # a step, too
 RANGES = "ranges.json"
 FRAGILE = 0.1
 
@@ -48,53 +49,30 @@ def halve(artifact: str, out: str, data: dict[str, Any] | None) -> str:
 
 
 def prepare(artifact: str, out: str, data: dict[str, Any] | None, fuse: bool = True) -> str:
-    """Cleans the graph for quantization: old-style inputs, opset ≥ 13, shapes inferred, constants folded.
+    """Readies the graph for quantization: what `clean` takes out, then shapes are inferred and constants folded.
 
     fuse: also ONNX Runtime's basic fusions, which make a Gemm of MatMul and Add (weight-only steps want the MatMul).
     """
     model = onnx.load(artifact)
-    weights = {i.name for i in model.graph.initializer}
-    kept = [v for v in model.graph.input if v.name not in weights]
-    del model.graph.input[:]
-    model.graph.input.extend(kept)
-    model.ir_version = max(model.ir_version, 8)
-    version = next((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), 0)
-    if version < 13:
-        model = onnx.version_converter.convert_version(model, 17)
-    clean = out + ".clean.onnx"
-    save(model, clean)
-    external = os.path.getsize(clean) + sum(os.path.getsize(p) for p in [clean + ".data"] if os.path.exists(p)) > LARGE
+    kept = default_inputs(model)
+    notes = groom(model, single=True, opset=OPSET)
+    if opset_of(model) < QUANTIZERS:
+        raise RuntimeError(f"no quantizer takes this model: {'; '.join(notes)}")
+    draft = out + ".clean.onnx"
+    save(model, draft)
+    external = os.path.getsize(draft) + sum(os.path.getsize(p) for p in [draft + ".data"] if os.path.exists(p)) > LARGE
     options: dict[str, Any] = {"save_as_external_data": True, "external_data_location": "model.data"} if external else {}
     options["skip_optimization"] = not fuse
     try:
-        quant_pre_process(clean, out, **options)
+        quant_pre_process(draft, out, **options)
     except Exception as error:  # "Incomplete symbolic shape inference": transformers; or an operator it cannot follow
         print(f"symbolic shape inference failed ({error}); going on without it")
-        quant_pre_process(clean, out, skip_symbolic_shape=True, **options)
-    _tidy(out)
-    for leftover in (clean, clean + ".data"):
+        quant_pre_process(draft, out, skip_symbolic_shape=True, **options)
+    tidy(out, kept)
+    for leftover in (draft, draft + ".data"):
         if os.path.exists(leftover):
             os.remove(leftover)
     return os.path.basename(out)
-
-
-def _tidy(path: str) -> None:
-    """Weights out of the inputs, and a name for every node, so that one can be left out by name."""
-    model = onnx.load(path, load_external_data=False)
-    weights = {i.name for i in model.graph.initializer}
-    kept = [v for v in model.graph.input if v.name not in weights]
-    del model.graph.input[:]
-    model.graph.input.extend(kept)
-    for number, node in enumerate(model.graph.node):
-        node.name = node.name or f"{node.op_type}_{number}"
-    onnx.save(model, path)
-
-
-def save(model: onnx.ModelProto, path: str) -> None:
-    if model.ByteSize() > LARGE:
-        onnx.save(model, path, save_as_external_data=True, location=os.path.basename(path) + ".data")
-    else:
-        onnx.save(model, path)
 
 
 def calibrate(artifact: str, out: str, data: dict[str, Any], method: str, samples: int, batch: int = 1) -> str:
@@ -119,26 +97,37 @@ def quantize_static(
     exclude: str,
     reduce_range: bool,
     operators: list[str] | None = None,
-) -> str:
-    """Static INT8, QDQ, from the ranges beside the model. `exclude`: "none" or "fragile"."""
+    answers: str = "quantized",
+) -> dict[str, Any]:
+    """Static INT8, QDQ, from the ranges beside the model.
+
+    Args:
+        exclude: "none", or "fragile": the tenth of the nodes that lose most.
+        operators: the types of nodes that are quantized; None: all that ONNX Runtime can.
+        answers: "float" leaves what makes the model's answers in floating point.
+    """
     kinds = {"uint8": QuantType.QUInt8, "int8": QuantType.QInt8}
     ranges = os.path.join(os.path.dirname(artifact), RANGES)
     with open(ranges) as f:
         method = CalibrationMethod[json.load(f)["calibration_method"]["value"].rpartition(".")[2]]
 
+    graph = onnx.load(artifact, load_external_data=False).graph
+    last = ending(graph) if answers == "float" else Ending((), ())
+
     def quantize(path: str, nodes: list[str]) -> None:
         ort_quantize_static(
             artifact, path, None, quant_format=QuantFormat.QDQ, activation_type=kinds[activation],
-            weight_type=kinds[weight], per_channel=per_channel, reduce_range=reduce_range, nodes_to_exclude=nodes,
+            weight_type=kinds[weight], per_channel=per_channel, reduce_range=reduce_range, nodes_to_exclude=[*nodes, *last.left],
             op_types_to_quantize=operators, calibration_cache_path=ranges, calibrate_method=method,
             extra_options={"CalibMovingAverage": False}, use_external_data_format=os.path.getsize(artifact) > LARGE,
         )  # fmt: skip
+        float_results(path, last.results)
 
     floating: list[str] = []
     try:
         quantize(out, floating)
     except ValueError as error:  # seen per channel, on a Gemm whose bias scale is a vector; its own bug, the rest goes
-        floating = [n.name for n in onnx.load(artifact, load_external_data=False).graph.node if n.op_type == "Gemm"]
+        floating = [n.name for n in graph.node if n.op_type == "Gemm"]
         if not floating:
             raise
         print(f"quantize_static failed ({error}); Gemm is left in floating point: {floating}")
@@ -148,7 +137,15 @@ def quantize_static(
         print(f"fragile nodes left in floating point: {nodes}")
         os.remove(out)
         quantize(out, [*floating, *nodes])
-    return os.path.basename(out)
+    return {"file": os.path.basename(out), "notes": kept_words(graph, last)}
+
+
+def kept_words(graph: onnx.GraphProto, last: Ending) -> list[str]:
+    """What stays in floating point at the end of the graph, by the types of its nodes."""
+    left = sorted({n.op_type for n in graph.node if n.name in last.left})
+    results = sorted({n.op_type for n in graph.node if n.name in last.results})
+    parts = [*left, *(f"the result of the last {kind}" for kind in results)]
+    return [f"kept in floating point, since it makes the answers: {', '.join(parts)}"] if parts else []
 
 
 def fragile_nodes(float_model: str, quantized_model: str, data: dict[str, Any], examples: int = 8) -> list[str]:

@@ -17,10 +17,17 @@ NAME, ORT = "openvino", "onnxruntime"
 SAMPLES = 300
 """Calibration examples at most: NNCF's own default."""
 GROUP = 64
-TURNS = {"nncf-int8": 0, "nncf-int8-mixed": 3, "nncf-int8-accurate": 4, "nncf-int8-onnx": 3}
+NO_BF16 = "not offered: the target's CPU has neither AVX-512 BF16 nor AMX"
+TURNS = {"nncf-int8": 0, "nncf-int8-bf16": 1, "nncf-int8-mixed": 2, "nncf-int8-accurate": 4, "nncf-int8-onnx": 3}
 MENDS = {"nncf-int8-mixed": "nncf-int8", "nncf-int8-accurate": "nncf-int8"}
-ADOPTED = ("int8-static", "int8-static-tensor", "int8-static-matmul")
+ADOPTED = ("int8-static", "int8-static-all", "int8-static-tensor")
 """ONNX Runtime's candidates whose files OpenVINO runs fast; it dislikes signed activations."""
+REST = frozenset((
+    "LayerNormalization", "InstanceNormalization", "GroupNormalization", "MVN", "Erf", "Gelu", "Tanh", "Sigmoid", "HardSigmoid",
+    "HSigmoid", "HardSwish", "HSwish", "Swish", "Elu", "Selu", "Mish", "Softplus", "LSTM", "GRU", "RNN", "LSTMSequence",
+    "GRUSequence", "RNNSequence",
+))  # fmt: skip
+"""Operators, in ONNX's and OpenVINO's names, that stay in floating point between INT8 convolutions and products."""
 
 
 def offer(model: Model, target: Target, task: Task) -> Sequence[Offer]:
@@ -74,11 +81,17 @@ def _unquantized(model: Model, target: Target) -> Iterator[Offer]:
         reason = "the target's CPU computes in bf16; no calibration data needed"
         yield plain("openvino-bf16", reason, fair(target, precision="bf16"), precision="bf16", safety=2, turn=1)
     else:
-        yield Offer(name="openvino-bf16", reason="not offered: the target's CPU has neither AVX-512 BF16 nor AMX")
+        yield Offer(name="openvino-bf16", reason=NO_BF16)
     if model.precision == "fp32":
         half = convert.model_copy(update={"params": {"compress": True}})
         reason = "weights stored in f16, arithmetic in f32: half the file"
         yield plain("openvino-f16-weights", reason, fair(target), steps=(half,), precision="fp16", safety=2)
+        name = "openvino-f16-weights-bf16"
+        if has_bf16(target):
+            reason = "weights stored in f16, arithmetic in bf16: half the file of openvino-bf16"
+            yield plain(name, reason, fair(target, precision="bf16"), steps=(half,), precision="bf16", safety=2, turn=2)
+        else:
+            yield Offer(name=name, reason=NO_BF16)
 
 
 def _quantized(model: Model, target: Target, task: Task) -> Iterator[Offer]:
@@ -107,6 +120,13 @@ def imitate(target: Target) -> dict[str, str] | None:
     return {"ONEDNN_MAX_CPU_ISA": level} if target.x86 and level is not None else None
 
 
+def leaves_floats(model: Model) -> bool:
+    """Whether a quantized model computes anything to speak of in floating point: a softmax at the very end is nothing."""
+    last = sum(end == "Softmax" for end in model.ends.values())
+    softmaxes = model.operators.get("Softmax", 0) + model.operators.get("SoftMax", 0)
+    return not REST.isdisjoint(model.operators) or softmaxes > last
+
+
 def is_transformer(model: Model) -> bool:
     """Attention shows as Softmax among many matrix products."""
     return bool(model.operators.get("Softmax", 0)) and model.weights.get("MatMul", 0) >= 8
@@ -130,14 +150,16 @@ def _calibrated(model: Model, target: Target, task: Task, transformer: bool) -> 
     }  # fmt: skip
 
     def quantized(
-        name: str, reason: str, safety: int, step: str = "quantize", runtime: str = NAME, **params: str | float | bool
-    ) -> Offer:
+        name: str, reason: str, safety: int, step: str = "quantize", runtime: str = NAME, precision: str = "f32",
+        **params: str | float | bool,
+    ) -> Offer:  # fmt: skip
         produces = "onnx" if step == "quantize_onnx" else "openvino-ir"
+        ends: Params = {"answers": "float"} if step == "quantize" else {}
         last = Step(
-            stage="quantize", builder=NAME, name=step, consumes=kind, produces=produces, params={**shared, **params},
+            stage="quantize", builder=NAME, name=step, consumes=kind, produces=produces, params={**shared, **ends, **params},
             calibration=True,
         )  # fmt: skip
-        settings: dict[str, Scalar] = fair(target) if runtime == NAME else {"graph": "all"}
+        settings: dict[str, Scalar] = fair(target, precision=precision) if runtime == NAME else {"graph": "all"}
         recipe = Recipe(
             name=name, runtime=runtime, steps=(*first, last), settings=settings, precision="int8", safety=safety,
             follows_baseline=runtime != NAME, turn=TURNS.get(name, 5), mends=MENDS.get(name, ""), integers=True,
@@ -146,9 +168,16 @@ def _calibrated(model: Model, target: Target, task: Task, transformer: bool) -> 
 
     kindly = " for a transformer, with SmoothQuant" if transformer else ""
     yield quantized("nncf-int8", f"NNCF after training, symmetric activations{kindly}: usually the fastest on this CPU", 4)
-    yield quantized(
-        "nncf-int8-mixed", f"as nncf-int8{kindly}, asymmetric activations: closer where they are one-sided", 4, preset="mixed"
-    )
+    if not has_bf16(target):
+        yield Offer(name="nncf-int8-bf16", reason=NO_BF16)
+    elif leaves_floats(model):
+        yield quantized("nncf-int8-bf16", "as nncf-int8, what stays in floating point computed in bf16", 4, precision="bf16")
+    else:
+        why = "not offered: all that lies between convolutions and products runs in INT8 too, which leaves nothing for bf16"
+        yield Offer(name="nncf-int8-bf16", reason=why)
+    whole = "" if transformer else " over their whole range: nothing is clipped"
+    reason = f"as nncf-int8{kindly}, asymmetric activations{whole}"
+    yield quantized("nncf-int8-mixed", reason, 4, preset="mixed", whole_range=not transformer)
     if transformer:
         yield quantized("nncf-int8-smooth", "a weaker SmoothQuant than NNCF's own", 5, smooth=0.5)
     else:
@@ -172,11 +201,12 @@ def _weight_only(model: Model, target: Target, matmuls: int) -> Iterator[Offer]:
             continue
         params: Params = {"bits": bits, "group": GROUP}
         step = Step(stage="quantize", builder=NAME, name="compress", consumes=kind, produces="openvino-ir", params=params)
+        arithmetic = "bf16" if has_bf16(target) and not is_transformer(model) else "f32"  # products are in INT8 there
         recipe = Recipe(
-            name=name, runtime=NAME, steps=(*first, step), settings=fair(target), precision=f"int{bits}",
+            name=name, runtime=NAME, steps=(*first, step), settings=fair(target, precision=arithmetic), precision=f"int{bits}",
             safety=3 if bits == 8 else 5,
         )  # fmt: skip
-        yield Offer(name=name, reason=f"weights in INT{bits}, arithmetic in floating point: for memory", recipe=recipe)
+        yield Offer(name=name, reason=f"weights in INT{bits}, arithmetic in {arithmetic}: for memory", recipe=recipe)
 
 
 def _accelerated(model: Model, target: Target, task: Task) -> Iterator[Offer]:
@@ -255,16 +285,20 @@ def _npu(model: Model, task: Task, one: Accelerator) -> Iterator[Offer]:
         yield Offer(name="nncf-int4-npu", reason="not offered: no matrix product with a constant weight")
 
 
-def adopt(recipe: Recipe, model: Model, target: Target) -> Offer | None:
-    """ONNX Runtime's quantized file in OpenVINO, where that is known to run fast."""
+def adopt(recipe: Recipe, model: Model, target: Target) -> Sequence[Offer]:
+    """ONNX Runtime's quantized file in OpenVINO, where that is known to run fast; what stays in floating point in bf16 too."""
     if recipe.runtime != ORT or recipe.name not in ADOPTED:
-        return None
-    name = f"openvino-{recipe.name}"
+        return ()
+    name, reason = f"openvino-{recipe.name}", f"the file of {recipe.name}, run by OpenVINO"
     mine = recipe.model_copy(update={
         "name": name, "runtime": NAME, "settings": fair(target), "follows_baseline": False, "safety": recipe.safety + 1,
         "turn": recipe.turn + 1,
     })  # fmt: skip
-    return Offer(name=name, reason=f"the file of {recipe.name}, run by OpenVINO", recipe=mine)
+    found = [Offer(name=name, reason=reason, recipe=mine)]
+    if recipe.name == ADOPTED[0] and has_bf16(target) and leaves_floats(model):
+        half = mine.model_copy(update={"name": f"{name}-bf16", "settings": {**mine.settings, "precision": "bf16"}})
+        found.append(Offer(name=half.name, reason=f"{reason}, what stays in floating point in bf16", recipe=half))
+    return found
 
 
 def variants(settings: dict[str, Scalar], target: Target) -> Mapping[str, dict[str, Scalar]]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import openvino as ov
+from ending import ending
 from numpy.typing import NDArray
 from runner import name_of
 
@@ -56,21 +57,27 @@ def convert(artifact: str, out_dir: str, data: dict[str, Any] | None, compress: 
 
 def quantize(
     artifact: str, out_dir: str, data: dict[str, Any], preset: str, transformer: bool, samples: int, batch: int,
-    fast_bias: bool = True, smooth: float | None = None,
+    fast_bias: bool = True, smooth: float | None = None, whole_range: bool = False, answers: str = "quantized",
 ) -> str:  # fmt: skip
     """INT8 after training.
 
     preset: "performance" (symmetric activations) or "mixed". smooth: SmoothQuant's alpha for matrix products; None: NNCF's.
+    whole_range: activations keep all values seen; else NNCF averages the extremes over the examples, which clips the largest.
+    answers: "float" leaves what makes the model's answers, behind the last product, in floating point.
     """
-    found = feeds(data, samples, batch)
+    found, model = feeds(data, samples, batch), read(artifact)
+    names = ending(model) if answers == "float" else []
     quantized = nncf().quantize(
-        read(artifact), nncf().Dataset(found), **_options(preset, transformer, len(found), fast_bias, smooth)
-    )
+        model, nncf().Dataset(found), ignored_scope=nncf().IgnoredScope(names=names, validate=False),
+        **_options(preset, transformer, len(found), fast_bias, smooth, whole_range),
+    )  # fmt: skip
     require(quantized, {"FakeQuantize"}, artifact)
     return save(quantized, out_dir)
 
 
-def _options(preset: str, transformer: bool, count: int, fast_bias: bool, smooth: float | None) -> dict[str, Any]:
+def _options(
+    preset: str, transformer: bool, count: int, fast_bias: bool, smooth: float | None, whole_range: bool = False
+) -> dict[str, Any]:
     tool = nncf()
     options: dict[str, Any] = {
         "preset": tool.QuantizationPreset(preset),
@@ -79,9 +86,15 @@ def _options(preset: str, transformer: bool, count: int, fast_bias: bool, smooth
     }
     if transformer:
         options["model_type"] = tool.ModelType.TRANSFORMER
+    advanced: dict[str, Any] = {}
     if smooth is not None:
-        alphas = tool.AdvancedSmoothQuantParameters(matmul=smooth)
-        options["advanced_parameters"] = tool.AdvancedQuantizationParameters(smooth_quant_alphas=alphas)
+        advanced["smooth_quant_alphas"] = tool.AdvancedSmoothQuantParameters(matmul=smooth)
+    if whole_range:
+        from nncf.quantization.range_estimator import RangeEstimatorParametersSet
+
+        advanced["activations_range_estimator_params"] = RangeEstimatorParametersSet.MINMAX
+    if advanced:
+        options["advanced_parameters"] = tool.AdvancedQuantizationParameters(**advanced)
     return options
 
 

@@ -57,6 +57,13 @@ def build(step: dict[str, Any], artifact: str, out_dir: str, data: dict[str, Any
     return getattr(steps, step["name"])(artifact, out_dir, data, **step["params"])
 
 
+def ran(session: Any) -> str:
+    """In which types the session's kernels compute."""
+    import kernels
+
+    return str(kernels.ran(session))
+
+
 def profile(path: str, settings: dict[str, Any]) -> Any:
     """A session that also tells what each operator takes."""
     import operators

@@ -34,7 +34,7 @@ class Lane:
         count: int | None = None,
         profile: bool = False,
     ) -> None:
-        self.batch = batch
+        self.batch, self.work = batch, work
         self.shards: dict[str, NDArray[Any]] = {
             name: np.load(path, mmap_mode="r", allow_pickle=False) for name, path in inputs.items()
         }
@@ -128,6 +128,7 @@ class Lane:
             "rough_latency_ns": sorted(found.durations)[len(found.durations) // 2],
             "shards": {name: file for name, (file, _) in found.made.items()},
             "mixing": mixed(self.session, self.shards, self.count, mixing),
+            "ran": self.work.ran(self.session) if hasattr(self.work, "ran") else "",
         }
 
     @property

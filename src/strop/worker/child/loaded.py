@@ -48,6 +48,7 @@ class Callers:
             still, best = still + 1 if rate <= PLATEAU * best else 0, max(best, rate)
             if still >= STILL:
                 break
+        clock.settle()
         ordered = sorted(record["latencies_ns"])
         return {"runs": round(requests), "median_ns": ordered[len(ordered) // 2]}
 

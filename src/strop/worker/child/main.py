@@ -25,7 +25,6 @@ log, so that whatever a framework prints cannot be mistaken for an answer.
     -> {"op": "count"}                                                  hardware events count from here; before open
     -> {"op": "watch", "length_s": s, "most": n}                         calls in a row, with memory and events between
     -> {"op": "operators", "length_s": s, "most": n}                     of a session opened with "profile": true
-    -> {"op": "exit"}
     <- {"ok": true, ...}  or  {"ok": false, "kind": exception type, "message": first line}
        or, of a step whose fork ended without an answer, {"ok": false, "died": exit code, or minus the signal};
        with "spent": true where a step changed this process, which must not be asked again
@@ -157,8 +156,6 @@ def serve() -> None:
     for asked in sys.stdin:
         request = json.loads(asked)
         verb = request.pop("op")
-        if verb == "exit":
-            break
         line = forked.answer_to(partial(getattr(child, verb), **request))
         sys.stderr.flush()
         answers.write(line + "\n")

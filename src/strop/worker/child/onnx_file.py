@@ -17,6 +17,8 @@ CONTRIBUTED = {"com.microsoft", "com.microsoft.nchwc", "ai.onnx.ml", "ai.onnx.tr
 
 def describe(path: str) -> dict[str, Any]:
     """Everything the parent needs to know, as plain values."""
+    import onnx_faults  # which reads files with what stands here
+
     model = load(path)
     graph = model.graph
     names = {i.name for i in graph.initializer} | {s.values.name for s in graph.sparse_initializer}
@@ -29,6 +31,7 @@ def describe(path: str) -> dict[str, Any]:
         raise ModelError(f"{path}: the model has no outputs", "give a model that returns at least one tensor")
     shapes = {i.name: tuple(i.dims) for i in graph.initializer} | _constants(graph)
     listed = len(graph.input) - len(inputs)
+    chosen = onnx_faults.default_inputs(model)
     kinds = {TensorProto.DataType.Name(i.data_type) for i in graph.initializer if len(i.dims) > 1}
     return {
         "files": files,
@@ -46,8 +49,10 @@ def describe(path: str) -> dict[str, Any]:
             "ir_version": model.ir_version,
             "listed_initializers": listed,
             "folds": _reshaped_weights(graph, shapes),
+            "default_inputs": chosen,
         },
-        "notes": [f"{listed} weights are listed as inputs (an old-style file)"] if listed else [],
+        "faults": onnx_faults.faults(model),
+        "notes": [f"{listed} weights are listed as inputs (an old-style file)"] if listed > len(chosen) else [],
     }
 
 

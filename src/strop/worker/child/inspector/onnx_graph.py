@@ -3,6 +3,7 @@
 import os
 
 import onnx
+import onnx_faults
 import onnx_file
 import onnx_shapes
 from answer import Answer, Port, Shape, counted, modality_of, product
@@ -49,6 +50,7 @@ def inspect(path: str) -> Answer:
     answer.quantized = _quantized(answer, nodes, weights)
     if any(g.sparse_initializer for g in (model.graph,)):
         answer.notes.append("sparse weights are left out of the parameters")
+    answer.faults = onnx_faults.faults(model)
     _costs(answer, model, listed)
     return answer
 
