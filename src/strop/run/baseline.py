@@ -244,7 +244,7 @@ def establish(run: Run, model: Model, task: Task, recipe: Recipe) -> Trial:
         trial.result.model_copy(update={
             "accuracy": found.value, "retained": found.retained, "examples": done.examples, "memory_ratio": EXACTLY_ONE,
             "memory": tuple(m for m in [first.memory] if m is not None), "pace": pace_of([first], of),
-            "quality": quality,
+            "quality": quality, "ran": str(done.properties.get("ran") or ""),
             "search": ITSELF,
         }),
         of._replace(reference=None if task.language is not None else shards(folder), memory_bytes=peak), done, folder, (first,),

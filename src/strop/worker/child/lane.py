@@ -128,7 +128,7 @@ class Lane:
             "rough_latency_ns": sorted(found.durations)[len(found.durations) // 2],
             "shards": {name: file for name, (file, _) in found.made.items()},
             "mixing": mixed(self.session, self.shards, self.count, mixing),
-            "ran": self.work.ran(self.session) if hasattr(self.work, "ran") else "",
+            "ran": self.work.ran(shaped.plain(self.session)) if hasattr(self.work, "ran") else "",
         }
 
     @property

@@ -29,6 +29,11 @@ def open_shaped(open: Callable[[str, dict[str, Any]], Any], path: str, settings:
     return Shaped(open, path, settings, others) if settings.get("shapes") else open(path, settings)
 
 
+def plain(session: Any) -> Any:
+    """The runner's own session: of several, the one for the first set of shapes."""
+    return session.sessions.opened[0] if isinstance(session, Shaped) else session
+
+
 def of_first(settings: dict[str, Any]) -> dict[str, Any]:
     """The settings of a single session: for the first set of shapes, which is the one that is timed."""
     plain = {name: value for name, value in settings.items() if name not in ("crop", "mask")}
