@@ -186,3 +186,19 @@ def test_good_predictors_are_better_than_chance_and_random_ones_not():
     assert m.better_than_chance("mae", numbers + 0.1, numbers)[0]
     assert not m.better_than_chance("mae", np.full(100, 0.5), numbers)[0]
     assert not m.better_than_chance("spearman", -numbers, numbers)[0]
+
+
+@pytest.mark.parametrize("name", ["token_accuracy", "token_f1", "f1", "top1"])
+def test_what_a_metric_takes_of_the_outputs_gives_the_same_figure(name):
+    rng = np.random.default_rng(0)
+    outputs, labels = rng.random((20, 7, 5)), rng.integers(0, 5, (20, 7))
+    labels[:, 5:] = m.IGNORED
+    if not name.startswith("token"):
+        outputs, labels = outputs[:, 0], labels[:, 0]
+    chosen = m.metric(name)
+    assert chosen.figure(chosen.reduced(outputs), labels) == chosen.figure(outputs, labels)
+
+
+def test_two_dimensional_scores_are_no_classes_of_tokens():
+    with pytest.raises(DataError):
+        m.token_accuracy(np.ones((3, 4)), np.ones((3, 4), np.int64))

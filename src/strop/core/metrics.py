@@ -32,7 +32,11 @@ TINY = 1e-12
 
 def f1(outputs: Array, labels: Array, cut: float | None = None) -> float:
     """F1 of class 1 for two classes, else the mean of the classes' F1 (macro)."""
-    guess, truth = predicted(outputs, cut), _single(labels, "f1")
+    return f1_of(predicted(outputs, cut), _single(labels, "f1"))
+
+
+def f1_of(guess: Array, truth: Array) -> float:
+    """`f1` of classes, both of shape [n]."""
     classes = np.unique(np.concatenate([guess, truth]))
     if set(classes.tolist()) <= {0, 1}:
         classes = np.array([1])
@@ -100,16 +104,29 @@ def tokens(outputs: Array, labels: Array) -> tuple[Array, Array]:
     return outputs[counted], labels[counted]
 
 
+def token_classes(outputs: Array) -> Array:
+    """The class of each token, shape [examples, length], of scores [examples, length, classes]; classes as they are."""
+    return outputs.argmax(axis=2) if outputs.ndim == 3 else outputs
+
+
 def token_accuracy(outputs: Array, labels: Array) -> float:
-    """Share of counted tokens whose class is right."""
-    scores, truth = tokens(outputs, labels)
-    return float((scores.argmax(axis=1) == truth).mean()) if len(truth) else 0.0
+    """Share of counted tokens whose class is right; of scores, or of `token_classes`."""
+    guess, truth = _counted(outputs, labels)
+    return float((guess == truth).mean()) if len(truth) else 0.0
 
 
 def token_f1(outputs: Array, labels: Array) -> float:
-    """`f1` over counted tokens."""
+    """`f1` over counted tokens; of scores, or of `token_classes`."""
+    guess, truth = _counted(outputs, labels)
+    return f1_of(guess, truth) if len(truth) else 0.0
+
+
+def _counted(outputs: Array, labels: Array) -> tuple[Array, Array]:
+    """Classes and labels of all tokens that count, shape [tokens] both."""
+    if outputs.shape == labels.shape and outputs.dtype.kind in "iu":
+        return outputs[labels != IGNORED], labels[labels != IGNORED]
     scores, truth = tokens(outputs, labels)
-    return f1(scores, truth) if len(truth) else 0.0
+    return scores.argmax(axis=1), truth
 
 
 def ranks(values: Array) -> NDArray[np.float64]:
@@ -136,7 +153,8 @@ def cosine(outputs: Array, baseline: Array) -> NDArray[np.float64]:
 class Metric:
     """`figure(outputs, labels) -> float`; `per_example` where the figure is a share of right examples.
 
-    `classes`: the labels are one class per example.
+    `classes`: the labels are one class per example. `reduced`: all that the figure takes of the outputs, found once where it is
+    computed for many draws of examples.
     """
 
     name: str
@@ -144,6 +162,7 @@ class Metric:
     lower_is_better: bool = False
     per_example: Callable[[Array, Array], NDArray[np.bool_]] | None = None
     classes: bool = True
+    reduced: Callable[[Array], Array] = np.asarray
 
 
 def metric(name: str, k: int = 5, cut: float | None = None) -> Metric:
@@ -164,8 +183,8 @@ def metric(name: str, k: int = 5, cut: float | None = None) -> Metric:
         "mae": Metric("mae", mae, lower_is_better=True, classes=False),
         "spearman": Metric("spearman", spearman, classes=False),
         "pearson": Metric("pearson", pearson, classes=False),
-        "token_accuracy": Metric("token_accuracy", token_accuracy, classes=False),
-        "token_f1": Metric("token_f1", token_f1, classes=False),
+        "token_accuracy": Metric("token_accuracy", token_accuracy, classes=False, reduced=token_classes),
+        "token_f1": Metric("token_f1", token_f1, classes=False, reduced=token_classes),
         "scorer": Metric("scorer", lambda o, _: float(np.mean(o)), classes=False),
     }
     if name not in table:
@@ -213,8 +232,10 @@ def score(name: str, outputs: Array, baseline: Array, labels: Array | None, k: i
         right, right_before = chosen.per_example(outputs, known), chosen.per_example(baseline, known)
         return Accuracy(value, paired_proportion_ratio(right, right_before))
 
+    answers, before = chosen.reduced(outputs), chosen.reduced(baseline)
+
     def both(rows: NDArray[np.int64]) -> tuple[float, float]:
-        mine, theirs = chosen.figure(outputs[rows], known[rows]), chosen.figure(baseline[rows], known[rows])
+        mine, theirs = chosen.figure(answers[rows], known[rows]), chosen.figure(before[rows], known[rows])
         return (max(theirs, TINY), max(mine, TINY)) if chosen.lower_is_better else (mine, theirs)
 
     return Accuracy(value, bootstrap_ratio(both, len(known)))
@@ -319,6 +340,7 @@ def better_than_chance(name: str, outputs: Array, labels: Array, k: int = 5, see
     rng = np.random.default_rng(seed)
     sign = -1.0 if chosen.lower_is_better else 1.0
     real = sign * chosen.figure(outputs, labels)
-    shuffled = np.array([sign * chosen.figure(outputs, rng.permutation(labels)) for _ in range(CHANCE_SHUFFLES)])
+    answers = chosen.reduced(outputs)
+    shuffled = np.array([sign * chosen.figure(answers, rng.permutation(labels)) for _ in range(CHANCE_SHUFFLES)])
     reached = (1 + int(np.sum(shuffled >= real - 1e-12))) / (1 + CHANCE_SHUFFLES)
     return bool(real > shuffled.mean() and reached <= CHANCE_P), float(sign * shuffled.mean())
