@@ -22,13 +22,13 @@ from strop.report.page import page
 from strop.report.verdict import remarks, three_lines
 from strop.run.baseline import better_denominator, combined, without_other_answers
 from strop.run.checking import CHECK
-from strop.run.denominator import agrees, beyond_rounding, is_rebuilt, may_be_denominator
+from strop.run.denominator import agrees, as_denominator, beyond_rounding, is_rebuilt, may_be_denominator
 from strop.run.pairing import Subject
 from strop.run.trial import Trial, only_informs
 from strop.store.store import save
 from strop.worker.call import Work
 
-from .makers import interval, recipe
+from .makers import interval, recipe, task
 from .test_report import outcome, result
 from .test_selection import trial
 
@@ -164,3 +164,12 @@ def test_a_bundle_of_the_cleaned_up_file_is_labeled_so() -> None:
     assert "the given model, cleaned up and unquantized" in page(found, NO_EVIDENCE)
     card = model_card(found, found.result("fp32-clean"))
     assert "Steps: clean (the given model with its export cleaned up; nothing is quantized)" in card
+
+
+def test_a_cleaned_up_baseline_keeps_all_of_the_accuracy_however_few_the_examples(tmp_path: Path) -> None:
+    """Its answers are the given file's up to rounding: 32 examples leave no must on them open, or nothing could be chosen."""
+    reference = trial("fp32", EXACTLY_ONE, EXACTLY_ONE, role="reference").with_result(quality={"difference": interval(0.0)})
+    found = replace(rebuilt(), reference=reference).with_result(retained=interval(1.0, 0.91, 1.0), differs="y[:, 0]")
+    tuned = as_denominator(found, task())
+    assert tuned.result.retained == tuned.result.memory_ratio == EXACTLY_ONE
+    assert tuned.result.quality == reference.result.quality and not tuned.result.differs

@@ -24,11 +24,15 @@ BUILDERS = {
     "transformers": Duration(3, 20),
     "null": Duration(0.5, 0),
 }
+CLEAN_UP = Duration(0.7, 4)
+"""Of a step that only takes out what an export does badly, whoever's it is."""
 UNKNOWN = Duration(10, 40)
 
 
 def build_seconds(recipe: Recipe, model_bytes: int) -> float:
     """Estimate for the builders of a recipe, each once; 0 where there is nothing to build."""
+    if recipe.cleaned:
+        return CLEAN_UP.base + CLEAN_UP.per_100_mb * model_bytes / BYTES
     builders = {step.builder for step in recipe.steps}
     found = [BUILDERS.get(name, UNKNOWN) for name in builders]
     return sum(d.base + d.per_100_mb * model_bytes / BYTES for d in found)

@@ -44,9 +44,10 @@ def tune(run: Run, model: Model, task: Task, found: Sequence[Offer]) -> tuple[Tr
     settle(run, model, task, found, reference)
     variants, trials = variants_within(run, found), [reference]
     language = task.language is not None
-    if language:
-        run.budget.enter("search")  # whom speed-ups are over comes before any candidate
-    half = run.budget.left() / 2 if language and run.budget.total is not None else 0.0
+    rebuilt = any(is_rebuilt(recipe) for recipe in variants)
+    if rebuilt:
+        run.budget.enter("search")  # what speed-ups are over comes before any candidate
+    half = run.budget.left() / 2 if rebuilt and run.budget.total is not None else 0.0
     can_pay = affordable_together(run, variants, model, task, trials, half, seated=not language)
     for trial in prepare(run, model, task, can_pay, reference, trials):
         kept = trial if language else without_other_answers(trial)
