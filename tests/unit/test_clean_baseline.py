@@ -51,6 +51,13 @@ def rebuilt(name: str = "fp32-clean", speed: float = 2.0, half: float = 0.1) -> 
     return found.with_result(candidate=found.candidate.model_copy(update={"recipe": made}))
 
 
+def test_only_what_the_step_takes_out_is_its_merit() -> None:
+    cleaned = rebuilt().candidate.recipe
+    kept = cleaned.model_copy(update={"steps": (STEP.model_copy(update={"params": {"single": False}}),)})
+    assert cleaned.takes_out("weights-as-inputs") and cleaned.takes_out("float64")
+    assert not cleaned.takes_out("dynamic-axes") and not kept.takes_out("float64")
+
+
 LOGITS = np.random.default_rng(0).standard_normal((100, 8)).astype(np.float32)
 
 

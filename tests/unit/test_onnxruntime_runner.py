@@ -102,6 +102,21 @@ def test_outputs_that_are_not_as_declared_are_left_to_the_runtime(tmp_path):
         assert np.array_equal(session.run({"x": values, "c": chosen})["y"], values[chosen])
 
 
+def test_an_input_with_a_default_may_be_given_in_every_call(tmp_path):
+    graph = helper.make_graph(
+        [helper.make_node("Mul", ["x", "k"], ["y"])],
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1]), helper.make_tensor_value_info("k", TensorProto.FLOAT, [1])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1])],
+        [numpy_helper.from_array(np.array([2], np.float32), "k")],
+    )
+    file = tmp_path / "m.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), file)
+    session, one = runner.open(str(file), FAIR), np.ones(1, np.float32)
+    given = [session.run({"x": one, "k": 5 * one})["y"].item() for _ in range(3)]
+    assert (given, session.run({"x": one})["y"].item()) == ([5, 5, 5], 2)
+
+
 def test_threads_do_not_see_each_others_answers(path):
     session = open_shaped(runner.open, path, FIXED, "fallback")
     wrong = []

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from strop.core.errors import WorkerError
+from strop.core.statistics import Ratios
 from strop.plan.discover import backends
 from strop.run.pairing import BLOCK_S, EVEN, Subject, cores_for, even_runs, fit_together, pair_from, plan_quads, run_pair
 from strop.worker.call import Limits, Work
@@ -38,6 +39,15 @@ def test_pair_side_by_side(tmp_path: Path) -> None:
     for quad in pair.quads:
         assert "".join(b.side for b in quad.blocks) in ("ABBA", "BAAB")
         assert all(len(b.latencies_ns) >= 3 for b in quad.blocks)
+
+
+def test_a_machine_that_disturbs_every_block_leaves_cpu_time_of_both_sides(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("strop.run.pairing.delayed", lambda *_: True)
+    pairs = [run_pair(subject(tmp_path, f"a{k}"), subject(tmp_path, f"b{k}"), k, 2, 0, LIMITS) for k in range(3)]
+    assert all({b.side for b in void.refused} == {"A", "B"} for pair in pairs for void in pair.voids)
+    assert Ratios(pairs).by_cpu_time() is not None
 
 
 def test_one_at_a_time_where_both_do_not_fit(tmp_path: Path) -> None:

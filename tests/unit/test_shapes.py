@@ -77,6 +77,7 @@ def test_a_request_takes_shapes_from_flags_and_file(tmp_path):
     toml.write_text('[task]\nshapes = { x = [4, 3], y = [4, 2] }\nother_shapes = "refuse"\n')
     asked = make_request("m.onnx", str(toml), shape=["x=4x5"])
     assert (asked.shapes, asked.batches, asked.other_shapes) == ({"x": (4, 5), "y": (4, 2)}, (4,), "refuse")
+    assert make_request("m.onnx", shape=["a=b=1x3"]).shapes == {"a=b": (1, 3)}
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,8 @@ Stage = Literal["convert", "prune", "quantize", "accelerate"]
 Role = Literal["reference", "baseline-variant", "as-is", "candidate"]
 CLEAN = "clean"
 """The step that takes out of a model what its export does badly, in the model's own runtime."""
+STAYS = ("dynamic-axes", "unnamed-axes", "float64-ports")
+"""Faults of an export that cleaning up its file does not change: who calls the model knows its shapes and types."""
 HOLD = {"f32": ("f32",), "bf16": ("f32", "bf16", "f16"), "f16": ("f32", "f16")}
 """Type of a model's weights in its files → the types that hold them.
 
@@ -91,6 +93,11 @@ class Recipe(Noun):
     def cleaned(self) -> bool:
         """Whether it is the given model, unquantized, with its export cleaned up."""
         return bool(self.steps) and all(step.name == CLEAN for step in self.steps)
+
+    def takes_out(self, fault: str) -> bool:
+        """Whether it takes out a fault of the given model's export, by the fault's name."""
+        kept = fault in STAYS or (fault == "float64" and any(step.params.get("single") is False for step in self.steps))
+        return self.cleaned and not kept
 
     @property
     def reduced_range(self) -> bool:

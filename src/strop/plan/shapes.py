@@ -92,7 +92,7 @@ def length_axis(model: Model, preprocess: Preprocess | None) -> dict[str, int] |
     if length is None:  # without a name, or with two, nothing says which axis of an output is the length
         return None
     loose = [(o.name, k, d) for o in model.outputs for k, d in enumerate(o.shape[1:], 1) if not isinstance(d, int)]
-    if any(d != length for _, _, d in loose) or len({name for name, _, _ in loose}) < len(loose):
+    if any(d != length or set(name) & RESERVED for name, _, d in loose) or len({name for name, _, _ in loose}) < len(loose):
         return None
     return {name: k for name, k, _ in loose}
 

@@ -1,5 +1,6 @@
 """Building candidates, step by step; each step's output is shared by every recipe with that prefix."""
 
+import contextlib
 import shlex
 import sys
 import time
@@ -82,7 +83,8 @@ def build_all(
         for future in first_done(busy):
             building = busy.pop(future)
             if building in ahead:
-                future.exception()  # its turn comes again, and is told then
+                with contextlib.suppress(BudgetError):  # its turn comes again
+                    future.result()
                 continue
             try:
                 future.result()

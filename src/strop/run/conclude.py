@@ -81,7 +81,7 @@ def _cleanup(trials: Sequence[Trial], tuned: Trial, model: Model) -> CleanUp | N
     trial, found = max(mine or timed, key=lambda entry: figure.value if (figure := entry[1].speedup) is not None else 0.0)
     return CleanUp(
         name=trial.name, speedup=found.speedup, clock=found.clock, rough=found.rough, taken=bool(mine),
-        faults=tuple(f.name for f in model.faults),
+        faults=tuple(f.name for f in model.faults if trial.candidate.recipe.takes_out(f.name)),
     )  # fmt: skip
 
 

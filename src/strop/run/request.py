@@ -120,15 +120,18 @@ def parse_budget(given: str | float | None) -> Asked:
     return float(match.group(1)) * {"": 1, "s": 1, "m": 60, "h": 3600}[match.group(2)]
 
 
-def parse_pairs(pairs: list[str] | tuple[str, ...], flag: str) -> dict[str, str]:
+def parse_pairs(pairs: list[str] | tuple[str, ...], flag: str, last: bool = False) -> dict[str, str]:
     """`["a=b"]` → {"a": "b"}.
+
+    Args:
+        last: whether the last `=` divides, where a name may hold one but no value does.
 
     Raises:
         UsageError: an element without `=`.
     """
     parsed = {}
     for pair in pairs:
-        name, sign, value = pair.partition("=")
+        name, sign, value = pair.rpartition("=") if last else pair.partition("=")
         if not sign or not name or not value:
             raise UsageError(f"{flag} {pair!r} is not of the form NAME=VALUE", f"for example {flag} input=x")
         parsed[name] = value
@@ -169,7 +172,7 @@ def parse_shapes(config: Config, pairs: list[str] | tuple[str, ...]) -> dict[str
         UsageError: not sizes above 0 joined by `x`, or inputs that differ in their number of examples.
     """
     shapes = {name: tuple(dims) for name, dims in config.task.shapes.items()}
-    for name, text in parse_pairs(pairs, "--shape").items():
+    for name, text in parse_pairs(pairs, "--shape", last=True).items():
         dims = text.lower().split("x")
         if not all(d.isdecimal() and 0 < int(d) <= MOST for d in dims):
             raise UsageError(

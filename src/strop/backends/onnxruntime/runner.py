@@ -106,6 +106,8 @@ class Session:
         return dict(self._run_bound(feed))
 
     def _run_bound(self, feed: Arrays) -> Arrays:
+        if len(feed) != len(self.inputs):  # an input with a default is given, or one is missing
+            return self._plain(feed)
         bind = self.binding.bind_cpu_input
         try:
             for name in self.inputs:

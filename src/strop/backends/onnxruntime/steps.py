@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 import onnx
-from cleaning import LARGE, OPSET, clean, groom, save, tidy
+from cleaning import LARGE, OPSET, groom, save, tidy
+from cleaning import clean as clean
 from ending import Ending, ending, float_results
 from numpy.typing import NDArray
 from onnx_faults import QUANTIZERS, default_inputs, opset_of
@@ -19,7 +20,6 @@ from onnxruntime.quantization import quantize_dynamic as ort_quantize_dynamic
 from onnxruntime.quantization import quantize_static as ort_quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
-_ = clean  # a step, too
 RANGES = "ranges.json"
 FRAGILE = 0.1
 

@@ -85,9 +85,9 @@ def read_shaped(core: Any, path: str, settings: dict[str, Any]) -> Any:
     model = core.read_model(path)
     if not settings.get("shapes"):
         return model
-    pairs = [pair.rpartition("=") for pair in settings["shapes"].split(",")]
-    wanted = {name: [int(d) for d in dims.split("x")] for name, _, dims in pairs}
     try:
+        pairs = [pair.rpartition("=") for pair in settings["shapes"].split(",")]
+        wanted = {name: [int(d) for d in dims.split("x") if d] for name, _, dims in pairs}
         model.reshape({p: wanted[name_of(p, "input", i)] for i, p in enumerate(model.inputs)})
         return model
     except Exception as error:

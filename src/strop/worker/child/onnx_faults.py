@@ -87,8 +87,9 @@ def opset_of(model: onnx.ModelProto) -> int:
 
 
 def listed_weights(model: onnx.ModelProto) -> list[str]:
-    """Weights that are listed as inputs and are meant as constants; see `default_inputs` for the others."""
-    return [name for name in _listed(model) if name not in default_inputs(model)]
+    """Initializers that are also listed as inputs, and meant as constants; see `default_inputs` for the others."""
+    chosen = set(default_inputs(model))
+    return [name for name in _listed(model) if name not in chosen]
 
 
 def default_inputs(model: onnx.ModelProto) -> list[str]:
