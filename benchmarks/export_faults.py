@@ -19,6 +19,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 import strop.backends.onnxruntime
 from benchmarks.results import write
+from benchmarks.spoil import weights_as_inputs
 from strop.core.statistics import t_quantile
 from strop.worker.call import CHILD
 
@@ -80,13 +81,6 @@ def network(norms: bool = False, between: Callable[[str, str], list[onnx.NodePro
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=ir)
 
 
-def listed(model: onnx.ModelProto) -> onnx.ModelProto:
-    """With all weights among the inputs, as old exporters wrote them."""
-    for weight in model.graph.initializer:
-        model.graph.input.append(helper.make_tensor_value_info(weight.name, weight.data_type, list(weight.dims)))
-    return model
-
-
 def dynamic(model: onnx.ModelProto) -> onnx.ModelProto:
     """With every axis of the input dynamic and without a name."""
     for dim in model.graph.input[0].type.tensor_type.shape.dim:
@@ -128,13 +122,13 @@ def numbers() -> list[TensorProto]:
 
 
 FAULTS: dict[str, Callable[[], onnx.ModelProto]] = {
-    "weights-as-inputs": lambda: listed(network(norms=True)),
+    "weights-as-inputs": lambda: weights_as_inputs(network(norms=True)),
     "batch-norm": lambda: network(norms=True),
     "dynamic-axes": lambda: dynamic(network()),
     "float64": lambda: network(between=in_float64, more=numbers()),
     "cast-chains": lambda: network(between=cast_twice),
     "duplicated-weights": lambda: network(between=copied, more=copies()),
-    "old-opset": lambda: listed(network(norms=True, opset=9, ir=3)),
+    "old-opset": lambda: weights_as_inputs(network(norms=True, opset=9, ir=3)),
 }
 """Fault → the network that has it."""
 

@@ -159,7 +159,7 @@ def test_an_export_that_answers_otherwise_is_refused_with_the_difference(trained
     with pytest.raises(ModelError) as refused:
         read_model(false, model, tmp_path / "log.txt", Limits(120.0), store)
     shown = str(refused.value)
-    assert f"{model}: the export answers otherwise than the original: 'logits' by " in shown
+    assert f"{model}: the export answers differently from the original: 'logits' by " in shown
     assert "% of its range, 0.1% is allowed" in shown
     assert float(shown.split("'logits' by ")[1].split("%")[0]) > 1
     assert not list((tmp_path / "store").rglob("model.onnx"))

@@ -93,7 +93,7 @@ def test_pairs_of_texts_are_scored_by_the_cosine_of_their_embeddings(texts):
     task, accuracy, ids, notes = measured(texts, '[data]\nevaluation = "pairs.tsv"\n[task]\nkind = "sentence-similarity"\n')
     assert (task.metric, task.evaluation.group, task.evaluation.count, ids.shape[1]) == ("spearman", 2, 96, 8)
     assert accuracy > 0.8
-    assert any("filled up to 8 tokens" in note for note in notes)
+    assert any("padded to 8 tokens" in note for note in notes)
 
 
 def test_a_label_for_each_word(texts):

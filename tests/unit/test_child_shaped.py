@@ -117,7 +117,7 @@ def test_filling_up_is_compared_with_the_answers_that_were_judged(open_):
 
     exact, leaking = open_(LENGTHS), open_(LENGTHS, leaks=10.0)
     require_exact(exact, "mask", inputs, judged(exact), 1)
-    with pytest.raises(InvalidOutput, match="the model's mask does not hide what is filled up"):
+    with pytest.raises(InvalidOutput, match="the model's mask does not hide what is padded"):
         require_exact(leaking, "mask", inputs, judged(leaking), 1)
 
 

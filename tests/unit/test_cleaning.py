@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from benchmarks.export_faults import FAULTS, dynamic, in_float64, listed, network, numbers, session
+from benchmarks.export_faults import FAULTS, dynamic, in_float64, network, numbers, session
+from benchmarks.spoil import weights_as_inputs
 from cleaning import clean
 from onnx import TensorProto, helper, numpy_helper
 from onnx_faults import cast_chains, collapses, default_inputs, faults
@@ -51,7 +52,7 @@ def test_a_clean_export_has_no_fault() -> None:
 
 
 def test_all_faults_at_once(tmp_path: Path) -> None:
-    given = dynamic(listed(network(norms=True, between=in_float64, more=numbers())))
+    given = dynamic(weights_as_inputs(network(norms=True, between=in_float64, more=numbers())))
     path, _ = cleaned(given, tmp_path)
     np.testing.assert_allclose(answers(path), answers(tmp_path / "given.onnx"), rtol=1e-5, atol=1e-5)
     assert found(path).keys() == {"dynamic-axes"}
@@ -185,7 +186,7 @@ def test_large_weights_stay_in_their_files(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_what_onnx_runtime_cannot_optimize_is_cleaned_up_as_far_as_that_goes(tmp_path: Path) -> None:
-    model = listed(network())
+    model = weights_as_inputs(network())
     model.opset_import.append(helper.make_opsetid("custom", 1))
     model.graph.node[0].domain = "custom"
     path, notes = cleaned(model, tmp_path)

@@ -63,7 +63,7 @@ def _takes(shapes: Shapes | None) -> str:
     if shapes is None:
         return ""
     sets = "; ".join(", ".join(f"`{name}` {text_of(shape)}" for name, shape in one.items()) for one in shapes.sets)
-    padded = " Shorter texts are filled up to the next longer of these, and the answers cropped." if shapes.padded else ""
+    padded = " Shorter texts are padded to the next longer of these, and the answers cropped." if shapes.padded else ""
     more = f", which adds {shapes.fallback_bytes / 1e6:.0f} MB" if shapes.fallback_bytes is not None else ""
     fallback = f"Other shapes are answered, more slowly, by a second session that is opened when it is first needed{more}."
     others = fallback if shapes.others == "fallback" else "Other shapes are refused."

@@ -131,7 +131,7 @@ class Bundle:
         return found if isinstance(items, list) else found[0]
 
     def run_in_batches(self, feed: dict[str, NDArray[Any]], batch: int) -> dict[str, NDArray[Any]]:
-        """Any number of examples, `batch` at a time; a last short batch is filled up where shapes are fixed."""
+        """Any number of examples, `batch` at a time; a last short batch is padded where shapes are fixed."""
         count, parts = len(next(iter(feed.values()))), []
         if not count:
             raise ValueError("no examples: the arrays are empty")

@@ -43,7 +43,7 @@ class Images(Noun):
 
 
 class Texts(Noun):
-    """A text, or a pair → token ids and what belongs to them, filled up to one length.
+    """A text, or a pair → token ids and what belongs to them, padded to one length.
 
     `inputs`: model input → what it takes; `length`: fixed by the model, else the longest text's, rounded up to `pad_to`.
     """

@@ -23,7 +23,7 @@ RESERVED = frozenset("=,|")
 class Shapes(Noun):
     """What a bundle takes: the shapes that it is compiled for, what becomes of others, and the memory that answering these adds.
 
-    padded: of shapes that differ in one length, whether what fits none of them is filled up to the next longer one.
+    padded: of shapes that differ in one length, whether what fits none of them is padded to the next longer one.
     fallback_bytes: private memory that the session for other shapes adds; None where it was not measured.
     """
 
@@ -34,9 +34,9 @@ class Shapes(Noun):
 
 
 class Lengths(Noun):
-    """Lengths of texts that are compiled, the longest first; shorter texts are filled up to the next one.
+    """Lengths of texts that are compiled, the longest first; shorter texts are padded to the next one.
 
-    sets: the shapes of each. crop: output → its axis that is as long as the texts. mask: the input that hides what is filled up.
+    sets: the shapes of each. crop: output → its axis that is as long as the texts. mask: the input that hides what is padded.
     """
 
     sets: tuple[ShapeSet, ...]

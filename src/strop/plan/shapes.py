@@ -79,7 +79,7 @@ def _example(spec: TensorSpec, preprocess: Preprocess | None) -> tuple[Dimension
 
 
 def length_axis(model: Model, preprocess: Preprocess | None) -> dict[str, int] | None:
-    """Output → its axis that is as long as the texts; None where texts cannot be filled up further without changing the answers.
+    """Output → its axis that is as long as the texts; None where texts cannot be padded further without changing the answers.
 
     They can where the model takes a mask, every input is [batch, length], and every other axis of the outputs is fixed.
     """
@@ -98,7 +98,7 @@ def length_axis(model: Model, preprocess: Preprocess | None) -> dict[str, int] |
 
 
 def lengths_to_compile(lengths: Sequence[int], step: int, most: int = LENGTHS) -> tuple[int, ...]:
-    """At most so many lengths, multiples of `step` and the longest among them, that fill up the texts the least in all.
+    """At most so many lengths, multiples of `step` and the longest among them, that pad the texts the least in all.
 
     Args:
         lengths: tokens of each text.

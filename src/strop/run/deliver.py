@@ -151,7 +151,7 @@ def with_shapes(run: Run, outcome: Outcome) -> tuple[Outcome, Shapes | None]:
         with Child(of.work, run.folder.folder / "bundle.log", run.limits(session=True)) as child:
             child.ask("open", **open_request(of))
             added = child.ask("fallback")
-        why = "" if added["same"] else "answers otherwise than the one that was measured"
+        why = "" if added["same"] else "answers differently from the one that was measured"
     except WorkerError as error:
         added, why = {"bytes": None}, f"failed: {error.message}"
     if why:

@@ -95,7 +95,7 @@ def _at(samples: Array, percent: tuple[int, ...]) -> tuple[float, ...]:
 
 
 def examples_of(outcome: Outcome, run: RunFolder) -> Examples | None:
-    """Where the choice, or the fastest changed candidate, answers otherwise than the baseline, with pictures of the inputs."""
+    """Where the choice, or the fastest changed candidate, answers differently from the baseline, with pictures of the inputs."""
     name, task = candidate_to_compare(outcome), outcome.task
     if name is None or task.kind == "token-classification":
         return None

@@ -19,7 +19,7 @@ def exported(reader: Backend, kind: str, store: Store, path: Path, log: Path, li
     """The ONNX file that a reader makes of a model, from the cache where it is there, and where it came from.
 
     Raises:
-        ModelError: unsafe or unsupported, cannot be exported, or the export answers otherwise than the original.
+        ModelError: unsafe or unsupported, cannot be exported, or the export answers differently from the original.
     """
     why = why_missing(reader)
     if why:

@@ -95,7 +95,7 @@ def export(path: str, out_dir: str, task: str) -> dict[str, Any]:
     """ONNX of the folder's model in `out_dir`, and how far its answers are from the original's.
 
     Raises:
-        ModelError: it cannot be exported, or answers otherwise.
+        ModelError: it cannot be exported, or answers differently.
     """
     convert(path, out_dir, task)
     return {"file": FILE, "differences": compare(path, os.path.join(out_dir, FILE), task)}
@@ -182,7 +182,7 @@ def compare(path: str, exported: str, task: str) -> dict[str, float]:
     name, largest = max(worst.items(), key=lambda item: item[1])
     if largest > TOLERANCE:
         raise ModelError(
-            f"{path}: the export answers otherwise than the original: {name!r} by {largest:.2%} of its range, "
+            f"{path}: the export answers differently from the original: {name!r} by {largest:.2%} of its range, "
             f"{TOLERANCE:.1%} is allowed",
             "the export cannot be trusted; export it to ONNX yourself, and check it",
         )

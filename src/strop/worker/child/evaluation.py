@@ -74,7 +74,7 @@ class Evaluation:
                 compare(self.session.run(feed), answer, "not deterministic: the same input twice gave two answers")
 
     def feed(self, rows: NDArray[Any], size: int) -> dict[str, NDArray[Any]]:
-        """A batch of these examples; where they are too few, filled up with the first ones."""
+        """A batch of these examples; where they are too few, padded with the first ones."""
         filled = rows if len(rows) == size else np.resize(np.concatenate([rows, np.arange(self.count)]), size)
         return {name: np.ascontiguousarray(shard[filled]) for name, shard in self.inputs.items()}
 

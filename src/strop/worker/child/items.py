@@ -17,7 +17,7 @@ from shards import Growing
 from sources import Broken, column_names, records
 
 TEXTS = 512
-"""Texts that are tokenized, or filled up, at once."""
+"""Texts that are tokenized, or padded, at once."""
 
 
 def prepare_items(
@@ -161,7 +161,7 @@ def write_texts(found: Any, tool: Any, specs: list[dict[str, Any]], group: int, 
                 shard.append(made[name])
     if label_kind == "tokens":
         kept = [aligned(label, t["words"], length) for label, t in zip(kept, tokens, strict=True)]
-    notes = [f"texts are filled up to {length} tokens, the longest one's length"] if tokens else []
+    notes = [f"texts are padded to {length} tokens, the longest one's length"] if tokens else []
     return files, kept, len(tokens), notes
 
 

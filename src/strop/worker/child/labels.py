@@ -81,7 +81,7 @@ def aligned(labels: list[int] | None, words: NDArray[Any], length: int) -> NDArr
 
 
 def save_labels(kept: list[Any], kind: str | None, out: str) -> str | None:
-    """Labels of one array: [examples], [examples, alternatives] filled up with −1, or [examples, length] for tokens."""
+    """Labels of one array: [examples], [examples, alternatives] padded with −1, or [examples, length] for tokens."""
     if kind is None or any(label is None for label in kept):
         return None
     if kind == "classes":

@@ -72,7 +72,7 @@ class Lane:
         }
 
     def _feed(self, index: int) -> dict[str, NDArray[Any]]:
-        """Batch `index`, the last one filled up from the front where it is short."""
+        """Batch `index`, the last one padded from the front where it is short."""
         rows = np.arange(index * self.batch, (index + 1) * self.batch) % self.count
         return {name: np.ascontiguousarray(shard[rows]) for name, shard in self.shards.items()}
 

@@ -20,7 +20,7 @@ def require_exact(
     """Compares examples without their padding, as they are answered at each length, with the answers that were judged.
 
     Args:
-        session: a `Shaped`. mask: the input that hides what is filled up. made: output → answers to all examples.
+        session: a `Shaped`. mask: the input that hides what is padded. made: output → answers to all examples.
 
     Raises:
         InvalidOutput: they differ, so that filling up is not exact for this model.
@@ -39,8 +39,8 @@ def require_exact(
                     real = (slice(None),) * ((axis or 1) - 1) + (slice(None if axis is None else int(own)),)
                     if not close({name: got[real] if got.ndim else got}, {name: wanted[real] if wanted.ndim else wanted}):
                         raise InvalidOutput(
-                            f"output {name!r} of a text of {own} tokens differs where it is filled up to {size}: "
-                            "the model's mask does not hide what is filled up"
+                            f"output {name!r} of a text of {own} tokens differs where it is padded to {size}: "
+                            "the model's mask does not hide what is padded"
                         )
 
 

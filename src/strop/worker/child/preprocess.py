@@ -149,7 +149,7 @@ class Texts:
         self.tokenizer.enable_truncation(max_length=description["max_length"])
 
     def padding(self) -> int:
-        """The token id that fills up: the tokenizer's own, else that of a usual name, else 0."""
+        """The padding token id: the tokenizer's own, else that of a usual name, else 0."""
         known = self.tokenizer.padding
         if known is not None:
             return int(known["pad_id"])
@@ -180,7 +180,7 @@ class Texts:
         return int(self.how["length"] or -(-max(longest, 1) // step) * step)
 
     def padded(self, tokens: list[dict[str, Array]], length: int) -> dict[str, Array]:
-        """Token lists as arrays of one length, filled up at the end."""
+        """Token lists as arrays of one length, padded at the end."""
         ids = np.full((len(tokens), length), self.pad, np.int64)
         types, mask = np.zeros_like(ids), np.zeros_like(ids)
         for row, one in enumerate(tokens):

@@ -1,7 +1,7 @@
 """Sessions of fixed shapes: which one answers a call. Needs numpy; measured in the child, and shipped in the bundle.
 
 The setting `shapes` names the shapes of every input, `data=1x3x224x224`; several sets are separated by `|`, and `axes` holds the
-same as sizes of named axes. With `crop` the sets differ in a length. What is shorter is filled up with zeros, hidden by the
+same as sizes of named axes. With `crop` the sets differ in a length. What is shorter is padded with zeros, hidden by the
 model's mask, to the next longer one, and the outputs are cut to the length asked for. `crop` is `hidden=1`: output and axis.
 """
 
