@@ -149,7 +149,7 @@ def branches() -> onnx.ModelProto:
     ports = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", 16]) for name in "xy"]
     zero = numpy_helper.from_array(np.zeros((), np.float32), "zero")
     graph = helper.make_graph(nodes, "g", ports[:1], ports[1:], [*outer, zero])
-    return listed(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8))
+    return weights_as_inputs(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8))
 
 
 def test_weights_that_branches_read_stay_theirs(tmp_path: Path) -> None:
