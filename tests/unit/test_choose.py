@@ -89,6 +89,14 @@ def test_a_tie_goes_to_less_memory_then_to_the_safer_recipe():
     assert choose([tame, alike], {"speed": 1.0}).name == "tame"
 
 
+def test_the_reason_names_what_settled_the_tie():
+    lean, fat = (interval(v, v - 0.01, v + 0.01) for v in (0.5, 1.0))
+    by_memory = choose([contender("a", 1.0, 0.9, 1.1, memory=lean), contender("b", 1.0, 0.9, 1.1, memory=fat)], {"speed": 1.0})
+    by_safety = choose([contender("a", 1.0, 0.9, 1.1, safety=3), contender("b", 1.0, 0.9, 1.1)], {"speed": 1.0})
+    assert by_memory.reason.endswith("it needs less memory")
+    assert by_safety.reason.endswith("memory does not settle it, and it is the safer recipe")
+
+
 def test_a_wide_interval_makes_no_tie_of_a_lead():
     lead, tame = contender("lead", 2.2, 1.5, 3.0, safety=9), contender("tame", 2.0, 1.5, 2.6)
     choice = choose([tame, lead], {"speed": 1.0})

@@ -11,6 +11,7 @@ from strop.bundle.card import model_card
 from strop.core.candidate import Timing
 from strop.core.choose import Choice
 from strop.core.measurement import Check
+from strop.core.model import Artifact
 from strop.core.outcome import CleanUp, Outcome
 from strop.core.recipe import CLEAN, Recipe, Step
 from strop.core.verdict import EXACTLY_ONE
@@ -24,7 +25,7 @@ from strop.run.baseline import better_denominator, combined, without_other_answe
 from strop.run.checking import CHECK
 from strop.run.denominator import agrees, as_denominator, beyond_rounding, is_rebuilt, may_be_denominator
 from strop.run.pairing import Subject
-from strop.run.trial import Trial, only_informs
+from strop.run.trial import Trial, accuracy_of, only_informs
 from strop.store.store import save
 from strop.worker.call import Work
 
@@ -180,3 +181,21 @@ def test_a_cleaned_up_baseline_keeps_all_of_the_accuracy_however_few_the_example
     tuned = as_denominator(found, task())
     assert tuned.result.retained == tuned.result.memory_ratio == EXACTLY_ONE
     assert tuned.result.quality == reference.result.quality and not tuned.result.differs
+
+
+def test_the_given_file_under_other_settings_keeps_all_where_its_answers_are_equal(tmp_path: Path) -> None:
+    """On few examples a share of 1 has a wide interval; of the same file with the same answers nothing is in doubt."""
+    labels = LOGITS.argmax(axis=1)
+    np.save(tmp_path / "labels.npy", labels)
+    data = task().evaluation.model_copy(update={"folder": str(tmp_path), "labels": "labels.npy", "count": len(labels)})
+    asked = task().model_copy(update={"evaluation": data, "metric": "top1", "output": "y"})
+    file = Artifact(kind="onnx", path="m.onnx", digest="d", files=("m.onnx",), bytes=1)
+
+    def checked(name: str, answers: Any) -> Trial:
+        found = trial(name, EXACTLY_ONE, EXACTLY_ONE)
+        candidate = found.candidate.model_copy(update={"artifact": file})
+        return replace(found.with_result(candidate=candidate), check_folder=answered(tmp_path, name, y=answers))
+
+    given = checked("fp32", LOGITS)
+    for name, answers, exact in (("equal", LOGITS, True), ("other", -LOGITS, False)):
+        assert (accuracy_of(checked(name, answers), given, asked).retained == EXACTLY_ONE) is exact

@@ -85,6 +85,8 @@ def test_a_request_takes_shapes_from_flags_and_file(tmp_path):
     [
         ({"shape": ["x=1xn"]}, "whole numbers above 0 joined by x"),
         ({"shape": ["x=0x3"]}, "whole numbers above 0 joined by x"),
+        ({"shape": ["x=1x3", "x=1x4"]}, "--shape names 'x' twice: 1x3 and 1x4"),
+        ({"shape": ["1x3x224x224"]}, "for example --shape input=1x3x224x224"),
         ({"shape": ["x=1x3", "y=2x3"]}, "the inputs differ in their first size"),
         ({"shape": ["x=2x3"], "batches": [4]}, "is not the 4 of --batch"),
         ({"other_shapes": "maybe"}, "known: fallback, refuse"),

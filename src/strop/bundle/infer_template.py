@@ -133,8 +133,8 @@ class Bundle:
     def run_in_batches(self, feed: dict[str, NDArray[Any]], batch: int) -> dict[str, NDArray[Any]]:
         """Any number of examples, `batch` at a time; a last short batch is padded where shapes are fixed."""
         count, parts = len(next(iter(feed.values()))), []
-        if not count:
-            raise ValueError("no examples: the arrays are empty")
+        if not count or batch < 1:
+            raise ValueError("no examples: the arrays are empty" if not count else f"a batch of {batch}: give 1 or more")
         for start in range(0, count, batch):
             rows = np.arange(start, start + batch) % count if self.filled else np.arange(start, min(start + batch, count))
             parts.append(self.run({name: np.ascontiguousarray(array[rows]) for name, array in feed.items()}))

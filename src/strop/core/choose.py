@@ -110,8 +110,18 @@ def choose(contenders: Sequence[Contender], weights: dict[str, float], tie: floa
         reason = f"highest score {scores[winner.name].value:+.3f} among those that passed"
     else:
         others = ", ".join(c.name for c in tied if c is not winner)
-        reason = f"cannot be told apart from {others} by score; less memory decides, then the safer recipe"
+        reason = f"cannot be told apart from {others} by score; {_decider(winner, tied)}"
     return Choice(name=winner.name, scores=scores, tied=tuple(c.name for c in tied if c is not winner), reason=reason)
+
+
+def _decider(winner: Contender, tied: Sequence[Contender]) -> str:
+    """What settled a tie."""
+    others = [c for c in tied if c is not winner]
+    if all(_memory_order(c, tied) > _memory_order(winner, tied) for c in others):
+        return "it needs less memory"
+    if all(c.safety > winner.safety for c in others if _memory_order(c, tied) == _memory_order(winner, tied)):
+        return "memory does not settle it, and it is the safer recipe"
+    return "neither memory nor safety settles it, and its score is the highest of them"
 
 
 def _memory_order(contender: Contender, tied: Sequence[Contender]) -> tuple[int]:

@@ -129,11 +129,15 @@ def parse_pairs(pairs: list[str] | tuple[str, ...], flag: str, last: bool = Fals
     Raises:
         UsageError: an element without `=`.
     """
-    parsed = {}
+    parsed = dict[str, str]()
     for pair in pairs:
         name, sign, value = pair.rpartition("=") if last else pair.partition("=")
         if not sign or not name or not value:
-            raise UsageError(f"{flag} {pair!r} is not of the form NAME=VALUE", f"for example {flag} input=x")
+            raise UsageError(
+                f"{flag} {pair!r} is not of the form NAME=VALUE", f"for example {flag} input={'1x3x224x224' if last else 'x'}"
+            )
+        if last and name in parsed:
+            raise UsageError(f"{flag} names {name!r} twice: {parsed[name]} and {value}", "give it once")
         parsed[name] = value
     return parsed
 

@@ -14,7 +14,7 @@ from strop.core.metrics import Accuracy
 from strop.core.statistics import geometric_interval, range_ratio
 from strop.core.task import Task
 from strop.core.verdict import EXACTLY_ONE, Gate, Interval, exactly, inverse
-from strop.run.answers import accuracy
+from strop.run.answers import accuracy, scored_array
 from strop.run.checking import Footprint
 from strop.run.pairing import Subject
 
@@ -157,9 +157,20 @@ def accuracy_of(trial: Trial, baseline: Trial, task: Task, longer: int = 0) -> A
     """Metric and retained share, from the output shards of both and of that many further looks."""
     assert trial.check_folder is not None and baseline.check_folder is not None
     found = accuracy(trial.check_folder, baseline.check_folder, task, longer)
-    if trial.name == baseline.name and found.retained is not None:
+    if found.retained is not None and (trial.name == baseline.name or _same_answers(trial, baseline, task)):
         return Accuracy(found.value, EXACTLY_ONE)
     return found
+
+
+def _same_answers(trial: Trial, baseline: Trial, task: Task) -> bool:
+    """Whether it is the baseline's own file under other settings, and each of its answers is equal bit by bit."""
+    mine, theirs = trial.candidate.artifact, baseline.candidate.artifact
+    if task.language is not None or mine is None or theirs is None or mine.digest != theirs.digest:
+        return False
+    if trial.candidate.recipe.runtime != baseline.candidate.recipe.runtime:
+        return False
+    assert trial.check_folder is not None and baseline.check_folder is not None
+    return np.array_equal(scored_array(trial.check_folder, task), scored_array(baseline.check_folder, task))
 
 
 def quality_figures(trial: Trial) -> dict[str, Interval]:

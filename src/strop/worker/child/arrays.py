@@ -172,7 +172,7 @@ def write_input(
     if not shape_fits(array.shape[1:], spec):
         raise DataError(
             f"{source}: array {name!r} has shape {list(array.shape)}, the model's input {spec['name']!r} needs {asked(spec)}",
-            "one row an example, without a batch axis of its own",
+            "give one row an example, without a batch axis of its own; sizes that --shape fixes hold for the data too",
         )
     if array.dtype != wanted:
         widens = np.can_cast(array.dtype, wanted, "same_kind") or (array.dtype.kind in "iub" and wanted.kind == "f")
