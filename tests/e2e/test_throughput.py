@@ -1,10 +1,13 @@
 """Several requests in flight: real processes on null models that sleep, so that two of their sessions overlap on any machine."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
+from benchmarks.export_faults import SIZE, listed, network
 
 from conftest import DATA, null_model, run_strop
 from strop.core.candidate import Timing
@@ -25,6 +28,7 @@ from strop.run.request import make_request
 from strop.run.throughput import (
     Size,
     confirmed_under_load,
+    server_of,
     with_server,
     with_server_itself,
 )
@@ -101,3 +105,28 @@ def test_what_cannot_be_served_is_one_clear_error(tmp_path: Path) -> None:
     null_model(tmp_path, ["fast"])
     done = run_strop(tmp_path, "optimize", "model.null", *DATA, "--streams", 2, "--threads", 1, "--dry-run")
     assert done.code == 2 and "--streams 2 is more than the budget of cores" in done.err and "Traceback" not in done.err
+
+
+def test_a_cleaned_up_baseline_is_set_up_for_load_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The denominator of throughput never falls back on the bad export only because that was tried under settings for load."""
+    monkeypatch.setattr(throughput, "LOOK", Size(1, 1))
+    monkeypatch.setattr(loading, "BLOCK_S", 0.02)
+    onnx.save(listed(network(norms=True)), tmp_path / "bad.onnx")
+    np.savez(tmp_path / "eval.npz", x=np.random.default_rng(0).standard_normal((24, 3, SIZE, SIZE)).astype(np.float32))
+    request = make_request(
+        str(tmp_path / "bad.onnx"), data=str(tmp_path / "eval.npz"), threads=2, concurrency=2, budget="none",
+        backends=["onnxruntime"], store=str(tmp_path / "store"),
+    )  # fmt: skip
+    with opened(request, nobody) as (run, given):
+        task = read_task(run, given)
+        recipes = {o.name: o.recipe for o in plan_recipes(run, given, task) if o.recipe is not None}
+        plain, one, clean = (establish(run, given, task, recipes[n]) for n in ("fp32", "fp32-1thread", "fp32-clean"))
+        clean = replace(clean, reference=plain)
+        baseline, trials = with_server(run, given, task, clean, [plain, one, clean])
+        found = {t.name: t for t in trials}
+        assert found["fp32-clean+1thread"].candidate.recipe.cleaned
+        assert found["fp32-clean+1thread"].loaded and not found["fp32-1thread"].loaded
+        assert server_of(baseline).name in ("fp32-clean", "fp32-clean+1thread")
+        assert (
+            found["fp32-clean+1thread"].alive and "several requests in flight only" in found["fp32-clean+1thread"].result.reason
+        )

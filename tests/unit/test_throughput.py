@@ -11,7 +11,7 @@ from strop.core.choose import Contender, choose, parse_weights, score
 from strop.core.errors import ConfigError, UsageError
 from strop.core.finalists import Entrant, in_order
 from strop.core.gate import assemble, parse_gate
-from strop.core.recipe import Offer, Step
+from strop.core.recipe import CLEAN, Offer, Step
 from strop.core.rivalry import Racer, ends_race
 from strop.core.task import Workload
 from strop.core.throughput import Load, baseline_throughput, counts, hindered, rate_of, throughput_of
@@ -20,6 +20,7 @@ from strop.plan.serving import served, under_load
 from strop.plan.space import follow, offers
 from strop.run.request import make_request
 from strop.run.throughput import Size, those_that_fit
+from strop.run.ways import with_file_of
 
 from .makers import MS, block, interval, model, pair, quad, recipe, target, task
 
@@ -216,3 +217,24 @@ def test_a_recipe_asked_for_by_name_keeps_its_streams():
     there = model().model_copy(update={"traits": {"modes": ["fast", "same"]}})
     found = offers({"null": replace(null)}, there, target(), asked, names=["fast"])
     assert [o.name for o in found if o.offered] == ["plain", "idle", "fast", "plain+streams", "fast+streams"]
+
+
+def test_ways_of_serving_take_the_tuned_baselines_file_and_shapes():
+    """A bad export set up for load, or a clean one that nobody set up, would flatter every candidate."""
+    fair = {"graph": "all", "threads": 2, "spinning": False}
+    step = STEP.model_copy(update={"name": CLEAN})
+    given, clean = (
+        recipe("fp32", "reference", settings=fair),
+        recipe("fp32-clean", "baseline-variant", settings=fair, steps=(step,)),
+    )
+    static = recipe("fp32-static", "baseline-variant", settings={**fair, "shapes": "x=1x4", "axes": "n=1"})
+    one = recipe("fp32-1thread", "baseline-variant", settings={**fair, "threads": 1})
+    served = recipe("fp32+streams", "baseline-variant", settings={"hint": "THROUGHPUT", "streams": 2, "threads": 2})
+    found = with_file_of(clean, one)
+    assert found is not None and found.cleaned
+    assert (found.name, found.settings) == ("fp32-clean+1thread", {**fair, "threads": 1})
+    found = with_file_of(static, served)
+    assert found is not None and (found.name, found.role) == ("fp32-static+streams", "baseline-variant")
+    assert found.settings == {"graph": "all", "shapes": "x=1x4", "axes": "n=1", **served.settings}
+    assert with_file_of(given, one) is None
+    assert with_file_of(clean, recipe("a", runtime="another")) is None

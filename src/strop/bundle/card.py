@@ -39,14 +39,16 @@ def _clock(chosen: Result) -> str:
     return " (by CPU time)" if chosen.by_cpu_time else ""
 
 
-def _throughput(chosen: Result) -> str:
+def _throughput(outcome: Outcome, chosen: Result) -> str:
     """Examples a second, with how many requests in flight, and how to have as many."""
     found = chosen.throughput
     if found is None or found.rate is None:
         return "unmeasured"
     text = f"{shown(found.rate)} {found.unit} a second with {found.concurrency} request(s) in flight"
     if found.ratio is not None and found.over != chosen.name:
-        text += f", {shown(found.ratio, '×')} that of the given model ({found.over})"
+        over = next((r.candidate.recipe for r in outcome.results if r.name == found.over), None)
+        which = "cleaned-up" if over is not None and over.cleaned else "given"
+        text += f", {shown(found.ratio, '×')} that of the {which} model ({found.over})"
     return text + (f"; call `run` from {found.concurrency} threads" if found.concurrency > 1 else "")
 
 
@@ -105,7 +107,7 @@ Steps: {steps}. Runtime: {recipe.runtime}, settings {recipe.settings or "the run
 {_where(outcome)}On {outcome.environment.cpu}, {outcome.environment.threads} thread(s) in the budget, batch {task.workload.batch}.
 
 - Speed-up over the tuned baseline ({outcome.baseline}): {shown(chosen.speedup, "×")}{_clock(chosen)}
-{_cleanup(outcome)}- Throughput: {_throughput(chosen)}
+{_cleanup(outcome)}- Throughput: {_throughput(outcome, chosen)}
 - Accuracy: {metric} on {chosen.examples} examples; retained {shown(chosen.retained)}
 - Peak memory over the baseline's: {shown(chosen.memory_ratio)}
 

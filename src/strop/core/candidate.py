@@ -53,7 +53,7 @@ class Candidate(Noun):
 class Throughput(Noun):
     """Examples a second, or tokens of answers a second for a language model, with so many requests in flight.
 
-    ratio: over the given model's, unquantized, under those of its settings that serve the load best (`over` names them). rate:
+    ratio: over the unquantized model's, the tuned baseline's file under the settings that serve the load best (`over`). rate:
     with its interval over processes. One or both are None where there are too few undisturbed samples. latency_ms: a request's,
     while the others are in flight. With one in flight all of it follows from the latency's samples.
     """
@@ -124,7 +124,7 @@ class Result(Noun):
     accuracy: float | None = None
     retained: Interval | None = None
     differs: str = ""
-    """Of the metric `difference`: the channel that is furthest from the baseline's, as `boxes[:, 4]`."""
+    """Of the metric `difference`: the channel that is furthest from the given model's, as `boxes[:, 4]`."""
     ran: str = ""
     """In which types its kernels computed, as the runtime says afterwards: `int8 26, fp32 3`; empty where it does not say."""
     examples: int = 0

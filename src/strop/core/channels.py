@@ -1,4 +1,4 @@
-"""How far a candidate's answers are from the baseline's, channel by channel, where nobody says what the values mean.
+"""How far a candidate's answers are from the given model's, channel by channel, where nobody says what the values mean.
 
 A channel is one column of an output of shape [examples, values]. Of an output of more axes it is one slice along the first axis
 after the examples, and one along the last: whichever of the two an exporter put the channels on is among them.

@@ -1,10 +1,10 @@
-"""How far a candidate's class probabilities are from the baseline's, which the highest class alone does not show. Pure.
+"""How far a candidate's class probabilities are from the given model's, which the highest class alone does not show. Pure.
 
-The figure of an example is the Kullback-Leibler divergence of the candidate's distribution over the classes from the baseline's,
-in nats: 0 is the same distribution. Good INT8 models are near 0.01.
+The figure of an example is the Kullback-Leibler divergence of the candidate's distribution over the classes from the given
+model's, in nats: 0 is the same distribution. Good INT8 models are near 0.01.
 
 An output of probabilities is taken as it is, one of logits through a softmax. A number per example is the probability, or the
-logit, of class 1. Which of them it is, the baseline's answers decide for all candidates. No probability counts as less than
+logit, of class 1. Which of them it is, the given model's answers decide for all candidates. No probability counts as less than
 `FLOOR`: an INT8 softmax answers 0 for many classes, and the logarithm of that says nothing.
 """
 

@@ -9,19 +9,19 @@ from strop.core.verdict import Cause, Direction, Gate, GateResult, Interval, Kin
 
 METRICS: dict[str, str] = {
     "valid": "runs, right shapes and types, finite, deterministic enough",
-    "accuracy_retained": "share of the baseline's metric that is kept",
+    "accuracy_retained": "share of the given model's metric that is kept",
     "tail_ratio": "p99/p50 over the baseline's (p95 or p90 where there are too few calls for a p99, and said so); "
     "of a language model's steps",
     "speedup": "against the tuned baseline, same budget of cores",
     "throughput": "examples a second with `--concurrency` requests in flight; of a language model, tokens of answers a second",
-    "throughput_ratio": "the same over the given model's, unquantized, under those of its settings that serve the load best",
+    "throughput_ratio": "the same over the tuned baseline's file under those of its settings that serve the load best",
     "memory_ratio": "peak memory over the baseline's",
     "accuracy": "the metric itself",
-    "difference": "the largest difference from the baseline's answers, as a share of a channel's spread; for data without labels "
-    "and for answers other than class scores",
-    "divergence": "classifiers: mean Kullback-Leibler divergence of the class probabilities from the baseline's, nats; top-1 is "
-    "blind to it",
-    "agreement": "without labels, one output of scores: share of examples where the highest is the baseline's",
+    "difference": "the largest difference from the given model's answers, as a share of a channel's spread; for data without "
+    "labels and for answers other than class scores",
+    "divergence": "classifiers: mean Kullback-Leibler divergence of the class probabilities from the given model's, nats; top-1 "
+    "is blind to it",
+    "agreement": "without labels, one output of scores: share of examples where the highest is the given model's",
     "latency_ms": "median latency, milliseconds",
     "memory_mb": "peak memory above an empty runtime, MB",
     "kl": "language models: mean Kullback-Leibler divergence of the next token's distribution from the given model's, nats",

@@ -40,7 +40,7 @@ def unlabeled(model: Model, output: str, kind: TaskKind, told: bool, named: bool
     many = "all values of the output" if len(model.outputs) == 1 else f"all values of all {len(model.outputs)} outputs"
     return Unlabeled(
         "difference",
-        f"No labels were given: accuracy is the largest difference from the baseline's answers by channel, over {many}, not "
+        f"No labels were given: accuracy is the largest difference from the given model's answers by channel, over {many}, not "
         f"correctness; nothing says that the answers are classes.{ways} Labels or a scorer of your own tell more.",
     )
 

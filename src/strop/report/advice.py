@@ -14,12 +14,12 @@ NAMES = {
     "accuracy_retained": "accuracy kept",
     "tail_ratio": "latency consistency (slow calls over typical ones, against the baseline's)",
     "speedup": "speed-up over the tuned baseline",
-    "throughput_ratio": "throughput over the given model's",
+    "throughput_ratio": "throughput over the unquantized model's",
     "throughput": "throughput, a second",
     "memory_ratio": "peak memory over the baseline's",
     "accuracy": "accuracy",
-    "difference": "largest difference from the baseline's answers",
-    "divergence": "divergence of the class probabilities from the baseline's, nats",
+    "difference": "largest difference from the given model's answers",
+    "divergence": "divergence of the class probabilities from the given model's, nats",
     "agreement": "agreement with the baseline",
     "latency_ms": "median latency, ms",
     "memory_mb": "peak memory, MB",
@@ -151,7 +151,7 @@ def _memory(outcome: Outcome, chosen: Result) -> str:
         return f"It needs less memory: {ratio(memory)} of the baseline's."
     if memory.low > 1:
         return f"It needs more memory than the baseline: {ratio(memory)} times as much."
-    return "" if memory.low == memory.high else f"Memory cannot be told apart from the baseline's: {ratio(memory)}."
+    return "" if memory.low == memory.high else f"Memory cannot be told apart from the given model's: {ratio(memory)}."
 
 
 def _size(outcome: Outcome, chosen: Result) -> str:

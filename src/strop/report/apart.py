@@ -1,4 +1,4 @@
-"""How far each candidate's answers are from the baseline's, which the accuracy may not show: one column of every table."""
+"""How far each candidate's answers are from the given model's, which the accuracy may not show: one column of every table."""
 
 from strop.core.candidate import Result
 from strop.core.outcome import Outcome
@@ -9,10 +9,10 @@ from strop.report.verdict import percent, ratio
 NAMES = {"divergence": "divergence, nats", "difference": "largest difference"}
 SHORT = {"divergence": "KL", "difference": "differs"}
 WHAT = {
-    "divergence": "Divergence is that of the class probabilities from the baseline's (Kullback-Leibler, mean over the examples). "
-    "Accuracy looks at the highest class only; divergence sees every class.",
-    "difference": "The largest difference is between the candidate's answers and the baseline's, in the channel that differs "
-    "most, as a share of that channel's spread.",
+    "divergence": "Divergence is that of the class probabilities from the given model's (Kullback-Leibler, mean over the "
+    "examples). Accuracy looks at the highest class only; divergence sees every class.",
+    "difference": "The largest difference is between the candidate's answers and the given model's, in the channel that "
+    "differs most, as a share of that channel's spread.",
 }
 
 

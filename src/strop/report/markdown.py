@@ -296,6 +296,7 @@ def _baseline(outcome: Outcome) -> str:
     cleaned = outcome.result(outcome.baseline).candidate.recipe.cleaned
     what = "the given model with its export cleaned up, unquantized" if cleaned else "the given model, unquantized"
     lines = [f"The denominator of every speed-up is `{outcome.baseline}`: {what}, {found}."]
+    lines += [text for text in [throughput.denominator(outcome)] if text]
     if outcome.reference:
         where = "in the runtime that reads it" if elsewhere else "as it is"
         lines.append(f"Answers are compared with those of `{outcome.reference}`, the given model {where}.")

@@ -1,4 +1,4 @@
-"""Throughput in words: examples a second, with how many requests in flight, beside the given model's."""
+"""Throughput in words: examples a second, with how many requests in flight, beside the unquantized model's."""
 
 from strop.core.candidate import Result, Throughput, Timing
 from strop.core.outcome import Outcome
@@ -30,7 +30,7 @@ def plain(value: float) -> str:
 
 
 def rate(result: Result, digits_only: bool = False) -> str:
-    """`1,240 (1.86× [1.80, 1.92])`: the rate, and its ratio to the given model's under its best settings for that."""
+    """`1,240 (1.86× [1.80, 1.92])`: the rate, and its ratio to the unquantized model's under its best settings for that."""
     found = result.throughput
     if found is None or found.rate is None:
         return DASH
@@ -71,7 +71,22 @@ def words(outcome: Outcome, chosen: Result) -> str:
     shown = f"{plain(found.rate.value)} {found.unit} a second{load}{noisy(outcome)}"
     if found.ratio is None or found.over == chosen.name:
         return shown
-    return f"{shown}, {over(found.ratio)} the given model's best"
+    return f"{shown}, {over(found.ratio)} that of {found.over}, {file_words(outcome, found.over)} set up for that load"
+
+
+def file_words(outcome: Outcome, name: str) -> str:
+    """Which file the denominator of throughput is, in words."""
+    recipe = next((r.candidate.recipe for r in outcome.results if r.name == name), None)
+    return "the cleaned-up model" if recipe is not None and recipe.cleaned else "the given model"
+
+
+def denominator(outcome: Outcome) -> str:
+    """A sentence on what ratios of throughput are over, where that is not the tuned baseline; else empty. In Markdown."""
+    found = outcome.result(outcome.baseline).throughput
+    if found is None or found.over == outcome.baseline or outcome.task.workload.concurrency == 1:
+        return ""
+    what = file_words(outcome, found.over)
+    return f"The denominator of throughput is `{found.over}`: {what}, unquantized, set up for the load."
 
 
 def at_batch(timing: Timing) -> str:

@@ -95,7 +95,7 @@ def labels_of(data: Dataset) -> Array | None:
 
 
 def language_quality(mine: Path, theirs: Path, task: Task, longer: int = 0) -> dict[str, Interval]:
-    """Perplexity and its standard error; how far the distributions are from the baseline's, and how often the tops are alike.
+    """Perplexity and its standard error; how far the distributions are from the given model's, and how often the tops are alike.
 
     Args:
         mine, theirs: folders of checks; the baseline's own is both. longer: further looks that count too.
@@ -135,7 +135,7 @@ def question_rows(task: Task) -> Array:
 
 
 def apart(mine: Path, theirs: Path) -> Apart:
-    """How far all outputs of one check are from the baseline's."""
+    """How far all outputs of one check are from the given model's."""
     got = shards(mine)
     return worst(*({name: open_array(files[name]) for name in shards(theirs)} for files in (got, shards(theirs))))
 
@@ -157,7 +157,7 @@ def unlabeled_quality(mine: Path, theirs: Path, task: Task) -> dict[str, Interva
 
 
 def closeness(mine: Path, theirs: Path, task: Task) -> dict[str, Interval]:
-    """How far the answers are from the baseline's, which a metric may be blind to, and what `unlabeled_quality` says.
+    """How far the answers are from the given model's, which a metric may be blind to, and what `unlabeled_quality` says.
 
     Of scores of classes it is the divergence, of anything else the largest difference, unless that is the metric. Nothing where
     inputs were generated.

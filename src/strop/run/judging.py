@@ -15,7 +15,7 @@ TIMED = ("speedup", "tail_ratio", "latency_ms")
 """Gate metrics that come from the clock, one call after another."""
 MEMORY = ("memory_ratio", "memory_mb")
 BESIDE = {"divergence": "difference", "difference": "divergence"}
-"""How far answers are from the baseline's: a task has the one or the other."""
+"""How far answers are from the given model's: a task has the one or the other."""
 TWO = 2
 
 

@@ -6,7 +6,7 @@ With one request in flight all of it follows from the latency's pairs, and nothi
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from strop.core.candidate import Throughput
 from strop.core.errors import BaselineError, WorkerError
@@ -23,8 +23,9 @@ from strop.run.context import Run
 from strop.run.judging import is_fresh
 from strop.run.loading import FOLDERS, block_seconds, measure_throughput
 from strop.run.pairing import Subject
-from strop.run.planning import costs
+from strop.run.planning import costs, judging_s
 from strop.run.trial import Trial
+from strop.run.ways import ways
 
 Stage = Literal["search", "confirmation"]
 
@@ -42,8 +43,6 @@ LESS = (Size(5, 4), Size(3, 4), Size(3, 2))
 """Of a confirmation that has less time; where the last does not fit either there are fewer finalists, and at least one."""
 WARM_S, BETWEEN_S = 0.6, 0.02
 """Of a warm-up under load and between two blocks, for planning."""
-SERVING = ("threads", "streams", "hint", "spinning")
-"""Settings that bear on how several requests share the cores."""
 WAYS = 3
 """Of serving several requests, which the given model usually has besides the tuned one."""
 LOOK_SHARE, FULL_SHARE, SHOWN_SHARE = 0.2, 0.3, 0.15
@@ -75,6 +74,9 @@ def reserve(run: Run, task: Task, baseline: Trial, candidates: int) -> None:
     if task.workload.concurrency == 1 or total is None:
         return
     look = (WAYS + (candidates if matters(run) else 0)) * seconds_of(run, baseline, LOOK)
+    recipe = baseline.candidate.recipe
+    if recipe.steps or "shapes" in recipe.settings:  # the ways were tried with the given file, and are made again with this one
+        look += WAYS * judging_s([baseline], recipe.runtime, "shapes" in recipe.settings)
     full = (AT_FIRST + 1) * seconds_of(run, baseline, FULL)
     if run.budget.asked == "auto":
         seconds, estimate = round(total + look + full), (run.budget.estimate or total) + look + full
@@ -86,7 +88,7 @@ def reserve(run: Run, task: Task, baseline: Trial, candidates: int) -> None:
 
 
 def with_server(run: Run, model: Model, task: Task, baseline: Trial, trials: Sequence[Trial]) -> tuple[Trial, list[Trial]]:
-    """The baseline with the setting of the given model that serves the load best, and what each of its settings serves.
+    """The baseline with the setting that serves the load best, with its own file and shapes, and what each setting serves.
 
     By value is enough, as for latency: a denominator that is too slow would flatter every candidate.
     """
@@ -95,7 +97,9 @@ def with_server(run: Run, model: Model, task: Task, baseline: Trial, trials: Seq
     if load.concurrency == 1:
         return baseline, list(trials)
     with run.budget.paying("ranking"), run.spending("throughput"):
-        for trial in other_ways(baseline, trials):
+        others, unfit = ways(run, model, task, baseline, trials, seconds_of(run, baseline, LOOK))
+        found |= {t.name: t for t in unfit}
+        for trial in others:
             if run.budget.left() < seconds_of(run, baseline, LOOK):
                 run.note("The budget left no time to try every setting of the baseline under load: throughput may be overstated.")
                 break
@@ -112,21 +116,6 @@ def with_server(run: Run, model: Model, task: Task, baseline: Trial, trials: Seq
     )  # fmt: skip
     tuned = replace(baseline, server=server).with_result(throughput=figure)
     return tuned, [tuned if t.name == tuned.name else over_only(t, best.name) for t in found.values()]
-
-
-def other_ways(baseline: Trial, trials: Sequence[Trial]) -> list[Trial]:
-    """Settings of the given model that share the cores in another way than the tuned one, the first of each way."""
-    found = {way_of(baseline): baseline}
-    for trial in trials:
-        if trial.candidate.recipe.role in ("reference", "baseline-variant") and (trial.alive or trial.outpaced):
-            found.setdefault(way_of(trial), trial)
-    return [t for t in found.values() if t is not baseline]
-
-
-def way_of(trial: Trial) -> tuple[Any, ...]:
-    """How it serves several requests."""
-    settings = trial.subject.settings if trial.subject is not None else {}
-    return tuple(settings.get(name) for name in SERVING)
 
 
 def over_only(trial: Trial, server: str) -> Trial:

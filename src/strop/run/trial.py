@@ -31,7 +31,7 @@ class Trial:
     were compared with. None of the reference itself, and of all others, whose answers are compared with the baseline's reference.
 
     `pairs` are those of the confirmation. `loaded` are pairs with several requests in flight. `server`, of the baseline: the
-    setting of the given model that serves these best, and the denominator of throughput; None where it is the baseline itself.
+    setting of the unquantized model that serves these best, and the denominator of throughput; None where it is the baseline.
     """
 
     result: Result
