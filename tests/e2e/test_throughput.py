@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from benchmarks.export_faults import SIZE, listed, network
+from benchmarks.export_faults import SIZE, network
+from benchmarks.spoil import weights_as_inputs
 
 from conftest import DATA, null_model, run_strop
 from strop.core.candidate import Timing
@@ -111,7 +112,7 @@ def test_a_cleaned_up_baseline_is_set_up_for_load_too(tmp_path: Path, monkeypatc
     """The denominator of throughput never falls back on the bad export only because that was tried under settings for load."""
     monkeypatch.setattr(throughput, "LOOK", Size(1, 1))
     monkeypatch.setattr(loading, "BLOCK_S", 0.02)
-    onnx.save(listed(network(norms=True)), tmp_path / "bad.onnx")
+    onnx.save(weights_as_inputs(network(norms=True)), tmp_path / "bad.onnx")
     np.savez(tmp_path / "eval.npz", x=np.random.default_rng(0).standard_normal((24, 3, SIZE, SIZE)).astype(np.float32))
     request = make_request(
         str(tmp_path / "bad.onnx"), data=str(tmp_path / "eval.npz"), threads=2, concurrency=2, budget="none",
