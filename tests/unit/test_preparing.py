@@ -116,6 +116,20 @@ def test_a_group_is_prepared_each_in_one_process(given, make_run, started):
     assert started[6:] == [], "what is on disk is read"
 
 
+def test_what_cannot_have_fixed_shapes_is_what_ran(given, make_run):
+    """A runner that falls back on a session for any shape says so by its properties: nothing then states fixed shapes."""
+    run, (found, task) = make_run(), given
+    baseline = establish(run, found, task, recipe("plain", role="reference"))
+    fixed = {"shapes": f"x=1x{FEATURES}", "axes": "batch=1"}
+    group = [null("fast").model_copy(update={"settings": {"factor": 0.9, **fixed}}), recipe("static", settings=fixed)]
+    fast, static = prepare(run, found, task, group, baseline, [baseline])
+    assert fast.ready and fast.candidate.recipe.settings == fast.subject.settings == {"factor": 0.9}
+    assert any("fast runs without fixed shapes: null cannot have x=1x8" in note for note in run.kept)
+    assert (
+        static.result.status == "duplicate" and static.result.reason == "it cannot have the fixed shapes, and runs as plain does"
+    )
+
+
 def test_a_run_that_was_cut_off_after_the_look_goes_on_with_the_check(given, make_run, started, tmp_path):
     run, (found, task) = make_run(), given
     of = subject(run, establish(run, found, task, recipe("plain", role="reference")).candidate, task)._replace(name="other")

@@ -10,7 +10,7 @@ from strop.core.errors import UsageError
 from strop.core.model import TensorSpec
 from strop.core.preprocess import Images, Texts
 from strop.core.recipe import Offer
-from strop.core.shapes import Lengths, axes_of, compiled, compiled_for, compiled_for_lengths, parsed, setting_of
+from strop.core.shapes import Lengths, axes_of, compiled, compiled_for, compiled_for_lengths, parsed, setting_of, was_given
 from strop.plan.discover import backends
 from strop.plan.shapes import fixed_shapes, lengths_for, lengths_to_compile, narrowed
 from strop.plan.space import follow, offers, retuned
@@ -186,3 +186,11 @@ def test_compiled_lengths_are_one_more_setting_of_the_best_candidate():
     assert names["nncf-int8+buckets"] == {**best.settings, **compiled_for_lengths(lengths)}
     assert not any("buckets" in r.name for r in retuned(best, [], backends()["openvino"], target(), task()))
     assert not any("buckets" in r.name for r in retuned(best, [], backends()["null"], target(), wanted))
+
+
+def test_a_session_reads_back_the_shapes_that_it_was_asked_for():
+    asked = setting_of([{"ids": (1, 64), "picture": (1, 3, 8, 8)}, {"ids": (2, 64), "picture": (2, 3, 8, 8)}])
+    assert was_given(asked, "1x64,1x3x8x8")
+    assert was_given(asked, "1x3x8x8,1x64")
+    assert not was_given(asked, "1x64,?x3x8x8"), "one input that is fixed in the file anyway says nothing of the others"
+    assert not was_given(asked, "2x64,2x3x8x8")

@@ -16,6 +16,8 @@ ShapeSet = dict[str, Shape]
 """Every input of the model with its whole shape, the examples first."""
 OtherShapes = Literal["fallback", "refuse"]
 """What a bundle does with a shape that it is not compiled for: answer by a second session, or refuse."""
+FIXING = ("shapes", "axes", "crop", "mask")
+"""Settings that ask for fixed shapes."""
 RESERVED = frozenset("=,|")
 """In the name of an input or an axis: such a name cannot be written into a setting."""
 
@@ -115,3 +117,12 @@ def parsed(setting: str) -> tuple[ShapeSet, ...]:
     """The sets of the setting `shapes`."""
     pairs = [[pair.rpartition("=") for pair in one.split(",")] for one in setting.split("|")]
     return tuple({name: tuple(int(d) for d in dims.split("x") if d) for name, _, dims in one} for one in pairs)
+
+
+def was_given(setting: str, read_back: str) -> bool:
+    """Whether a session has the first of the shapes that it was asked for.
+
+    Args:
+        read_back: its property `shapes`, the shapes of all inputs separated by commas, `?` for what is open.
+    """
+    return sorted(text_of(shape) for shape in parsed(setting)[0].values()) == sorted(read_back.split(","))

@@ -7,7 +7,9 @@ from strop.core.candidate import Candidate, Failure, Result
 from strop.core.errors import BudgetError
 from strop.core.gate import judge_one
 from strop.core.model import Artifact, Model
+from strop.core.noun import Scalar
 from strop.core.recipe import Recipe
+from strop.core.shapes import FIXING, was_given
 from strop.core.task import Task
 from strop.core.verdict import Gate
 from strop.run.answers import closeness, language_quality
@@ -200,6 +202,7 @@ def _check(
 ) -> Trial:  # fmt: skip
     """Validity and accuracy over the whole evaluation data."""
     assert trial.subject is not None and baseline.check is not None
+    asked = trial.candidate.recipe.settings
     theirs = baseline.quality_reference
     with run.spending("check"):
         slow = trial.candidate.recipe.unrepresentative or run.place.kind != "here"
@@ -208,6 +211,10 @@ def _check(
     if found.failure is not None:
         failure = Failure(stage="check", kind=found.failure_kind or "invalid", message=found.failure, log_tail=found.log_tail)
         return fail(run, model, trial, failure)
+    trial = as_it_ran(run, trial, found.properties)
+    twin = _twin(trial, others) if trial.candidate.recipe.settings != asked else None
+    if twin is not None:
+        return trial.with_result(status="duplicate", reason=f"it cannot have the fixed shapes, and runs as {twin} does")
     trial = replace(
         trial,
         check=found,
@@ -231,6 +238,25 @@ def _check(
     missed = next((m for gate in run.gates if (m := _surely_misses(gate, trial))), None)
     denominator = trial.candidate.recipe.role == "baseline-variant" and agrees(trial)  # also one too large to be chosen
     return trial.dropped(f"{missed}; not timed") if missed is not None and not denominator else trial
+
+
+def as_it_ran(run: Run, trial: Trial, properties: Mapping[str, Scalar]) -> Trial:
+    """The trial, without the settings for fixed shapes where its session does not have these: what is reported, timed and shipped
+    is what ran. Runners answer without fixed shapes where a model cannot be compiled for them.
+    """
+    recipe, read_back = trial.candidate.recipe, properties.get("shapes")
+    if "shapes" not in recipe.settings or read_back is None or was_given(str(recipe.settings["shapes"]), str(read_back)):
+        return trial
+    run.note(f"{trial.name} runs without fixed shapes: {recipe.runtime} cannot have {recipe.settings['shapes']} for it.")
+    changed = recipe.model_copy(update={"settings": without_shapes(recipe.settings)})
+    trial = trial.with_result(candidate=trial.candidate.model_copy(update={"recipe": changed}))
+    of = trial.subject
+    return replace(trial, subject=of and of._replace(settings=without_shapes(of.settings)))
+
+
+def without_shapes(settings: Mapping[str, Scalar]) -> dict[str, Scalar]:
+    """Settings of a session that takes any shape."""
+    return {name: value for name, value in settings.items() if name not in FIXING}
 
 
 def same_kernels(trial: Trial, others: Sequence[Trial]) -> str | None:

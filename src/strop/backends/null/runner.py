@@ -26,7 +26,8 @@ class Session:
         self.after = self.model.get("after", 0)
         self.seconds = self.model["milliseconds"] * settings.get("factor", 1.0) / 1000
         self.calls = 0
-        self.properties = {"mode": self.mode, "factor": settings.get("factor", 1.0)}
+        any_batch = "x".join(["?", *map(str, self.model["inputs"][0]["shape"][1:])])
+        self.properties = {"mode": self.mode, "factor": settings.get("factor", 1.0), "shapes": any_batch}
         self.ballast: list[NDArray[Any]] = []
         if self.mode == "large":
             self.ballast.append(np.ones(self.model["megabytes"] << 17))

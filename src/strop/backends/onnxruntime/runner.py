@@ -82,7 +82,9 @@ class Session:
             "provider": self.session.get_providers()[0],
             "threads": read.intra_op_num_threads,
             "graph": str(read.graph_optimization_level).rpartition(".")[2],
-            "shapes": "x".join(str(d) if isinstance(d, int) else "?" for i in self.session.get_inputs()[:1] for d in i.shape),
+            "shapes": ",".join(
+                "x".join(str(d) if isinstance(d, int) else "?" for d in i.shape) for i in self.session.get_inputs()
+            ),
             "onnxruntime": ort.__version__,
         }
         self.inputs = [i.name for i in self.session.get_inputs()]

@@ -128,9 +128,9 @@ class Session:
         self.outputs = [name_of(p, "output", i) for i, p in enumerate(self.compiled.outputs)]
         self.types = [(n, p.get_element_type().to_dtype()) for n, p in zip(self.inputs, self.compiled.inputs, strict=True)]
         self.shares = not any(p.get_element_type().get_type_name() in UNSHARED for p in self.compiled.inputs)
-        first = self.compiled.inputs[0].get_partial_shape()
+        shapes = [p.get_partial_shape() for p in self.compiled.inputs]
         self.properties = read_back(self.compiled, READ_BACK) | {
-            "shapes": "x".join("?" if d.is_dynamic else str(d) for d in first)
+            "shapes": ",".join("?" if s.rank.is_dynamic else "x".join("?" if d.is_dynamic else str(d) for d in s) for s in shapes)
         }
         if os.environ.get("ONEDNN_MAX_CPU_ISA"):
             self.properties["unheld"] = self._unheld()
