@@ -202,7 +202,7 @@ def _check(
 ) -> Trial:  # fmt: skip
     """Validity and accuracy over the whole evaluation data."""
     assert trial.subject is not None and baseline.check is not None
-    asked = trial.candidate.recipe.settings
+    settings = trial.candidate.recipe.settings
     theirs = baseline.quality_reference
     with run.spending("check"):
         slow = trial.candidate.recipe.unrepresentative or run.place.kind != "here"
@@ -212,9 +212,9 @@ def _check(
         failure = Failure(stage="check", kind=found.failure_kind or "invalid", message=found.failure, log_tail=found.log_tail)
         return fail(run, model, trial, failure)
     trial = as_it_ran(run, trial, found.properties)
-    twin = _twin(trial, others) if trial.candidate.recipe.settings != asked else None
-    if twin is not None:
-        return trial.with_result(status="duplicate", reason=f"it cannot have the fixed shapes, and runs as {twin} does")
+    same = _twin(trial, others) if trial.candidate.recipe.settings != settings else None
+    if same is not None:
+        return trial.with_result(status="duplicate", reason=f"it cannot have the fixed shapes, and runs as {same} does")
     trial = replace(
         trial,
         check=found,
@@ -250,8 +250,8 @@ def as_it_ran(run: Run, trial: Trial, properties: Mapping[str, Scalar]) -> Trial
     run.note(f"{trial.name} runs without fixed shapes: {recipe.runtime} cannot have {recipe.settings['shapes']} for it.")
     changed = recipe.model_copy(update={"settings": without_shapes(recipe.settings)})
     trial = trial.with_result(candidate=trial.candidate.model_copy(update={"recipe": changed}))
-    of = trial.subject
-    return replace(trial, subject=of and of._replace(settings=without_shapes(of.settings)))
+    assert trial.subject is not None
+    return replace(trial, subject=trial.subject._replace(settings=without_shapes(trial.subject.settings)))
 
 
 def without_shapes(settings: Mapping[str, Scalar]) -> dict[str, Scalar]:
