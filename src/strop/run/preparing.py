@@ -212,6 +212,7 @@ def _check(
         failure = Failure(stage="check", kind=found.failure_kind or "invalid", message=found.failure, log_tail=found.log_tail)
         return fail(run, model, trial, failure)
     trial = as_it_ran(run, trial, found.properties)
+    assert trial.subject is not None
     same = _twin(trial, others) if trial.candidate.recipe.settings != settings else None
     if same is not None:
         return trial.with_result(status="duplicate", reason=f"it cannot have the fixed shapes, and runs as {same} does")
@@ -244,14 +245,14 @@ def as_it_ran(run: Run, trial: Trial, properties: Mapping[str, Scalar]) -> Trial
     """The trial, without the settings for fixed shapes where its session does not have these: what is reported, timed and shipped
     is what ran. Runners answer without fixed shapes where a model cannot be compiled for them.
     """
+    assert trial.subject is not None
     recipe, read_back = trial.candidate.recipe, properties.get("shapes")
     if "shapes" not in recipe.settings or read_back is None or was_given(str(recipe.settings["shapes"]), str(read_back)):
         return trial
     run.note(f"{trial.name} runs without fixed shapes: {recipe.runtime} cannot have {recipe.settings['shapes']} for it.")
     changed = recipe.model_copy(update={"settings": without_shapes(recipe.settings)})
-    trial = trial.with_result(candidate=trial.candidate.model_copy(update={"recipe": changed}))
-    assert trial.subject is not None
-    return replace(trial, subject=trial.subject._replace(settings=without_shapes(trial.subject.settings)))
+    of = trial.subject._replace(settings=without_shapes(trial.subject.settings))
+    return replace(trial.with_result(candidate=trial.candidate.model_copy(update={"recipe": changed})), subject=of)
 
 
 def without_shapes(settings: Mapping[str, Scalar]) -> dict[str, Scalar]:
