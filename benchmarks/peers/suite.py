@@ -21,7 +21,7 @@ MORE = {
     "basic-pitch": ["--map", "serving_default_input_2:0=audio"],
     "text-recognition": ["--metric", "token_accuracy"],
 }
-"""What a found model is told beside its files."""
+"""Further flags for a found model, beside its files."""
 
 
 class Entrant(NamedTuple):

@@ -3,6 +3,7 @@
 import itertools
 
 import pytest
+import shaped
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -10,7 +11,17 @@ from strop.core.errors import UsageError
 from strop.core.model import TensorSpec
 from strop.core.preprocess import Images, Texts
 from strop.core.recipe import Offer
-from strop.core.shapes import Lengths, axes_of, compiled, compiled_for, compiled_for_lengths, parsed, setting_of, was_given
+from strop.core.shapes import (
+    FIXING,
+    Lengths,
+    axes_of,
+    compiled,
+    compiled_for,
+    compiled_for_lengths,
+    parsed,
+    setting_of,
+    was_given,
+)
 from strop.plan.discover import backends
 from strop.plan.shapes import fixed_shapes, lengths_for, lengths_to_compile, narrowed
 from strop.plan.space import follow, offers, retuned
@@ -105,6 +116,11 @@ sets = st.dictionaries(st.text("abc=d", min_size=1).filter(lambda n: "=" not in 
 @given(st.lists(sets, min_size=1, max_size=3))
 def test_a_setting_says_its_shapes(found):
     assert parsed(setting_of(found)) == tuple(found)
+    assert [shaped.shapes_of(one) for one in setting_of(found).split("|")] == found, "as the child and the bundle read it"
+
+
+def test_both_sides_know_the_same_settings():
+    assert shaped.OWN == FIXING
 
 
 def test_axes_are_fixed_by_name_where_all_have_one():

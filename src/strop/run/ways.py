@@ -10,6 +10,7 @@ from typing import Any
 
 from strop.core.model import Model
 from strop.core.recipe import Recipe
+from strop.core.shapes import FIXING
 from strop.core.task import Task
 from strop.plan.serving import STREAMS, base_of
 from strop.run.context import Run
@@ -20,8 +21,6 @@ from strop.run.trial import Trial
 
 SERVING = ("threads", "streams", "hint", "spinning")
 """Settings that bear on how several requests share the cores."""
-SHAPES = ("shapes", "axes")
-"""Settings that fix the shapes."""
 UNDER_LOAD = "timed with several requests in flight only: the tuned baseline's file under settings made for these"
 
 
@@ -50,7 +49,7 @@ def way_of(trial: Trial) -> tuple[Any, ...]:
 
 def file_of(recipe: Recipe) -> tuple[Any, ...]:
     """Which file it runs, in which shapes."""
-    return recipe.runtime, recipe.steps, *(recipe.settings.get(name) for name in SHAPES)
+    return recipe.runtime, recipe.steps, *(recipe.settings.get(name) for name in FIXING)
 
 
 def with_file_of(tuned: Recipe, way: Recipe) -> Recipe | None:

@@ -153,7 +153,7 @@ def name_axes(graph: onnx.GraphProto) -> None:
 
 
 def merge_duplicates(model: onnx.ModelProto) -> None:
-    """One weight for those that are equal and used alike."""
+    """One weight for those that are equal and have the same uses."""
     renamed = {twin.name: group[0].name for group in duplicates(model) for twin in group[1:]}
     if not renamed:
         return

@@ -160,7 +160,7 @@ def untouchable(graph: onnx.GraphProto) -> set[str]:
 
 
 def duplicates(model: onnx.ModelProto) -> list[list[TensorProto]]:
-    """Groups of weights that are equal bit by bit and used alike: by the same operators, at the same places.
+    """Groups of weights that are equal bit by bit and have the same uses: by the same operators, at the same places.
 
     Weights in external files are equal where they are the same bytes of the same file.
     """
