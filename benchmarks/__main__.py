@@ -20,6 +20,7 @@ from benchmarks import (
     selection,
     spoiled,
     tables,
+    tails,
     versus_defaults,
 )
 from benchmarks.by_hand import run as by_hand
@@ -31,6 +32,7 @@ from benchmarks.peers.metrics import METRICS
 BENCHMARKS = {
     "coverage": coverage.run,
     "races": races.run,
+    "tails": tails.run,
     "selection": selection.run,
     "aa": aa.run,
     "power": power.run,

@@ -18,6 +18,7 @@ from benchmarks import (
     selection,
     spoiled,
     tables,
+    tails,
     versus_defaults,
 )
 from benchmarks.by_hand import table as by_hand
@@ -36,6 +37,7 @@ class Section(NamedTuple):
 SECTIONS = {
     "coverage": Section("Do the intervals cover what they claim?", coverage.render),
     "races": Section("Do races keep the best?", races.render),
+    "tails": Section("Is a steady candidate taken for an unsteady one?", tails.render),
     "selection": Section("Is the right candidate chosen?", selection.render),
     "aa": Section("Does a model differ from itself?", aa.render),
     "power": Section("Is a 5 % difference found?", power.render),

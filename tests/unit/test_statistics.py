@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from strop.core import statistics as s
 from strop.core.measurement import VoidQuad
+from strop.core.tail import tail_percentile
 
 from .makers import MS, block, intervals, pair, quad
 
@@ -132,63 +133,7 @@ def test_no_number_where_most_quads_were_disturbed_or_pairs_are_few():
 )
 def test_percentiles_need_their_samples(count, known):
     assert set(s.percentiles(np.arange(count, dtype=float))) == known
-    assert s.tail_percentile(count) == max(known - {50}, default=None)
-
-
-def noisy_quads(seed: int, tail: float = 1.0):
-    """Three pairs of four quads with log-normal latencies; the candidate's slowest tenth is `tail` times slower."""
-    rng, found = np.random.default_rng(seed), []
-    for _ in range(12):
-        blocks = []
-        for one in quad().blocks:
-            ns = MS * np.exp(rng.normal(0, 0.05, 100))
-            if one.side == "B":
-                ns[:10] *= tail
-            blocks.append(one.model_copy(update={"latencies_ns": tuple(int(x) for x in ns)}))
-        found.append(quad().model_copy(update={"blocks": tuple(blocks)}))
-    return [found[:4], found[4:8], found[8:]]
-
-
-def test_the_tail_of_a_language_model_is_of_its_steps():
-    """Requests are alike; one step in ten of the candidate's is three times slower."""
-    step = [10_000] * 100
-    slow = [30_000 if i % 10 == 0 else 10_000 for i in range(100)]
-    quads = []
-    for _ in range(12):
-        blocks = [b.model_copy(update={"steps_ns": tuple(slow if b.side == "B" else step)}) for b in quad().blocks]
-        quads.append(quad().model_copy(update={"blocks": tuple(blocks)}))
-    kept = [quads[:4], quads[4:8], quads[8:]]
-    assert s.tail_ratio(kept, 99).value == 1.0
-    assert s.tail_ratio(s.by_step(kept), 99).value == pytest.approx(3, rel=0.01)
-    assert s.by_step([[quad()]]) == [[quad()]], "a model without steps has calls"
-
-
-def test_tail_ratio_of_alike_sides_is_about_one():
-    figure = s.tail_ratio(noisy_quads(1), 99)
-    assert figure.value == pytest.approx(1.0, abs=0.05)
-    assert figure.low <= 1.0 <= figure.high
-
-
-def test_tail_ratio_of_equal_samples_is_one():
-    assert s.tail_ratio([[quad()] * 3] * 2, 99).value == 1.0
-
-
-def test_tail_ratio_shows_a_longer_tail():
-    figure = s.tail_ratio(noisy_quads(2, tail=3.0), 99)
-    assert figure.value == pytest.approx(3.0, rel=0.1)
-    assert figure.low > 2.0
-
-
-def test_tail_ratio_needs_two_pairs_and_four_quads():
-    assert s.tail_ratio([[quad()] * 9], 99) is None
-    assert s.tail_ratio([[quad()], [quad()] * 2], 99) is None
-
-
-def test_tail_ratio_is_wider_for_more_looks():
-    once, twice = (s.tail_ratio(noisy_quads(4), 99, looks) for looks in (1, 2))
-    assert once.value == twice.value
-    assert twice.low <= once.low
-    assert twice.high >= once.high
+    assert tail_percentile(count) == max(known - {50}, default=None)
 
 
 def test_latency_interval_is_in_milliseconds_and_needs_three_pairs():

@@ -10,8 +10,8 @@ from strop.core.verdict import Cause, Direction, Gate, GateResult, Interval, Kin
 METRICS: dict[str, str] = {
     "valid": "runs, right shapes and types, finite, deterministic enough",
     "accuracy_retained": "share of the given model's metric that is kept",
-    "tail_ratio": "p99/p50 over the baseline's (p95 or p90 where there are too few calls for a p99, and said so); "
-    "of a language model's steps",
+    "tail_ratio": "slow calls (p99; p95 or p90 where there are too few for it, and said so) over those to be expected "
+    "of a candidate that is as steady as the baseline; of a language model's steps",
     "speedup": "against the tuned baseline, same budget of cores",
     "throughput": "examples a second with `--concurrency` requests in flight; of a language model, tokens of answers a second",
     "throughput_ratio": "the same over the tuned baseline's file under those of its settings that serve the load best",

@@ -13,7 +13,8 @@ from strop.core.measurement import Check, Pair
 from strop.core.metrics import Array
 from strop.core.noun import Scalar
 from strop.core.outcome import Outcome
-from strop.core.statistics import Ratios, latencies, tail_percentile
+from strop.core.statistics import Ratios, latencies
+from strop.core.tail import tail_percentile
 from strop.core.task import Task
 from strop.report.evidence import Curve, Evidence, Examples, InputRange
 from strop.report.examples import candidate_to_compare, compare

@@ -142,7 +142,7 @@ def name_tail(result: GateResult, timing: Timing | None) -> GateResult:
     if result.gate.metric != "tail_ratio" or result.figure is None or timing is None or timing.tail_percentile is None:
         return result
     few = "" if timing.tail_percentile == 99 else "; a p99 needs 662 calls of each side"
-    return result.model_copy(update={"reason": f"p{timing.tail_percentile}/p50: {result.reason}{few}"})
+    return result.model_copy(update={"reason": f"by p{timing.tail_percentile}: {result.reason}{few}"})
 
 
 def why_no_accuracy(task: Task) -> str | None:

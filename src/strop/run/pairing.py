@@ -15,7 +15,8 @@ import psutil
 from strop.core.disturbance import delayed
 from strop.core.errors import WorkerCrash, WorkerError
 from strop.core.measurement import Block, Pair, Quad, Side, VoidQuad
-from strop.core.statistics import block_latency, tail_percentile
+from strop.core.statistics import block_latency
+from strop.core.tail import tail_percentile
 from strop.store import files
 from strop.store.store import load, save
 from strop.worker.call import Child, Limits, Work

@@ -17,17 +17,15 @@ from strop.core.statistics import (
     SIDES,
     Ratios,
     all_latencies,
-    by_step,
     latencies,
     latency_interval,
     median_error,
     percentiles,
     ratio_interval,
     t_quantile,
-    tail_percentile,
-    tail_ratio,
     uneven,
 )  # fmt: skip
+from strop.core.tail import by_step, tail_percentile, tail_ratio
 from strop.core.verdict import Interval
 from strop.run.context import Run
 from strop.run.pairing import LANGUAGE_QUADS, Subject, pair_from
