@@ -12,7 +12,7 @@ from strop.report.verdict import ordered, percent, ratio, settings, target_name
 NAMES = {
     "valid": "gives valid answers",
     "accuracy_retained": "accuracy kept",
-    "tail_ratio": "latency consistency (slow calls over typical ones, against the baseline's)",
+    "tail_ratio": "latency consistency (slow calls beside those to be expected by the baseline's)",
     "speedup": "speed-up over the tuned baseline",
     "throughput_ratio": "throughput over the unquantized model's",
     "throughput": "throughput, a second",
