@@ -22,6 +22,9 @@ THROTTLED_LIMIT = 0.05
 CPU_ALONE, CPU_SHARED = 0.90, 0.75
 """How far CPU time over wall time may fall short of the usual, at one thread and at several: the kernel books the time of
 threads on other cores by ticks of some milliseconds, which a short block sees as noise."""
+CPU_SLACK = 0.1
+"""A shortfall of less than so many cores says nothing: a session that mostly waits, for an accelerator or a timer, has so little
+CPU time that ticks alone move it by half."""
 
 
 def delay_limit(calls: int) -> float:
@@ -63,7 +66,7 @@ def least_usual(shares: Sequence[float], threads: int, delay_known: bool) -> flo
     if not shares:
         return 0.0
     usual = 1.0 if threads == 1 and not delay_known else min(float(threads), _median(shares))
-    return (CPU_ALONE if threads == 1 else CPU_SHARED) * usual
+    return min((CPU_ALONE if threads == 1 else CPU_SHARED) * usual, usual - CPU_SLACK)
 
 
 def _median(values: Sequence[float]) -> float:
