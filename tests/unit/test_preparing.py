@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from strop.core.candidate import Candidate, Result
-from strop.core.measurement import Check
+from strop.core.measurement import Check, Memory
 from strop.core.model import Artifact, TensorSpec
 from strop.core.recipe import Step
 from strop.core.task import Dataset, Task
@@ -16,12 +16,12 @@ from strop.run.baseline import establish
 from strop.run.checking import Footprint, Visit, check, footprint, one_by_one_s, subject
 from strop.run.context import Run
 from strop.run.place import Place
-from strop.run.preparing import prepare, same_kernels
+from strop.run.preparing import outpaced_by, prepare, same_kernels
 from strop.run.request import make_request
 from strop.run.trial import Trial
 from strop.store.store import RunFolder, Store, load
 
-from .makers import model, recipe, target
+from .makers import interval, model, recipe, target
 
 FEATURES, EXAMPLES = 8, 300
 STEP = Step(stage="quantize", builder="openvino", name="quantize", consumes="onnx", produces="openvino-ir")
@@ -121,8 +121,8 @@ def test_what_cannot_have_fixed_shapes_is_what_ran(given, make_run):
     run, (found, task) = make_run(), given
     baseline = establish(run, found, task, recipe("plain", role="reference"))
     fixed = {"shapes": f"x=1x{FEATURES}", "axes": "batch=1"}
-    group = [null("fast").model_copy(update={"settings": {"factor": 0.9, **fixed}}), recipe("static", settings=fixed)]
-    fast, static = prepare(run, found, task, group, baseline, [baseline])
+    group = [recipe("static", settings=fixed), null("fast").model_copy(update={"settings": {"factor": 0.9, **fixed}})]
+    static, fast = prepare(run, found, task, group, baseline, [baseline])
     assert fast.ready and fast.candidate.recipe.settings == fast.subject.settings == {"factor": 0.9}
     assert any("fast runs without fixed shapes: null cannot have x=1x8" in note for note in run.kept)
     assert (
@@ -160,3 +160,36 @@ def test_what_asked_for_bf16_and_computed_as_before_is_a_duplicate():
     for different in (trial("x", "bf16", "int8 26, bf16 3"), trial("x", "bf16", ""), trial("x", "f32", "int8 26, fp32 3"),
                       trial("x", "bf16", "int8 26, fp32 3", streams=2)):  # fmt: skip
         assert same_kernels(different, [first]) is None
+
+
+def seen(name, fastest_ms, peak_mb=100, retained=1.0, role="candidate", judged=True):
+    """A candidate whose first calls take this long."""
+    made = recipe(name, role=role)
+    calls = tuple(int(fastest_ms * 1e6 * (1 + i / 50)) for i in range(10))
+    memory = Memory(peak=peak_mb * 10**6, steady=0, empty=0, total_rss=0, load_s=0.1, first_inference_s=0.1)
+    ratio = interval(peak_mb / 100, peak_mb / 100 - 0.01, peak_mb / 100 + 0.01)
+    found = Trial(
+        Result(candidate=Candidate(recipe=made), memory=(memory,), memory_ratio=ratio), check=Check() if judged else None,
+        footprints=(Footprint(memory=memory, latencies_ns=calls),),
+    )  # fmt: skip
+    return found.with_result(retained=interval(retained, retained - 0.01, retained + 0.01)) if judged else found
+
+
+@pytest.mark.parametrize(
+    ("rival", "trial", "ends"),
+    [
+        (seen("fast", 1), seen("slow", 3, judged=False), True),
+        (seen("fast", 1), seen("near", 1.9, judged=False), False),
+        (seen("heavy", 1, peak_mb=200), seen("slow", 3, judged=False), False),
+        (seen("wrong", 1, retained=0.9), seen("slow", 3, judged=False), False),
+        (seen("unsure", 1, retained=0.955), seen("slow", 3, judged=False), False),
+        (seen("unjudged", 1, judged=False), seen("slow", 3, judged=False), False),
+        (seen("fast", 1), seen("setting", 3, role="baseline-variant", judged=False), False),
+        (seen("base", 1, role="reference"), seen("setting", 3, role="baseline-variant", judged=False), True),
+    ],
+)
+def test_a_first_look_ends_only_what_a_judged_rival_beats_in_everything(make_run, rival, trial, ends):
+    run, baseline = make_run(), seen("base", 4, role="reference")
+    found = outpaced_by(rival, trial, baseline, run)
+    assert (found is not None) == ends
+    assert found is None or f"slower than {rival.name} at a first look" in found

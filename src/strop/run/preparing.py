@@ -9,15 +9,16 @@ from strop.core.gate import judge_one
 from strop.core.model import Artifact, Model
 from strop.core.noun import Scalar
 from strop.core.recipe import Recipe
+from strop.core.rivalry import ends_race
 from strop.core.shapes import FIXING, was_given
 from strop.core.task import Task
-from strop.core.verdict import Gate
+from strop.core.verdict import Gate, exactly
 from strop.run.answers import closeness, language_quality
 from strop.run.building import build_all, write_reproduce
 from strop.run.checking import Visit, check, footprint, shards, subject
 from strop.run.context import Run
 from strop.run.denominator import agrees, is_rebuilt
-from strop.run.trial import Trial, accuracy_of, known_figures, memory_ratio, only_informs, pace_of
+from strop.run.trial import Trial, accuracy_of, known_figures, memory_ratio, only_informs, pace_of, racer_of
 
 Stage = Callable[[Run, Model, Task, Trial, Trial, Sequence[Trial], Visit], Trial]
 OF_DIFFERENCE = ("accuracy_retained", "accuracy", "difference")
@@ -25,7 +26,8 @@ OF_DIFFERENCE = ("accuracy_retained", "accuracy", "difference")
 PRECISION = "precision"
 """The setting by which a runtime is asked for a type of arithmetic; what it then computes in is read back."""
 SLOWER = 0.5
-"""A first look at a few calls drops only what is clearly slower than this share of the baseline's speed."""
+"""A first look at a few calls drops only what is clearly slower than this share of a rival's speed: its fastest call against
+nine of ten of the rival's."""
 
 
 def prepare(
@@ -168,28 +170,32 @@ def _look(
         return trial
     ratio = memory_ratio(trial, baseline)
     trial = trial.with_result(memory=tuple(m for m in [first.memory] if m is not None), memory_ratio=ratio)
-    slowest_baseline = baseline.rough_ns[1]
-    fastest = trial.rough_ns[0]
-    serves = task.workload.concurrency > 1  # alone it may be slow, and best with several requests in flight
-    if fastest and slowest_baseline / fastest < SLOWER and ratio is not None and not serves:
-        rivals = (o for o in others if _is_rival(o) and not only_informs(o, baseline))
-        rival = next((o for o in rivals if _no_heavier(o, trial) and _keeps_accuracy(o)), None)
-        if rival is not None:
-            times = fastest / slowest_baseline
-            text = f"at least {times:.1f}× slower than the baseline at a first look, and no lighter than {rival.name}"
-            return trial.dropped(text)
-    return trial
+    if task.workload.concurrency > 1:
+        return trial  # alone it may be slow, and best with several requests in flight
+    outpaced = next((found for other in others if (found := outpaced_by(other, trial, baseline, run)) is not None), None)
+    return trial.dropped(outpaced) if outpaced is not None else trial
 
 
-def _is_rival(trial: Trial) -> bool:
-    """What was measured here and may be chosen."""
-    return trial.alive and not trial.candidate.recipe.unrepresentative
+def outpaced_by(rival: Trial, trial: Trial, baseline: Trial, run: Run) -> str | None:
+    """Why a first look alone shows that a rival leaves nothing to win, so that the answers need not be judged; or None.
 
-
-def _no_heavier(one: Trial, other: Trial) -> bool:
-    """`one` needs no significantly more memory than `other`."""
-    mine, theirs = one.result.memory_ratio, other.result.memory_ratio
-    return mine is None or theirs is None or mine.low <= theirs.high
+    The rival was judged itself, and passes every gate that has a figure by now. A setting of the baseline is held against
+    the given model alone: with which files it is to be combined is not known yet.
+    """
+    fastest, usual = trial.rough_ns[0], rival.rough_ns[1]
+    judged = (rival.alive or rival.ready) and rival.check is not None and not rival.candidate.recipe.unrepresentative
+    if not judged or not usual or fastest * SLOWER <= usual or only_informs(rival, baseline):
+        return None
+    if trial.candidate.recipe.role == "baseline-variant" and rival.name != baseline.quality_reference.name:
+        return None
+    known = racer_of(rival)
+    passes = all(judge_one(g, known.figures[g.metric]).result == "PASS" for g in run.gates if g.metric in known.figures)
+    faster = exactly(fastest / usual)
+    if not passes or not _keeps_accuracy(rival):
+        return None
+    if not ends_race(known, racer_of(trial), faster, run.gates, run.request.weights, dict):
+        return None
+    return f"at least {faster.value:.1f}× slower than {rival.name} at a first look, and better in nothing that counts"
 
 
 def _keeps_accuracy(trial: Trial) -> bool:

@@ -14,7 +14,7 @@ from strop.core.errors import BudgetError, WorkerCrash, WorkerError
 from strop.core.model import Model
 from strop.core.race import COPY, MOST, SETS, RaceSet
 from strop.core.race_statistics import Comparisons, Race
-from strop.core.rivalry import Racer, ends_race
+from strop.core.rivalry import ends_race
 from strop.core.statistics import MAX_EXCLUDED, combine
 from strop.core.task import Task
 from strop.core.verdict import EXACTLY_ONE, Gate, Interval
@@ -37,7 +37,7 @@ from strop.run.timing import (
     timing_of,
     timing_of_race,
 )
-from strop.run.trial import Trial, known_figures, only_informs
+from strop.run.trial import Trial, only_informs, racer_of
 from strop.store.store import load, save
 from strop.worker.call import Limits
 
@@ -363,13 +363,6 @@ def beaten_by(
         if ends_race(racer_of(rival), racer_of(trial), faster, gates, weights, partial(compared, rival, trial)):
             return rival.name
     return None
-
-
-def racer_of(trial: Trial) -> Racer:
-    """What the search knows of a trial."""
-    result = trial.result
-    energy = result.timing.energy_ratio if result.timing is not None else None
-    return Racer(trial.name, result.memory_ratio, known_figures(trial), energy)
 
 
 def _subject(trial: Trial) -> Subject:

@@ -11,6 +11,7 @@ from strop.core.candidate import Candidate, Failure, Result
 from strop.core.gate import judge_one
 from strop.core.measurement import Check, Pair
 from strop.core.metrics import Accuracy
+from strop.core.rivalry import Racer
 from strop.core.statistics import geometric_interval, range_ratio
 from strop.core.task import Task
 from strop.core.verdict import EXACTLY_ONE, Gate, Interval, exactly, inverse
@@ -188,6 +189,13 @@ def known_figures(trial: Trial) -> dict[str, Interval]:
     """Gate metrics that are known before anything is timed: of the answers, and the size of the files."""
     artifact = trial.candidate.artifact
     return quality_figures(trial) | ({"size_mb": exactly(artifact.bytes / 1e6)} if artifact is not None else {})
+
+
+def racer_of(trial: Trial) -> Racer:
+    """What the search knows of a trial."""
+    result = trial.result
+    energy = result.timing.energy_ratio if result.timing is not None else None
+    return Racer(trial.name, result.memory_ratio, known_figures(trial), energy)
 
 
 def must_left_open(trial: Trial, gates: Sequence[Gate]) -> int:
