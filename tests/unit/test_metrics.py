@@ -45,10 +45,6 @@ def test_f1_of_several_classes_is_their_mean():
     assert m.f1(OUTPUTS, LABELS) == pytest.approx((0 + 2 / 3 + 2 / 3) / 3)
 
 
-def test_ranks_share_ties():
-    assert m.ranks(np.array([10.0, 20.0, 20.0, 5.0])).tolist() == [2.0, 3.5, 3.5, 1.0]
-
-
 def test_roc_auc_counts_ties_half():
     outputs, labels = np.array([0.1, 0.5, 0.5, 0.9]), np.array([0, 0, 1, 1])
     assert m.roc_auc(outputs, labels) == pytest.approx((1 + 1 + 0.5 + 1) / 4)

@@ -221,9 +221,9 @@ def test_product_multiplies_and_commutes(one, other):
 
 
 def test_bootstrap_is_never_narrower_than_three_examples():
-    figure = s.bootstrap_ratio(lambda rows: (0.5, 0.5), 60, draws=50)
+    figure = s.bootstrap_ratio(lambda drawn: (np.full(len(drawn), 0.5), np.full(len(drawn), 0.5)), 60)
     assert (figure.value, figure.low, figure.high) == (1.0, 0.95, 1.05)
 
 
 def test_bootstrap_without_a_denominator_retains_nothing():
-    assert s.bootstrap_ratio(lambda rows: (0.5, 0.0), 60, draws=50).value == 0.0
+    assert s.bootstrap_ratio(lambda drawn: (np.full(len(drawn), 0.5), np.zeros(len(drawn))), 60).value == 0.0

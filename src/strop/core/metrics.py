@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from strop.core import resampled
 from strop.core.classes import class_labels, cut_of, flat, hits, predicted
 from strop.core.errors import ConfigError, DataError
 from strop.core.statistics import LEVEL, bootstrap_ratio, paired_proportion_ratio, t_quantile, wilson
@@ -50,13 +51,22 @@ def f1_of(guess: Array, truth: Array) -> float:
 
 def roc_auc(outputs: Array, labels: Array) -> float:
     """Area under the ROC curve for two classes, by ranks (Mann–Whitney), ties counted half."""
-    scores = flat(outputs)
-    rank = ranks(scores[:, -1] if scores.shape[1] <= 2 else scores[:, 1])
-    positive = _single(labels, "roc_auc") == 1
-    ones, zeros = int(positive.sum()), int((~positive).sum())
-    if not ones or not zeros:
-        return 0.5
-    return float((rank[positive].sum() - ones * (ones + 1) / 2) / (ones * zeros))
+    return _of_all("roc_auc", resampled.roc_auc, outputs, labels)
+
+
+def _of_all(name: str, figure: resampled.OverDraws, outputs: Array, labels: Array) -> float:
+    return float(over_scores(name, figure)(outputs, labels, np.ones((1, len(labels)), np.int64))[0])
+
+
+def over_scores(name: str, figure: resampled.OverDraws) -> resampled.OverDraws:
+    """A figure of one score an example: of two classes that of class 1, else the first value."""
+
+    def found(outputs: Array, labels: Array, counts: resampled.Counts) -> resampled.Floats:
+        scores = flat(outputs)
+        column = (1 if scores.shape[1] > 1 else 0) if name == "roc_auc" else 0
+        return figure(scores[:, column], _single(labels, name), counts)
+
+    return found
 
 
 def _single(labels: Array, name: str) -> Array:
@@ -77,16 +87,20 @@ def mae(outputs: Array, labels: Array) -> float:
     return float(np.mean(np.abs(flat(outputs) - labels.reshape(len(labels), -1))))
 
 
+def mae_over_draws(outputs: Array, labels: Array, counts: resampled.Counts) -> resampled.Floats:
+    """`mae` of each draw."""
+    apart = np.abs(flat(outputs) - labels.reshape(len(labels), -1))
+    return resampled.mean(apart.mean(axis=1), counts)
+
+
 def spearman(outputs: Array, labels: Array) -> float:
     """Rank correlation of one output value per example with the labels."""
-    a, b = ranks(flat(outputs)[:, 0]), ranks(_single(labels, "spearman"))
-    return 0.0 if a.std() == 0 or b.std() == 0 else float(np.corrcoef(a, b)[0, 1])
+    return _of_all("spearman", resampled.spearman, outputs, labels)
 
 
 def pearson(outputs: Array, labels: Array) -> float:
     """Linear correlation of one output value per example with the labels."""
-    a, b = flat(outputs)[:, 0], _single(labels, "pearson").astype(np.float64)
-    return 0.0 if a.std() == 0 or b.std() == 0 else float(np.corrcoef(a, b)[0, 1])
+    return _of_all("pearson", resampled.pearson, outputs, labels)
 
 
 def tokens(outputs: Array, labels: Array) -> tuple[Array, Array]:
@@ -129,13 +143,6 @@ def _counted(outputs: Array, labels: Array) -> tuple[Array, Array]:
     return scores.argmax(axis=1), truth
 
 
-def ranks(values: Array) -> NDArray[np.float64]:
-    """Ranks from 1, ties sharing their mean rank."""
-    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    ends = np.cumsum(counts)
-    return np.asarray((ends - (counts - 1) / 2)[inverse])
-
-
 def agreement(outputs: Array, baseline: Array) -> NDArray[np.bool_]:
     """Per example: whether both name the same class; the first axis is the example."""
     cut = cut_of(baseline)
@@ -154,7 +161,7 @@ class Metric:
     """`figure(outputs, labels) -> float`; `per_example` where the figure is a share of right examples.
 
     `classes`: the labels are one class per example. `reduced`: all that the figure takes of the outputs, found once where it is
-    computed for many draws of examples.
+    computed for many draws of examples. `over_draws`: that for all draws at once; None: for one after the other.
     """
 
     name: str
@@ -163,6 +170,7 @@ class Metric:
     per_example: Callable[[Array, Array], NDArray[np.bool_]] | None = None
     classes: bool = True
     reduced: Callable[[Array], Array] = np.asarray
+    over_draws: resampled.OverDraws | None = None
 
 
 def metric(name: str, k: int = 5, cut: float | None = None) -> Metric:
@@ -179,10 +187,10 @@ def metric(name: str, k: int = 5, cut: float | None = None) -> Metric:
         "top1": Metric("top1", lambda o, y: float(hits(o, y, 1, cut).mean()), per_example=lambda o, y: hits(o, y, 1, cut)),
         "topk": Metric("topk", lambda o, y: float(hits(o, y, k).mean()), per_example=lambda o, y: hits(o, y, k)),
         "f1": Metric("f1", lambda o, y: f1(o, y, cut)),
-        "roc_auc": Metric("roc_auc", roc_auc),
-        "mae": Metric("mae", mae, lower_is_better=True, classes=False),
-        "spearman": Metric("spearman", spearman, classes=False),
-        "pearson": Metric("pearson", pearson, classes=False),
+        "roc_auc": Metric("roc_auc", roc_auc, over_draws=over_scores("roc_auc", resampled.roc_auc)),
+        "mae": Metric("mae", mae, lower_is_better=True, classes=False, over_draws=mae_over_draws),
+        "spearman": Metric("spearman", spearman, classes=False, over_draws=over_scores("spearman", resampled.spearman)),
+        "pearson": Metric("pearson", pearson, classes=False, over_draws=over_scores("pearson", resampled.pearson)),
         "token_accuracy": Metric("token_accuracy", token_accuracy, classes=False, reduced=token_classes),
         "token_f1": Metric("token_f1", token_f1, classes=False, reduced=token_classes),
         "scorer": Metric("scorer", lambda o, _: float(np.mean(o)), classes=False),
@@ -219,7 +227,7 @@ def score(name: str, outputs: Array, baseline: Array, labels: Array | None, k: i
         return perplexity(outputs, baseline)
     if name == "cosine":
         near = cosine(outputs, baseline)
-        return Accuracy(float(near.mean()), bootstrap_ratio(lambda rows: (float(near[rows].mean()), 1.0), len(near)))
+        return Accuracy(float(near.mean()), bootstrap_ratio(lambda n: (resampled.mean(near, n), np.ones(len(n))), len(near)))
     if name == "agreement":
         found = share(agreement(outputs, baseline))
         return Accuracy(found.value, found)
@@ -232,13 +240,24 @@ def score(name: str, outputs: Array, baseline: Array, labels: Array | None, k: i
         right, right_before = chosen.per_example(outputs, known), chosen.per_example(baseline, known)
         return Accuracy(value, paired_proportion_ratio(right, right_before))
 
+    over_draws = chosen.over_draws or one_by_one(chosen)
     answers, before = chosen.reduced(outputs), chosen.reduced(baseline)
 
-    def both(rows: NDArray[np.int64]) -> tuple[float, float]:
-        mine, theirs = chosen.figure(answers[rows], known[rows]), chosen.figure(before[rows], known[rows])
-        return (max(theirs, TINY), max(mine, TINY)) if chosen.lower_is_better else (mine, theirs)
+    def both(counts: resampled.Counts) -> tuple[resampled.Floats, resampled.Floats]:
+        mine, theirs = over_draws(answers, known, counts), over_draws(before, known, counts)
+        return (np.maximum(theirs, TINY), np.maximum(mine, TINY)) if chosen.lower_is_better else (mine, theirs)
 
     return Accuracy(value, bootstrap_ratio(both, len(known)))
+
+
+def one_by_one(chosen: Metric) -> resampled.OverDraws:
+    """A metric's figures of one draw after the other."""
+
+    def figures(answers: Array, labels: Array, counts: resampled.Counts) -> resampled.Floats:
+        rows = (np.repeat(np.arange(len(labels)), drawn) for drawn in counts)
+        return np.array([chosen.figure(answers[row], labels[row]) for row in rows])
+
+    return figures
 
 
 def perplexity(losses: Array, baseline: Array) -> Accuracy:

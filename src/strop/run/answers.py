@@ -25,6 +25,7 @@ from strop.core.metrics import (
     student,
     tokens,
 )
+from strop.core.resampled import mean
 from strop.core.statistics import bootstrap_ratio, paired_proportion_ratio
 from strop.core.task import Dataset, Task
 from strop.core.verdict import EXACTLY_NONE, EXACTLY_ONE, Interval, exactly
@@ -262,7 +263,7 @@ def _nearer(task: Task, mine: Array, theirs: Array, baseline: Array) -> Interval
     one, other = near(mine, baseline), near(theirs, baseline)
     if all(np.isin(values, (0, 1)).all() for values in (one, other)):
         return paired_proportion_ratio(one == 1, other == 1)
-    return bootstrap_ratio(lambda rows: (float(one[rows].mean()), float(other[rows].mean())), len(one))
+    return bootstrap_ratio(lambda drawn: (mean(one, drawn), mean(other, drawn)), len(one))
 
 
 def _shifted(ratio: Interval) -> Interval:
