@@ -1,22 +1,27 @@
 """Candidates on their way to be timed, with the null backend's real processes: one for the look and the answers of each."""
 
 import json
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from strop.core.candidate import Candidate, Result
+from strop.core.candidate import Candidate, Result, Timing
 from strop.core.measurement import Check, Memory
 from strop.core.model import Artifact, TensorSpec
 from strop.core.recipe import Step
 from strop.core.task import Dataset, Task
+from strop.core.verdict import EXACTLY_ONE, Gate
 from strop.plan.discover import backends
-from strop.run import checking
-from strop.run.baseline import establish
+from strop.run import checking, preparing
+from strop.run.baseline import establish, judged_champion
 from strop.run.checking import Footprint, Visit, check, footprint, one_by_one_s, subject
 from strop.run.context import Run
+from strop.run.judging import verdict_of
 from strop.run.place import Place
-from strop.run.preparing import outpaced_by, prepare, same_kernels
+from strop.run.preparing import judged, outpaced_by, prepare, same_kernels
+from strop.run.race import Racing
 from strop.run.request import make_request
 from strop.run.trial import Trial
 from strop.store.store import RunFolder, Store, load
@@ -193,3 +198,45 @@ def test_a_first_look_ends_only_what_a_judged_rival_beats_in_everything(make_run
     found = outpaced_by(rival, trial, baseline, run)
     assert (found is not None) == ends
     assert found is None or f"slower than {rival.name} at a first look" in found
+
+
+def setting(name, factor):
+    return recipe(name, role="baseline-variant", settings={"factor": factor})
+
+
+def test_settings_of_the_given_file_are_judged_only_where_one_may_be_chosen(given, make_run, started, monkeypatch):
+    """Where judging takes long. The fastest setting becomes the baseline, with answers of its own; the other never is."""
+    monkeypatch.setattr(preparing, "LONG_S", 0.0)
+    run, (found, task) = make_run(), given
+    baseline = establish(run, found, task, recipe("plain", role="reference"))
+    quick, idle = prepare(run, found, task, [setting("quick", 0.6), setting("idle", 1.2)], baseline, [baseline])
+    assert quick.unjudged and idle.unjudged and started == ["plain", "quick", "idle"]
+    racing = Racing(run, found, task, baseline, "tuning")
+    raced = [timed(quick, 1.6), timed(idle, 0.8)]
+    racing.enter(raced)
+    tuned, trials = judged_champion(run, found, task, racing, [baseline, *raced])
+    assert tuned.name == "quick" and not tuned.unjudged and tuned.check.examples == EXAMPLES and tuned in trials
+    assert tuned.check_folder == run.folder.candidate("quick") / "check" and tuned.result.retained == EXACTLY_ONE
+    assert raced[1] in trials and raced[1].result.accuracy is None
+    assert not (run.folder.candidate("idle") / "check").exists()
+    (result,) = verdict_of(raced[1], tuned, [Gate(metric="accuracy_retained", bound=0.95)], None).results
+    assert result.result == "INCONCLUSIVE" and "under another setting" in result.reason
+    assert started == ["plain", "quick", "idle", "quick"]
+
+
+def timed(trial, speedup):
+    """As after a race with the baseline."""
+    return trial.with_result(status="measured", search=Timing(stage="search", speedup=interval(speedup)))
+
+
+def test_a_setting_that_answers_otherwise_fails_when_it_is_judged(given, make_run, monkeypatch, tmp_path):
+    monkeypatch.setattr(preparing, "LONG_S", 0.0)
+    run, (found, task) = make_run(), given
+    baseline = establish(run, found, task, recipe("plain", role="reference"))
+    (wrong,) = prepare(run, found, task, [setting("wrong", 0.3)], baseline, [baseline])
+    assert wrong.ready and wrong.unjudged
+    path = tmp_path / "nan.null"
+    path.write_text(json.dumps({**json.loads(Path(wrong.subject.artifact).read_text()), "mode": "nan"}))
+    broken = replace(wrong, subject=wrong.subject._replace(artifact=str(path)))
+    after = judged(run, found, task, broken, baseline)
+    assert after.result.status == "failed" and not after.unjudged

@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 
 from strop.core.candidate import Failure, Result, Timing
-from strop.core.errors import BaselineError
+from strop.core.errors import BaselineError, BudgetError
 from strop.core.measurement import Check
 from strop.core.metrics import UNLABELED, better_than_chance, chance_of
 from strop.core.model import Model
@@ -24,9 +24,9 @@ from strop.run.checking import Visit, check, footprint, open_array, shards, subj
 from strop.run.context import Run
 from strop.run.denominator import agrees, as_denominator, beyond_rounding, is_rebuilt, may_be_denominator, note_denominator
 from strop.run.planning import affordable_together, settle
-from strop.run.preparing import fail, finish, not_reached, prepare
+from strop.run.preparing import fail, finish, judged, not_reached, prepare
 from strop.run.race import Racing
-from strop.run.trial import Trial, accuracy_of, memory_ratio, pace_of
+from strop.run.trial import Trial, accuracy_of, is_setting, memory_ratio, pace_of
 
 DENOMINATOR_LEVEL, WORTH_CORES, WORTH_TRYING = 0.80, 1.05, 1.02
 ITSELF = Timing(stage="search", speedup=EXACTLY_ONE)
@@ -54,10 +54,21 @@ def tune(run: Run, model: Model, task: Task, found: Sequence[Offer]) -> tuple[Tr
         trials.append(trial if kept is trial else finish(run, task, kept))
     trials += [not_reached(recipe) for recipe in variants if recipe not in can_pay]
     racing, trials = tuning_race(run, model, task, trials)
-    tuned = champion(racing.over, [racing.baseline, *others_than(racing.baseline, trials)])
+    tuned, trials = judged_champion(run, model, task, racing, trials)
     run.emit("baseline-tuned", recipe=tuned.name)
     note_denominator(run, found, tuned, trials)
     return rebase(tuned, trials, racing, task)
+
+
+def judged_champion(run: Run, model: Model, task: Task, racing: Racing, trials: list[Trial]) -> tuple[Trial, list[Trial]]:
+    """The best denominator whose answers were judged, and the trials with what that showed."""
+    while (best := champion(racing.over, [racing.baseline, *others_than(racing.baseline, trials)])).unjudged:
+        try:
+            after = judged(run, model, task, best, racing.baseline)
+        except BudgetError:
+            after = best.with_result(status="not reached", reason="the budget ended while it was checked")
+        trials = [after if t.name == best.name else t for t in trials]
+    return best, trials
 
 
 def without_other_answers(trial: Trial) -> Trial:
@@ -132,17 +143,16 @@ def _best_settings(racing: Racing, reference: Trial, trials: Sequence[Trial]) ->
     """
     best = reference
     for trial in trials:
-        if is_setting(trial, reference) and trial.result.search is not None and trial.result.failure is None:
+        if (
+            trial.candidate.recipe.role == "baseline-variant"
+            and is_setting(trial, reference)
+            and trial.result.search is not None
+            and trial.result.failure is None
+        ):
             over = racing.over(trial.name, reference.name, 1 - DENOMINATOR_LEVEL)
             worth = over is not None and over.value >= WORTH_TRYING
             best = trial if worth and better_denominator(trial, best, racing.over) else best
     return best
-
-
-def is_setting(trial: Trial, reference: Trial) -> bool:
-    """Whether it is the given file in its own runtime under other settings."""
-    mine, given = trial.candidate.recipe, reference.candidate.recipe
-    return mine.role == "baseline-variant" and mine.steps == given.steps and mine.runtime == given.runtime
 
 
 def combined(cleaned: Recipe, settings: Recipe, reference: Recipe) -> list[Recipe]:

@@ -39,6 +39,7 @@ from strop.run.judging import TIMED, figures_of_timing, why_no_accuracy
 from strop.run.longer import look_longer
 from strop.run.pairing import Subject, plan_quads
 from strop.run.planning import confirmation_quads, costs, delivery_s, is_language
+from strop.run.preparing import judged
 from strop.run.throughput import confirmed_under_load, with_own_throughput, with_server_itself
 from strop.run.timing import measure, refuse_baseline_failure, timing_of
 from strop.run.trial import (
@@ -59,8 +60,8 @@ def confirm(run: Run, model: Model, task: Task, baseline: Trial, queue: Sequence
     Where the budget leaves no time for that, the finalists are given back as they are, and the comparison has no pairs.
     """
     entrants = [e for t in queue if (e := entrant_of(t, run.request.weights, run.gates)) is not None]
-    finalists = look_longer(run, task, baseline, [find(queue, e.name) for e in first_finalists(entrants)])
-    lost = [t for t in finalists if misses_must(t, run.gates)]
+    finalists = settled(run, model, task, baseline, [find(queue, e.name) for e in first_finalists(entrants)])
+    lost = [t for t in finalists if fell(run, t)]
     finalists = [t for t in finalists if t not in lost]
     plan = planned(run, baseline, finalists)
     run.emit("confirmation-planned", **plan._asdict())
@@ -81,9 +82,9 @@ def confirm(run: Run, model: Model, task: Task, baseline: Trial, queue: Sequence
     def called_up(name: str) -> Trial:
         run.emit("finalist-called-up", candidate=name)
         fresh = [find(queue, name).with_result(status="measured", reason="")]
-        called = look_longer(run, task, baseline, fresh)
-        if misses_must(called[0], run.gates):
-            return called[0]
+        called = settled(run, model, task, baseline, fresh)
+        if not called or fell(run, called[0]):
+            return next(iter(called), find(queue, name))
         again = plan._replace(
             finalists=1, with_self=False, second_look=plan.second_look and run.budget.left() >= LOOKS * comparison_s()
         )
@@ -96,6 +97,20 @@ def confirm(run: Run, model: Model, task: Task, baseline: Trial, queue: Sequence
             lambda: run.budget.left() >= comparison_s(), settles=task.language is not None,
         )  # fmt: skip
     return done, noise
+
+
+def settled(run: Run, model: Model, task: Task, baseline: Trial, finalists: Sequence[Trial]) -> list[Trial]:
+    """The finalists, with what is to be known of their answers before they are timed once more."""
+    found = list[Trial]()
+    for trial in finalists:
+        with contextlib.suppress(BudgetError):
+            found.append(judged(run, model, task, trial, baseline))
+    return look_longer(run, task, baseline, found)
+
+
+def fell(run: Run, trial: Trial) -> bool:
+    """Whether its answers alone end it."""
+    return trial.result.failure is not None or misses_must(trial, run.gates)
 
 
 def measure_self(run: Run, baseline: Trial, found: "Compared") -> list[Pair]:

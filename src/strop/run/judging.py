@@ -52,6 +52,7 @@ def figures_of_throughput(throughput: Throughput | None) -> dict[str, Interval]:
 NO_TIME = Missing("the budget left no time for a confirmation", "no time")
 NO_REPEATS = Missing("measured in one process: the budget left no time for repeats", "no time")
 NOT_TUNED = "the budget left no time to try every setting of the baseline"
+UNJUDGED = Missing("not measured: it is the given file under another setting, and was not to be chosen")
 TOO_BUSY = Missing("the machine was too busy to time it reliably: --fresh measures again", "too busy")
 
 
@@ -96,7 +97,8 @@ def verdict_of(
             if result.differs:
                 figures["accuracy"] = result.quality["difference"]
     else:
-        why = Missing(f"unmeasured: {unmeasured}", "no data") if unmeasured else NOT_MEASURED
+        unknown = UNJUDGED if trial.unjudged else NOT_MEASURED
+        why = Missing(f"unmeasured: {unmeasured}", "no data") if unmeasured else unknown
         missing |= dict.fromkeys(("accuracy_retained", "accuracy", *BESIDE), why)
     if result.memory_ratio is not None and not own and min(len(result.memory), len(baseline.result.memory)) < TWO:
         confirmed = result.confirmation is not None or hasty.unconfirmed

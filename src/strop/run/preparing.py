@@ -18,11 +18,13 @@ from strop.run.building import build_all, write_reproduce
 from strop.run.checking import Visit, check, footprint, shards, subject
 from strop.run.context import Run
 from strop.run.denominator import agrees, is_rebuilt
-from strop.run.trial import Trial, accuracy_of, known_figures, memory_ratio, only_informs, pace_of, racer_of
+from strop.run.trial import Trial, accuracy_of, is_setting, known_figures, memory_ratio, only_informs, pace_of, racer_of
 
 Stage = Callable[[Run, Model, Task, Trial, Trial, Sequence[Trial], Visit], Trial]
 OF_DIFFERENCE = ("accuracy_retained", "accuracy", "difference")
 """Gate metrics that the channel which differs most decides, where the metric is `difference`."""
+LONG_S = 2.0
+"""Seconds of the given model's evaluation, from which on its other settings are judged only where one may be chosen."""
 PRECISION = "precision"
 """The setting by which a runtime is asked for a type of arithmetic; what it then computes in is read back."""
 SLOWER = 0.5
@@ -206,9 +208,41 @@ def _keeps_accuracy(trial: Trial) -> bool:
 def _check(
     run: Run, model: Model, task: Task, trial: Trial, baseline: Trial, others: Sequence[Trial], visit: Visit
 ) -> Trial:  # fmt: skip
+    """Validity and accuracy over the whole evaluation data; of the given file under another setting, only where that is quick."""
+    assert trial.subject is not None and baseline.check is not None
+    given = baseline.quality_reference
+    if task.language is None and is_setting(trial, given) and given.check is not None and given.check.seconds > LONG_S:
+        as_ran = as_it_ran(run, trial, trial.footprints[0].properties, others)
+        return as_ran if as_ran.result.reason else _taken_as_given(as_ran, given)
+    return _judge(run, model, task, trial, baseline, others, visit)
+
+
+def _taken_as_given(trial: Trial, given: Trial) -> Trial:
+    """With the given file's answers in the place of its own: timed answers are held against them; nothing is said of accuracy."""
+    assert trial.subject is not None and given.check_folder is not None
+    of = trial.subject._replace(reference=shards(given.check_folder))
+    return replace(trial, check=given.check, check_folder=given.check_folder, subject=of, unjudged=True)
+
+
+def judged(run: Run, model: Model, task: Task, trial: Trial, baseline: Trial) -> Trial:
+    """A trial whose answers were judged, now if they were not: before it becomes the baseline, or a finalist.
+
+    Raises:
+        BudgetError: the budget ended first.
+    """
+    if not trial.unjudged:
+        return trial
+    assert trial.subject is not None
+    run.tell("candidate-started", candidate=trial.name)
+    with Visit(run, trial.subject) as visit:
+        return _judge(run, model, task, replace(trial, unjudged=False), baseline, (), visit)
+
+
+def _judge(
+    run: Run, model: Model, task: Task, trial: Trial, baseline: Trial, others: Sequence[Trial], visit: Visit
+) -> Trial:  # fmt: skip
     """Validity and accuracy over the whole evaluation data."""
     assert trial.subject is not None and baseline.check is not None
-    asked = trial.candidate.recipe.settings
     theirs = baseline.quality_reference
     with run.spending("check"):
         slow = trial.candidate.recipe.unrepresentative or run.place.kind != "here"
@@ -217,10 +251,9 @@ def _check(
     if found.failure is not None:
         failure = Failure(stage="check", kind=found.failure_kind or "invalid", message=found.failure, log_tail=found.log_tail)
         return fail(run, model, trial, failure)
-    trial = as_it_ran(run, trial, found.properties)
-    twin = _twin(trial, others) if trial.candidate.recipe.settings != asked else None
-    if twin is not None:
-        return trial.with_result(status="duplicate", reason=f"it cannot have the fixed shapes, and runs as {twin} does")
+    trial = as_it_ran(run, trial, found.properties, others)
+    if trial.result.status == "duplicate":
+        return trial
     assert trial.subject is not None
     trial = replace(
         trial,
@@ -249,9 +282,9 @@ def _check(
     return trial.dropped(f"{missed}; not timed") if missed is not None and not denominator else trial
 
 
-def as_it_ran(run: Run, trial: Trial, properties: Mapping[str, Scalar]) -> Trial:
+def as_it_ran(run: Run, trial: Trial, properties: Mapping[str, Scalar], others: Sequence[Trial]) -> Trial:
     """The trial, without the settings for fixed shapes where its session does not have these: what is reported, timed and shipped
-    is what ran. Runners answer without fixed shapes where a model cannot be compiled for them.
+    is what ran. Runners answer without fixed shapes where a model cannot be compiled for them; another may then run the same.
     """
     recipe, read_back = trial.candidate.recipe, properties.get("shapes")
     if "shapes" not in recipe.settings or read_back is None or was_given(str(recipe.settings["shapes"]), str(read_back)):
@@ -259,7 +292,9 @@ def as_it_ran(run: Run, trial: Trial, properties: Mapping[str, Scalar]) -> Trial
     run.note(f"{trial.name} runs without fixed shapes: {recipe.runtime} cannot have {recipe.settings['shapes']} for it.")
     changed = recipe.model_copy(update={"settings": without_shapes(recipe.settings)})
     trial = trial.with_result(candidate=trial.candidate.model_copy(update={"recipe": changed}))
-    of = trial.subject
+    of, twin = trial.subject, _twin(trial, others)
+    if twin is not None:
+        return trial.with_result(status="duplicate", reason=f"it cannot have the fixed shapes, and runs as {twin} does")
     return replace(trial, subject=of and of._replace(settings=without_shapes(of.settings)))
 
 

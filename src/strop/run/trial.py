@@ -33,6 +33,9 @@ class Trial:
 
     `pairs` are those of the confirmation. `loaded` are pairs with several requests in flight. `server`, of the baseline: the
     setting of the unquantized model that serves these best, and the denominator of throughput; None where it is the baseline.
+
+    `unjudged`: the given file under another setting, whose answers were not taken, since that would take long: those of the given
+    file stand in, and every timed answer is held against them. What may be chosen is judged first.
     """
 
     result: Result
@@ -44,6 +47,7 @@ class Trial:
     loaded: tuple[Pair, ...] = ()
     server: Subject | None = None
     cut: bool = False
+    unjudged: bool = False
     reference: "Trial | None" = None
 
     @property
@@ -230,6 +234,12 @@ def only_informs(trial: Trial, baseline: Trial) -> bool:
     """
     reference, cleaned = baseline.reference, baseline.candidate.recipe.cleaned
     return trial.candidate.recipe.role == "as-is" or (reference is not None and trial.name == reference.name and not cleaned)
+
+
+def is_setting(trial: Trial, reference: Trial) -> bool:
+    """Whether it is the given file in its own runtime under other settings."""
+    mine, given = trial.candidate.recipe, reference.candidate.recipe
+    return mine.role in ("baseline-variant", "as-is") and mine.steps == given.steps and mine.runtime == given.runtime
 
 
 def find(trials: Sequence[Trial], name: str) -> Trial:
