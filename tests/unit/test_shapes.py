@@ -38,6 +38,7 @@ def of(*shapes, outputs=((),), names="xyz"):
 
 
 TEXTS = Texts(inputs={"x": "ids", "y": "mask"}, dtypes={"x": "int64", "y": "int64"})
+ONE_LENGTH = TEXTS.model_copy(update={"max_length": 32, "pad_to": 32})
 TEXT_MODEL = of(("batch", "length"), ("batch", "length"), outputs=(("batch", "length", 8), ("batch", 8)))
 
 
@@ -53,6 +54,8 @@ TEXT_MODEL = of(("batch", "length"), ("batch", "length"), outputs=(("batch", "le
         ([("batch", 3, "h", "w")], Images(input="x", resize=8), (1,), ()),  # the longer side varies
         ([("batch", 3, 16, "w")], Images(input="x", crop=(8, 9)), (1,), ()),  # it contradicts the model
         ([("batch", "length"), ("batch", "length")], TEXTS, (1,), ()),
+        ([("batch", "length")] * 2, ONE_LENGTH, (1,), ({"x": (1, 32), "y": (1, 32)},)),  # cut off where they are filled up to
+        ([("batch", "length")] * 2, ONE_LENGTH.model_copy(update={"max_length": 64}), (1,), ()),
     ],
 )
 def test_shapes_are_fixed_by_model_and_preprocessing(shapes, preprocess, batches, wanted):

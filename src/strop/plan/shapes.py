@@ -67,7 +67,12 @@ def fixed_shapes(given: Model, called: Model, preprocess: Preprocess | None, bat
 
 
 def _example(spec: TensorSpec, preprocess: Preprocess | None) -> tuple[Dimension, ...]:
-    """The shape of one example; pictures that are cropped, or resized to an exact size, all have one."""
+    """The shape of one example; pictures that are cropped, or resized to an exact size, all have one, and so have texts that are
+    filled up to the length at which they are cut off.
+    """
+    if isinstance(preprocess, Texts) and spec.name in preprocess.inputs and len(spec.shape) == len(("batch", "length")):
+        length = preprocess.length or (preprocess.pad_to if preprocess.pad_to >= preprocess.max_length else None)
+        return spec.shape[1:] if length is None or isinstance(spec.shape[1], int) else (length,)
     if not isinstance(preprocess, Images) or preprocess.input != spec.name or len(spec.shape) != 4:
         return spec.shape[1:]
     size = preprocess.crop or (preprocess.resize if isinstance(preprocess.resize, tuple) else None)
