@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any
 
 import numpy as np
-from arrays import asked, fits, shape_fits
+from arrays import asked, fits, other_size, shape_fits, told
 from beside import CLASSES, copy_file, finish, ship_classes
 from labels import aligned, labelled, likely_name, save_labels
 from numpy.typing import NDArray
@@ -131,6 +131,8 @@ def require_shapes(made: dict[str, NDArray[Any]], specs: list[dict[str, Any]], f
         if first and shape != first[spec["name"]]:
             raise ItemError(f"shape {list(shape[1:])} among {list(first[spec['name']][1:])}")
         if not shape_fits(shape[1:], spec):
+            if "told" in spec:
+                raise DataError(f"an example has shape {list(shape[1:])}, {told(spec)}", other_size(shape[1:], spec))
             raise DataError(
                 f"an example has shape {list(shape[1:])}, the model's input {spec['name']!r} needs {asked(spec)}",
                 "set size and layout in [preprocess]",
