@@ -59,6 +59,14 @@ def test_the_remarks_are_part_of_an_inspection(tmp_path: Path) -> None:
     assert list(export_lines(())) == []
 
 
+def test_a_remedy_that_was_followed_is_not_asked_for_again() -> None:
+    fault = Fault(name="dynamic-axes", count=2, total=4)
+    assert "--shape" in export_remarks([fault])[0].remedy
+    assert "--shape" not in export_remarks([fault], fixed=True)[0].remedy
+    other = Fault(name="cast-chains", count=1, total=1)
+    assert export_remarks([other], fixed=True) == export_remarks([other])
+
+
 def test_a_cleaned_up_file_is_offered_only_where_there_is_something_to_clean_up() -> None:
     def variants(given: Model) -> list[str]:
         return [r.name for r in by_role(spec.offer(given, target(), task()), "baseline-variant") if r.cleaned]
