@@ -6,7 +6,7 @@ from pathlib import Path
 from strop.core.backend import Backend
 from strop.core.model import Model
 from strop.core.noun import Params, Scalar
-from strop.core.recipe import CLEAN, Offer, Recipe, Step
+from strop.core.recipe import CLEAN, STAYS, Offer, Recipe, Step
 from strop.core.shapes import compiled_for, setting_of
 from strop.core.target import Accelerator, Target
 from strop.core.task import Task
@@ -90,7 +90,8 @@ def _cleaned(model: Model, target: Target) -> Iterator[Offer]:
     """The given model without what its export does badly, under the settings of the reference."""
     found = [f for f in model.faults if f.name in CLEANED]
     if not found:
-        left = "; ONNX Runtime itself undoes the rest as it loads the file" if model.faults else ""
+        undone = any(f.name not in STAYS for f in model.faults)
+        left = "; ONNX Runtime itself undoes the rest as it loads the file" if undone else ""
         yield Offer(name="fp32-clean", reason=f"not offered: nothing to clean up that could change speed or memory{left}")
         return
 
