@@ -114,7 +114,7 @@ REFUSED = [
     ({"x": with_row(4, np.nan)}, {}, "NaN or infinity .first in row 4"),
     ({"x": with_row(0, np.inf)}, {}, "NaN or infinity .first in row 0"),
     ({"x": X[:0]}, {}, "'x' is empty"),
-    ({"x": np.float32(3)}, {}, "'x' is empty"),
+    ({"x": np.float32(3)}, {}, "'x' is a single number"),
     ({}, {}, "holds no arrays"),
     ({"x": X, "labels": Y[:9]}, {}, "differ in their number of examples"),
     ({"x": X[:, :2]}, {}, r"has shape \[10, 2\]"),

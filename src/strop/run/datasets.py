@@ -20,7 +20,7 @@ from strop.worker.call import DATA_WORK, Child, Work
 GENERATED = 64
 CALIBRATION_SHARE = 0.2
 CALIBRATION_MOST = 200
-PRODUCED_VERSION = 3
+PRODUCED_VERSION = 4
 """Of the data worker: raise it when the shards it makes change."""
 NUMBERS = ("mae", "spearman", "pearson", "scorer")
 DATA = "data.json"

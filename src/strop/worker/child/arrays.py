@@ -15,7 +15,7 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 from preprocess import DataError
-from shards import chunks, create, release
+from shards import chunks, create, file_of, release
 
 PART = re.compile(r"(.+)[-.]\d{3,}")
 """`x-000.npy`, `x-001.npy` are parts of one array; `input_1.npy` is an array of that name."""
@@ -171,6 +171,11 @@ def write_input(
     wanted = np.dtype(spec["dtype"])
     if not shape_fits(array.shape[1:], spec):
         what = f"{source}: array {name!r} has shape {list(array.shape)}"
+        if not spec["shape"]:
+            raise DataError(
+                f"{what}, the model's input {spec['name']!r} has shape []",
+                "give one number that holds for every example, shape [], or one an example, shape [examples]",
+            )
         if "told" in spec:
             raise DataError(f"{what}, {told(spec)}", other_size(array.shape[1:], spec))
         raise DataError(
@@ -182,7 +187,7 @@ def write_input(
         if not widens:
             raise DataError(f"{source}: array {name!r} is {array.dtype}, the model takes {wanted}", "convert it first")
         notes.append(f"{name}: {array.dtype} cast to {wanted}")
-    file = f"input{number}.npy"
+    file: str = file_of(number, spec)
     shard = create(os.path.join(out, file), wanted, array.shape)
     for rows in chunks(array):
         part = np.asarray(array[rows])

@@ -13,7 +13,7 @@ from beside import CLASSES, copy_file, finish, ship_classes
 from labels import aligned, labelled, likely_name, save_labels
 from numpy.typing import NDArray
 from preprocess import DataError, ItemError, load
-from shards import Growing
+from shards import Growing, file_of
 from sources import Broken, column_names, records
 
 TEXTS = 512
@@ -103,7 +103,7 @@ class Given:
 
 def write_examples(found: Any, tool: Any, specs: list[dict[str, Any]], broken: Broken, out: str) -> Any:
     """One record an example, encoded and written as it comes. Returns inputs, labels, count, notes."""
-    files = {spec["name"]: f"input{number}.npy" for number, spec in enumerate(specs)}
+    files = {spec["name"]: file_of(number, spec) for number, spec in enumerate(specs)}
     kept: list[Any] = []
     first: dict[str, tuple[int, ...]] = {}
     with ExitStack() as stack:
