@@ -144,7 +144,8 @@ def test_data_of_another_shape_than_asked_for_are_refused(tmp_path: Path) -> Non
     np.savez(tmp_path / "eval.npz", x=np.zeros((20, 7), np.float32))
     done = run_strop(tmp_path, "optimize", "any.onnx", "--data", "eval.npz", "--shape", "x=1x5", "--dry-run")
     assert done.code not in (0, 1), done.err
-    assert "array 'x' has shape [20, 7], the model's input 'x' needs ['examples', 5]" in done.err
+    assert "array 'x' has shape [20, 7], --shape asks for x=1x5, the examples first" in done.err
+    assert "--shape x=1x7" in done.err, "what to do next"
     listed = run_strop(tmp_path, "optimize", "any.onnx", "--shape", "x=1x5", "--dry-run")
     assert "fp32-static" in listed.out
     assert "x=1x5" in listed.out

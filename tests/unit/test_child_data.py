@@ -72,6 +72,18 @@ def test_arrays_may_hold_their_examples_where_the_model_does(tmp_path):
         np.testing.assert_array_equal(np.load(out / "input0.npy"), rows)
 
 
+@pytest.mark.parametrize(
+    ("array", "hint"), [(np.zeros((4, 3, 8, 8)), "--shape x=1x3x8x8"), (np.zeros((4, 8)), "one row an example")]
+)
+def test_data_of_another_size_are_compared_with_what_shape_says(prepare, array, hint):
+    spec = {**SPEC, "shape": ["batch", 3, 64, 64], "told": [1, 3, 64, 64]}
+    with pytest.raises(DataError, match=r"--shape asks for x=1x3x64x64") as refused:
+        prepare({"x": array.astype(np.float32)}, [spec])
+    assert hint in refused.value.hint
+    assert str(list(array.shape)) in str(refused.value)
+    assert "model" not in str(refused.value)
+
+
 def test_an_npy_and_a_folder_are_read_too(prepare, tmp_path):
     np.save(tmp_path / "any.npy", X)
     assert prepare(tmp_path / "any.npy")[1]["count"] == 10
@@ -102,7 +114,7 @@ REFUSED = [
     ({"x": with_row(4, np.nan)}, {}, "NaN or infinity .first in row 4"),
     ({"x": with_row(0, np.inf)}, {}, "NaN or infinity .first in row 0"),
     ({"x": X[:0]}, {}, "'x' is empty"),
-    ({"x": np.float32(3)}, {}, "'x' is empty"),
+    ({"x": np.float32(3)}, {}, "'x' is a single number"),
     ({}, {}, "holds no arrays"),
     ({"x": X, "labels": Y[:9]}, {}, "differ in their number of examples"),
     ({"x": X[:, :2]}, {}, r"has shape \[10, 2\]"),

@@ -5,12 +5,13 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime as ort
 import pytest
 from benchmarks.export_faults import FAULTS, dynamic, in_float64, network, numbers, session
 from benchmarks.spoil import weights_as_inputs
-from cleaning import clean
+from cleaning import clean, groom
 from onnx import TensorProto, helper, numpy_helper
-from onnx_faults import cast_chains, collapses, default_inputs, faults
+from onnx_faults import cancelling_transposes, cast_chains, collapses, default_inputs, faults
 from steps import prepare
 
 X = np.random.default_rng(3).standard_normal((3, 3, 32, 32)).astype(np.float32)
@@ -222,3 +223,106 @@ def test_a_chain_of_many_casts_ends(tmp_path: Path) -> None:
     x = np.array([1 / 3, 70000.0, 1e-9, 2.0], np.float32)
     np.testing.assert_array_equal(answers(path, x=x), answers(tmp_path / "given.onnx", x=x))
     assert [n.op_type for n in onnx.load(path).graph.node] == ["Cast", "Cast"]
+
+
+def turned_twice(given: str, made: str) -> list[onnx.NodeProto]:
+    """To channels last and back, for nothing."""
+    return [
+        helper.make_node("Transpose", [given], [f"{made}a"], f"{made}/last", perm=[0, 2, 3, 1]),
+        helper.make_node("Transpose", [f"{made}a"], [made], f"{made}/first", perm=[0, 3, 1, 2]),
+    ]
+
+
+def test_transposes_that_cancel_each_other_are_found_and_taken_out(tmp_path: Path) -> None:
+    given = network(between=turned_twice)
+    assert found(given)["cancelling-transposes"] | {"count": 4, "total": 8} == found(given)["cancelling-transposes"]
+    path, notes = cleaned(given, tmp_path)
+    np.testing.assert_array_equal(answers(path), answers(tmp_path / "given.onnx"))
+    assert "Transpose" not in {n.op_type for n in onnx.load(path).graph.node}
+    assert found(path) == {} and notes == []
+
+
+def turns(*orders: list[int] | None, read: str = "") -> onnx.ModelProto:
+    """Transposes in a row, the result of each named t0, t1, …; `read` is an output beside the last."""
+    names = ["x", *(f"t{n}" for n in range(len(orders)))]
+    nodes = [
+        helper.make_node("Transpose", [before], [name], **({} if order is None else {"perm": order}))
+        for before, name, order in zip(names, names[1:], orders, strict=False)
+    ]
+    ports = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in ([names[-1], read] if read else names[-1:])]
+    given = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["a", "b", "c"])
+    graph = helper.make_graph(nodes, "g", [given], ports)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
+@pytest.mark.parametrize(
+    ("model", "count", "left"),
+    [
+        (turns([1, 2, 0], [2, 0, 1]), 1, 0),
+        (turns([1, 2, 0], [1, 2, 0]), 0, 2),
+        (turns(None, None), 1, 0),
+        (turns([2, 1, 0], None), 1, 0),
+        (turns([0, 2, 1], None), 0, 2),
+        (turns([1, 2, 0], [2, 0, 1], [1, 2, 0]), 1, 1),
+        (turns([1, 0, 2], [0, 2, 1], [0, 2, 1], [1, 0, 2]), 1, 0),
+        (turns([1, 2, 0], [2, 0, 1], read="t0"), 1, 1),
+    ],
+)
+def test_transposes_go_only_where_they_cancel(model: onnx.ModelProto, count: int, left: int) -> None:
+    """Also across pairs that meet once what stood between them is gone; and not where the first is read by others."""
+    assert len(cancelling_transposes(model.graph)) == count
+    x = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
+    before = session_of(model).run(None, {"x": x})
+    groom(model, single=True, opset=0)
+    assert sum(n.op_type == "Transpose" for n in model.graph.node) == left
+    for one, other in zip(before, session_of(model).run(None, {"x": x}), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def session_of(model: onnx.ModelProto) -> ort.InferenceSession:
+    return ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+
+
+def test_weights_that_no_node_uses_are_found_and_taken_out(tmp_path: Path) -> None:
+    given = with_default()
+    left_over = np.random.default_rng(7).standard_normal((500, 500)).astype(np.float32)
+    given.graph.initializer.append(numpy_helper.from_array(left_over, "left_over"))
+    fault = found(given)["unused-weights"]
+    assert (fault["count"], fault["example"], fault["bytes"]) == (1, "left_over", 1_000_000)
+    path, _ = cleaned(given, tmp_path)
+    assert "unused-weights" not in found(path)
+    assert path.stat().st_size < (tmp_path / "given.onnx").stat().st_size - 900_000
+    np.testing.assert_array_equal(answers(path), answers(tmp_path / "given.onnx"))
+    assert "unused-weights" not in found(branches()), "what only a nested graph reads is used"
+
+
+def trained(operator: str, ratio: float = 0.5, mode: bool | None = True, **attributes: int) -> onnx.ModelProto:
+    """The network with a Dropout or a batch normalization at its end."""
+    model = network()
+    model.graph.output[0].name = "z"
+    if operator == "Dropout":
+        held = {"ratio": np.array(ratio, np.float32)} | ({} if mode is None else {"mode": np.array(mode)})
+        model.graph.node.append(helper.make_node("Dropout", ["y", *held], ["z"], "drop"))
+    else:
+        held = {name: np.ones(10, np.float32) for name in ("scale", "shift", "mean", "var")}
+        model.graph.node.append(helper.make_node(operator, ["y", *held], ["z"], "norm", **attributes))
+    model.graph.initializer.extend(numpy_helper.from_array(values, name) for name, values in held.items())
+    return model
+
+
+@pytest.mark.parametrize("model", [trained("Dropout"), trained("BatchNormalization", training_mode=1)])
+def test_nodes_in_training_mode_are_found_and_left_as_they_are(model: onnx.ModelProto) -> None:
+    assert found(model)["training-mode"]["count"] == 1
+    assert "batch-norm" not in found(model), "it cannot be folded into weights"
+    last = model.graph.node[-1].SerializeToString()
+    groom(model, single=True, opset=17)
+    assert model.graph.node[-1].SerializeToString() == last
+    assert found(model)["training-mode"]["count"] == 1
+
+
+@pytest.mark.parametrize(
+    "model",
+    [trained("Dropout", mode=False), trained("Dropout", mode=None), trained("Dropout", ratio=0.0), trained("BatchNormalization")],
+)
+def test_what_only_could_be_in_training_mode_is_none(model: onnx.ModelProto) -> None:
+    assert "training-mode" not in found(model)

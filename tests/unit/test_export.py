@@ -1,6 +1,7 @@
 """What an export does badly: rules name every fault that can be found, each with evidence; what is not cleaned is said."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from strop.plan.export import default_inputs_note, export_remarks, rules
 from strop.plan.space import by_role
 from strop.report.frameworks import export_lines
 from strop.run.reading import read_inspection
+from strop.worker.call import CHILD
 
 from .inspected import inspect
 from .makers import model, target, task
@@ -51,6 +53,12 @@ def test_the_inspector_finds_each_fault_and_a_rule_says_what_it_is_worth(tmp_pat
     assert fault != "batch-norm" or "4 of 4 batch normalizations" in remarks[fault].text
 
 
+def test_every_fault_that_can_be_found_has_a_rule() -> None:
+    source = (CHILD.parent / "onnx_faults.py").read_text(encoding="utf-8")
+    named = set(re.findall(r'"name": "([a-z0-9-]+)"', source))
+    assert {"unused-weights", "cancelling-transposes", "training-mode"} <= named <= rules().keys()
+
+
 def test_the_remarks_are_part_of_an_inspection(tmp_path: Path) -> None:
     (tmp_path / "m.onnx").write_bytes(FAULTS["cast-chains"]().SerializeToString())
     found = export_remarks(read_inspection(tmp_path / "m.onnx").faults)
@@ -59,12 +67,21 @@ def test_the_remarks_are_part_of_an_inspection(tmp_path: Path) -> None:
     assert list(export_lines(())) == []
 
 
+def test_a_remedy_that_was_followed_is_not_asked_for_again() -> None:
+    fault = Fault(name="dynamic-axes", count=2, total=4)
+    assert "--shape" in export_remarks([fault])[0].remedy
+    assert "--shape" not in export_remarks([fault], fixed=True)[0].remedy
+    other = Fault(name="cast-chains", count=1, total=1)
+    assert export_remarks([other], fixed=True) == export_remarks([other])
+
+
 def test_a_cleaned_up_file_is_offered_only_where_there_is_something_to_clean_up() -> None:
     def variants(given: Model) -> list[str]:
         return [r.name for r in by_role(spec.offer(given, target(), task()), "baseline-variant") if r.cleaned]
 
     assert variants(faulty()) == []
     assert variants(faulty("old-opset", "dynamic-axes", "unfolded-constants")) == []
+    assert variants(faulty("unused-weights", "cancelling-transposes", "training-mode")) == []
     assert variants(faulty("weights-as-inputs")) == ["fp32-clean"]
     assert variants(faulty("float64")) == ["fp32-clean"]
     assert variants(faulty("float64", "batch-norm")) == ["fp32-clean", "fp32-clean-float64"]

@@ -5,7 +5,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from strop.core.errors import ConfigError
-from strop.core.gate import DEFAULT_GATES, METRICS, MOST_RETAINED, Missing, assemble, judge, judge_one, parse_gate
+from strop.core.gate import DEFAULT_GATES, METRICS, RANGES, Missing, assemble, judge, judge_one, parse_gate
 from strop.core.verdict import Gate
 
 from .makers import interval, intervals
@@ -42,7 +42,7 @@ def test_a_figure_that_is_no_number_never_passes(direction):
 
 @given(st.sampled_from([m for m in METRICS if m != "valid"]), st.sampled_from([">=", "<=", "≥", "≤"]), bounds)
 def test_a_gate_reads_back_as_written(metric, sign, bound):
-    assume(metric != "accuracy_retained" or bound <= MOST_RETAINED)
+    assume(metric not in RANGES or RANGES[metric].admits("at_least" if sign in (">=", "≥") else "at_most", bound))
     gate = parse_gate(f" {metric} {sign} {bound!r} ", "must")
     assert (gate.metric, gate.bound, gate.kind) == (metric, bound, "must")
     assert gate.direction == ("at_least" if sign in (">=", "≥") else "at_most")
@@ -127,3 +127,33 @@ def test_judge_passes_what_is_good_enough():
 def test_percent_where_a_share_is_meant_is_refused():
     with pytest.raises(ConfigError, match="more than a share"):
         parse_gate("accuracy_retained>=95", "must")
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("divergence<=-1", "divergence is never below 0"),
+        ("kl<=-0.001", "kl is never below 0"),
+        ("memory_ratio<=-0.5", "memory_ratio is never below 0"),
+        ("latency_ms<=0", "latency_ms is always above 0"),
+        ("size_mb<=-3", "size_mb is always above 0"),
+        ("perplexity<=0.5", "perplexity is never below 1"),
+        ("same_top>=1000", "more than a share"),
+        ("same_top>=99", "more than a share"),
+        ("agreement>=1.01", "more than a share"),
+        ("task_retained>=98", "more than a share"),
+    ],
+)
+def test_a_bound_that_nothing_can_meet_is_refused(text, why):
+    with pytest.raises(ConfigError, match=why) as refused:
+        parse_gate(text, "must")
+    assert refused.value.hint
+
+
+@pytest.mark.parametrize("text", ["divergence<=0", "same_top>=1", "accuracy>=2", "accuracy<=-1", "perplexity<=1"])
+def test_a_bound_that_something_can_meet_is_taken(text):
+    assert parse_gate(text, "must")
+
+
+def test_ranges_are_of_known_metrics():
+    assert RANGES.keys() <= METRICS.keys()

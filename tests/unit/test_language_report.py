@@ -78,8 +78,8 @@ def test_the_table_shows_it():
     assert {name: f"{cell.text} {cell.below}".strip() for name, cell in shown.items()} == {
         "candidate": "small null", "cold start, s": "0.35",
         "size, MB": "2", "perplexity": "4.000 ± 2", "perplexity ratio": "1.2500× 1.0000 to 2.0000",
-        "KL, nats": "0.01 0.005 to 0.02", "KL p99": "0.09", "same top": "97.0% 96.0% to 98.0%", "prefill tok/s": "12,346",
-        "decode tok/s": "400", "time to first token, ms": "2.5", "time per token p50, ms": "2.4",
+        "divergence": "0.01 0.005 to 0.02", "divergence p99": "0.09", "same top": "97.0% 96.0% to 98.0%",
+        "prefill tok/s": "12,346", "decode tok/s": "400", "time to first token, ms": "2.5", "time per token p50, ms": "2.4",
         "time per token p95, ms": "3.1", "load, s": "0.25", "memory, MB": "7", "what ran": "zen4 cache f16",
     }  # fmt: skip
     assert table.rows[0][0].look == "chosen"
@@ -229,7 +229,7 @@ def test_the_verdict_names_quality_and_pace():
     what, brings, _ = three_lines(run())
     assert "use small" in what
     assert brings.endswith(
-        "1.25× [1, 2] the given model's perplexity; KL 0.01 nats, the same likeliest token at 97.0% of the positions; "
+        "1.25× [1, 2] the given model's perplexity; divergence 0.01 nats, the same likeliest token at 97.0% of the positions; "
         "writes 400 tokens a second (baseline 100)."
     )
     elsewhere = three_lines(run(place="elsewhere"))[1]

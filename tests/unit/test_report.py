@@ -264,7 +264,7 @@ def test_what_is_measured_without_labels_is_not_called_accuracy(metric, named):
 @pytest.mark.parametrize(
     ("quality", "head", "text", "short"),
     [
-        ({"divergence": interval(0.0098, 0.009, 0.011)}, "divergence, nats", "0.0098 [0.009, 0.011]", ["KL", "0.0098"]),
+        ({"divergence": interval(0.0098, 0.009, 0.011)}, "divergence", "0.0098 [0.009, 0.011]", ["divergence", "0.0098"]),
         ({"difference": interval(0.021, 0.01, 0.03)}, "largest difference", "2.1% [1.0%, 3.0%]", ["differs", "2.1%"]),
     ],
 )

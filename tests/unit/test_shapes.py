@@ -149,6 +149,12 @@ def test_every_recipe_of_a_runtime_that_gains_is_compiled_for_fixed_shapes():
     assert not any("shapes" in o.recipe.settings for o in offered(("batch", "n"), ()).values() if o.recipe is not None)
 
 
+def test_percentile_calibration_is_offered_where_the_user_fixed_what_the_file_leaves_open():
+    found = offered(("batch", "n"), ({"x": (1, 4)},))
+    assert found["int8-static-percentile"].recipe is not None
+    assert "the inputs' vary" in offered(("batch", "n"), ())["int8-static-percentile"].reason
+
+
 def test_candidates_follow_a_baseline_with_fixed_shapes():
     found = offered(("batch", 4), ({"x": (1, 4)},))
     static, dynamic = found["fp32-static"].recipe, found["int8-dynamic"].recipe

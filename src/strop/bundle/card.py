@@ -1,9 +1,12 @@
 """The model card of a bundle: what it is, how it was made, what was measured, what to mind."""
 
+from collections.abc import Mapping
+
 from strop.core.candidate import Result
 from strop.core.foreign import in_markdown
+from strop.core.model import TensorSpec
 from strop.core.outcome import Outcome
-from strop.core.shapes import Shapes, text_of
+from strop.core.shapes import Shape, Shapes, text_of
 from strop.core.verdict import Interval
 
 
@@ -72,8 +75,64 @@ def _takes(shapes: Shapes | None) -> str:
     return f"\nCompiled for fixed shapes: {sets}.{padded} {others} Figures below hold for the first.\n"
 
 
-def model_card(outcome: Outcome, chosen: Result, shapes: Shapes | None = None) -> str:
-    """Markdown."""
+ARRAYS = """
+import sys
+
+import numpy as np
+
+folder = "."  # of this bundle
+sys.path.insert(0, folder)
+from infer import load
+
+model = load(folder)
+feed = {{{feed}}}  # your arrays, the examples first
+answers = model.run(feed)  # output name → array, a copy
+views = model.run(feed, views=True)  # no copy where the runtime allows it: the next call overwrites them
+print({{name: array.shape for name, array in answers.items()}})
+"""
+TEXT = """
+import sys
+
+folder = "."  # of this bundle
+sys.path.insert(0, folder)
+from infer import load
+
+model = load(folder)
+for piece in model.generate("Once upon a time", tokens=64):
+    print(piece, end="", flush=True)
+"""
+ITEMS = {"image": '"picture.jpg"', "text": '"a text"'}
+
+
+def _from_python(outcome: Outcome, takes: Shapes | None, examples: Mapping[str, Shape]) -> str:
+    """How a program uses the bundle: a block of code that runs as it stands."""
+    task = outcome.task
+    if task.language is not None:
+        return f"```python{TEXT}```"
+    batch, fixed = outcome.model.fixed_batch or task.workload.batch, takes.sets[0] if takes is not None else {}
+    shapes = {s.name: fixed.get(s.name, _one_call(s, batch, examples.get(s.name, ()))) for s in outcome.model.inputs}
+    feed = ", ".join(f"{s.name!a}: np.zeros({shapes[s.name]}, {s.dtype!a})" for s in outcome.model.inputs)
+    more = ""
+    if task.preprocess is not None:
+        item = ITEMS.get(task.preprocess.kind, "item")
+        more = f"\n\nThe bundle has the preprocessing too: `model.predict({item})`, or a list of such, gives the answers to them."
+    return f"```python{ARRAYS.format(feed=feed)}```{more}"
+
+
+def _one_call(spec: TensorSpec, batch: int, example: Shape) -> Shape:
+    """A shape that the input takes: what the model leaves open is as in the evaluation data."""
+    known = dict(enumerate(example, 1))
+    return tuple(d if isinstance(d, int) else known.get(k, 1) if k else batch for k, d in enumerate(spec.shape))
+
+
+def model_card(
+    outcome: Outcome, chosen: Result, shapes: Shapes | None = None, examples: Mapping[str, Shape] | None = None
+) -> str:  # fmt: skip
+    """Markdown.
+
+    Args:
+        shapes: what it takes, where it is compiled for fixed shapes. examples: input → the shape of one evaluation example.
+    """
     recipe, task = chosen.candidate.recipe, outcome.task
     source = outcome.model.artifact
     steps = " → ".join(step.name for step in recipe.steps) or "none: the given model, unchanged"
@@ -114,6 +173,15 @@ Steps: {steps}. Runtime: {recipe.runtime}, settings {recipe.settings or "the run
 | gate | kind | result | figure |
 |---|---|---|---|
 {gates}
+
+## From Python
+
+With the packages of `requirements.txt`:
+
+{_from_python(outcome, shapes, examples or {})}
+
+Python writes a cache, `__pycache__`, beside a module that it imports, which `strop bundle verify` reports;
+PYTHONDONTWRITEBYTECODE=1 prevents it.
 
 ## Mind
 

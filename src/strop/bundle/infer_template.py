@@ -63,7 +63,10 @@ class Bundle:
         self.own = threading.local()
         self.own.session = self.session
         self.turns: Any = None if hasattr(self.session, "fork") else self._several()
-        first = next(iter(self.manifest["inputs"]))["shape"]
+        shapes = {i["name"]: i["shape"] for i in self.manifest["inputs"]}
+        self.single = {name for name, shape in shapes.items() if not shape}
+        self.counted = next((name for name, shape in shapes.items() if shape), next(iter(shapes)))
+        first = shapes[self.counted]
         self.fixed = first[0] if first and isinstance(first[0], int) else None
         self.filled = self.fixed is not None or self.manifest.get("shapes") is not None
 
@@ -78,6 +81,8 @@ class Bundle:
     def run(self, feed: dict[str, NDArray[Any]], views: bool = False) -> Any:
         """Arrays by input name, shape [examples, ...]; whole numbers are cast where the model takes floats.
 
+        An input without axes takes an array of shape [], or one number an example that is the same for all of the call.
+
         views: whether answers may be the runtime's own memory, which the calling thread's next call overwrites; else copies.
 
         Raises:
@@ -86,8 +91,8 @@ class Bundle:
         if feed.keys() != self.inputs.keys():
             raise ValueError(f"inputs {sorted(feed)} given, the model takes {sorted(self.inputs)}")
         ready = {n: a if a.dtype == self.inputs[n] else _cast(n, a, self.inputs[n]) for n, a in feed.items()}
-        if self.fixed is None or len(next(iter(ready.values()))) == self.fixed:
-            return self.answer(ready, views)
+        if self.fixed is None or len(ready[self.counted]) == self.fixed:
+            return self.answer(ready | {n: _number(n, ready[n]) for n in self.single} if self.single else ready, views)
         return self.run_in_batches(ready, self.fixed)
 
     def _several(self) -> Any:
@@ -132,12 +137,14 @@ class Bundle:
 
     def run_in_batches(self, feed: dict[str, NDArray[Any]], batch: int) -> dict[str, NDArray[Any]]:
         """Any number of examples, `batch` at a time; a last short batch is padded where shapes are fixed."""
-        count, parts = len(next(iter(feed.values()))), []
+        counted = feed[self.counted]
+        count, parts = len(counted) if counted.ndim else 1, []
         if not count or batch < 1:
             raise ValueError("no examples: the arrays are empty" if not count else f"a batch of {batch}: give 1 or more")
         for start in range(0, count, batch):
             rows = np.arange(start, start + batch) % count if self.filled else np.arange(start, min(start + batch, count))
-            parts.append(self.run({name: np.ascontiguousarray(array[rows]) for name, array in feed.items()}))
+            part = {n: np.ascontiguousarray(a[rows]) if a.ndim else a for n, a in feed.items()}
+            parts.append(self.run(part))
         return {name: np.concatenate([p[name] for p in parts])[:count] for name in parts[0]}
 
 
@@ -145,6 +152,15 @@ def _cast(name: str, array: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
     if not (np.can_cast(array.dtype, dtype, "same_kind") or (array.dtype.kind in "iub" and dtype.kind == "f")):
         raise ValueError(f"input {name!r} is {array.dtype}, the model takes {dtype}")
     return array.astype(dtype)
+
+
+def _number(name: str, array: NDArray[Any]) -> NDArray[Any]:
+    """For an input without axes: the one number of a call."""
+    values = np.asarray(array).reshape(-1)
+    if not len(values) or (values != values[0]).any():
+        given = f"{len(values)} different ones were" if len(values) else "none was"
+        raise ValueError(f"input {name!r} has no axes: it takes one number a call, {given} given")
+    return values[:1].reshape(())
 
 
 def load(folder: str | Path = ".") -> Bundle:

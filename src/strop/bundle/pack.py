@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from strop import __version__
 from strop.bundle.card import model_card
 from strop.core.backend import Backend, without_extra
@@ -14,7 +16,7 @@ from strop.core.candidate import Result
 from strop.core.manifest import Answer, Manifest
 from strop.core.noun import SCHEMA
 from strop.core.outcome import Outcome
-from strop.core.shapes import Shapes
+from strop.core.shapes import Shape, Shapes
 from strop.core.strict import finite, to_json
 from strop.core.target import THIS
 from strop.core.task import Task
@@ -70,10 +72,17 @@ def pack(outcome: Outcome, backend: Backend, target: Path, shapes: Shapes | None
         pins += ["tokenizers>=0.22,<0.24"] if ships else []
         pins += ["jinja2>=3.1.6,<4"] if chats else []
         (draft / "requirements.txt").write_text("\n".join(pins) + "\n", encoding="utf-8")
-        (draft / "MODEL_CARD.md").write_text(model_card(outcome, chosen, shapes), encoding="utf-8")
+        (draft / "MODEL_CARD.md").write_text(model_card(outcome, chosen, shapes, examples_of(outcome.task)), encoding="utf-8")
         manifest = describe(outcome, chosen, f"model/{Path(artifact.path).name}", {"shapes": shapes, **listed(draft)})
         (draft / MANIFEST).write_text(to_json(dump(manifest), indent=1) + "\n", encoding="utf-8")
     return manifest
+
+
+def examples_of(task: Task) -> dict[str, Shape]:
+    """Input → the shape of one evaluation example, as far as the data are still there."""
+    paths = {name: Path(task.evaluation.folder) / file for name, file in task.evaluation.inputs.items()}
+    there = {name: path for name, path in paths.items() if path.is_file()}
+    return {name: np.load(path, mmap_mode="r", allow_pickle=False).shape[1:] for name, path in there.items()}
 
 
 def ship_libraries(backend: Backend, draft: Path) -> None:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from math import inf
 from typing import NamedTuple
 
 from strop.core.errors import ConfigError
@@ -35,6 +36,34 @@ METRICS: dict[str, str] = {
     "size_mb": "size of the model files, MB",
 }
 
+
+class Range(NamedTuple):
+    """What a metric can be. `above`: it never reaches `low` itself."""
+
+    low: float = 0.0
+    high: float = inf
+    above: bool = False
+
+    def admits(self, direction: Direction, bound: float) -> bool:
+        """Whether any figure can meet the bound."""
+        if direction == "at_least":
+            return bound <= self.high
+        return bound > self.low if self.above else bound >= self.low
+
+
+MOST_RETAINED = 2.0
+"""Of what is retained: a bound above it is a percentage by mistake."""
+SHARE, AT_LEAST_ZERO, POSITIVE = Range(high=1.0), Range(), Range(above=True)
+RANGES: dict[str, Range] = {
+    **dict.fromkeys(("agreement", "same_top", "task_accuracy"), SHARE),
+    **dict.fromkeys(("difference", "divergence", "kl", "tail_ratio", "memory_ratio", "memory_mb"), AT_LEAST_ZERO),
+    **dict.fromkeys(("speedup", "throughput", "throughput_ratio", "latency_ms", "perplexity_ratio", "decode_tok_s"), POSITIVE),
+    **dict.fromkeys(("first_token_ms", "size_mb"), POSITIVE),
+    **dict.fromkeys(("accuracy_retained", "task_retained"), Range(high=MOST_RETAINED)),
+    "perplexity": Range(low=1.0),
+}
+"""A gate that asks for more is refused, since nothing could pass it. `accuracy` has no entry: it may be any metric."""
+
 DEFAULT_GATES: tuple[Gate, ...] = (
     Gate(metric="valid", kind="must"),
     Gate(metric="accuracy_retained", bound=0.95, kind="must"),
@@ -49,7 +78,6 @@ LANGUAGE_GATES: tuple[Gate, ...] = (
     Gate(metric="kl", direction="at_most", bound=0.05, kind="must"),
 )
 """Added for language models, where the perplexity alone hides how often the answer changes."""
-MOST_RETAINED = 2.0
 BETTER: dict[str, Direction] = {
     "accuracy_retained": "at_least", "task_retained": "at_least", "same_top": "at_least", "kl": "at_most",
     "difference": "at_most", "divergence": "at_most", "agreement": "at_least",
@@ -63,7 +91,7 @@ def parse_gate(text: str, kind: Kind) -> Gate:
     """`speedup>=1.5` → a gate.
 
     Raises:
-        ConfigError: not of the form METRIC>=NUMBER or METRIC<=NUMBER, or an unknown metric.
+        ConfigError: not of the form METRIC>=NUMBER or METRIC<=NUMBER, an unknown metric, or a bound that nothing can meet.
     """
     match = re.fullmatch(r"\s*([a-z_]+)\s*(>=|<=|≥|≤)\s*([-+0-9.eE]+)\s*", text)
     if match is None:
@@ -77,10 +105,20 @@ def parse_gate(text: str, kind: Kind) -> Gate:
         raise ConfigError(f"gate {text!r}: {number!r} is not a number", "write it as METRIC>=NUMBER") from None
     if abs(bound) == float("inf"):
         raise ConfigError(f"gate {text!r}: {number!r} is not a finite number", "write it as METRIC>=NUMBER")
-    if name == "accuracy_retained" and bound > MOST_RETAINED:
-        raise ConfigError(f"gate {text!r} asks for more than a share can be", "95 % kept is accuracy_retained>=0.95")
     direction: Direction = "at_least" if sign in (">=", "≥") else "at_most"
+    possible = RANGES.get(name)
+    if possible is not None and not possible.admits(direction, bound):
+        raise _impossible(text, name, bound, possible)
     return Gate(metric=name, direction=direction, bound=bound, kind=kind)
+
+
+def _impossible(text: str, name: str, bound: float, possible: Range) -> ConfigError:
+    """For a gate that nothing can pass."""
+    if bound > possible.high:
+        hint = f"{bound:g} % is {name}>={bound / 100:g}" if bound <= 100 else f"give at most {possible.high:g}"
+        return ConfigError(f"gate {text!r} asks for more than a share can be", hint)
+    low = f"always above {possible.low:g}" if possible.above else f"never below {possible.low:g}"
+    return ConfigError(f"gate {text!r}: nothing can pass it, since {name} is {low}", f"write {name}<=NUMBER with a larger number")
 
 
 def assemble(custom: Sequence[Gate], strict: bool = False) -> tuple[Gate, ...]:

@@ -8,8 +8,8 @@ Stage = Literal["convert", "prune", "quantize", "accelerate"]
 Role = Literal["reference", "baseline-variant", "as-is", "candidate"]
 CLEAN = "clean"
 """The step that takes out of a model what its export does badly, in the model's own runtime."""
-STAYS = ("dynamic-axes", "unnamed-axes", "float64-ports")
-"""Faults of an export that cleaning up its file does not change: who calls the model knows its shapes and types."""
+STAYS = ("dynamic-axes", "unnamed-axes", "float64-ports", "training-mode")
+"""Faults of an export that cleaning up its file does not change: only who made the model knows what was meant."""
 HOLD = {"f32": ("f32",), "bf16": ("f32", "bf16", "f16"), "f16": ("f32", "f16")}
 """Type of a model's weights in its files → the types that hold them.
 

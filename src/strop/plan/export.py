@@ -17,6 +17,7 @@ class Rule(Noun):
     text: str
     worth: str
     remedy: str
+    fixed: str = ""
     evidence: str
 
 
@@ -27,8 +28,11 @@ def rules() -> dict[str, Rule]:
     return {rule.name: rule for rule in (Rule.model_validate(entry) for entry in tomllib.loads(text)["rule"])}
 
 
-def export_remarks(found: Sequence[Fault]) -> tuple[ExportRemark, ...]:
+def export_remarks(found: Sequence[Fault], fixed: bool = False) -> tuple[ExportRemark, ...]:
     """A remark for each fault that a rule knows, what is worth most first.
+
+    Args:
+        fixed: whether the shapes of all inputs are fixed, though the file may leave them open.
 
     Example:
         >>> export_remarks([Fault(name="old-opset", count=9, total=13)])[0].text
@@ -37,8 +41,8 @@ def export_remarks(found: Sequence[Fault]) -> tuple[ExportRemark, ...]:
     by_name = {fault.name: fault for fault in found}
     return tuple(
         ExportRemark(
-            rule=name, text=rule.text.format(**_words(by_name[name])), worth=rule.worth, remedy=rule.remedy,
-            evidence=rule.evidence,
+            rule=name, text=rule.text.format(**_words(by_name[name])), worth=rule.worth,
+            remedy=(rule.fixed if fixed else "") or rule.remedy, evidence=rule.evidence,
         )
         for name, rule in rules().items() if name in by_name
     )  # fmt: skip

@@ -6,11 +6,11 @@ from strop.core.verdict import Interval
 from strop.report.parts import DASH, Cell, percent_cell, ratio_cell
 from strop.report.verdict import percent, ratio
 
-NAMES = {"divergence": "divergence, nats", "difference": "largest difference"}
-SHORT = {"divergence": "KL", "difference": "differs"}
+NAMES = {"divergence": "divergence", "difference": "largest difference"}
+SHORT = NAMES | {"difference": "differs"}
 WHAT = {
-    "divergence": "Divergence is that of the class probabilities from the given model's (Kullback-Leibler, mean over the "
-    "examples). Accuracy looks at the highest class only; divergence sees every class.",
+    "divergence": "Divergence is that of the class probabilities from the given model's (Kullback-Leibler, in nats, mean over "
+    "the examples). Accuracy looks at the highest class only; divergence sees every class.",
     "difference": "The largest difference is between the candidate's answers and the given model's, in the channel that "
     "differs most, as a share of that channel's spread.",
 }

@@ -15,11 +15,11 @@ from strop.report.verdict import NOT_REPRESENTATIVE, ordered, perplexity_ratio
 
 SIZES = {"size": "model files, MB"}
 PACES = {"decode": "decode, tokens a second", "speed": "speed-up over the tuned baseline, ×"}
-QUALITIES = {"kl": "KL divergence, nats", "perplexity": "perplexity"}
+QUALITIES = {"kl": "divergence, nats", "perplexity": "perplexity"}
 HIGHER_IS_BETTER = tuple(PACES)
 DECODE = "decode tok/s"
 PACE_HEADS = ("prefill tok/s", DECODE, "time to first token, ms", "time per token p50, ms", "time per token p95, ms")
-HEAD = ("candidate", "size, MB", "perplexity", "perplexity ratio", "KL, nats", "KL p99", "same top")
+HEAD = ("candidate", "size, MB", "perplexity", "perplexity ratio", "divergence", "divergence p99", "same top")
 TASK_HEAD = ("questions right", "of the reference's")
 TAIL_HEAD = (*PACE_HEADS, "load, s", "cold start, s", "memory, MB", "what ran")
 DOUBT = "†"
@@ -130,8 +130,8 @@ def frontier_table(outcome: Outcome, evidence: Evidence) -> Table:
     """What the plots show, in words: the figures of both axes, and on which frontiers a candidate is."""
     axes = figures_of(outcome, evidence)
     found = frontiers(axes)
-    head = ("candidate", "size, MB", "decode tok/s", "speed-up", "KL, nats", "perplexity", "unbeaten by KL at its",
-            "unbeaten by perplexity at its")  # fmt: skip
+    head = ("candidate", "size, MB", "decode tok/s", "speed-up", "divergence", "perplexity",
+            "unbeaten by divergence at its", "unbeaten by perplexity at its")  # fmt: skip
 
     def best(name: str, quality: str) -> Cell:
         words = {"size": "size", "decode": "decode pace", "speed": "speed-up"}

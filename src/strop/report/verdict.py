@@ -167,7 +167,9 @@ def language_words(outcome: Outcome, chosen: Result) -> str:
             f"{ratio(found, SPEED, digits=4)} the given model's perplexity" if found is not None else "perplexity unmeasured"
         ]
     if "kl" in kept and "same_top" in kept and not same:
-        parts.append(f"KL {kept['kl'].value:.2g} nats, the same likeliest token at {kept['same_top'].value:.1%} of the positions")
+        parts.append(
+            f"divergence {kept['kl'].value:.2g} nats, the same likeliest token at {kept['same_top'].value:.1%} of the positions"
+        )
     if pace in chosen.pace and outcome.place == "here":
         before = outcome.result(outcome.baseline).pace.get(pace)
         beside = f" (baseline {_digits(before)})" if before is not None and chosen.name != outcome.baseline else ""

@@ -20,7 +20,7 @@ from strop.worker.call import DATA_WORK, Child, Work
 GENERATED = 64
 CALIBRATION_SHARE = 0.2
 CALIBRATION_MOST = 200
-PRODUCED_VERSION = 3
+PRODUCED_VERSION = 4
 """Of the data worker: raise it when the shards it makes change."""
 NUMBERS = ("mae", "spearman", "pearson", "scorer")
 DATA = "data.json"
@@ -80,8 +80,8 @@ def _of_arrays(run: Run, model: Model, labelled: bool) -> dict[str, Any]:
     if labelled and request.metric not in UNLABELED and (request.metric or request.labels):
         kind = "numbers" if request.metric in NUMBERS else "classes"
     return {
-        "specs": _specs(model), "mapping": request.mapping, "labels": request.labels if labelled else None, "label_kind": kind,
-        "axes": request.batch_axes,
+        "specs": _told(model, request), "mapping": request.mapping, "labels": request.labels if labelled else None,
+        "label_kind": kind, "axes": request.batch_axes,
     }  # fmt: skip
 
 
@@ -93,7 +93,7 @@ def _of_items(run: Run, model: Model, plan: Plan, labelled: bool) -> dict[str, A
     needed = labelled and request.metric not in UNLABELED and bool(request.metric or "label" in columns)
     loader = {"function": request.code["loader"], "folder": request.folder} if "loader" in request.code else {}
     return {
-        "form": plan.form, "specs": _specs(model), "columns": columns, "needed": needed,
+        "form": plan.form, "specs": _told(model, request), "columns": columns, "needed": needed,
         "label_kind": _label_kind(request, plan.kind) if labelled else None,
         "classes": _classes(run, model), "preprocess": made.model_dump(mode="json") if made is not None else None,
         "ships": dict(plan.settled.ships), "loader": loader, "pairs": plan.kind == "sentence-similarity",
@@ -138,6 +138,12 @@ def _versions(preprocess: dict[str, Any] | None) -> dict[str, str]:
 
 def _specs(model: Model) -> list[dict[str, Any]]:
     return [spec.model_dump() for spec in model.inputs]
+
+
+def _told(model: Model, request: Request) -> list[dict[str, Any]]:
+    """With what `--shape` says of an input, so that data of another size are compared with that and not with the model."""
+    told = request.shapes
+    return [{**spec, "told": list(told[spec["name"]])} if spec["name"] in told else spec for spec in _specs(model)]
 
 
 def _dataset(folder: Path, key: str, generated: bool = False) -> Dataset:

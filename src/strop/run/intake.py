@@ -1,7 +1,7 @@
 """Reading the model and the data: parsed in workers, checked, turned into `Model` and `Task`."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -207,6 +207,7 @@ def read_task(run: Run, model: Model) -> Task:
     for what, data in (("evaluation", evaluation), ("calibration", calibration)):
         if data.count < fixed:
             raise DataError(f"{data.count} {what} example(s) do not fill the model's fixed batch of {fixed}", "give more")
+        require_same_numbers(model, data, batches.batches)
     metric = _metric(run, model, evaluation, kind, output)
     if ignored and metric in UNLABELED and request.metric is None:
         what = "a column" if form in ("table", "pictures-table") else "an array"
@@ -221,6 +222,22 @@ def read_task(run: Run, model: Model) -> Task:
         shapes=shapes, other_shapes=request.other_shapes,
         lengths=None if shapes else lengths_for(model, settled.preprocess, batches.batch, lengths_of(settled.preprocess, whole)),
     )  # fmt: skip
+
+
+def require_same_numbers(model: Model, data: Dataset, batches: Sequence[int]) -> None:
+    """Refuses batches of several examples that differ in an input without axes, of which a call takes one number.
+
+    Raises:
+        DataError: names the input.
+    """
+    for spec in (s for s in model.inputs if not s.shape):
+        values = np.load(datasets.paths(data)["inputs"][spec.name], mmap_mode="r", allow_pickle=False)
+        if max(batches) > 1 and (values != values[:1]).any():
+            raise DataError(
+                f"the model's input {spec.name!r} has no axes: a call takes one number, and the examples of a batch of "
+                f"{max(batches)} differ in it",
+                "use --batch 1, or give one number for all examples: an array of shape []",
+            )
 
 
 def lengths_of(preprocess: Preprocess | None, data: Dataset) -> list[int]:

@@ -158,8 +158,9 @@ class Plan(NamedTuple):
 def list_plan(model: str, *, config: str | None = None, **flags: Any) -> Plan:
     """As `list_recipes`, with the notes and the remarks on the model's export."""
     with opened(make_request(model, config, **flags), nobody, keep=False, timed=False) as (run, given):
-        offers = plan_recipes(run, given, read_task(run, given))
-        return Plan(offers, tuple(run.kept), export_remarks(given.faults))
+        task = read_task(run, given)
+        offers = plan_recipes(run, given, task)
+        return Plan(offers, tuple(run.kept), export_remarks(given.faults, fixed=bool(task.shapes)))
 
 
 def judge_all(run: Run, task: Task, trials: Sequence[Trial], baseline: Trial, noise: Timing) -> list[Trial]:

@@ -14,6 +14,7 @@ import onnx_file
 import onnxruntime as ort
 from onnx_faults import (
     QUANTIZERS,
+    cancelling_transposes,
     cast_chains,
     default_inputs,
     duplicates,
@@ -22,6 +23,7 @@ from onnx_faults import (
     opset_of,
     target_of,
     types,
+    unused_weights,
     uses,
 )
 from single import narrow_float64
@@ -34,7 +36,7 @@ OPSET, IR = 17, 8
 
 def clean(artifact: str, out: str, data: dict[str, Any] | None, single: bool = True) -> dict[str, Any]:
     """The model without what its export does badly: weights out of the inputs, dynamic axes named, equal weights merged, needless
-    casts gone, constants and batch normalizations folded, opset and IR raised.
+    casts, transposes and weights gone, constants and batch normalizations folded, opset and IR raised.
 
     Args:
         single: also float64 inside a float32 model is computed in float32.
@@ -121,6 +123,8 @@ def groom(model: onnx.ModelProto, single: bool, opset: int) -> list[str]:
         kept = narrow_float64(model)
         notes += [f"float64 is kept: {kept}"] if kept else []
     drop_casts(model)
+    drop_transposes(model.graph)
+    drop_unused_weights(model)
     return notes
 
 
@@ -176,10 +180,33 @@ def drop_casts(model: onnx.ModelProto) -> None:
             if known.get(node.input[0], 0) == target_of(node):
                 node.op_type = "Identity"
                 del node.attribute[:]
+    drop_unused_nodes(graph, "Cast", "Identity")
+
+
+def drop_transposes(graph: onnx.GraphProto) -> None:
+    """The second of two Transposes that cancel each other becomes an Identity; the first goes where nobody else uses it."""
+    while pairs := cancelling_transposes(graph):
+        for first, second in pairs:
+            second.op_type, second.input[0] = "Identity", first.input[0]
+            del second.attribute[:]
+    drop_unused_nodes(graph, "Transpose", "Identity")
+
+
+def drop_unused_nodes(graph: onnx.GraphProto, *operators: str) -> None:
+    """Nodes of these types whose result nobody reads."""
     outputs = {value.name for g in (graph, *nested(graph)) for value in g.output}
-    while unused := [n for n in graph.node if n.op_type == "Cast" and n.output[0] not in outputs | uses(graph).keys()]:
+    while unused := [n for n in graph.node if n.op_type in operators and n.output[0] not in outputs | uses(graph).keys()]:
         for node in unused:
             graph.node.remove(node)
+
+
+def drop_unused_weights(model: onnx.ModelProto) -> None:
+    """Weights that no node reads."""
+    gone = {weight.name for weight in unused_weights(model)}
+    left = [weight for weight in model.graph.initializer if weight.name not in gone]
+    if gone:
+        del model.graph.initializer[:]
+        model.graph.initializer.extend(left)
 
 
 def fold(path: str, out: str) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from strop.core.backend import Backend
 from strop.core.model import Model
 from strop.core.noun import Params, Scalar
-from strop.core.recipe import CLEAN, Offer, Recipe, Step
+from strop.core.recipe import CLEAN, STAYS, Offer, Recipe, Step
 from strop.core.shapes import compiled_for, setting_of
 from strop.core.target import Accelerator, Target
 from strop.core.task import Task
@@ -90,7 +90,8 @@ def _cleaned(model: Model, target: Target) -> Iterator[Offer]:
     """The given model without what its export does badly, under the settings of the reference."""
     found = [f for f in model.faults if f.name in CLEANED]
     if not found:
-        left = "; ONNX Runtime itself undoes the rest as it loads the file" if model.faults else ""
+        undone = any(f.name not in STAYS for f in model.faults)
+        left = "; ONNX Runtime itself undoes the rest as it loads the file" if undone else ""
         yield Offer(name="fp32-clean", reason=f"not offered: nothing to clean up that could change speed or memory{left}")
         return
 
@@ -196,8 +197,8 @@ def _static(model: Model, target: Target, task: Task) -> Iterator[Offer]:
         yield static("int8-static-s8s8", "signed activations: the default of quantize_static", 6, activation="int8")
     why = "not offered: with as many bins as steps, its default, ONNX Runtime's Entropy calibration clips nothing"
     yield Offer(name="int8-static-entropy", reason=why)
-    if any(dim is None or isinstance(dim, str) for spec in model.inputs for dim in spec.shape[1:]):
-        why = "not offered: Percentile calibration needs equal shapes, the inputs' vary"
+    if not task.shapes and _open_axes(model):
+        why = "not offered: Percentile calibration needs equal shapes, the inputs' vary; if they never do, fix them with --shape"
         yield Offer(name="int8-static-percentile", reason=why)
     else:
         reason = "Percentile calibration clips outliers"
@@ -236,6 +237,11 @@ def _weight_only(model: Model) -> Iterator[Offer]:
         yield Offer(name=name, reason=f"MatMul weights in INT{bits}, arithmetic in floating point: for memory", recipe=recipe)
 
 
+def _open_axes(model: Model) -> list[str]:
+    """The inputs whose file leaves more open than the batch, whatever the user fixes."""
+    return [s.name for s in model.inputs if any(not isinstance(d, int) for d in s.shape[1:])]
+
+
 PROVIDERS = {("gpu", "NVIDIA"): "CUDA", ("gpu", "AMD"): "MIGraphX", ("npu", "Apple"): "CoreML", ("npu", "Qualcomm"): "QNN",
              ("npu", "AMD"): "VitisAI"}  # fmt: skip
 """The execution provider of an accelerator; Core ML decides itself what runs on the Neural Engine, the GPU or the CPU."""
@@ -269,9 +275,10 @@ def _accelerated(model: Model, target: Target, task: Task) -> Iterator[Offer]:
 def _static_on(model: Model, task: Task, one: Accelerator, provider: str) -> Offer:
     """The INT8 file of `int8-static`, on a device that computes in INT8; shapes must be fixed."""
     name = f"int8-{provider.lower()}"
-    loose = [s.name for s in model.inputs if any(not isinstance(d, int) for d in s.shape[1:])]
+    loose = _open_axes(model)
     if task.calibration is None or loose or model.precision != "fp32":
-        why = f"{loose[0]!r} has more that varies than its batch" if loose else "it needs an fp32 model and real calibration data"
+        fixed = "the file leaves more axes of {} open than its batch: export it with fixed ones"
+        why = fixed.format(repr(loose[0])) if loose else "it needs an fp32 model and real calibration data"
         return Offer(name=name, reason=f"not offered: {one.name} computes INT8 in fixed shapes; {why}")
     params: Params = {"method": "MinMax", "samples": SAMPLES, "batch": model.fixed_batch or 1}
     settings: Params = {

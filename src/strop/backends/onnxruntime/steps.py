@@ -19,6 +19,7 @@ from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, Q
 from onnxruntime.quantization import quantize_dynamic as ort_quantize_dynamic
 from onnxruntime.quantization import quantize_static as ort_quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
+from shards import feed_of, opened
 
 RANGES = "ranges.json"
 FRAGILE = 0.1
@@ -28,7 +29,7 @@ class Feeds(CalibrationDataReader):  # type: ignore[misc]
     """Calibration examples one by one, as batches of `batch`, read from memory-mapped shards."""
 
     def __init__(self, data: dict[str, Any], samples: int, batch: int = 1) -> None:
-        self.shards = {n: np.load(p, mmap_mode="r", allow_pickle=False) for n, p in data["inputs"].items()}
+        self.shards = opened(data["inputs"])
         self.batch = batch
         self.rows = iter(range(0, min(samples, data["count"]) // batch * batch, batch))
 
@@ -36,7 +37,8 @@ class Feeds(CalibrationDataReader):  # type: ignore[misc]
         row = next(self.rows, None)
         if row is None:
             return None
-        return {n: np.ascontiguousarray(s[row : row + self.batch]) for n, s in self.shards.items()}
+        fed: dict[str, NDArray[Any]] = feed_of(self.shards, slice(row, row + self.batch))
+        return fed
 
 
 def halve(artifact: str, out: str, data: dict[str, Any] | None) -> str:

@@ -265,7 +265,8 @@ def _gpu(model: Model, task: Task, one: Accelerator) -> Iterator[Offer]:
 def _npu(model: Model, task: Task, one: Accelerator) -> Iterator[Offer]:
     loose = [s.name for s in model.inputs if any(not isinstance(d, int) for d in s.shape[1:])]
     if loose:
-        why = f"not offered: an NPU compiles fixed shapes, {loose[0]!r} has more that varies than its batch"
+        more = f"the file leaves more axes of {loose[0]!r} open than its batch: export it with fixed ones"
+        why = f"not offered: an NPU compiles fixed shapes; {more}"
         yield Offer(name="openvino-npu", reason=why)
         return
     fixed = _converted(model, task.workload.batch, compress=False)

@@ -10,6 +10,7 @@ import openvino as ov
 from ending import ending
 from numpy.typing import NDArray
 from runner import name_of
+from shards import feed_of, opened
 
 IR = "model.xml"
 LOW = {"i8", "u8", "i4", "u4"}
@@ -42,16 +43,17 @@ def save(model: Any, out_dir: str, compress: bool = False) -> str:
 
 def feeds(data: dict[str, Any], samples: int, batch: int) -> list[Feed]:
     """Calibration examples as batches of `batch`, by input name."""
-    shards = {n: np.load(p, mmap_mode="r", allow_pickle=False) for n, p in data["inputs"].items()}
+    shards = opened(data["inputs"])
     count = min(samples, data["count"]) // batch * batch
-    return [{n: np.ascontiguousarray(s[row : row + batch]) for n, s in shards.items()} for row in range(0, count, batch)]
+    return [feed_of(shards, slice(row, row + batch)) for row in range(0, count, batch)]
 
 
 def convert(artifact: str, out_dir: str, data: dict[str, Any] | None, compress: bool, batch: int | None = None) -> str:
     """ONNX or IR → IR; with `compress` the weights are stored in f16, with `batch` the first axis of every input is fixed."""
     model = read(artifact)
     if batch is not None:
-        model.reshape({port: [batch, *list(port.get_partial_shape())[1:]] for port in model.inputs})
+        shapes = {port: list(port.get_partial_shape()) for port in model.inputs}
+        model.reshape({port: [batch, *shape[1:]] if shape else [] for port, shape in shapes.items()})
     return save(model, out_dir, compress)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 from preprocess import DataError
-from shards import chunks, create, release
+from shards import chunks, create, file_of, release
 
 PART = re.compile(r"(.+)[-.]\d{3,}")
 """`x-000.npy`, `x-001.npy` are parts of one array; `input_1.npy` is an array of that name."""
@@ -170,8 +170,16 @@ def write_input(
     """Checks shape, type and values of one input; writes it in the model's type."""
     wanted = np.dtype(spec["dtype"])
     if not shape_fits(array.shape[1:], spec):
+        what = f"{source}: array {name!r} has shape {list(array.shape)}"
+        if not spec["shape"]:
+            raise DataError(
+                f"{what}, the model's input {spec['name']!r} has shape []",
+                "give one number that holds for every example, shape [], or one an example, shape [examples]",
+            )
+        if "told" in spec:
+            raise DataError(f"{what}, {told(spec)}", other_size(array.shape[1:], spec))
         raise DataError(
-            f"{source}: array {name!r} has shape {list(array.shape)}, the model's input {spec['name']!r} needs {asked(spec)}",
+            f"{what}, the model's input {spec['name']!r} needs {asked(spec)}",
             "give one row an example, without a batch axis of its own; sizes that --shape fixes hold for the data too",
         )
     if array.dtype != wanted:
@@ -179,7 +187,7 @@ def write_input(
         if not widens:
             raise DataError(f"{source}: array {name!r} is {array.dtype}, the model takes {wanted}", "convert it first")
         notes.append(f"{name}: {array.dtype} cast to {wanted}")
-    file = f"input{number}.npy"
+    file: str = file_of(number, spec)
     shard = create(os.path.join(out, file), wanted, array.shape)
     for rows in chunks(array):
         part = np.asarray(array[rows])
@@ -214,6 +222,19 @@ def rows_first(array: Any, name: str, spec: dict[str, Any], axis: int, notes: li
 def asked(spec: dict[str, Any]) -> list[Any]:
     """The shape that an input takes, to be shown."""
     return [("examples" if i == 0 else d) for i, d in enumerate(spec["shape"])]
+
+
+def told(spec: dict[str, Any]) -> str:
+    """What `--shape` says of an input, to be shown beside data that differ."""
+    return f"--shape asks for {spec['name']}={'x'.join(map(str, spec['told']))}, the examples first"
+
+
+def other_size(shape: Sequence[int], spec: dict[str, Any]) -> str:
+    """What to do where an example has another shape than `--shape` says."""
+    if len(shape) != len(spec["told"]) - 1:
+        return "give one row an example, without a batch axis of its own"
+    theirs = "x".join(map(str, [spec["told"][0], *shape]))
+    return f"give data of the size of your calls; or, if your calls have this one, --shape {spec['name']}={theirs}"
 
 
 def fits(part: NDArray[Any], cast: NDArray[Any]) -> bool:

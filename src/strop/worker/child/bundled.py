@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 from preprocess import DataError
-from shards import Growing, release
+from shards import Growing, feed_of, opened, release
 
 
 def module_of(folder: str) -> Any:
@@ -56,13 +56,13 @@ def infer_shards(folder: str, inputs: dict[str, str], out: str) -> dict[str, str
     An output whose first axis is not the batch has no shard.
     """
     bundle = module_of(folder).load(folder)
-    given = {name: np.load(path, mmap_mode="r", allow_pickle=False) for name, path in inputs.items()}
+    given = opened(inputs)
     count, batch = len(next(iter(given.values()))), bundle.manifest["workload"]["batches"][0]
     shards: dict[str, tuple[str, Growing]] = {}
     with ExitStack() as stack:
         for start in range(0, count, batch):
             rows = np.arange(start, start + batch) % count if bundle.filled else np.arange(start, min(start + batch, count))
-            answer = bundle.run({name: np.ascontiguousarray(shard[rows]) for name, shard in given.items()})
+            answer = bundle.run(feed_of(given, rows))
             release(*given.values())
             for name, value in ((n, np.asarray(v)) for n, v in answer.items() if np.shape(v)[:1] == (len(rows),)):
                 if name not in shards:

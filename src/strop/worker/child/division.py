@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from beside import finish
 from preprocess import DataError
-from shards import CHUNK_BYTES, create, release, row_bytes
+from shards import CHUNK_BYTES, SINGLE, create, release, row_bytes
 
 
 def split(
@@ -41,7 +41,7 @@ def take(whole: dict[str, Any], groups: list[int], group: int, out: str) -> dict
     rows = (np.asarray(groups)[:, None] * group + np.arange(group)).reshape(-1)
     for number, (name, path) in enumerate(whole["inputs"].items()):
         array = np.load(path, mmap_mode="r", allow_pickle=False)
-        inputs[name] = f"input{number}.npy"
+        inputs[name] = f"input{number}{SINGLE if path.endswith(SINGLE) else '.npy'}"
         shape = (len(rows), *array.shape[1:])
         shard = create(os.path.join(out, inputs[name]), array.dtype, shape)
         step = max(1, CHUNK_BYTES // max(1, row_bytes(array)))

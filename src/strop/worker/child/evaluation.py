@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from shards import CHUNK_BYTES, create, release, row_bytes
+from shards import CHUNK_BYTES, create, feed_of, release, row_bytes
 
 PROBE = 64
 SLOWEST, FASTER = 2.0, 0.9
@@ -76,7 +76,8 @@ class Evaluation:
     def feed(self, rows: NDArray[Any], size: int) -> dict[str, NDArray[Any]]:
         """A batch of these examples; where they are too few, padded with the first ones."""
         filled = rows if len(rows) == size else np.resize(np.concatenate([rows, np.arange(self.count)]), size)
-        return {name: np.ascontiguousarray(shard[filled]) for name, shard in self.inputs.items()}
+        fed: dict[str, NDArray[Any]] = feed_of(self.inputs, filled)
+        return fed
 
     def size_together(self, rows: NDArray[Any], most: int) -> int:
         """`most` where batches of so many give the answers that are stored, in less time; else 1."""

@@ -9,6 +9,7 @@ import numpy as np
 from beside import CLASSES, copy_file, finish, ship_classes
 from numpy.typing import NDArray
 from preprocess import DataError, load
+from shards import file_of
 
 GENERATED_LENGTH = 64
 
@@ -39,8 +40,9 @@ def generate(
         packages = {name: version(name) for name in tool.packages}
     else:
         made = {s["name"]: plain(s, (count, *shapes[s["name"]]), bounds.get(s["name"]), rng) for s in specs}
+        made |= {s["name"]: np.repeat(made[s["name"]][:1], count) for s in specs if not s["shape"]}  # the same for all examples
         how, packages = signature_words(specs, bounds), {}
-    inputs = {spec["name"]: f"input{number}.npy" for number, spec in enumerate(specs)}
+    inputs = {spec["name"]: file_of(number, spec) for number, spec in enumerate(specs)}
     for name, file in inputs.items():
         np.save(os.path.join(out, file), made[name])
     names = ship_classes(classes, out)

@@ -8,12 +8,12 @@ from itertools import islice
 from typing import Any
 
 import numpy as np
-from arrays import asked, fits, shape_fits
+from arrays import asked, fits, other_size, shape_fits, told
 from beside import CLASSES, copy_file, finish, ship_classes
 from labels import aligned, labelled, likely_name, save_labels
 from numpy.typing import NDArray
 from preprocess import DataError, ItemError, load
-from shards import Growing
+from shards import Growing, file_of
 from sources import Broken, column_names, records
 
 TEXTS = 512
@@ -103,7 +103,7 @@ class Given:
 
 def write_examples(found: Any, tool: Any, specs: list[dict[str, Any]], broken: Broken, out: str) -> Any:
     """One record an example, encoded and written as it comes. Returns inputs, labels, count, notes."""
-    files = {spec["name"]: f"input{number}.npy" for number, spec in enumerate(specs)}
+    files = {spec["name"]: file_of(number, spec) for number, spec in enumerate(specs)}
     kept: list[Any] = []
     first: dict[str, tuple[int, ...]] = {}
     with ExitStack() as stack:
@@ -131,6 +131,8 @@ def require_shapes(made: dict[str, NDArray[Any]], specs: list[dict[str, Any]], f
         if first and shape != first[spec["name"]]:
             raise ItemError(f"shape {list(shape[1:])} among {list(first[spec['name']][1:])}")
         if not shape_fits(shape[1:], spec):
+            if "told" in spec:
+                raise DataError(f"an example has shape {list(shape[1:])}, {told(spec)}", other_size(shape[1:], spec))
             raise DataError(
                 f"an example has shape {list(shape[1:])}, the model's input {spec['name']!r} needs {asked(spec)}",
                 "set size and layout in [preprocess]",

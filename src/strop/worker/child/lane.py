@@ -12,7 +12,7 @@ import shaped
 from evaluation import Evaluation, compare
 from mixing import mixing as mixed
 from numpy.typing import NDArray
-from shards import release, row_bytes
+from shards import feed_of, opened, release, row_bytes
 
 ROTATE_BYTES = 64 << 20
 BATCH_BYTES, LEAST_TOGETHER = 256 << 20, 8
@@ -35,9 +35,7 @@ class Lane:
         profile: bool = False,
     ) -> None:
         self.batch, self.work = batch, work
-        self.shards: dict[str, NDArray[Any]] = {
-            name: np.load(path, mmap_mode="r", allow_pickle=False) for name, path in inputs.items()
-        }
+        self.shards: dict[str, Any] = opened(inputs)
         self.count = count or len(next(iter(self.shards.values())))
         self.model_files = model_files(artifact)
         self.feeds = self._rotation(rotate)
@@ -74,7 +72,8 @@ class Lane:
     def _feed(self, index: int) -> dict[str, NDArray[Any]]:
         """Batch `index`, the last one padded from the front where it is short."""
         rows = np.arange(index * self.batch, (index + 1) * self.batch) % self.count
-        return {name: np.ascontiguousarray(shard[rows]) for name, shard in self.shards.items()}
+        fed: dict[str, NDArray[Any]] = feed_of(self.shards, rows)
+        return fed
 
     def _rotation(self, rotate: int) -> list[dict[str, NDArray[Any]]]:
         batches = max(1, -(-self.count // self.batch))
@@ -133,8 +132,11 @@ class Lane:
 
     @property
     def takes_one_batch(self) -> bool:
-        """Whether another session, or none, answers a larger batch: of fixed shapes, or a bundle's that has those."""
-        return "shapes" in self.settings or bool(getattr(self.session, "filled", False))
+        """Whether another session, or none, answers a larger batch: of fixed shapes, or a bundle's that has those; or whether an
+        input without axes is not the same for all examples.
+        """
+        varies = any(getattr(shard, "varies", False) for shard in self.shards.values())
+        return varies or "shapes" in self.settings or bool(getattr(self.session, "filled", False))
 
     def fallback(self) -> dict[str, Any]:
         """Private bytes that the session for other shapes adds once it has answered, None where the platform cannot tell; and

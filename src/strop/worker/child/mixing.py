@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from shards import feed_of
 
 Feed = dict[str, NDArray[Any]]
 
@@ -36,7 +37,7 @@ def mixing(session: Any, shards: Mapping[str, NDArray[Any]], count: int, batch: 
 
 def answers(session: Any, shards: Mapping[str, NDArray[Any]], rows: NDArray[Any], batch: int) -> dict[str, NDArray[Any]]:
     """Numeric outputs with a row for each example."""
-    found = session.run({name: np.ascontiguousarray(shard[rows]) for name, shard in shards.items()})
+    found = session.run(feed_of(shards, rows))
     arrays = {name: np.asarray(value) for name, value in found.items()}
     numeric = {n: a for n, a in arrays.items() if a.ndim and len(a) == batch and np.issubdtype(a.dtype, np.number)}
     return {name: np.nan_to_num(np.asarray(a, np.float64)) for name, a in numeric.items()}

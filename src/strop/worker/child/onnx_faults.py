@@ -27,6 +27,8 @@ VARYING = {
     "Scan", "Bernoulli", "Multinomial",
 }  # fmt: skip
 """Operators that no constant folding removes: constants themselves, what marks a quantized weight, chance, nested graphs."""
+TRAINED = ("BatchNormalization", "Dropout")
+"""Operators that compute something else in training mode."""
 FLOATS = (TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.FLOAT, TensorProto.DOUBLE)
 INTEGERS = (
     TensorProto.INT8, TensorProto.UINT8, TensorProto.INT16, TensorProto.UINT16, TensorProto.INT32, TensorProto.UINT32,
@@ -68,6 +70,12 @@ def _found(model: onnx.ModelProto) -> Iterator[dict[str, Any]]:
     wasted = sum(_size(weight) for group in twins for weight in group[1:])
     yield {"name": "duplicated-weights", "count": sum(len(group) - 1 for group in twins), "total": len(weights),
            "example": twins[0][1].name if twins else "", "bytes": wasted}  # fmt: skip
+    unused = unused_weights(model)
+    yield {"name": "unused-weights", "count": len(unused), "total": len(weights),
+           "example": unused[0].name if unused else "", "bytes": sum(map(_size, unused))}  # fmt: skip
+    trained = [n for n in onnx_file.nodes(graph) if n.op_type in TRAINED]
+    training = in_training(model)
+    yield {"name": "training-mode", "count": len(training), "total": len(trained), "example": _named(training)}
     norms = [n for n in graph.node if n.op_type == "BatchNormalization"]
     loose = foldable_norms(graph)
     yield {"name": "batch-norm", "count": len(loose), "total": len(norms), "example": _named(loose)}
@@ -75,6 +83,9 @@ def _found(model: onnx.ModelProto) -> Iterator[dict[str, Any]]:
     chains = cast_chains(graph)
     casts = sum(n.op_type == "Cast" for n in graph.node)
     yield {"name": "cast-chains", "count": len(chains), "total": casts, "example": _named(chains)}
+    turned = [second for _, second in cancelling_transposes(graph)]
+    transposes = sum(n.op_type == "Transpose" for n in graph.node)
+    yield {"name": "cancelling-transposes", "count": len(turned), "total": transposes, "example": _named(turned)}
     constant = computed_constants(graph)
     yield {"name": "unfolded-constants", "count": len(constant), "total": len(graph.node), "example": _named(constant)}
     version = opset_of(model)
@@ -184,6 +195,69 @@ def _content(weight: TensorProto) -> Any:
     return hashlib.sha256(weight.raw_data or numpy_helper.to_array(weight).tobytes()).digest()
 
 
+def unused_weights(model: onnx.ModelProto) -> list[TensorProto]:
+    """Weights that no node reads, that are no output and no scale of a quantized value, and that no caller may override."""
+    graph = model.graph
+    scales = {entry.value for note in graph.quantization_annotation for entry in note.quant_parameter_tensor_names}
+    left = uses(graph).keys() | untouchable(graph) | scales | set(default_inputs(model))
+    return [weight for weight in graph.initializer if weight.name not in left]
+
+
+def in_training(model: onnx.ModelProto) -> list[onnx.NodeProto]:
+    """Nodes that are always in training mode: a Dropout that drops something, a normalization by the batch's own statistics.
+
+    What a caller may set by an input is not among them.
+    """
+    known, chosen = dict[str, TensorProto](), set(default_inputs(model))
+    for graph in (model.graph, *nested(model.graph)):
+        known |= {w.name: w for w in graph.initializer if w.name not in chosen}
+        known |= {n.output[0]: a.t for n in graph.node if n.op_type == "Constant" for a in n.attribute if a.name == "value"}
+
+    def value(node: onnx.NodeProto, place: int) -> float | None:
+        """Of an input that is one constant number; None where it is absent or something else."""
+        tensor = known.get(node.input[place]) if len(node.input) > place else None
+        if tensor is None or _elements(tensor) != 1 or tensor.data_location == TensorProto.EXTERNAL:
+            return None
+        return float(numpy_helper.to_array(tensor).reshape(()))
+
+    def trains(node: onnx.NodeProto) -> bool:
+        if node.op_type == "Dropout":
+            return bool(value(node, 2)) and value(node, 1) != 0
+        return any(a.name == "training_mode" and a.i for a in node.attribute)
+
+    return [node for node in onnx_file.nodes(model.graph) if node.op_type in TRAINED and trains(node)]
+
+
+def cancelling_transposes(graph: onnx.GraphProto) -> list[tuple[onnx.NodeProto, onnx.NodeProto]]:
+    """Pairs of Transposes with at most Identities between them, of which the second undoes the first; no node is in two pairs."""
+    made = {n.output[0]: n for n in graph.node if n.op_type == "Transpose"}
+    named = {n.output[0]: n.input[0] for n in graph.node if n.op_type == "Identity"}
+    found, taken = [], set[str]()
+    for node in made.values():
+        given = node.input[0]
+        for _ in named:  # a damaged file may go in a circle
+            if given not in named:
+                break
+            given = named[given]
+        before = made.get(given)
+        if before is not None and before.output[0] not in taken and _undoes(order_of(before), order_of(node)):
+            found.append((before, node))
+            taken |= {before.output[0], node.output[0]}
+    return found
+
+
+def order_of(transpose: onnx.NodeProto) -> tuple[int, ...]:
+    """Its permutation; empty where it has none, which turns the axes around."""
+    return next((tuple(a.ints) for a in transpose.attribute if a.name == "perm"), ())
+
+
+def _undoes(first: tuple[int, ...], second: tuple[int, ...]) -> bool:
+    rank = len(first) or len(second)
+    turned = tuple(reversed(range(rank)))
+    one, other = first or turned, second or turned
+    return len(one) == len(other) and all(one[axis] == place for place, axis in enumerate(other))
+
+
 def constants(graph: onnx.GraphProto) -> set[str]:
     """Values that no input changes, weights that are listed as inputs included; empty names are absent inputs."""
     return {w.name for w in graph.initializer} | {n.output[0] for n in graph.node if n.op_type == "Constant"} | {""}
@@ -210,6 +284,7 @@ def foldable_norms(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
     return [
         n for n in graph.node
         if n.op_type == "BatchNormalization" and n.input[0] in linear - outputs and all(name in known for name in n.input[1:])
+        and not any(a.name == "training_mode" and a.i for a in n.attribute)
     ]  # fmt: skip
 
 

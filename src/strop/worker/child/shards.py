@@ -2,6 +2,7 @@
 
 import mmap
 import os
+from collections.abc import Mapping
 from typing import Any, BinaryIO, Self
 
 import numpy as np
@@ -29,6 +30,47 @@ def release(*arrays: Any) -> None:
         mapped = getattr(array, "_mmap", None)
         if isinstance(mapped, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
             mapped.madvise(mmap.MADV_DONTNEED)
+
+
+SINGLE = ".single.npy"
+"""How the file of an input without axes ends: it holds a number for each example, of which a call takes one."""
+
+
+class Single:
+    """The shard of an input without axes. The examples of a batch share its number: an array of shape []."""
+
+    ndim = 1
+
+    def __init__(self, values: NDArray[Any]) -> None:
+        self.values, self.dtype, self.shape = values, values.dtype, values.shape
+        self.varies = bool((np.asarray(values) != values[:1]).any())
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __getitem__(self, rows: Any) -> NDArray[Any]:
+        """Raises ValueError where these examples differ."""
+        found = np.array(self.values[rows])
+        if (found != found[:1]).any():
+            raise ValueError("an input without axes takes one number a call, these examples have several")
+        return found[:1].reshape(())
+
+
+def file_of(number: int, spec: Mapping[str, Any]) -> str:
+    """The name of an input's shard."""
+    return f"input{number}{'.npy' if spec['shape'] else SINGLE}"
+
+
+def opened(inputs: Mapping[str, str]) -> dict[str, Any]:
+    """Input → its shard, mapped."""
+    found = {name: np.load(path, mmap_mode="r", allow_pickle=False) for name, path in inputs.items()}
+    return {name: Single(shard) if inputs[name].endswith(SINGLE) else shard for name, shard in found.items()}
+
+
+def feed_of(shards: Mapping[str, Any], rows: Any) -> dict[str, NDArray[Any]]:
+    """What a session takes for these examples."""
+    parts = {name: shard[rows] for name, shard in shards.items()}
+    return {name: np.ascontiguousarray(part) if part.ndim else part for name, part in parts.items()}  # the former adds an axis
 
 
 def chunks(array: Any) -> list[slice]:

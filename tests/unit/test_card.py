@@ -1,0 +1,76 @@
+"""The model card's code runs as it stands, in the bundle that it is packed into."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from strop.bundle.card import model_card
+from strop.bundle.pack import pack
+from strop.bundle.verify import verify_bundle
+from strop.core.model import TensorSpec
+from strop.core.shapes import Shapes
+from strop.core.task import Language
+from strop.plan.discover import backends
+
+from .test_report import outcome, result
+
+NULL = {"inputs": [{"name": "x", "shape": ["batch", 4]}], "outputs": [{"name": "y", "shape": ["batch", 3]}], "seed": 1,
+        "milliseconds": 0}  # fmt: skip
+
+
+def code_of(card: str) -> str:
+    found = re.search(r"## From Python\n.*?```python\n(.*?)```", card, re.DOTALL)
+    assert found is not None, card
+    return found[1]
+
+
+@pytest.fixture
+def packed(tmp_path: Path) -> Path:
+    """A bundle of the null backend, whose input leaves its second axis open: the evaluation data say what it is."""
+    (tmp_path / "m.null").write_text(json.dumps(NULL))
+    np.save(tmp_path / "input0.npy", np.zeros((100, 4), np.float32))
+    fast = result("fast", 3.0)
+    assert fast.candidate.artifact is not None
+    artifact = fast.candidate.artifact.model_copy(update={"path": str(tmp_path / "m.null")})
+    fast = fast.model_copy(update={"candidate": fast.candidate.model_copy(update={"artifact": artifact})})
+    found = outcome(fast, chosen="fast")
+    spec = TensorSpec(name="x", dtype="float32", shape=("batch", "width"))
+    data = found.task.evaluation.model_copy(update={"folder": str(tmp_path)})
+    found = found.model_copy(update={
+        "task": found.task.model_copy(update={"evaluation": data}), "model": found.model.model_copy(update={"inputs": (spec,)}),
+    })  # fmt: skip
+    pack(found, backends()["null"], tmp_path / "bundle")
+    return tmp_path / "bundle"
+
+
+def test_the_code_of_the_card_runs_in_the_bundle(packed: Path) -> None:
+    code = code_of((packed / "MODEL_CARD.md").read_text(encoding="utf-8"))
+    assert "views=True" in code
+    done = subprocess.run([sys.executable, "-B", "-c", code], cwd=packed, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.strip()) == (0, "{'y': (1, 3)}"), done.stderr
+    assert verify_bundle(str(packed)).outcome == "chosen"
+
+
+def test_the_code_of_the_card_feeds_what_the_bundle_takes() -> None:
+    fast = result("fast", 3.0)
+    found = outcome(fast, chosen="fast")
+    specs = (TensorSpec(name="pic", dtype="uint8", shape=(2, 3, None)), TensorSpec(name="rate", dtype="int64", shape=()))
+    found = found.model_copy(update={"model": found.model.model_copy(update={"inputs": specs})})
+    card = model_card(found, fast, None, {"pic": (3, 9)})
+    assert "{'pic': np.zeros((2, 3, 9), 'uint8'), 'rate': np.zeros((), 'int64')}" in card
+    fixed = Shapes(sets=({"pic": (2, 3, 8), "rate": ()},), others="refuse")
+    assert "np.zeros((2, 3, 8), 'uint8')" in model_card(found, fast, fixed, {"pic": (3, 9)})
+
+
+def test_the_card_of_a_language_model_writes_text() -> None:
+    fast = result("fast", 3.0)
+    found = outcome(fast, chosen="fast")
+    language = Language(context=256)
+    code = code_of(model_card(found.model_copy(update={"task": found.task.model_copy(update={"language": language})}), fast))
+    compile(code, "card", "exec")
+    assert "model.generate(" in code and "numpy" not in code
