@@ -147,7 +147,7 @@ def describe(outcome: Outcome, chosen: Result, model: str, holds: Mapping[str, A
             "speedup": chosen.speedup and chosen.speedup.model_dump(), "clock": timing.clock if timing else None,
             "metric": outcome.task.metric, "accuracy": chosen.accuracy,
             "accuracy_retained": chosen.retained and chosen.retained.model_dump(), "examples": chosen.examples,
-            "throughput": chosen.throughput and chosen.throughput.model_dump(),
+            "throughput": chosen.throughput and chosen.throughput.model_dump(exclude={"samples"}),
             "memory_ratio": chosen.memory_ratio and chosen.memory_ratio.model_dump(),
             "memory_bytes": [m.peak for m in chosen.memory], "latency_ms": timing.latency_ms if timing else {},
             "baseline": outcome.baseline,
