@@ -1,0 +1,83 @@
+"""A recorded run once more, from what lies in its store; nothing is built, checked or timed again."""
+
+import json
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import strop
+from strop.core.gate import for_language
+from strop.core.outcome import Outcome
+from strop.core.strict import to_json
+from strop.plan.discover import backends
+from strop.report.document import report
+from strop.run.context import Run, nobody
+from strop.run.evidence import gather
+from strop.run.open_run import OUTCOME
+from strop.run.optimize import pursue
+from strop.run.place import place_for
+from strop.run.request import Request
+from strop.store.store import Store, load, read_json
+
+from .archive import HERE, LEFT, unpack
+
+DEMO = Path(strop.__file__).parent / "demo"
+OF_THE_MACHINE = ("timing", "budget", "environment", "advice")
+"""Parts of a report that say how long the command took, on which machine, and which frameworks are installed there."""
+SAMPLES = ("candidates", "races")
+
+
+class Replayed(NamedTuple):
+    """The outcome then and now, the run, and the samples of it that were measured or built anew: none should be."""
+
+    then: Outcome
+    now: Outcome
+    run: Run
+    touched: list[str]
+
+
+def places(store: Path) -> dict[str, Path]:
+    """Marks in a recorded run, and what they stand for."""
+    return {"STORE": store, "DEMO": DEMO, "DATA": HERE.parent / "data"}
+
+
+def replay(name: str, folder: Path) -> Replayed:
+    """The recorded run of that name, unpacked into a folder and pursued again.
+
+    Its target, request and model are the recorded ones, so that this machine's CPU does not matter.
+    """
+    store = folder / "store"
+    unpack(HERE / f"{name}.tar.xz", store, places(store))
+    kept = Store(store)
+    (recorded,) = kept.list_runs()
+    then = load(recorded.folder / OUTCOME, Outcome)
+    assert then is not None
+    assert then.target is not None
+    request = Request.model_validate(read_json(recorded.folder / "run.json")["request"])
+    found = backends()
+    run = Run(request, kept, recorded, found, place_for(then.target, then.target, found), nobody, time.monotonic(), lasting=False)
+    run.company = then.company
+    if then.model.family == "llm":
+        run.gates = for_language(request.gates, request.questions is not None)
+    before = samples(recorded.folder)
+    try:
+        now = pursue(run, then.model)
+    finally:
+        run.builders.close()
+    after = samples(recorded.folder)
+    return Replayed(then, now, run, sorted(name for name in before | after if before.get(name) != after.get(name)))
+
+
+def samples(folder: Path) -> dict[str, float]:
+    """When each file of samples was written."""
+    files = (path for part in SAMPLES for path in (folder / part).rglob("*") if path.is_file() and path.name not in LEFT)
+    return {str(path.relative_to(folder)): path.stat().st_mtime_ns for path in files}
+
+
+def reports(found: Replayed) -> tuple[dict[str, Any], dict[str, Any]]:
+    """report.json as it was written then, and as it is made now, without what the machine says and what delivering noted."""
+    then = json.loads((found.run.folder.folder / "report.json").read_text(encoding="utf-8"))
+    now = json.loads(to_json(report(found.now, gather(found.now, found.run.folder))))
+    then["notes"] = then["notes"][: len(now["notes"])]
+    first, second = ({k: v for k, v in whole.items() if k not in OF_THE_MACHINE} for whole in (then, now))
+    return first, second
