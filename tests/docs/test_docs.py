@@ -37,9 +37,9 @@ def test_reference_is_current() -> None:
 def test_a_stale_page_is_named(generate: ModuleType, tmp_path: Path) -> None:
     generate.write(tmp_path)
     assert generate.stale(tmp_path) == []
-    (tmp_path / "cli.md").write_text("old", encoding="utf-8")
-    (tmp_path / "gates.md").unlink()
-    assert generate.stale(tmp_path) == ["cli.md", "gates.md"]
+    (tmp_path / "docs/reference/cli.md").write_text("old", encoding="utf-8")
+    (tmp_path / "docs/reference/gates.md").unlink()
+    assert generate.stale(tmp_path) == ["docs/reference/cli.md", "docs/reference/gates.md"]
 
 
 def test_reference_does_not_depend_on_the_terminal(generate: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:

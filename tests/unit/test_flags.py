@@ -10,9 +10,12 @@ from typer.main import get_command
 
 import strop
 from strop.cli.app import app
-from strop.run import flags
-from strop.run.flags import formed
-from strop.run.request import Request, make_request
+from strop.cli.options import parameter
+from strop.run import options
+from strop.run.forms import COUNT
+from strop.run.init import line
+from strop.run.options import OPTIONS, Option
+from strop.run.request import Request, formed, make_request
 
 FUNCTIONS = [name for name in strop.__all__ if inspect.isfunction(getattr(strop, name))]
 
@@ -80,19 +83,36 @@ def test_one_text_is_not_a_list_of_letters():
         strop.optimize_for("model.onnx", "raspberry-pi-55")
 
 
-@pytest.mark.parametrize(("command", "takes"), [("optimize", flags.OPTIMIZE), ("build", flags.BUILD), ("bench", flags.BENCH)])
-def test_every_flag_of_a_command_is_a_keyword_of_its_function(command, takes):
+@pytest.mark.parametrize(
+    ("command", "takes"), [("optimize", options.OPTIMIZE), ("build", options.BUILD), ("bench", options.BENCH)]
+)
+def test_a_command_takes_what_its_function_takes(command, takes):
     context = typer.Context(get_command(app))
     given = {p.name for p in get_command(app).get_command(context, command).params if p.param_type_name == "option"}
-    shown = {"config", "json", "quiet", "help", "dry_run", "allow_provisional", "recipe", "check"}
-    assert given - shown <= set(takes)
+    keywords = inspect.signature(getattr(strop, command)).parameters
+    names = {option.name for option in takes}
+    assert names <= given and names <= keywords.keys()
+    assert given - names <= {"config", "json", "quiet", "help", "dry_run", "allow_provisional", "recipe", "check"}
 
 
-def test_keywords_are_parts_of_a_request():
+def test_every_option_becomes_part_of_a_request():
     """None is declared that a request would ignore."""
-    renamed = {
-        "batch_axis": "batch_axes", "column": "columns", "preset": "preprocess", "task": "kind", "map": "mapping",
-        "size": "sizes", "shape": "shapes", "must": "gates",
-        "goal": "gates", "strict": "gates", "prefer": "weights", "olive_config": "options", "budget": "budget_s",
-    }  # fmt: skip
-    assert {renamed.get(name, name) for name in flags.OPTIMIZE} <= Request.model_fields.keys()
+    assert {option.part for option in OPTIONS if option.help} <= Request.model_fields.keys()
+    assert len({option.name for option in OPTIONS}) == len(OPTIONS)
+
+
+def test_signatures_show_keywords_with_their_types():
+    shown = inspect.signature(strop.optimize).parameters
+    assert (shown["k"].annotation, shown["k"].default, shown["k"].kind) == (int | None, None, inspect.Parameter.KEYWORD_ONLY)
+    assert "flags" not in shown
+
+
+def test_a_new_option_is_one_row():
+    """Flag, help, keyword, key and its check, the line of `init` all follow from it."""
+    toy = Option("toy_size", COUNT, "Size of the toy [3].", key="task.toy", shown="3", comment="of the toy")
+    made = parameter(toy, repeated=False, text=toy.help)
+    assert (toy.spelled, made.name, made.default) == ("--toy-size", "toy_size", None)
+    assert line(toy) == "# toy = 3                           # of the toy"
+    assert toy.form.python(np.int64(4)) == 4 and toy.form.written(4) == ["4"]
+    with pytest.raises(strop.StropError, match="--toy-size 0 is not above 0"):
+        toy.form.read(toy.spelled, 0)

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from strop.core.choose import DEFAULT_WEIGHTS
 from strop.core.errors import ConfigError, UsageError
 from strop.core.gate import DEFAULT_GATES
-from strop.run.request import Request, make_request, parse_budget, parse_pairs, parse_sizes
+from strop.run.forms import parse_budget, parse_pairs, parse_sizes
+from strop.run.request import Request, make_request
 
 TOML = """
 [task]

@@ -14,9 +14,10 @@ import strop
 from strop.bundle.infer import NEEDS
 from strop.core.errors import ConfigError, UntrustedError
 from strop.run.building import write_reproduce
-from strop.run.config import CODE, Config
 from strop.run.context import Run, nobody
 from strop.run.evidence import command
+from strop.run.forms import CODED
+from strop.run.options import OPTIONS
 from strop.run.place import Place
 from strop.run.request import make_request
 from strop.store.store import RunFolder, Store, write_json
@@ -142,12 +143,7 @@ def test_a_found_file_without_code_is_used_and_not_trusted(place: Path) -> None:
 
 def test_every_key_that_names_code_is_checked() -> None:
     """A new key of the kind `module:function` has to be added to the check, and to this file."""
-    coded = {
-        f"{name}.{key}"
-        for name, section in Config.model_fields.items()
-        for key, field in section.annotation.model_fields.items()  # type: ignore[union-attr]
-        if any(getattr(part, "pattern", None) == CODE for part in field.metadata)
-    }
+    coded = {option.key for option in OPTIONS if option.form is CODED}
     assert coded | {"backends.olive_config"} == KEYS.keys()
 
 

@@ -22,7 +22,7 @@ from strop.worker.interpreter import asked, find, work_of
 SECONDS = 3600.0
 
 
-@spelled()
+@spelled
 def infer_bundle(folder: str, inputs: str, output: str) -> None:
     """Run a verified bundle on the arrays of an `.npz`, write its outputs to another.
 

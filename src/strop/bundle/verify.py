@@ -56,7 +56,7 @@ def require_inside(folder: Path, manifest: Manifest) -> None:
         raise BundleError(f"{folder / MANIFEST}: model: {clean(manifest.model)!r} is not among its files", hint)
 
 
-@spelled()
+@spelled
 def verify_bundle(folder: str) -> Manifest:
     """The manifest of a bundle in which every file is the one that was packed.
 

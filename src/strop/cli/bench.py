@@ -1,6 +1,6 @@
 """`strop bench`."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -10,33 +10,17 @@ from strop.cli.console import print_json, say, stderr, stdout, table
 from strop.cli.progress import Progress
 from strop.report.unlabeled import figure_name
 from strop.report.verdict import by_clock, percent, ratio, rough
-from strop.run.flags import BENCH
+from strop.run.options import BENCH
 
 HEAD = ["", "path", "speed-up over A", "p50 ms", "accuracy", "retained", "differs by", "memory ratio", "peak MB", "MB on disk"]
 
 
+@o.takes(BENCH)
 def command(
+    *,
     contestants: Annotated[list[str], typer.Argument(help="Two or more models or bundles; the first is the baseline.")],
     config: o.Config = None,
-    data: o.Data = None,
-    calibration: o.Calibration = None,
-    labels: o.Labels = None,
-    column: o.Column = None,
-    classes: o.Classes = None,
-    preset: o.Preset = None,
-    tokenizer: o.Tokenizer = None,
-    task: o.TaskKind = None,
-    map: o.Map = None,
-    metric: o.MetricName = None,
-    k: o.K = None,
-    output: o.Output = None,
-    batches: o.Batch = None,
-    batch_axis: o.BatchAxis = None,
-    size: o.Size = None,
-    shape: o.Shape = None,
-    threads: o.Threads = None,
-    store: o.Store = None,
-    seed: o.Seed = None,
+    flags: dict[str, Any],
     json: o.Json = False,
     quiet: o.Quiet = False,
 ) -> None:
@@ -44,9 +28,8 @@ def command(
 
     "differs by" is the largest difference of the answers from the first's, as a share of the output's range.
     """
-    flags = o.given(locals(), ("config", *BENCH))
     with Progress(stderr, quiet=quiet) as progress:
-        found = strop.bench(contestants, observer=progress, **flags)
+        found = strop.bench(contestants, config=config, observer=progress, **flags)
     if json:
         print_json(found.model_dump(mode="json"))
         return

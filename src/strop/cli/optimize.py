@@ -21,9 +21,9 @@ from strop.report import apart, throughput
 from strop.report.frameworks import export_lines
 from strop.report.unlabeled import KEPT
 from strop.report.verdict import ordered, ratio, remarks, speed, three_lines
-from strop.run.flags import OPTIMIZE_FOR
+from strop.run.forms import parse_budget
 from strop.run.optimize import Plan, list_plan
-from strop.run.request import parse_budget
+from strop.run.options import OPTIMIZE
 from strop.run.several import comparison_folder
 
 HEAD = ["candidate", "speed-up ×", "kept", "memory", "per s", ""]
@@ -33,56 +33,12 @@ USES = {None: "INPUTS.npz OUTPUTS.npz", "image": "PICTURE", "text": '--text "TEX
 EXITS = {"chosen": EXIT_CHOSEN, "provisional": EXIT_PROVISIONAL, "none": EXIT_NONE}
 
 
+@o.takes(OPTIMIZE, "target", target="Device to optimize for; repeat for several [this-machine].")
 def command(
+    *,
     model: Annotated[str, typer.Argument(help="The model: a file (ONNX, GGUF, OpenVINO IR) or a Hugging Face folder.")],
     config: o.Config = None,
-    data: o.Data = None,
-    calibration: o.Calibration = None,
-    questions: o.Questions = None,
-    labels: o.Labels = None,
-    column: o.Column = None,
-    classes: o.Classes = None,
-    preset: o.Preset = None,
-    tokenizer: o.Tokenizer = None,
-    task: o.TaskKind = None,
-    map: o.Map = None,
-    metric: o.MetricName = None,
-    k: o.K = None,
-    output: o.Output = None,
-    batches: o.Batch = None,
-    batch_axis: o.BatchAxis = None,
-    size: o.Size = None,
-    shape: o.Shape = None,
-    other_shapes: o.OtherShapes = None,
-    concurrency: o.Concurrency = None,
-    streams: o.Streams = None,
-    eval_tokens: o.EvalTokens = None,
-    prompt_tokens: o.PromptTokens = None,
-    output_tokens: o.OutputTokens = None,
-    context: o.Context = None,
-    target: o.Devices = None,
-    purpose: o.Purpose = None,
-    threads: o.Threads = None,
-    memory_limit_mb: o.MemoryLimit = None,
-    time_limit_s: o.TimeLimit = None,
-    must: Annotated[list[str] | None, typer.Option("--must", help="Gate that must pass, e.g. accuracy_retained>=0.99.")] = None,
-    goal: Annotated[list[str] | None, typer.Option("--goal", help="Gate that should pass, e.g. speedup>=1.5.")] = None,
-    strict: Annotated[bool, typer.Option("--strict", help="Every goal is a must.")] = False,
-    prefer: Annotated[str | None, typer.Option("--prefer", help="Weights, e.g. speed=0.6,memory=0.4.")] = None,
-    backends: Annotated[list[str] | None, typer.Option("--backend", help="Backends to ask [all].")] = None,
-    recipes: Annotated[list[str] | None, typer.Option("--recipe", help="Candidate recipes to try [all offered].")] = None,
-    olive_config: o.OliveConfig = None,
-    budget: Annotated[
-        str | None, typer.Option("--budget", help="Time for the whole run: e.g. 90s, 5m; auto or none [auto].")
-    ] = None,
-    out: Annotated[str | None, typer.Option("--out", help="Where report and bundle go [strop-out/MODEL].")] = None,
-    store: o.Store = None,
-    seed: o.Seed = None,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Measure again, even if this question was answered before.")] = False,
-    replace: Annotated[bool, typer.Option("--replace", help="Replace a better result in the output folder, too.")] = False,
-    profile: Annotated[
-        bool, typer.Option("--profile", help="Profile baseline and finalists too; some seconds beyond the budget.")
-    ] = False,
+    flags: dict[str, Any],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List the recipes and why; build nothing.")] = False,
     allow_provisional: Annotated[bool, typer.Option("--allow-provisional", help="Exit 0 for a provisional outcome too.")] = False,
     json: o.Json = False,
@@ -93,20 +49,20 @@ def command(
     Exit: 0 chosen (every gate passed), 10 provisional (musts passed, a goal missed or open), 11 none; of several
     targets the worst. Errors have codes of their own.
     """
-    flags = o.given(locals(), ("config", "out", *OPTIMIZE_FOR))
-    several = target if target is not None and len(target) > 1 else []
-    if target and not several:
-        flags["target"] = target[0]
+    targets = flags.pop("target", [])
+    several = targets if len(targets) > 1 else []
+    alone = {"target": targets[0]} if len(targets) == 1 else {}
     if dry_run:
-        plans = {one: list_plan(model, **flags, **({"target": one} if several else {})) for one in several or [""]}
+        devices: list[dict[str, Any]] = [{"target": one} for one in several] or [alone]
+        plans = {one.get("target", "") if several else "": list_plan(model, config=config, **flags, **one) for one in devices}
         show_plans(plans, json)
         return
-    with Progress(stderr, parse_budget(budget), quiet) as progress:
+    with Progress(stderr, parse_budget(flags.get("budget")), quiet) as progress:
         try:
             outcomes = (
-                strop.optimize_for(model, several, observer=progress, **flags)
+                strop.optimize_for(model, several, config=config, observer=progress, **flags)
                 if several
-                else [strop.optimize(model, observer=progress, **flags)]
+                else [strop.optimize(model, config=config, observer=progress, **flags, **alone)]
             )
         except KeyboardInterrupt:
             say_how_to_go_on(progress)

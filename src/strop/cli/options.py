@@ -1,91 +1,59 @@
-"""Options that several commands share, declared once: flag, type, help."""
+"""Options of the command line: those of `strop.run.options` as a command's parameters, and what commands share beside them."""
 
-from collections.abc import Mapping, Sequence
+import functools
+import inspect
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
+
+from strop.run import options
+from strop.run.options import Option
 
 Config = Annotated[
     str | None,
     typer.Option("--config", help="strop.toml; naming it lets its code run [found here, beside the model or in it]."),
 ]
-Data = Annotated[
-    str | None,
-    typer.Option(
-        "--data", help="Evaluation data: arrays, a table of texts, a folder of pictures; plain text for a language model."
-    ),
-]
-Calibration = Annotated[str | None, typer.Option("--calibration", help="Calibration data, apart from the evaluation data.")]
-Questions = Annotated[
-    str | None, typer.Option("--questions", help="Language models: JSONL of prompts with choices or exact answers.")
-]
-Labels = Annotated[str | None, typer.Option("--labels", help="Array or column that holds the labels [labels].")]
-Column = Annotated[list[str] | None, typer.Option("--column", help="file|text|text_pair|label=NAME of a table's column.")]
-Classes = Annotated[str | None, typer.Option("--classes", help="File of class names, one a line.")]
-Preset = Annotated[str | None, typer.Option("--preset", help="Preprocessing of pictures, e.g. imagenet.")]
-Tokenizer = Annotated[str | None, typer.Option("--tokenizer", help="tokenizer.json of texts [beside the model].")]
-TaskKind = Annotated[
-    str | None, typer.Option("--task", help="classification, sentence-similarity, feature-extraction, token-classification.")
-]
-Map = Annotated[list[str] | None, typer.Option("--map", help="INPUT=ARRAY, where an array is not named like the model's input.")]
-MetricName = Annotated[
-    str | None,
-    typer.Option(
-        "--metric",
-        help="top1, topk, f1, roc_auc, mae, spearman, pearson, token_accuracy, token_f1; without labels agreement, difference, "
-        "cosine [by task, and by what the outputs are known to be].",
-    ),
-]
-K = Annotated[int | None, typer.Option("--k", help="k of top-k [5].")]
-Output = Annotated[str | None, typer.Option("--output", help="Model output that is scored [the first].")]
-Batch = Annotated[list[int] | None, typer.Option("--batch", help="Batch size; repeat for more, the first decides [1].")]
-Concurrency = Annotated[
-    int | None,
-    typer.Option(
-        "--concurrency",
-        help="Requests in flight while throughput is measured [1; with a gate or a weight on throughput, one a thread].",
-    ),
-]
-Streams = Annotated[
-    int | None,
-    typer.Option("--streams", help="Of these, how many a recipe made for throughput serves at once [one a thread]."),
-]
-BatchAxis = Annotated[
-    list[str] | None, typer.Option("--batch-axis", help="INPUT=AXIS: the axis of the examples, where it is not the first.")
-]
-Size = Annotated[list[str] | None, typer.Option("--size", help="AXIS=N: size of a dynamic axis, for generated inputs.")]
-Shape = Annotated[
-    list[str] | None,
-    typer.Option("--shape", help="INPUT=1x3x224x224: the shape of every call, where the model leaves it open; the batch first."),
-]
-OtherShapes = Annotated[
-    str | None,
-    typer.Option("--other-shapes", help="fallback|refuse: what a bundle compiled for fixed shapes does with others [fallback]."),
-]
-EvalTokens = Annotated[int | None, typer.Option("--eval-tokens", help="Tokens of the text that are scored [4096].")]
-PromptTokens = Annotated[int | None, typer.Option("--prompt-tokens", help="Tokens of a timed prompt [128].")]
-OutputTokens = Annotated[int | None, typer.Option("--output-tokens", help="Tokens of a timed answer [32].")]
-Context = Annotated[int | None, typer.Option("--context", help="Tokens that a language model's cache holds [512].")]
-Threads = Annotated[int | None, typer.Option("--threads", help="Budget of cores [all that affinity and quota allow].")]
-MemoryLimit = Annotated[int | None, typer.Option("--memory-limit", help="MB a child may take [80 % of what is free].")]
-TimeLimit = Annotated[float | None, typer.Option("--time-limit", help="Seconds one request to a child may take [600].")]
-Store = Annotated[str | None, typer.Option("--store", help="Where builds, data and runs are kept [.strop].")]
-Seed = Annotated[int | None, typer.Option("--seed", help="Seed of everything random [0].")]
-OliveConfig = Annotated[str | None, typer.Option("--olive-config", help="An Olive workflow configuration: a recipe of its own.")]
-Device = Annotated[
-    str | None,
-    typer.Option("--target", help="A device of the catalog, a profile of your own, or this-machine.", metavar="DEVICE"),
-]
-Devices = Annotated[
-    list[str] | None,
-    typer.Option("--target", help="Device to optimize for; repeat for several [this-machine].", metavar="DEVICE"),
-]
-Purpose = Annotated[
-    str | None,
-    typer.Option("--for", help="any, prototyping, enterprise, mobile, realtime, cross-platform [any].", metavar="PURPOSE"),
-]
+Store = Annotated[str | None, typer.Option("--store", help=options.named("store").help)]
+Device = Annotated[str | None, typer.Option("--target", help=options.TARGET.help, metavar=options.TARGET.metavar)]
+Purpose = Annotated[str | None, typer.Option("--for", help=options.PURPOSE.help, metavar=options.PURPOSE.metavar)]
 Json = Annotated[bool, typer.Option("--json", help="Print the report as JSON on stdout.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")]
+Command = Callable[..., None]
+
+
+def takes(some: Sequence[Option], *repeated: str, **helps: str) -> Callable[[Command], Command]:
+    """For a command with a parameter `flags`: these options are its parameters in that place, and those given are its value.
+
+    Args:
+        repeated: options that this command takes several times. helps: option → its help, where it means something else here.
+    """
+
+    def wrap(command: Command) -> Command:
+        own = list(inspect.signature(command).parameters.values())
+        at = next(i for i, p in enumerate(own) if p.name == "flags")
+        more = [parameter(option, option.name in repeated, helps.get(option.name, option.help)) for option in some]
+        parameters = [*own[:at], *more, *own[at + 1 :]]
+
+        @functools.wraps(command)
+        def called(**values: Any) -> None:
+            flags = given(values, [option.name for option in some])
+            command(**{p.name: values[p.name] for p in own if p.name != "flags"}, flags=flags)
+
+        called.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        called.__annotations__ = {p.name: p.annotation for p in parameters}
+        return called
+
+    return wrap
+
+
+def parameter(option: Option, repeated: bool, text: str) -> inspect.Parameter:
+    """An option as typer takes it."""
+    kind = list[option.form.flag] if repeated else option.form.flag  # type: ignore[name-defined]
+    default = False if kind is bool else None
+    told = typer.Option(option.spelled, help=text, metavar=option.metavar)
+    whole: Any = kind if kind is bool else kind | None
+    return inspect.Parameter(option.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[whole, told])
 
 
 def given(values: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Unpack
 
 import numpy as np
 
@@ -29,8 +29,8 @@ from strop.run.baseline import mixing_of
 from strop.run.checking import Footprint, Visit, check, footprint, open_array, shards, threads_of
 from strop.run.context import Observer, Run, nobody
 from strop.run.datasets import paths
-from strop.run.flags import BENCH
 from strop.run.intake import read_model, read_task
+from strop.run.keywords import BenchFlags
 from strop.run.machine import environment
 from strop.run.open_run import opened
 from strop.run.pairing import Subject, plan_quads
@@ -73,14 +73,16 @@ class Comparison(Noun):
     notes: tuple[str, ...]
 
 
-@spelled(*BENCH)
-def bench(contestants: Sequence[str], *, config: str | None = None, observer: Observer = nobody, **flags: Any) -> Comparison:
+@spelled
+def bench(
+    contestants: Sequence[str], *, config: str | None = None, observer: Observer = nobody, **flags: Unpack[BenchFlags]
+) -> Comparison:
     """Compare models and bundles, paired with the first, on the same data, cores and clock. Nothing is built.
 
     Args:
         contestants: two or more paths: models that are read here, or folders of bundles. The first is the baseline and
             must be a model, since data are checked against its inputs; models run with their runtime's reference settings.
-        flags: `strop.run.flags.BENCH`, as for `optimize`: data, metric, batches, threads …
+        flags: as for `optimize`: data, metric, batches, threads …
 
     Raises:
         UsageError: fewer than two. ModelError, DataError, BundleError: as for each path.

@@ -3,7 +3,7 @@
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Unpack
 
 from strop.core.candidate import Candidate
 from strop.core.errors import BackendError
@@ -15,8 +15,8 @@ from strop.plan.space import by_role, follow, not_offered
 from strop.run.baseline import establish
 from strop.run.building import build as build_candidate
 from strop.run.context import Observer, Run, nobody
-from strop.run.flags import BUILD
 from strop.run.intake import read_task
+from strop.run.keywords import BuildFlags
 from strop.run.open_run import opened
 from strop.run.optimize import plan_recipes
 from strop.run.outfolder import choose_out, model_name, record_of, require_writable
@@ -28,7 +28,7 @@ from strop.run.trial import Trial
 from strop.store.output import rewrite
 
 
-@spelled(*BUILD)
+@spelled
 def build(
     model: str,
     recipe: str,
@@ -36,14 +36,14 @@ def build(
     config: str | None = None,
     observer: Observer = nobody,
     check: bool = False,
-    **flags: Any,
+    **flags: Unpack[BuildFlags],
 ) -> Candidate:
     """Build one recipe of a model; its files go to `out`, by default `<model>-<recipe>`.
 
     Args:
         recipe: a name that `strop.list_recipes` offers.
         check: run it as `optimize` would, too: validity, accuracy, a short timing.
-        flags: `strop.run.flags.BUILD`, as for `optimize`: data, calibration, target, out …
+        flags: as for `optimize`: data, calibration, target, out …
 
     Raises:
         ConfigError: no such recipe is offered. BackendError: the build (or with `check` the check) failed; says how.

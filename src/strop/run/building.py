@@ -17,19 +17,19 @@ from strop.core.recipe import Recipe, Step
 from strop.core.task import Task
 from strop.plan.serving import STREAMS
 from strop.run.builders import first_done, lanes
-from strop.run.command import flags_of
+from strop.run.command import to_argv
 from strop.run.context import Run
 from strop.run.datasets import paths
-from strop.run.flags import BUILD, LANGUAGE
 from strop.run.machine import package_versions
+from strop.run.options import BUILD, LANGUAGE
 from strop.store import files
 from strop.store.store import load, read_json, save, write_json
 from strop.worker.call import CHILD
 from strop.worker.interpreter import python_version_of, work_of
 
 RESULT = "step.json"
-BUILD_ALONE = set(BUILD) - {"target", "must", "goal"}
-"""What the command `build` takes."""
+ELSEWHERE = ("out", "store", "replace", "olive_config")
+"""Options that a script says itself."""
 
 
 def build(run: Run, recipe: Recipe, model: Model, task: Task) -> Candidate:
@@ -317,12 +317,19 @@ def write_reproduce(run: Run, recipe: Recipe, model: Model) -> str:
     """A script that builds and checks this candidate alone and afresh, so that its failure can be looked at."""
     path = run.folder.candidate(recipe.name) / "reproduce.sh"
     request = run.request
-    path_of_model, taken = (
+    taken = [o for o in BUILD if o.name not in ELSEWHERE and (model.family == "llm" or o not in LANGUAGE)]
+    parts = [
+        sys.executable,
+        "-P",
+        "-m",
+        "strop",
+        "build",
         str(Path(request.model).absolute()),
-        BUILD_ALONE if model.family == "llm" else BUILD_ALONE - {*LANGUAGE},
-    )
-    parts = [sys.executable, "-P", "-m", "strop", "build", path_of_model, "--recipe", recipe.name, "--check"]
-    parts += [*flags_of(request, taken, absolute=True), "--store", str(run.store.root)]
+        "--recipe",
+        recipe.name,
+        "--check",
+    ]
+    parts += [*to_argv(request, taken, absolute=True), "--store", str(run.store.root)]
     if recipe.name.endswith(STREAMS) and request.concurrency is None and request.streams is None:
         parts += ["--streams", str(run.target.threads)]  # a weight asked for them, which a build does not know
     if request.options:

@@ -1,110 +1,46 @@
-"""`strop.toml`: its sections, and reading it."""
+"""`strop.toml`: its sections, made from the options, and reading it."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from strop.core.errors import ConfigError, UntrustedError
 from strop.core.foreign import MOST_TOML, ForeignError, parse_toml
-from strop.core.shapes import OtherShapes
-from strop.core.task import Pooling, TaskKind
+from strop.run.forms import CODED
+from strop.run.options import OPTIONS
 from strop.store.files import read_bytes
 
 CONFIG = "strop.toml"
-MOST = 1 << 40
-"""Of any whole number in it."""
-CODE = r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$"
-"""`module:function`."""
+Config = Mapping[str, Any]
+"""What a file says: `section.key` → value, in the form that it has there."""
+OF_CODE = (*(option.key for option in OPTIONS if option.form is CODED), "backends.olive_config")
+"""Keys that lead to code."""
 
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 
-class TaskSection(_Section):
-    kind: TaskKind | None = None
-    pooling: Pooling | None = None
-    scorer: str | None = Field(None, pattern=CODE)
-    metric: str | None = None
-    k: int | None = Field(None, ge=1, le=MOST)
-    output: str | None = None
-    batches: list[int] | None = None
-    concurrency: int | None = Field(None, ge=1, le=MOST)
-    streams: int | None = Field(None, ge=1, le=MOST)
-    sizes: dict[str, Annotated[int, Field(ge=1, le=MOST)]] = {}
-    batch_axes: dict[str, Annotated[int, Field(ge=0, le=MOST)]] = {}
-    shapes: dict[str, Annotated[list[Annotated[int, Field(ge=1, le=MOST)]], Field(min_length=1)]] = {}
-    other_shapes: OtherShapes | None = None
+def _empty(toml: Any) -> Any:
+    """What a key has that is not given."""
+    return {list: [], dict: {}, bool: False}.get(get_origin(toml) or toml)
 
 
-class DataSection(_Section):
-    evaluation: str | None = None
-    calibration: str | None = None
-    questions: str | None = None
-    labels: str | None = None
-    classes: str | None = None
-    loader: str | None = Field(None, pattern=CODE)
-    preprocess: str | None = Field(None, pattern=CODE)
-    files: list[str] = []
-    columns: dict[Literal["file", "text", "text_pair", "label"], str] = {}
-    map: dict[str, str] = {}
+def _sections() -> type[BaseModel]:
+    """The whole file as a model, for its checks and their messages."""
+    sections: dict[str, dict[str, Any]] = {}
+    for option in OPTIONS:
+        section, _, key = option.key.partition(".")
+        if section:
+            sections.setdefault(section, {})[key] = (option.form.toml, _empty(option.form.toml))
+    made = {name: create_model(f"{name.capitalize()}Section", __base__=_Section, **keys) for name, keys in sections.items()}
+    return create_model("File", __base__=_Section, **{name: (section, section()) for name, section in made.items()})  # type: ignore[no-any-return,call-overload]
 
 
-class PreprocessSection(_Section):
-    """Keys of `strop.core.preprocess.Images` and `Texts`; false switches off what a preset has."""
-
-    preset: str | None = None
-    resize: Annotated[int, Field(ge=1, le=MOST)] | tuple[int, int] | Literal[False] | None = None
-    crop: Annotated[int, Field(ge=1, le=MOST)] | tuple[int, int] | Literal[False] | None = None
-    interpolation: Literal["nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"] | None = None
-    rounding: Literal["nearest", "down"] | None = None
-    color: Literal["RGB", "BGR", "gray"] | None = None
-    scale: float | None = None
-    mean: tuple[float, ...] | Literal[False] | None = None
-    std: tuple[float, ...] | Literal[False] | None = None
-    layout: Literal["NCHW", "NHWC"] | None = None
-    tokenizer: str | None = None
-    max_length: int | None = Field(None, ge=1, le=MOST)
-    pad_to: int | None = Field(None, ge=1, le=MOST)
-    special_tokens: bool | None = None
-
-    def given(self) -> dict[str, Any]:
-        """What was set, less `tokenizer`; what was switched off is None."""
-        told = self.model_dump(exclude_unset=True, exclude={"tokenizer"})
-        return {k: None if v is False and k != "special_tokens" else v for k, v in told.items()}
-
-
-class TargetSection(_Section):
-    device: str | None = None
-    purpose: Literal["any", "prototyping", "enterprise", "mobile", "realtime", "cross-platform"] | None = None
-    threads: int | None = Field(None, ge=1, le=MOST)
-    memory_limit_mb: int | None = Field(None, ge=1, le=MOST)
-
-
-class GatesSection(_Section):
-    must: list[str] = []
-    goal: list[str] = []
-    strict: bool = False
-    prefer: str | None = None
-
-
-class BackendsSection(_Section):
-    only: list[str] = []
-    recipes: list[str] = []
-    olive_config: str | None = None
-
-
-class Config(_Section):
-    """`strop.toml`, all of it optional; any of it can be a flag."""
-
-    task: TaskSection = TaskSection()
-    data: DataSection = DataSection()
-    preprocess: PreprocessSection = PreprocessSection()
-    target: TargetSection = TargetSection()
-    gates: GatesSection = GatesSection()
-    backends: BackendsSection = BackendsSection()
+File = _sections()
 
 
 def require_trust(config: Config, found: str | None, named: bool, overridden: bool) -> None:
@@ -119,13 +55,10 @@ def require_trust(config: Config, found: str | None, named: bool, overridden: bo
     """
     if named or found is None:
         return
-    keys = {
-        "data.loader": config.data.loader, "data.preprocess": config.data.preprocess, "task.scorer": config.task.scorer,
-        "backends.olive_config": None if overridden else config.backends.olive_config,
-    }  # fmt: skip
-    key = next((key for key, value in keys.items() if value is not None), None)
+    keys = [key for key in OF_CODE if not (overridden and key == "backends.olive_config")]
+    key = next((key for key in keys if config.get(key) is not None), None)
     if key is not None:
-        raise UntrustedError(f"{found}: {key} = {keys[key]!r} names code, and the file was found, not named", found)
+        raise UntrustedError(f"{found}: {key} = {config[key]!r} names code, and the file was found, not named", found)
 
 
 def home_of(model: str) -> Path:
@@ -147,10 +80,10 @@ def read_config(path: Path | None, beside: Path) -> tuple[Config, Path, str | No
     if found is None:
         if path is not None:
             raise ConfigError(f"{path}: no such file", "`strop init MODEL` writes one")
-        return Config(), Path(), None
+        return {}, Path(), None
     try:
         told = parse_toml(read_bytes(found, MOST_TOML))
-        return Config.model_validate_json(json.dumps(told)), found.parent, str(found.absolute())
+        return _flat(File.model_validate_json(json.dumps(told))), found.parent, str(found.absolute())
     except OSError as error:
         raise ConfigError(f"{found}: cannot be read: {error.strerror}", "`strop init MODEL` writes a commented one") from error
     except ForeignError as error:
@@ -162,3 +95,8 @@ def read_config(path: Path | None, beside: Path) -> tuple[Config, Path, str | No
         raise ConfigError(
             f"{found}: {key}: {what}, found {first['input']!r}", "`strop init MODEL` writes a commented one"
         ) from None
+
+
+def _flat(told: BaseModel) -> Config:
+    """Only what was given."""
+    return {f"{name}.{key}": value for name, keys in told.model_dump(exclude_unset=True).items() for key, value in keys.items()}

@@ -20,7 +20,7 @@ NO_DEVICE = "no framework that is installed here has a device for it"
 NOT_TRIED = "not tried yet: `strop backends` runs an inference on it"
 
 
-@spelled()
+@spelled
 def this_device(threads: int | None = None) -> Target:
     """This machine, with the accelerators that are present and whether they can be used.
 
@@ -66,7 +66,7 @@ def catalog() -> dict[str, Path]:
     return {path.stem: path for path in sorted(folder.glob(f"*{SUFFIX}"))}
 
 
-@spelled()
+@spelled
 def list_devices() -> list[Target]:
     """Every device of the catalog.
 
@@ -79,7 +79,7 @@ def list_devices() -> list[Target]:
     return [find_device(name) for name in catalog()]
 
 
-@spelled()
+@spelled
 def find_device(name: str, threads: int | None = None) -> Target:
     """A device by its name in the catalog, by the path of a profile, or this machine.
 
@@ -102,7 +102,7 @@ def find_device(name: str, threads: int | None = None) -> Target:
     return target
 
 
-@spelled()
+@spelled
 def device_profile(name: str) -> str:
     """The text of a device's profile: a start for one of your own.
 

@@ -21,9 +21,9 @@ from strop.report.examples import candidate_to_compare, compare
 from strop.report.picture import as_picture, data_uri, how_drawn
 from strop.run.answers import scored_array
 from strop.run.checking import CHECK, open_array
-from strop.run.command import flags_of
+from strop.run.command import to_argv
 from strop.run.confirm import SELF
-from strop.run.flags import OPTIMIZE
+from strop.run.options import OPTIMIZE
 from strop.run.profiling import stored_profiles
 from strop.run.request import Request
 from strop.run.samples import ids_of, stored_samples
@@ -181,6 +181,7 @@ def command(path: Path) -> str:
         request = Request.model_validate(asked)
     except ValidationError:  # of another version
         return ""
-    parts = ["strop", "optimize", request.model, *flags_of(request, set(OPTIMIZE) - {"seed"})]
+    asked_again = [option for option in OPTIMIZE if option.name not in ("seed", "out", "store", "fresh", "replace", "profile")]
+    parts = ["strop", "optimize", request.model, *to_argv(request, asked_again)]
     parts += ["--config", request.config] if request.trusted and request.config is not None else []
     return shlex.join([*parts, "--seed", str(request.seed), "--fresh"])

@@ -15,13 +15,13 @@ from strop.plan.precision import cached, fits, footprints, quantizable
 from strop.plan.rules import rules
 from strop.run.devices import find_device
 from strop.run.experience import experience
+from strop.run.options import PURPOSE
 from strop.run.reading import read_inspection
-from strop.run.request import known_purpose
 from strop.store.store import Store
 from strop.worker.interpreter import why_missing
 
 
-@spelled()
+@spelled
 def inspect(
     model: str, *, target: str | None = None, purpose: str = "any", context: int | None = None, store: str = ".strop"
 ) -> Assessment:
@@ -40,7 +40,7 @@ def inspect(
     Example:
         >>> strop.inspect("model.onnx", target="raspberry-pi-5").advice.ranking[0].framework
     """
-    purpose = known_purpose(purpose)
+    purpose = PURPOSE.form.read(PURPOSE.spelled, purpose)
     if context is not None and context < 1:
         raise UsageError(f"--context {context} is not above 0", "give a number of tokens")
     device = find_device(target) if target is not None else None

@@ -32,7 +32,7 @@ def silent(_line: str) -> None:
     """The progress of an installation that nobody watches."""
 
 
-@spelled()
+@spelled
 def install_backend(name: str, *, python: str | None = None, progress: Progress = silent) -> Interpreter:
     """Make a backend's own environment, or take one that is there. Done already: nothing happens.
 
@@ -73,7 +73,7 @@ def install_backend(name: str, *, python: str | None = None, progress: Progress 
         return made
 
 
-@spelled()
+@spelled
 def remove_backend(name: str) -> None:
     """Remove a backend's own environment, and forget an interpreter that the user named.
 

@@ -1,7 +1,7 @@
 """`optimize`: the pipeline, on one screen. Each step's result goes into the next."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple, Unpack
 
 from strop.core.candidate import MISSING, Timing
 from strop.core.choose import Choice, choose
@@ -23,10 +23,10 @@ from strop.run.context import Observer, Run, nobody
 from strop.run.deliver import deliver
 from strop.run.elsewhere import pursue_elsewhere
 from strop.run.finalists import contender_of, select
-from strop.run.flags import OPTIMIZE
 from strop.run.identity import note_used
 from strop.run.intake import read_task
 from strop.run.judging import Hasty, verdict_of, why_no_accuracy
+from strop.run.keywords import OptimizeFlags
 from strop.run.open_run import OUTCOME, opened
 from strop.run.outfolder import require_writable
 from strop.run.request import make_request
@@ -37,15 +37,15 @@ from strop.store.store import load
 from strop.worker.interpreter import why_missing
 
 
-@spelled(*OPTIMIZE)
-def optimize(model: str, *, config: str | None = None, observer: Observer = nobody, **flags: Any) -> Outcome:
+@spelled
+def optimize(model: str, *, config: str | None = None, observer: Observer = nobody, **flags: Unpack[OptimizeFlags]) -> Outcome:
     """Find, prove and pack the best version of a model for this machine.
 
     Args:
         model: path of the model.
         config: path of a `strop.toml`; by default one in the working directory, or beside the model or in its folder.
         observer: called with (event, details) as the run goes on.
-        flags: `strop.run.flags.OPTIMIZE`, named like the flags of the command line: data, calibration, labels, budget, must …
+        flags: named like the flags of the command line: data, calibration, labels, budget, must … (`strop.run.keywords`).
 
     Returns:
         What was found. The folder `delivered` holds report.html, report.md, report.json and, unless the outcome is `none`,
@@ -131,8 +131,8 @@ def plan_recipes(run: Run, model: Model, task: Task, asked: Sequence[str] = ()) 
     return found
 
 
-@spelled(*OPTIMIZE)
-def list_recipes(model: str, *, config: str | None = None, **flags: Any) -> list[Offer]:
+@spelled
+def list_recipes(model: str, *, config: str | None = None, **flags: Unpack[OptimizeFlags]) -> list[Offer]:
     """What `optimize` would try and why, without building or timing anything (`--dry-run`).
 
     Args:
@@ -155,7 +155,7 @@ class Plan(NamedTuple):
     export: tuple[ExportRemark, ...] = ()
 
 
-def list_plan(model: str, *, config: str | None = None, **flags: Any) -> Plan:
+def list_plan(model: str, *, config: str | None = None, **flags: Unpack[OptimizeFlags]) -> Plan:
     """As `list_recipes`, with the notes and the remarks on the model's export."""
     with opened(make_request(model, config, **flags), nobody, keep=False, timed=False) as (run, given):
         task = read_task(run, given)

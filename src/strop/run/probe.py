@@ -45,7 +45,7 @@ class Kept(Noun):
     probe: Probe
 
 
-@spelled()
+@spelled
 def list_backends() -> list[Probe]:
     """Every backend, probed; what they say is kept, so that `strop devices` knows the accelerators without a framework.
 

@@ -2,48 +2,32 @@
 
 import json
 import os
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from pydantic import Field
 
 from strop.core.budget import Asked
-from strop.core.choose import parse_weights
+from strop.core.choose import DEFAULT_WEIGHTS
 from strop.core.errors import ConfigError, UsageError
 from strop.core.foreign import MOST_JSON, SURROGATE, ForeignError, parse_object
 from strop.core.gate import assemble, parse_gate
-from strop.core.metrics import UNLABELED, metric
 from strop.core.noun import Noun
 from strop.core.shapes import OtherShapes, Shape, text_of
 from strop.core.target import THIS
 from strop.core.task import Pooling, TaskKind
 from strop.core.verdict import Gate, Kind
-from strop.plan.rules import PURPOSES
-from strop.plan.serving import MOST_IN_FLIGHT
-from strop.run.config import MOST, Config, home_of, read_config, require_trust
-from strop.run.devices import is_path
-from strop.run.flags import LOAD, formed
+from strop.run.config import Config, home_of, read_config, require_trust
+from strop.run.forms import CODED
+from strop.run.options import OPTIONS, Option
 from strop.store.files import read_bytes
 
 MOST_BATCH = 1 << 16
-PLACES = {
-    "out",
-    "store",
-    "fresh",
-    "replace",
-    "model",
-    "data",
-    "calibration",
-    "classes",
-    "tokenizer",
-    "config",
-    "trusted",
-    "folder",
-    "profile",
-    "target",
-}
+PLACES = {"model", "config", "trusted", "folder", *(option.part for option in OPTIONS if not option.identifies)}
+"""Fields that do not identify a run: where things are, and what is done with the answer."""
+ABSENT: Any = object()
+"""The value of an option of which nothing is said; None is a value."""
 
 
 class Request(Noun):
@@ -92,10 +76,11 @@ class Request(Noun):
     memory_limit_mb: int | None = None
     time_limit_s: float = 600.0
     gates: tuple[Gate, ...]
-    weights: dict[str, float]
+    weights: dict[str, float] = DEFAULT_WEIGHTS
     backends: tuple[str, ...] = ()
     recipes: tuple[str, ...] = ()
     options: dict[str, str] = {}
+    olive_config: str | None = None
     budget_s: Asked = "auto"
     seed: int = 0
     out: str | None = None
@@ -103,90 +88,6 @@ class Request(Noun):
     fresh: bool = False
     replace: bool = False
     profile: bool = False
-
-
-def parse_budget(given: str | float | None) -> Asked:
-    """`90`, `90s`, `5m`, `1h` → seconds; `auto`, also where nothing is given; `none` → None, no limit.
-
-    Raises:
-        UsageError: not a duration.
-    """
-    text = "auto" if given is None else str(given).strip()
-    if text in ("auto", "none"):
-        return "auto" if text == "auto" else None
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smh]?)", text)
-    if match is None or float(match.group(1)) <= 0:
-        raise UsageError(f"--budget {text!r} is not a duration", "for example 90s, 5m or 1h; auto (the default) or none")
-    return float(match.group(1)) * {"": 1, "s": 1, "m": 60, "h": 3600}[match.group(2)]
-
-
-def parse_pairs(pairs: list[str] | tuple[str, ...], flag: str, last: bool = False) -> dict[str, str]:
-    """`["a=b"]` → {"a": "b"}.
-
-    Args:
-        last: whether the last `=` divides, where a name may hold one but no value does.
-
-    Raises:
-        UsageError: an element without `=`.
-    """
-    parsed = dict[str, str]()
-    for pair in pairs:
-        name, sign, value = pair.rpartition("=") if last else pair.partition("=")
-        if not sign or not name or not value:
-            raise UsageError(
-                f"{flag} {pair!r} is not of the form NAME=VALUE", f"for example {flag} input={'1x3x224x224' if last else 'x'}"
-            )
-        if last and name in parsed:
-            raise UsageError(f"{flag} names {name!r} twice: {parsed[name]} and {value}", "give it once")
-        parsed[name] = value
-    return parsed
-
-
-def parse_columns(config: Config, given: list[str] | tuple[str, ...]) -> dict[str, str]:
-    """What is in which column: `text=sentence1`.
-
-    Raises:
-        UsageError: a name that is not known.
-    """
-    parsed = parse_pairs(given, "--column")
-    known = ("file", "text", "text_pair", "label")
-    odd = next((name for name in parsed if name not in known), None)
-    if odd is not None:
-        raise UsageError(f"--column {odd}=…: there is no {odd!r}", f"known: {', '.join(known)}")
-    return {**{str(k): v for k, v in config.data.columns.items()}, **parsed}
-
-
-def parse_preprocess(config: Config, preset: str | None) -> dict[str, Any]:
-    """Keys of the preprocessing that were given."""
-    return config.preprocess.given() | ({"preset": preset} if preset is not None else {})
-
-
-def parse_sizes(pairs: list[str] | tuple[str, ...]) -> dict[str, int]:
-    """Sizes of dynamic axes, for generated inputs."""
-    sizes = parse_pairs(pairs, "--size")
-    if not all(v.isdecimal() and int(v) > 0 for v in sizes.values()):
-        raise UsageError(f"--size {pairs}: sizes are whole numbers above 0", "for example --size sequence=64")
-    return {k: int(v) for k, v in sizes.items()}
-
-
-def parse_shapes(config: Config, pairs: list[str] | tuple[str, ...]) -> dict[str, Shape]:
-    """Whole shapes of inputs, the examples first: `data=1x3x224x224`.
-
-    Raises:
-        UsageError: not sizes above 0 joined by `x`, or inputs that differ in their number of examples.
-    """
-    shapes = {name: tuple(dims) for name, dims in config.task.shapes.items()}
-    for name, text in parse_pairs(pairs, "--shape", last=True).items():
-        dims = text.lower().split("x")
-        if not all(d.isdecimal() and 0 < int(d) <= MOST for d in dims):
-            raise UsageError(
-                f"--shape {name}={text}: a shape is whole numbers above 0 joined by x", "for example --shape data=1x3x224x224"
-            )
-        shapes[name] = tuple(map(int, dims))
-    if len({shape[0] for shape in shapes.values()}) > 1:
-        told = ", ".join(f"{name}={text_of(shape)}" for name, shape in shapes.items())
-        raise UsageError(f"--shape {told}: the inputs differ in their first size, the number of examples", "give all the same")
-    return shapes
 
 
 def batches_of(given: Sequence[int], shapes: Mapping[str, Shape]) -> tuple[int, ...]:
@@ -209,16 +110,10 @@ def batches_of(given: Sequence[int], shapes: Mapping[str, Shape]) -> tuple[int, 
     return batches
 
 
-def parse_axes(pairs: list[str] | tuple[str, ...]) -> dict[str, int]:
-    """The axis of the examples: `x=1`.
-
-    Raises:
-        UsageError: not a whole number.
-    """
-    axes = parse_pairs(pairs, "--batch-axis")
-    if not all(v.isdecimal() for v in axes.values()):
-        raise UsageError(f"--batch-axis {pairs}: axes are whole numbers from 0 on", "for example --batch-axis x=1")
-    return {k: int(v) for k, v in axes.items()}
+COMPOSED = {"preprocess", "code", "gates", "batches"}
+"""Fields that are made of several options, or of one with regard to another."""
+SIMPLE = Request.model_fields.keys() - COMPOSED
+"""Fields that are an option's value."""
 
 
 def backend_options(olive_config: str | None) -> dict[str, str]:
@@ -240,27 +135,6 @@ def backend_options(olive_config: str | None) -> dict[str, str]:
     return {"olive.config": json.dumps(parsed)}
 
 
-def device_of(given: str | None, config: Config, base: Path) -> str:
-    """The target: by flag, or by `[target] device`, where a file is relative to the strop.toml."""
-    named = config.target.device
-    if given == "":
-        raise UsageError("--target '' names no device", "`strop devices list` shows them")
-    if given is not None or named is None:
-        return given or THIS
-    return str(base / named) if is_path(named) else named
-
-
-def known_purpose(purpose: str | None) -> str:
-    """What the model is wanted for.
-
-    Raises:
-        UsageError: no such purpose.
-    """
-    if purpose is not None and purpose not in PURPOSES:
-        raise UsageError(f"--for {purpose}: no such purpose", f"known: {', '.join(PURPOSES)}")
-    return purpose or PURPOSES[0]
-
-
 def require_utf8(texts: Iterable[object]) -> None:
     """Names that are not UTF-8, as file systems allow, could be read and not written down.
 
@@ -272,12 +146,35 @@ def require_utf8(texts: Iterable[object]) -> None:
         raise UsageError(f"{odd!r} is not UTF-8", "rename the file or the folder")
 
 
+def formed(flags: Mapping[str, Any]) -> dict[str, Any]:
+    """Keywords as the command line would give them: one text for a list of them, a number for a duration, a path.
+
+    Raises:
+        TypeError: a value of another type; says what was given and what is expected.
+    """
+    forms, made = {option.name: option.form for option in OPTIONS}, {}
+    for name, value in flags.items():
+        try:
+            made[name] = None if value is None else forms[name].python(value)
+        except TypeError as error:
+            raise TypeError(f"{name}={value!r} is {type(value).__name__}; expected {error}") from None
+    return made
+
+
+def settled(option: Option, given: Any, config: Config, base: Path) -> Any:
+    """An option's value: the flag over `strop.toml`, or added to it; ABSENT where neither says anything."""
+    told = option.form.configured(config[option.key], base) if config.get(option.key) not in (None, [], {}) else ABSENT
+    if given is None or given is False or given in ((), [], {}):
+        return told
+    value = option.form.read(option.spelled, given)
+    return {**told, **value} if option.form.merges and told is not ABSENT else value
+
+
 def make_request(model: str, config_path: str | None = None, **flags: Any) -> Request:
     """Flags over `strop.toml` over defaults.
 
     Args:
-        flags: fields of `Request`, with `must`, `goal` (lists of gate texts), `strict`, `prefer`, `budget`, `map`
-            and `size` still as text. None and empty mean "not given".
+        flags: keywords of `strop.run.options`. None and empty mean "not given".
 
     Raises:
         ConfigError, UsageError: an invalid value. TypeError: a value of another type.
@@ -287,77 +184,33 @@ def make_request(model: str, config_path: str | None = None, **flags: Any) -> Re
     require_utf8([str(Path(model).absolute()), config_path, *given])
     config, base, found = read_config(Path(config_path) if config_path else None, home_of(model))
     require_trust(config, found, named=bool(config_path), overridden=flags.get("olive_config") is not None)
-
-    def pick(flag: str, configured: Any) -> Any:
-        given = flags.get(flag)
-        return configured if given in (None, (), [], {}) else given
-
-    def path(flag: str, configured: str | None) -> str | None:
-        given: str | None = flags.get(flag)
-        return given if given is not None else (str(base / configured) if configured is not None else None)
-
-    name = pick("metric", config.task.metric)
-    if name is not None and name not in UNLABELED:
-        metric(name)
+    settling = {option: settled(option, flags.get(option.name), config, base) for option in OPTIONS}
+    values = {option.name: value for option, value in settling.items() if value is not ABSENT}
+    shapes = values.get("shape", {})
+    require_one_count(shapes)
+    code = {o.key.rpartition(".")[2]: values[o.name] for o in OPTIONS if o.form is CODED and o.name in values}
+    if "scorer" in code and values.get("metric", "scorer") != "scorer":
+        raise ConfigError(f"metric {values['metric']!r} beside a scorer of your own", "remove one of them")
     kinds: tuple[Kind, Kind] = ("must", "goal")
-    texts: dict[Kind, list[str]] = {kind: list(pick(kind, getattr(config.gates, kind))) for kind in kinds}
-    gates = assemble(
-        [parse_gate(t, kind) for kind in kinds for t in texts[kind]], bool(pick("strict", config.gates.strict) or False)
-    )
-    counts = ("k", "eval_tokens", "prompt_tokens", "output_tokens", "context", "threads", *LOAD)
-    for flag in (*counts, "memory_limit_mb", "time_limit_s"):
-        if flags.get(flag) is not None and not 0 < flags[flag] <= MOST:
-            what = "is not above 0" if not flags[flag] > 0 else f"is above {MOST}"
-            raise UsageError(f"--{flag.removesuffix('_mb').removesuffix('_s').replace('_', '-')} {flags[flag]} {what}")
-    if flags.get("store") == "":
-        raise UsageError("--store '' names no folder", "leave it out, or give a folder")
-    shapes = parse_shapes(config, flags.get("shape") or ())
-    batches = batches_of(pick("batches", config.task.batches) or (), shapes)
-    others = pick("other_shapes", config.task.other_shapes) or "fallback"
-    if others not in get_args(OtherShapes):
-        raise UsageError(f"--other-shapes {others}: there is no such choice", f"known: {', '.join(get_args(OtherShapes))}")
-    concurrency = pick("concurrency", config.task.concurrency)
-    if concurrency is not None and concurrency > MOST_IN_FLIGHT:
-        raise UsageError(f"--concurrency {concurrency} is too many requests in flight", f"give at most {MOST_IN_FLIGHT}")
-    code = {"loader": config.data.loader, "preprocess": config.data.preprocess, "scorer": config.task.scorer}
-    if code["scorer"] is not None and name not in (None, "scorer"):
-        raise ConfigError(f"metric {name!r} beside a scorer of your own", "remove one of them")
-    simple = {
-        k: flags[k]
-        for k in (
-            "eval_tokens",
-            "prompt_tokens",
-            "output_tokens",
-            "context",
-            "seed",
-            "out",
-            "store",
-            "fresh",
-            "replace",
-            "profile",
-            "time_limit_s",
-        )
-        if flags.get(k) is not None
-    }
+    gates = assemble([parse_gate(t, kind) for kind in kinds for t in values.get(kind, ())], values.get("strict", False))
+    simple = {o.part: values[o.name] for o in OPTIONS if o.name in values and o.part in SIMPLE}
     return Request(
-        model=model, data=path("data", config.data.evaluation), calibration=path("calibration", config.data.calibration),
-        questions=path("questions", config.data.questions),
-        labels=pick("labels", config.data.labels),
-        mapping={**config.data.map, **parse_pairs(flags.get("map") or (), "--map")},
-        columns=parse_columns(config, flags.get("column") or ()), classes=path("classes", config.data.classes),
-        tokenizer=path("tokenizer", config.preprocess.tokenizer), preprocess=parse_preprocess(config, flags.get("preset")),
-        code={k: v for k, v in code.items() if v is not None}, config=found, trusted=bool(config_path),
-        files=tuple(config.data.files), folder=str(base.absolute()),
-        kind=pick("task", config.task.kind), pooling=config.task.pooling,
-        metric=name, k=pick("k", config.task.k) or 5, output=pick("output", config.task.output), batches=batches,
-        concurrency=concurrency, streams=pick("streams", config.task.streams),
-        batch_axes={**config.task.batch_axes, **parse_axes(flags.get("batch_axis") or ())},
-        sizes={**config.task.sizes, **parse_sizes(flags.get("size") or ())}, shapes=shapes, other_shapes=others,
-        target=device_of(flags.get("target"), config, base), purpose=known_purpose(pick("purpose", config.target.purpose)),
-        threads=pick("threads", config.target.threads),
-        memory_limit_mb=pick("memory_limit_mb", config.target.memory_limit_mb),
-        gates=gates, weights=parse_weights(pick("prefer", config.gates.prefer)),
-        backends=tuple(pick("backends", config.backends.only)), recipes=tuple(pick("recipes", config.backends.recipes)),
-        options=backend_options(path("olive_config", config.backends.olive_config)),
-        budget_s=parse_budget(flags.get("budget")), **simple,
+        model=model, config=found, trusted=bool(config_path), folder=str(base.absolute()), code=code, gates=gates,
+        preprocess=preprocess_of(config, values.get("preset")), batches=batches_of(values.get("batches", ()), shapes),
+        options=backend_options(values.get("olive_config")), **simple,
     )  # fmt: skip
+
+
+def preprocess_of(config: Config, preset: str | None) -> dict[str, Any]:
+    """Keys of `strop.core.preprocess.Images` and `Texts` that were given; what the file switches off with false is None."""
+    told = {key.partition(".")[2]: value for key, value in config.items() if key.startswith("preprocess.")}
+    told.pop("tokenizer", None)
+    kept = {k: None if v is False and k != "special_tokens" else v for k, v in told.items()}
+    return kept | ({"preset": preset} if preset is not None else {})
+
+
+def require_one_count(shapes: Mapping[str, Shape]) -> None:
+    """Raises UsageError where inputs differ in their number of examples."""
+    if len({shape[0] for shape in shapes.values()}) > 1:
+        told = ", ".join(f"{name}={text_of(shape)}" for name, shape in shapes.items())
+        raise UsageError(f"--shape {told}: the inputs differ in their first size, the number of examples", "give all the same")

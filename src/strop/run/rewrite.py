@@ -21,7 +21,7 @@ from strop.store import files
 from strop.store.store import RunFolder, Store, load, read_json
 
 
-@spelled()
+@spelled
 def report_run(name: str, *, store: str = ".strop", out: str | None = None) -> Path:
     """Write report.json, report.md and report.html of a finished run again, from what it stored.
 
@@ -66,7 +66,7 @@ def finished_run(store: Store, name: str) -> tuple[RunFolder, Outcome]:
     return run, outcome
 
 
-@spelled()
+@spelled
 def profile_run(
     name: str, *, store: str = ".strop", candidates: Sequence[str] = (), observer: Observer = nobody
 ) -> list[Profiled]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Unpack
 
 from strop.core.errors import UsageError
 from strop.core.outcome import Outcome
@@ -11,7 +11,7 @@ from strop.core.strict import to_json
 from strop.report.comparison import comparison_document, comparison_markdown, comparison_page
 from strop.run.context import Observer, nobody
 from strop.run.devices import find_device
-from strop.run.flags import OPTIMIZE_FOR
+from strop.run.keywords import OptimizeForFlags
 from strop.run.optimize import optimize
 from strop.run.outfolder import absolute, choose_out, link_latest, require_writable
 from strop.run.request import make_request
@@ -22,10 +22,10 @@ COMPARISON = ".strop-comparison"
 """Name of the list of what stands beside the devices' folders."""
 
 
-@spelled(*OPTIMIZE_FOR)
+@spelled
 def optimize_for(
     model: str, targets: Sequence[str], *, config: str | None = None, out: str | None = None, observer: Observer = nobody,
-    **flags: Any,
+    **flags: Unpack[OptimizeForFlags],
 ) -> list[Outcome]:  # fmt: skip
     """`optimize` for each of several devices; what they share is built once.
 
