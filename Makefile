@@ -34,7 +34,7 @@ test-llm: install ## language models in four runtimes, for real; some minutes
 	$(PY) -m pytest $(foreach kind,smollm qwen3,"tests/e2e/test_architectures.py::test_an_architecture_through_all_frameworks[$(kind)]") \
 		tests/e2e/test_genai.py::test_what_a_bundle_holds_is_enough_to_write \
 		tests/e2e/test_language_models.py::test_mlx_for_a_mac_that_is_elsewhere \
-		tests/e2e/test_language_inputs.py tests/e2e/test_batches.py::test_a_text_is_answered_as_it_is_alone
+		tests/e2e/test_recorded_language.py tests/e2e/test_language_inputs.py tests/e2e/test_batches.py::test_a_text_is_answered_as_it_is_alone
 
 test-all: install ## everything, also what takes minutes
 	$(PY) -m pytest
