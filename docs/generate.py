@@ -13,7 +13,8 @@ from typer.main import get_command
 
 from strop.cli.app import app
 from strop.core import errors
-from strop.core.gate import DEFAULT_GATES, METRICS
+from strop.core.gate import DEFAULT_GATES
+from strop.core.gate_metrics import REGISTRY, VALID_MEANING
 from strop.core.model import Artifact, Model, TensorSpec
 from strop.core.quantity import show_bytes
 from strop.core.verdict import Gate
@@ -111,7 +112,7 @@ def bound(gate: Gate) -> str:
 
 def gates() -> str:
     """The metrics that gates may use, and the gates that hold unless the user sets others."""
-    metrics = [[f"`{name}`", text] for name, text in METRICS.items()]
+    metrics = [["`valid`", VALID_MEANING], *([f"`{metric.name}`", metric.meaning] for metric in REGISTRY)]
     defaults = [[f"`{g.metric}`", bound(g), g.kind] for g in DEFAULT_GATES]
     return page(
         "Gates",

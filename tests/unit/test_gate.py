@@ -5,8 +5,10 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from strop.core.errors import ConfigError
-from strop.core.gate import DEFAULT_GATES, METRICS, RANGES, Missing, assemble, judge, judge_one, parse_gate
+from strop.core.gate import DEFAULT_GATES, Missing, assemble, judge, judge_one, parse_gate
+from strop.core.gate_metrics import METRICS, REGISTRY, SHARE, GateMetric
 from strop.core.verdict import Gate
+from strop.report.advice import gate_words
 
 from .makers import interval, intervals
 
@@ -40,9 +42,9 @@ def test_a_figure_that_is_no_number_never_passes(direction):
     assert judge_one(Gate(metric="accuracy", direction=direction, bound=0.5), figure).result == "INCONCLUSIVE"
 
 
-@given(st.sampled_from([m for m in METRICS if m != "valid"]), st.sampled_from([">=", "<=", "≥", "≤"]), bounds)
+@given(st.sampled_from(list(METRICS)), st.sampled_from([">=", "<=", "≥", "≤"]), bounds)
 def test_a_gate_reads_back_as_written(metric, sign, bound):
-    assume(metric not in RANGES or RANGES[metric].admits("at_least" if sign in (">=", "≥") else "at_most", bound))
+    assume(METRICS[metric].range is None or METRICS[metric].range.admits("at_least" if sign in (">=", "≥") else "at_most", bound))
     gate = parse_gate(f" {metric} {sign} {bound!r} ", "must")
     assert (gate.metric, gate.bound, gate.kind) == (metric, bound, "must")
     assert gate.direction == ("at_least" if sign in (">=", "≥") else "at_most")
@@ -79,7 +81,7 @@ def test_a_goal_may_lie_beyond_its_must():
 
 
 def test_a_range_is_no_contradiction():
-    assert len([g for g in assemble(gates(must=["latency_ms>=1", "latency_ms<=2"])) if g.metric == "latency_ms"]) == 2
+    assert len([g for g in assemble(gates(must=["accuracy>=1", "accuracy<=2"])) if g.metric == "accuracy"]) == 2
 
 
 @pytest.mark.parametrize(
@@ -155,5 +157,30 @@ def test_a_bound_that_something_can_meet_is_taken(text):
     assert parse_gate(text, "must")
 
 
-def test_ranges_are_of_known_metrics():
-    assert RANGES.keys() <= METRICS.keys()
+@pytest.mark.parametrize("text", ["memory_ratio>=0.5", "size_mb>=3", "speedup<=2", "latency_ms>=1", "tail_ratio>=1"])
+def test_a_gate_that_asks_for_what_is_worse_is_refused(text):
+    with pytest.raises(ConfigError, match="asks for what is worse"):
+        assemble([parse_gate(text, "must")])
+
+
+def test_a_bound_is_printed_whole():
+    """Not as the round number that is beyond it."""
+    assert str(parse_gate("accuracy_retained>=0.99999999", "must")) == "accuracy_retained ≥ 0.99999999"
+
+
+def test_a_new_metric_is_one_row(monkeypatch):
+    """Reading, judging, naming and printing it all follow from it."""
+    toy = GateMetric("toy_share", "toys kept", "share of the toys", "answers", "at_least", SHARE, "needs more toys", "share")
+    monkeypatch.setitem(METRICS, toy.name, toy)
+    gate = parse_gate("toy_share>=0.5", "must")
+    with pytest.raises(ConfigError, match="more than a share can be"):
+        parse_gate("toy_share>=50", "must")
+    with pytest.raises(ConfigError, match="asks for what is worse"):
+        assemble([parse_gate("toy_share<=0.5", "must")])
+    assert gate_words(gate) == "toys kept ≥ 50 %"
+    assert judge_one(gate, interval(0.5, 0.4, 0.6)).reason.endswith("straddles 0.5: needs more toys")
+
+
+def test_every_default_gate_asks_for_the_better():
+    for metric in REGISTRY:
+        assert metric.gate is None or (metric.gate.metric, metric.gate.direction) == (metric.name, metric.better)

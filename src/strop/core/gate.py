@@ -2,89 +2,15 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from math import inf
 from typing import NamedTuple
 
 from strop.core.errors import ConfigError
+from strop.core.gate_metrics import METRICS, REGISTRY, VALID, Range
 from strop.core.verdict import Cause, Direction, Gate, GateResult, Interval, Kind, Result, Verdict
 
-METRICS: dict[str, str] = {
-    "valid": "runs, right shapes and types, finite, deterministic enough",
-    "accuracy_retained": "share of the given model's metric that is kept",
-    "tail_ratio": "slow calls (p99; p95 or p90 where there are too few for it, and said so) over those to be expected "
-    "of a candidate that is as steady as the baseline; of a language model's steps",
-    "speedup": "against the tuned baseline, same budget of cores",
-    "throughput": "examples a second with `--concurrency` requests in flight; of a language model, tokens of answers a second",
-    "throughput_ratio": "the same over the tuned baseline's file under those of its settings that serve the load best",
-    "memory_ratio": "peak memory over the baseline's",
-    "accuracy": "the metric itself",
-    "difference": "the largest difference from the given model's answers, as a share of a channel's spread; for data without "
-    "labels and for answers other than class scores",
-    "divergence": "classifiers: mean Kullback-Leibler divergence of the class probabilities from the given model's, nats; top-1 "
-    "is blind to it",
-    "agreement": "without labels, one output of scores: share of examples where the highest is the given model's",
-    "latency_ms": "median latency, milliseconds",
-    "memory_mb": "peak memory above an empty runtime, MB",
-    "kl": "language models: mean Kullback-Leibler divergence of the next token's distribution from the given model's, nats",
-    "same_top": "language models: share of positions where the likeliest next token is the given model's",
-    "perplexity": "language models: exp of the mean loss a token, nats",
-    "perplexity_ratio": "language models: perplexity over the given model's, paired by window; accuracy_retained is its inverse",
-    "task_accuracy": "language models: share of the questions answered correctly",
-    "task_retained": "language models: share of the given model's task accuracy that is kept",
-    "decode_tok_s": "language models: tokens of an answer a second, of all texts of a batch together",
-    "first_token_ms": "language models: time to first token, milliseconds",
-    "size_mb": "size of the model files, MB",
-}
-
-
-class Range(NamedTuple):
-    """What a metric can be. `above`: it never reaches `low` itself."""
-
-    low: float = 0.0
-    high: float = inf
-    above: bool = False
-
-    def admits(self, direction: Direction, bound: float) -> bool:
-        """Whether any figure can meet the bound."""
-        if direction == "at_least":
-            return bound <= self.high
-        return bound > self.low if self.above else bound >= self.low
-
-
-MOST_RETAINED = 2.0
-"""Of what is retained: a bound above it is a percentage by mistake."""
-SHARE, AT_LEAST_ZERO, POSITIVE = Range(high=1.0), Range(), Range(above=True)
-RANGES: dict[str, Range] = {
-    **dict.fromkeys(("agreement", "same_top", "task_accuracy"), SHARE),
-    **dict.fromkeys(("difference", "divergence", "kl", "tail_ratio", "memory_ratio", "memory_mb"), AT_LEAST_ZERO),
-    **dict.fromkeys(("speedup", "throughput", "throughput_ratio", "latency_ms", "perplexity_ratio", "decode_tok_s"), POSITIVE),
-    **dict.fromkeys(("first_token_ms", "size_mb"), POSITIVE),
-    **dict.fromkeys(("accuracy_retained", "task_retained"), Range(high=MOST_RETAINED)),
-    "perplexity": Range(low=1.0),
-}
-"""A gate that asks for more is refused, since nothing could pass it. `accuracy` has no entry: it may be any metric."""
-
-DEFAULT_GATES: tuple[Gate, ...] = (
-    Gate(metric="valid", kind="must"),
-    Gate(metric="accuracy_retained", bound=0.95, kind="must"),
-    Gate(metric="tail_ratio", direction="at_most", bound=1.5, kind="must"),
-    Gate(metric="speedup", bound=2.0, kind="goal"),
-    Gate(metric="memory_ratio", direction="at_most", bound=0.5, kind="goal"),
-)
-
-
-LANGUAGE_GATES: tuple[Gate, ...] = (
-    Gate(metric="same_top", bound=0.9, kind="goal"),
-    Gate(metric="kl", direction="at_most", bound=0.05, kind="must"),
-)
+DEFAULT_GATES: tuple[Gate, ...] = (VALID, *(m.gate for m in REGISTRY if m.gate is not None and not m.language))
+LANGUAGE_GATES: tuple[Gate, ...] = tuple(m.gate for m in REGISTRY if m.gate is not None and m.language)
 """Added for language models, where the perplexity alone hides how often the answer changes."""
-BETTER: dict[str, Direction] = {
-    "accuracy_retained": "at_least", "task_retained": "at_least", "same_top": "at_least", "kl": "at_most",
-    "difference": "at_most", "divergence": "at_most", "agreement": "at_least",
-    "perplexity": "at_most", "perplexity_ratio": "at_most",
-    "decode_tok_s": "at_least", "first_token_ms": "at_most", "throughput": "at_least", "throughput_ratio": "at_least",
-}  # fmt: skip
-"""Metrics that are better in one direction for everybody: a gate in the other is a slip."""
 
 
 def parse_gate(text: str, kind: Kind) -> Gate:
@@ -97,8 +23,8 @@ def parse_gate(text: str, kind: Kind) -> Gate:
     if match is None:
         raise ConfigError(f"gate {text!r} cannot be read", "write it as METRIC>=NUMBER or METRIC<=NUMBER")
     name, sign, number = match.groups()
-    if name not in METRICS or name == "valid":
-        raise ConfigError(f"gate {text!r}: unknown metric {name!r}", f"known: {', '.join(m for m in METRICS if m != 'valid')}")
+    if name not in METRICS:
+        raise ConfigError(f"gate {text!r}: unknown metric {name!r}", f"known: {', '.join(METRICS)}")
     try:
         bound = float(number)
     except ValueError:
@@ -106,7 +32,7 @@ def parse_gate(text: str, kind: Kind) -> Gate:
     if abs(bound) == float("inf"):
         raise ConfigError(f"gate {text!r}: {number!r} is not a finite number", "write it as METRIC>=NUMBER")
     direction: Direction = "at_least" if sign in (">=", "≥") else "at_most"
-    possible = RANGES.get(name)
+    possible = METRICS[name].range
     if possible is not None and not possible.admits(direction, bound):
         raise _impossible(text, name, bound, possible)
     return Gate(metric=name, direction=direction, bound=bound, kind=kind)
@@ -161,7 +87,7 @@ def _refuse_contradictions(gates: Sequence[Gate]) -> None:
             if one.direction != other.direction or one.kind != other.kind:
                 continue
             raise ConfigError(f"gates contradict: {one} and {other} are both a {one.kind}", "give one bound a metric")
-        if one.direction != BETTER.get(one.metric, one.direction):
+        if one.metric in METRICS and one.direction != (METRICS[one.metric].better or one.direction):
             sign = ">=" if one.direction == "at_most" else "<="
             raise ConfigError(f"gate {one} asks for what is worse", f"write {one.metric}{sign}NUMBER")
 
@@ -188,26 +114,8 @@ def judge_one(gate: Gate, figure: Interval | None, missing: Missing = NOT_MEASUR
         return GateResult(gate=gate, result="PASS", reason=shown, figure=figure)
     if (best < gate.bound) if at_least else (best > gate.bound):
         return GateResult(gate=gate, result="FAIL", reason=f"{shown} misses {gate}", figure=figure)
-    reason = f"{shown} straddles {gate.bound:g}: {NEEDS.get(gate.metric, 'needs more data')}"
+    reason = f"{shown} straddles {gate.bound:g}: {METRICS[gate.metric].needs}"
     return GateResult(gate=gate, result="INCONCLUSIVE", reason=reason, figure=figure)
-
-
-NEEDS = {
-    "accuracy_retained": "needs more evaluation examples",
-    "accuracy": "needs more evaluation examples",
-    "difference": "needs more evaluation examples",
-    "divergence": "needs more evaluation examples",
-    "agreement": "needs more evaluation examples",
-    "task_accuracy": "needs more questions",
-    "task_retained": "needs more questions",
-    **dict.fromkeys(("kl", "same_top", "perplexity", "perplexity_ratio"), "needs more text"),
-    "speedup": "needs a quieter machine or more time",
-    "tail_ratio": "needs a quieter machine or more time",
-    "latency_ms": "needs a quieter machine or more time",
-    **dict.fromkeys(("throughput", "throughput_ratio"), "needs a quieter machine or more time"),
-    "memory_ratio": "needs a model larger than the memory resolution",
-    "memory_mb": "needs a model larger than the memory resolution",
-}
 
 
 def judge(

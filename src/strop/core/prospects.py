@@ -3,13 +3,11 @@
 from collections.abc import Sequence
 
 from strop.core.candidate import Result
+from strop.core.gate_metrics import named
 from strop.core.noun import Noun
 from strop.core.verdict import Gate, GateResult, Interval
 
-OF_THE_ANSWERS = (
-    "accuracy_retained", "accuracy", "task_accuracy", "task_retained", "kl", "same_top", "perplexity", "perplexity_ratio",
-    "divergence", "difference",
-)  # fmt: skip
+OF_THE_ANSWERS = named("answers")
 """Metrics that more evaluation data settle."""
 
 

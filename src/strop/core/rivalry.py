@@ -4,12 +4,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from strop.core.gate import judge_one
+from strop.core.gate_metrics import named
 from strop.core.throughput import counts
 from strop.core.verdict import Gate, Interval
 
 SAME = ("accuracy_retained", "accuracy", "perplexity_ratio", "perplexity"), ("task_retained", "task_accuracy")
 """Metrics of the same answers: one paired comparison of two candidates tells about each of a group."""
-MEMORY = ("memory_ratio", "memory_mb")
+MEMORY = named("memory")
 
 Advantage = Callable[[], Mapping[str, Interval]]
 """metric → how much better the rival's answers are than the candidate's, paired by example; 0 is no difference."""

@@ -8,6 +8,7 @@ import numpy as np
 
 from strop.core.candidate import Throughput
 from strop.core.disturbance import STEAL_LIMIT, THROTTLED_LIMIT, least_parallelism, parallelism
+from strop.core.gate_metrics import named
 from strop.core.measurement import Block, Pair, Quad, Side
 from strop.core.statistics import (
     MAX_EXCLUDED,
@@ -21,7 +22,7 @@ from strop.core.statistics import (
 )
 from strop.core.verdict import Gate, Interval
 
-GATES = ("throughput", "throughput_ratio")
+GATES = named("load")
 AXIS = "throughput"
 SEVERAL = 2
 """Threads: under load the rule for several holds even on one core, since its callers take turns there."""

@@ -53,7 +53,7 @@ class Gate(Noun):
     def __str__(self) -> str:
         if self.metric == "valid":
             return "valid"
-        return f"{self.metric} {'≥' if self.direction == 'at_least' else '≤'} {self.bound:g}"
+        return f"{self.metric} {'≥' if self.direction == 'at_least' else '≤'} {self.bound:.12g}"
 
 
 class GateResult(Noun):

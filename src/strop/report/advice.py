@@ -1,6 +1,7 @@
 """What an outcome means, in sentences: what was given up, how to deploy, what to watch. Pure; shared by all reports."""
 
 from strop.core.candidate import Result
+from strop.core.gate_metrics import VALID, VALID_LABEL, form_of, label_of
 from strop.core.noun import Noun
 from strop.core.outcome import Outcome
 from strop.core.throughput import counts
@@ -9,32 +10,6 @@ from strop.report.evidence import Evidence
 from strop.report.unlabeled import NOUNS, figure_name, unlabeled_words
 from strop.report.verdict import ordered, percent, ratio, settings, target_name
 
-NAMES = {
-    "valid": "gives valid answers",
-    "accuracy_retained": "accuracy kept",
-    "tail_ratio": "latency consistency (slow calls beside those to be expected by the baseline's)",
-    "speedup": "speed-up over the tuned baseline",
-    "throughput_ratio": "throughput over the unquantized model's",
-    "throughput": "throughput, a second",
-    "memory_ratio": "peak memory over the baseline's",
-    "accuracy": "accuracy",
-    "difference": "largest difference from the given model's answers",
-    "divergence": "divergence of the class probabilities from the given model's, nats",
-    "agreement": "agreement with the baseline",
-    "latency_ms": "median latency, ms",
-    "memory_mb": "peak memory, MB",
-    "kl": "divergence from the given model's next token, nats",
-    "same_top": "positions with the given model's likeliest next token",
-    "perplexity": "perplexity",
-    "perplexity_ratio": "perplexity over the given model's",
-    "task_accuracy": "questions answered correctly",
-    "task_retained": "right answers kept",
-    "decode_tok_s": "tokens of an answer a second",
-    "first_token_ms": "time to first token, ms",
-    "size_mb": "model files, MB",
-}
-SHARES = ("accuracy_retained", "difference", "agreement", "task_accuracy", "task_retained")
-TIMES = ("speedup", "throughput_ratio")
 OUTCOMES = {
     "chosen": "Every gate passed: what must hold and every goal.",
     "provisional": "Every must that could be measured holds, but a goal was missed or something could not be measured. "
@@ -54,26 +29,28 @@ class Watch(Noun):
 
 def gate_words(gate: Gate) -> str:
     """`accuracy kept ≥ 95 %`."""
-    if gate.metric == "valid":
-        return NAMES["valid"]
+    if gate == VALID:
+        return VALID_LABEL
     sign = "≥" if gate.direction == "at_least" else "≤"
-    return f"{NAMES[gate.metric]} {sign} {bound(gate)}"
+    return f"{label_of(gate.metric)} {sign} {bound(gate)}"
 
 
 def bound(gate: Gate) -> str:
     """The bound with its unit."""
-    if gate.metric in SHARES:
-        return f"{100 * gate.bound:g} %"
-    return f"{gate.bound:g}{'×' if gate.metric in TIMES else ''}"
+    form = form_of(gate.metric)
+    if form == "share":
+        return f"{100 * gate.bound:.12g} %"
+    return f"{gate.bound:.12g}{'×' if form == 'times' else ''}"
 
 
 def gate_figure(result: GateResult) -> str:
     """The figure that was judged, with its interval, or why there is none."""
     if result.figure is None:
         return result.reason
-    if result.gate.metric in SHARES:
+    form = form_of(result.gate.metric)
+    if form == "share":
         return percent(result.figure)
-    return ratio(result.figure, "×" if result.gate.metric in TIMES else "")
+    return ratio(result.figure, "×" if form == "times" else "")
 
 
 def trade_offs(outcome: Outcome) -> list[str]:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from strop.core.candidate import Result
+from strop.core.gate_metrics import form_of, label_of
 from strop.core.outcome import Outcome
 from strop.core.verdict import GateResult, Interval
 from strop.plan.bottlenecks import find_bottlenecks
@@ -353,12 +354,12 @@ def gates(outcome: Outcome, evidence: Evidence) -> Section:
 
 
 def _gate_row(result: GateResult) -> tuple[Cell, ...]:
-    gate, figure = result.gate, result.figure
-    shown = percent_cell(figure) if gate.metric in advice.SHARES else ratio_cell(figure, "×" if gate.metric == "speedup" else "")
+    gate, figure, form = result.gate, result.figure, form_of(result.gate.metric)
+    shown = percent_cell(figure) if form == "share" else ratio_cell(figure, "×" if form == "times" else "")
     sign = "≥" if gate.direction == "at_least" else "≤"
     bound = Cell(DASH) if gate.metric == "valid" else Cell(f"{sign} {advice.bound(gate)}")
     mark = Cell(MARKS[result.result], look=result.result.lower())
-    return (Cell(advice.NAMES[gate.metric]), bound, Cell(gate.kind), shown, mark, Cell(result.reason))
+    return (Cell(label_of(gate.metric)), bound, Cell(gate.kind), shown, mark, Cell(result.reason))
 
 
 def environment(outcome: Outcome, evidence: Evidence) -> Section:

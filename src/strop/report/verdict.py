@@ -3,6 +3,7 @@
 import math
 
 from strop.core.candidate import Result, Timing
+from strop.core.gate_metrics import METRICS, QUESTIONS
 from strop.core.measurement import Company
 from strop.core.outcome import CleanUp, Noise, Outcome
 from strop.core.prospects import Untimed
@@ -295,7 +296,7 @@ def possible(outcome: Outcome) -> str:
     gate, figure = found.gate, found.figure
     share = gate.metric in ("accuracy_retained", "task_retained")
     shown = f"{percent(figure)} of the accuracy" if share else f"{gate.metric} {ratio(figure)}"
-    more = "questions" if gate.metric.startswith("task_") else "text" if language else "evaluation examples"
+    more = "questions" if METRICS[gate.metric].needs == QUESTIONS else "text" if language else "evaluation examples"
     unsure = "" if found.confirmed else " (speed by the search, not confirmed)"
     sign = ">=" if gate.direction == "at_least" else "<="
     accept = f", or accept it: --must '{gate.metric}{sign}{reached(gate, figure)}'"

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from strop.core.candidate import Imitated
 from strop.core.choose import Choice
 from strop.core.errors import BudgetError, WorkerError
+from strop.core.gate_metrics import METRICS, REGISTRY
 from strop.core.model import Model
 from strop.core.outcome import Outcome
 from strop.core.recipe import Offer, Recipe
@@ -22,8 +23,8 @@ from strop.run.preparing import finish, not_reached, prepare_elsewhere
 from strop.run.timing import SEARCH_PAIRS, SEARCH_QUADS, measure, search_interval
 from strop.run.trial import Trial
 
-ABSOLUTE = ("latency_ms", "memory_mb", "decode_tok_s", "first_token_ms", "throughput")
-OF_THE_TARGET = ("speedup", "tail_ratio", "memory_ratio", "throughput_ratio", *ABSOLUTE)
+OF_THE_TARGET = tuple(metric.name for metric in REGISTRY if metric.of_target)
+ABSOLUTE = tuple(name for name in OF_THE_TARGET if not METRICS[name].over_baseline)
 """Metrics that only the target itself can tell; the baseline's own are 1 where they are ratios over it."""
 
 

@@ -5,15 +5,13 @@ from typing import NamedTuple
 
 from strop.core.candidate import Throughput, Timing
 from strop.core.gate import NOT_MEASURED, Missing, judge
+from strop.core.gate_metrics import named
 from strop.core.statistics import MIN_PAIRS
 from strop.core.task import Task
-from strop.core.throughput import GATES as THROUGHPUT
 from strop.core.verdict import EXACTLY_ONE, Gate, GateResult, Interval, Verdict
 from strop.run.trial import Trial, pace_figures, quality_figures
 
-TIMED = ("speedup", "tail_ratio", "latency_ms")
-"""Gate metrics that come from the clock, one call after another."""
-MEMORY = ("memory_ratio", "memory_mb")
+TIMED, THROUGHPUT, MEMORY = named("clock"), named("load"), named("memory")
 BESIDE = {"divergence": "difference", "difference": "divergence"}
 """How far answers are from the given model's: a task has the one or the other."""
 TWO = 2
