@@ -17,6 +17,7 @@ from strop.core.shapes import Shapes
 from strop.core.task import Language
 from strop.plan.discover import backends
 
+from .makers import interval
 from .test_report import outcome, result
 
 NULL = {"inputs": [{"name": "x", "shape": ["batch", 4]}], "outputs": [{"name": "y", "shape": ["batch", 3]}], "seed": 1,
@@ -74,3 +75,15 @@ def test_the_card_of_a_language_model_writes_text() -> None:
     code = code_of(model_card(found.model_copy(update={"task": found.task.model_copy(update={"language": language})}), fast))
     compile(code, "card", "exec")
     assert "model.generate(" in code and "numpy" not in code
+
+
+def test_the_card_of_a_language_model_speaks_of_perplexity() -> None:
+    quality = {"kl": interval(0.002, 0.001, 0.003), "same_top": interval(0.98, 0.97, 0.99)}
+    fast = result("fast", 3.0).model_copy(update={
+        "accuracy": 12.5, "retained": interval(0.99, 0.98, 1.0), "quality": quality, "pace": {"decode tok/s": 812.0},
+    })  # fmt: skip
+    found = outcome(fast, chosen="fast")
+    card = model_card(found.model_copy(update={"task": found.task.model_copy(update={"language": Language(context=256)})}), fast)
+    assert "Accuracy" not in card
+    assert "- Perplexity: 12.5 on" in card and "1.01× [1, 1.02] the given model's" in card
+    assert "0.002 [0.001, 0.003] nats" in card and "98.0% of the positions" in card and "decode tok/s 812" in card

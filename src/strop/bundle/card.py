@@ -7,7 +7,7 @@ from strop.core.foreign import in_markdown
 from strop.core.model import TensorSpec
 from strop.core.outcome import Outcome
 from strop.core.shapes import Shape, Shapes, text_of
-from strop.core.verdict import Interval
+from strop.core.verdict import Interval, inverse
 
 
 def shown(figure: Interval | None, unit: str = "") -> str:
@@ -73,6 +73,28 @@ def _takes(shapes: Shapes | None) -> str:
     fallback = f"Other shapes are answered, more slowly, by a second session that is opened when it is first needed{more}."
     others = fallback if shapes.others == "fallback" else "Other shapes are refused."
     return f"\nCompiled for fixed shapes: {sets}.{padded} {others} Figures below hold for the first.\n"
+
+
+def _quality(outcome: Outcome, chosen: Result) -> str:
+    """What was found of the answers; of a language model beside it its pace, alone and unpaired."""
+    task = outcome.task
+    if task.language is None:
+        named = "largest difference from the given model" if task.metric == "difference" else task.metric
+        metric = "unmeasured: no data were given" if chosen.accuracy is None else f"{named} {chosen.accuracy:.4f}"
+        return f"- Accuracy: {metric} on {chosen.examples} examples; retained {shown(chosen.retained)}"
+    if chosen.accuracy is None:
+        return "- Perplexity: unmeasured: no text was given"
+    found, kept = chosen.quality, chosen.retained
+    over = shown(inverse(kept), "×") if kept is not None and kept.low > 0 else "unmeasured"
+    lines = [f"- Perplexity: {chosen.accuracy:.4g} on {chosen.examples} windows of text; {over} the given model's"]
+    if "kl" in found:
+        lines.append(f"- Divergence of the next token from the given model's: {shown(found['kl'])} nats")
+    if "same_top" in found:
+        lines.append(f"- The same likeliest token: {found['same_top'].value:.1%} of the positions")
+    if "task_accuracy" in found:
+        lines.append(f"- Questions answered correctly: {found['task_accuracy'].value:.1%}")
+    paces = [f"{name} {value:.3g}" for name, value in chosen.pace.items()]
+    return "\n".join([*lines, *([f"- Pace, alone and unpaired: {'; '.join(paces)}"] if paces else [])])
 
 
 ARRAYS = """
@@ -142,8 +164,6 @@ def model_card(
     outputs = "\n".join(_row(s.name, s.dtype, list(s.shape)) for s in outcome.model.outputs)
     verdict = chosen.verdict.results if chosen.verdict else ()
     gates = "\n".join(_row(r.gate, r.gate.kind, r.result, r.reason) for r in verdict)
-    named = "largest difference from the given model" if task.metric == "difference" else task.metric
-    metric = "unmeasured: no data were given" if chosen.accuracy is None else f"{named} {chosen.accuracy:.4f}"
     return f"""# {in_markdown(source.path.rpartition("/")[2])}, optimized: {in_markdown(recipe.name)}
 
 Outcome: **{outcome.outcome}**. Run `{outcome.run}` of Strop {outcome.environment.strop}.
@@ -167,7 +187,7 @@ Steps: {steps}. Runtime: {recipe.runtime}, settings {recipe.settings or "the run
 
 - Speed-up over the tuned baseline ({outcome.baseline}): {shown(chosen.speedup, "×")}{_clock(chosen)}
 {_cleanup(outcome)}- Throughput: {_throughput(outcome, chosen)}
-- Accuracy: {metric} on {chosen.examples} examples; retained {shown(chosen.retained)}
+{_quality(outcome, chosen)}
 - Peak memory over the baseline's: {shown(chosen.memory_ratio)}
 
 | gate | kind | result | figure |
@@ -186,5 +206,6 @@ PYTHONDONTWRITEBYTECODE=1 prevents it.
 ## Mind
 
 Timings hold for this CPU, this runtime version and these settings; on another device measure again.
-Accuracy holds for data like the evaluation data. `strop bundle verify` finds any changed, missing or extra file.
+{"Perplexity and divergence hold for text" if task.language is not None else "Accuracy holds for data"} like the evaluation \
+data. `strop bundle verify` finds any changed, missing or extra file.
 """

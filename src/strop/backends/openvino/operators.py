@@ -22,13 +22,23 @@ class Session:
     """A session whose runtime counts what every operator takes."""
 
     def __init__(self, path: str, settings: dict[str, Any]) -> None:
-        self.inner = runner.Session(path, settings, {"PERF_COUNT": True})
-        self.runs = self.before = 0
+        kind = runner.LanguageSession if "context" in settings else runner.Session
+        self.inner: Any = kind(path, settings, {"PERF_COUNT": True})
+        self.properties = self.inner.properties
+        self.runs = 0
         self.warm: dict[str, float] = {}
 
     def run(self, feed: dict[str, Any]) -> Any:
         self.runs += 1
         return self.inner.run(feed)
+
+    def reset(self) -> None:
+        self.inner.reset()
+
+    def step(self, tokens: Any, want: str = "last") -> Any:
+        """Of a language model: a request is many of them."""
+        self.runs += 1
+        return self.inner.step(tokens, want)
 
     def totals(self) -> dict[str, float]:
         """Nanoseconds of each node over all calls so far: OpenVINO gives their mean, in whole microseconds."""
@@ -36,7 +46,7 @@ class Session:
 
     def begin(self) -> None:
         """What follows counts; warm-up does not."""
-        self.before, self.warm = self.runs, self.totals()
+        self.warm = self.totals()
 
     def operators(self, runs: int) -> list[dict[str, Any]]:
         """Each node that ran: name, operator, kernel, precision, kind, nanoseconds a call."""

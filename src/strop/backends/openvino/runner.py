@@ -195,9 +195,10 @@ def read_language_model(core: Any, path: str) -> Any:
 class LanguageSession:
     """`reset()` forgets everything; `step(tokens, want)` takes token ids and goes on from what it holds."""
 
-    def __init__(self, path: str, settings: dict[str, Any]) -> None:
+    def __init__(self, path: str, settings: dict[str, Any], more: dict[str, Any] | None = None) -> None:
         core = ov.Core()
-        self.compiled = core.compile_model(read_language_model(core, str(path)), "CPU", configuration(settings))
+        config = {**configuration(settings), **(more or {})}
+        self.compiled = core.compile_model(read_language_model(core, str(path)), "CPU", config)
         self.request = self.compiled.create_infer_request()
         self.takes = {port.get_any_name() for port in self.compiled.inputs}
         self.past, self.limit = 0, int(settings["context"])

@@ -38,6 +38,13 @@ def open(path: str, settings: dict[str, Any]) -> Any:
     return runner.open(path, settings)
 
 
+def profile(path: str, settings: dict[str, Any]) -> Any:
+    """A session that also tells what each operator takes."""
+    import operators
+
+    return operators.open(path, settings)
+
+
 def probe() -> dict[str, Any]:
     """What works here, and why not."""
     from importlib.metadata import PackageNotFoundError, version

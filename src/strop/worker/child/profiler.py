@@ -13,8 +13,8 @@ from typing import Any
 import clock
 import memory
 
-MOMENTS = 20
-"""Looks at the memory while it runs."""
+MOMENTS, LEAST = 20, 3
+"""Looks at the memory while it runs, and calls at least: one of a large language model takes many seconds."""
 PERF_EVENT_OPEN = {"x86_64": 298, "aarch64": 241}
 EVENTS = {"cycles": (0, 0), "instructions": (0, 1), "cache_references": (0, 2), "cache_misses": (0, 3), "page_faults": (1, 2)}
 """Name → (type, number) of linux/perf_event.h: hardware events, and one of software, which is always there."""
@@ -51,13 +51,14 @@ class Counters:
 def watch(lane: Any, counters: Counters, length_s: float, most: int) -> dict[str, Any]:
     """Calls in a row for so long, or so many; memory between them."""
     warmed = lane.warm()
-    runs = max(MOMENTS, min(most, round(length_s * 1e9 / max(1, warmed["median_ns"]))))
+    runs = max(LEAST, min(most, round(length_s * 1e9 / max(1, warmed["median_ns"]))))
+    looks = min(MOMENTS, runs)
     record: dict[str, Any] = {"latencies_ns": [], "memory": list(lane.moments)}
     sums: dict[str, int] = {}
-    for _ in range(MOMENTS):
+    for _ in range(looks):
         before, events = clock.own_counters(), counters.read()
         begin = time.perf_counter_ns()
-        record["latencies_ns"] += calls(lane.call, max(1, runs // MOMENTS))
+        record["latencies_ns"] += calls(lane.call, max(1, runs // looks))
         wall = time.perf_counter_ns() - begin
         after = {**clock.own_counters(), **{name: count - events[name] for name, count in counters.read().items()}}
         part = {"wall_ns": wall, **{key: after[key] - before.get(key, 0) for key in after}}
@@ -84,6 +85,7 @@ def operators(lane: Any, length_s: float, most: int) -> dict[str, Any]:
     """Calls under the runtime's own profiler; the session is one that `work.profile` opened."""
     warmed = lane.warm()
     lane.session.begin()
-    runs = max(3, min(most, round(length_s * 1e9 / max(1, warmed["median_ns"]))))
+    most = getattr(lane.session, "most_calls", most)
+    runs = max(LEAST, min(most, round(length_s * 1e9 / max(1, warmed["median_ns"]))))
     durations = sorted(calls(lane.call, runs))
     return {"profiled_ns": durations[len(durations) // 2], "operators": lane.session.operators(runs)}

@@ -90,6 +90,7 @@ class TokenLane:
         language: dict[str, Any],
         batch: int = 1,
         count: int | None = None,
+        profile: bool = False,
         **_: Any,
     ) -> None:
         self.tokens: NDArray[Any] = np.load(inputs["tokens"], mmap_mode="r", allow_pickle=False)
@@ -103,20 +104,25 @@ class TokenLane:
             work.warm_import(artifact)
         empty = memory.sample()
         memory.reset_peak()
+        self.begin = time.perf_counter()
+        self.moments = [memory.moment(self.begin, "empty")]
         start = time.perf_counter()
-        self.session = work.open(artifact, settings if batch == 1 else {**settings, "batch": batch})
+        opener = work.profile if profile else work.open
+        self.session = opener(artifact, settings if batch == 1 else {**settings, "batch": batch})
         load_s = time.perf_counter() - start
+        self.moments.append(memory.moment(self.begin, "loaded"))
         start = time.perf_counter()
         self.session.reset()
         first = self.session.step(self.texts(0)[..., : self.prompt], "last")
         first_s = time.perf_counter() - start
+        self.moments.append(memory.moment(self.begin, "first inference"))
         self.cursor = 0
         self.steps_ns: list[int] = []
         self.warmed = False
         self.opened = {
             "load_s": load_s,
             "first_inference_s": first_s,
-            "profiles": False,
+            "profiles": hasattr(work, "profile"),
             "empty": empty["private"],
             "properties": dict(getattr(self.session, "properties", {})),
             "outputs": {"logits": [str(np.asarray(first).dtype), list(np.asarray(first).shape)]},
