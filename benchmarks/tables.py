@@ -19,13 +19,14 @@ from benchmarks.options import Given, Options
 from benchmarks.results import SCRATCH, Figures
 from benchmarks.strop_run import inputs, optimize
 from strop.core.choose import score
+from strop.core.events import nobody
 from strop.core.task import Task
 from strop.core.verdict import RANKS
 from strop.plan.ladder import LEAST_PAIRS, PAIR_S, PAIRS, QUADS, Plan
 from strop.plan.space import by_role, follow
 from strop.run.baseline import tune
 from strop.run.confirm import compared, measure_self, more_baseline_memory
-from strop.run.context import Run, nobody
+from strop.run.context import Run
 from strop.run.finalists import contender_of
 from strop.run.intake import read_task
 from strop.run.open_run import opened

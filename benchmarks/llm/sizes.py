@@ -16,6 +16,7 @@ import psutil
 from benchmarks.llm.folders import make
 from benchmarks.options import Options
 from benchmarks.results import SCRATCH, Figures
+from strop.core.events import nobody
 from strop.core.model import Model
 from strop.core.recipe import Recipe
 from strop.core.task import Task
@@ -24,7 +25,7 @@ from strop.plan.space import by_role
 from strop.run.build import pick
 from strop.run.building import build
 from strop.run.checking import footprint, subject
-from strop.run.context import Run, nobody
+from strop.run.context import Run
 from strop.run.intake import read_task
 from strop.run.open_run import opened
 from strop.run.optimize import plan_recipes

@@ -9,9 +9,9 @@ from onnx import TensorProto, helper, numpy_helper
 
 from conftest import null_model, run_strop
 from strop.core.errors import DataError
+from strop.core.events import nobody
 from strop.plan.space import by_role
 from strop.run.baseline import establish
-from strop.run.context import nobody
 from strop.run.intake import read_task
 from strop.run.open_run import opened
 from strop.run.optimize import plan_recipes

@@ -14,10 +14,10 @@ import pytest
 from conftest import report, run_strop
 from strop.core.backend import Backend
 from strop.core.errors import ModelError
+from strop.core.events import nobody
 from strop.plan.discover import backends
 from strop.plan.space import by_role
 from strop.run.baseline import establish
-from strop.run.context import nobody
 from strop.run.intake import read_model, read_task
 from strop.run.open_run import opened
 from strop.run.optimize import plan_recipes

@@ -12,13 +12,13 @@ from benchmarks.spoil import weights_as_inputs
 
 from conftest import DATA, null_model, run_strop
 from strop.core.candidate import Timing
+from strop.core.events import nobody
 from strop.core.task import Workload
 from strop.core.throughput import Load, throughput_of
 from strop.core.verdict import EXACTLY_ONE
 from strop.plan.discover import backends
 from strop.run import loading, throughput
 from strop.run.baseline import establish
-from strop.run.context import nobody
 from strop.run.intake import read_task
 from strop.run.judging import verdict_of
 from strop.run.loading import loaded_pair

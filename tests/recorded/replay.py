@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import strop
+from strop.core.events import nobody
 from strop.core.gate import for_language
 from strop.core.outcome import Outcome
 from strop.core.strict import to_json
 from strop.plan.discover import backends
 from strop.report.document import report
-from strop.run.context import Run, nobody
+from strop.run.context import Run
 from strop.run.evidence import gather
 from strop.run.open_run import OUTCOME
 from strop.run.optimize import pursue

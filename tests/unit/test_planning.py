@@ -5,10 +5,11 @@ import shutil
 import pytest
 
 from strop.core.candidate import Candidate
+from strop.core.events import nobody
 from strop.core.recipe import Step
 from strop.plan.discover import backends
 from strop.run.building import step_key
-from strop.run.context import Run, nobody
+from strop.run.context import Run
 from strop.run.place import Place
 from strop.run.planning import build_s
 from strop.run.request import make_request

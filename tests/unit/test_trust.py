@@ -13,8 +13,9 @@ import pytest
 import strop
 from strop.bundle.infer import NEEDS
 from strop.core.errors import ConfigError, UntrustedError
+from strop.core.events import nobody
 from strop.run.building import write_reproduce
-from strop.run.context import Run, nobody
+from strop.run.context import Run
 from strop.run.evidence import command
 from strop.run.forms import CODED
 from strop.run.options import OPTIONS

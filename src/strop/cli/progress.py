@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.text import Text
 
 from strop.core.budget import Asked
+from strop.core.events import Event
 from strop.core.foreign import clean
 from strop.core.measurement import Company
 from strop.report.budget import budget_line
@@ -22,7 +23,7 @@ MARKS = {"measured": "✓", "failed": "✗", "dropped": "–", "duplicate": "=",
 
 MOST = 3
 """Reasons that are shown."""
-NOTICES = {
+NOTICES: dict[Event, str] = {
     "beside": "written to {place}: {why}",
     "kept": "{name} was not as Strop wrote it: kept as {kept}",
     "earlier-kept": "the run was completed with a backend that was missing before; the earlier result stays: {why}",
@@ -66,7 +67,7 @@ class Progress:
         if self._live is not None:
             self._live.stop()
 
-    def __call__(self, event: str, details: dict[str, Any]) -> None:
+    def __call__(self, event: Event, details: dict[str, Any], /) -> None:
         """One event of the run."""
         if event == "delivered":
             self.delivered = details["place"]

@@ -12,6 +12,7 @@ from strop.bundle.verify import verify_bundle
 from strop.core.candidate import Timing
 from strop.core.difference import largest_difference
 from strop.core.errors import ConfigError, ModelError, UsageError, WorkerError
+from strop.core.events import Observer, nobody
 from strop.core.measurement import Environment, Memory
 from strop.core.model import Model
 from strop.core.noun import Noun
@@ -27,7 +28,7 @@ from strop.report.verdict import company_lines
 from strop.run.answers import accuracy
 from strop.run.baseline import mixing_of
 from strop.run.checking import Footprint, Visit, check, footprint, open_array, shards, threads_of
-from strop.run.context import Observer, Run, nobody
+from strop.run.context import Run
 from strop.run.datasets import paths
 from strop.run.intake import read_model, read_task
 from strop.run.keywords import BenchFlags

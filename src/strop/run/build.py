@@ -7,6 +7,7 @@ from typing import Unpack
 
 from strop.core.candidate import Candidate
 from strop.core.errors import BackendError
+from strop.core.events import Observer, nobody
 from strop.core.model import Artifact, Model
 from strop.core.recipe import Offer, Recipe
 from strop.core.spelling import spelled
@@ -14,7 +15,7 @@ from strop.core.task import Task
 from strop.plan.space import by_role, follow, not_offered
 from strop.run.baseline import establish
 from strop.run.building import build as build_candidate
-from strop.run.context import Observer, Run, nobody
+from strop.run.context import Run
 from strop.run.intake import read_task
 from strop.run.keywords import BuildFlags
 from strop.run.open_run import opened

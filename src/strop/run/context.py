@@ -10,6 +10,7 @@ import psutil
 
 from strop.core.backend import Backend
 from strop.core.errors import BackendError
+from strop.core.events import Event, Observer
 from strop.core.inspection import Advice
 from strop.core.measurement import Company
 from strop.core.recipe import Recipe
@@ -24,13 +25,8 @@ from strop.store.store import RunFolder, Store
 from strop.worker.call import Limits, waiting
 
 T = TypeVar("T")
-Observer = Callable[[str, dict[str, Any]], None]
 MEMORY_SHARE = 0.8
 """Of the memory that is free when a child starts, this much may be its own."""
-
-
-def nobody(_event: str, _details: dict[str, Any]) -> None:
-    """The observer of a run that nobody watches."""
 
 
 class Run:
@@ -69,12 +65,12 @@ class Run:
         """The device that the run is for."""
         return self.place.target
 
-    def emit(self, event: str, **details: Any) -> None:
+    def emit(self, event: Event, **details: Any) -> None:
         """To the journal, synced, then to whoever watches."""
         self.folder.event(event, **details)
         self._observer(event, details)
 
-    def tell(self, event: str, **details: Any) -> None:
+    def tell(self, event: Event, **details: Any) -> None:
         """To whoever watches, not to the journal."""
         self._observer(event, details)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import strop
 from strop.core.errors import StoreError, StropError
+from strop.core.events import Observer
 from strop.core.gate import for_language
 from strop.core.measurement import Company
 from strop.core.model import Model
@@ -16,7 +17,7 @@ from strop.core.target import Target
 from strop.plan.discover import backends
 from strop.run.budget import Budget, least_of
 from strop.run.company import Watch, company_of
-from strop.run.context import Observer, Run
+from strop.run.context import Run
 from strop.run.devices import find_device, this_device
 from strop.run.identity import KEY, RECORD, find_run, identity_of, may_use, name_of, why_new
 from strop.run.intake import read_model

@@ -5,6 +5,7 @@ from typing import NamedTuple, Unpack
 
 from strop.core.candidate import MISSING, Timing
 from strop.core.choose import Choice, choose
+from strop.core.events import Observer, nobody
 from strop.core.inspection import ExportRemark
 from strop.core.model import Model
 from strop.core.outcome import Outcome
@@ -19,7 +20,7 @@ from strop.run.baseline import tune
 from strop.run.budget import least_of
 from strop.run.conclude import conclude
 from strop.run.confirm import confirm, more_baseline_memory
-from strop.run.context import Observer, Run, nobody
+from strop.run.context import Run
 from strop.run.deliver import deliver
 from strop.run.elsewhere import pursue_elsewhere
 from strop.run.finalists import contender_of, select

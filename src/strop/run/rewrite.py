@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from strop.core.errors import StoreError, UsageError
+from strop.core.events import Observer, nobody
 from strop.core.outcome import Outcome
 from strop.core.profile import Profiled
 from strop.core.spelling import spelled
 from strop.plan.discover import backends
-from strop.run.context import Observer, Run, nobody
+from strop.run.context import Run
 from strop.run.deliver import write_report
 from strop.run.evidence import gather
 from strop.run.machine import this_machine

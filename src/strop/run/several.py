@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Unpack
 
 from strop.core.errors import UsageError
+from strop.core.events import Observer, nobody
 from strop.core.outcome import Outcome
 from strop.core.spelling import spelled
 from strop.core.strict import to_json
 from strop.report.comparison import comparison_document, comparison_markdown, comparison_page
-from strop.run.context import Observer, nobody
 from strop.run.devices import find_device
 from strop.run.keywords import OptimizeForFlags
 from strop.run.optimize import optimize

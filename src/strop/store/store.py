@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from strop.core.errors import StoreError
+from strop.core.events import Event
 from strop.core.foreign import ForeignError, parse_json, writable
 from strop.core.noun import SCHEMA, Noun
 from strop.core.strict import to_json
@@ -20,7 +21,7 @@ from strop.store import files
 
 N = TypeVar("N", bound=Noun)
 USED = "used.json"
-REFUSED = "stopped"
+REFUSED: Event = "stopped"
 """The event of an attempt that an error ended."""
 MOST_RECORD = 1 << 30
 """Bytes of a record; those with raw samples are large."""
@@ -169,7 +170,7 @@ class RunFolder:
     def candidate(self, name: str) -> Path:
         return self.folder / "candidates" / name
 
-    def event(self, kind: str, **details: Any) -> None:
+    def event(self, kind: Event, **details: Any) -> None:
         """Append one line to the journal, synced."""
         line = to_json({"at": round(time.time(), 3), "event": kind, **details})
         path = self.folder / "events.jsonl"
