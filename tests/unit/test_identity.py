@@ -3,7 +3,7 @@
 import pytest
 
 from strop.run import hardware, machine
-from strop.run.identity import KEY, RECORD, Identity, differences, find_run, name_of, note_used, why_new
+from strop.run.identity import KEY, RECORD, Identity, code_digest, differences, find_run, name_of, note_used, why_new
 from strop.store.store import Store, write_json
 
 from .makers import model
@@ -95,3 +95,15 @@ def test_a_container_s_name_is_no_part_of_the_machine(monkeypatch):
     read = hardware.read
     monkeypatch.setattr(hardware, "read", lambda path: "another" if str(path) == "/etc/machine-id" else read(path))
     assert machine.hardware_id.__wrapped__() == before
+
+
+def test_what_only_shows_figures_is_no_part_of_the_code(tmp_path):
+    for name in ("core/gate.py", "run/race.py", "report/page.py", "cli/app.py"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("one = 1\n")
+    before = code_digest(tmp_path)
+    (tmp_path / "report/page.py").write_text("one = 2\n")
+    (tmp_path / "cli/app.py").write_text("one = 2\n")
+    assert code_digest(tmp_path) == before
+    (tmp_path / "core/gate.py").write_text("one = 2\n")
+    assert code_digest(tmp_path) != before

@@ -23,6 +23,8 @@ from strop.store.store import RunFolder, Store, read_json
 from strop.worker.interpreter import why_missing
 
 RECORD, KEY = "run.json", "identity"
+SHOWING = ("cli", "report", "testing.py")
+"""Parts of Strop that make no figure: a run of another version of these goes on, and its report is written anew."""
 
 
 class Identity(Noun):
@@ -44,17 +46,21 @@ class Identity(Noun):
 
 def identity_of(request: Request, model: Model, machine: Target, target: Target, found: Mapping[str, Backend]) -> Identity:
     """The identity that this command's run has."""
-    root = Path(strop.__file__).parent
-    code = sorted(str(p.relative_to(root)) for p in root.rglob("*.py"))
     data = {name: getattr(request, name) for name in ("data", "calibration", "questions")}
     return Identity(
         question=request.model_dump(mode="json", exclude=PLACES | {"threads"}), model=model.artifact.digest,
         data={name: source_digest(path) for name, path in data.items()}, beside=beside(request),
-        code=files.digest_files(root, code),
+        code=code_digest(Path(strop.__file__).parent),
         machine={"cpu": machine.cpu, "flags": list(machine.cpu_flags), "cores": machine.cores, "threads": machine.threads},
         target=None if target.here else target.model_dump(mode="json"),
         versions={name: package_versions([b]) for name, b in found.items() if not why_missing(b)},
     )  # fmt: skip
+
+
+def code_digest(root: Path) -> str:
+    """Digest of the code that makes figures: how they are shown and asked for is no part of it."""
+    paths = (path.relative_to(root) for path in root.rglob("*.py"))
+    return files.digest_files(root, sorted(str(path) for path in paths if path.parts[0] not in SHOWING))
 
 
 def beside(request: Request) -> dict[str, Any]:
