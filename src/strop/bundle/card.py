@@ -17,19 +17,14 @@ def shown(figure: Interval | None, unit: str = "") -> str:
     return f"{figure.value:.3g}{unit} [{figure.low:.3g}, {figure.high:.3g}]"
 
 
-def _held(outcome: Outcome) -> str:
-    """What the machine was held to while it judged."""
-    held = next((note for note in outcome.notes if "sessions are held to" in note), "")
-    return f", {held.partition(': ')[2].rstrip('.')}" if held else ""
-
-
 def _where(outcome: Outcome) -> str:
     """A warning where the target is another machine."""
     if outcome.place == "here" or outcome.target is None:
         return ""
+    held = f", on a machine that was held to {outcome.held_to}" if outcome.held_to else ""
     return (
         f"Made for **{outcome.target.name}**, which was not at hand: its speed, memory and energy there are unmeasured. "
-        f"Answers were judged elsewhere{_held(outcome)}:\n\n"
+        f"Answers were judged elsewhere{held}:\n\n"
     )
 
 

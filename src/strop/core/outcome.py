@@ -49,8 +49,8 @@ class Outcome(Noun):
     as its runtime runs it by default; of a language model, as PyTorch runs it, where another runtime gives the baseline.
     `reference` names the one whose answers all others were compared with; empty where that is the baseline.
 
-    `place` is `here` where the target is this machine; elsewhere its speed, memory and energy are not measured, and imitated
-    means that this machine was held to what the target has. `bundle` is the folder of the bundle within the run's; `delivered` is
+    `place` is `here` where the target is this machine; elsewhere its speed, memory and energy are not measured, and imitated means
+    that this machine was held to what the target has, as `held_to` says. `bundle` is its folder within the run's; `delivered` is
     the folder that the user was given it in, which is not stored. `prospects` are faster than the choice, but a must on their
     answers stays open; `untimed` are settings of the baseline that may be faster than the tuned one.
     """
@@ -78,6 +78,7 @@ class Outcome(Noun):
     target: Target | None = None
     advice: Advice | None = None
     place: Literal["here", "imitated", "elsewhere"] = "here"
+    held_to: str = ""
     company: Company | None = None
     """Who else used the machine when the run began; None where nobody did."""
     bundle: str = "bundle"

@@ -63,6 +63,7 @@ def conclude(
             rough=noise.rough if noise else None,
         ),
         target=run.target, advice=run.advice, place=run.place.kind,
+        held_to=run.place.held if run.place.kind == "imitated" else "",
         environment=environment(run.place.machine, list(run.backends.values()), run.request.seed), timing=run.spent(),
         notes=(*run.kept, *budget_notes(used), *(_warnings(noise) if noise and noise.pairs else ())),
         batches=_batches(run, task, tuned, chosen) if noise else {}, company=run.company, budget=used,
