@@ -49,9 +49,9 @@ class Outcome(Noun):
     as its runtime runs it by default; of a language model, as PyTorch runs it, where another runtime gives the baseline.
     `reference` names the one whose answers all others were compared with; empty where that is the baseline.
 
-    `place` is `here` where the target is this machine; elsewhere its speed, memory and energy are not measured, and imitated means
-    that this machine was held to what the target has, as `held_to` says. `bundle` is its folder within the run's; `delivered` is
-    the folder that the user was given it in, which is not stored. `prospects` are faster than the choice, but a must on their
+    `place` is `here` where the target is this machine; elsewhere its speed, memory and energy are not measured, and imitated
+    means that this machine was held to what the target has, as `held_to` says. `bundle` is its folder within the run's;
+    `delivered` is the folder that the user was given it in, which is not stored. `prospects` are faster than the choice, but a must on their
     answers stays open; `untimed` are settings of the baseline that may be faster than the tuned one.
     """
 
