@@ -51,8 +51,8 @@ class Outcome(Noun):
 
     `place` is `here` where the target is this machine; elsewhere its speed, memory and energy are not measured, and imitated
     means that this machine was held to what the target has, as `held_to` says. `bundle` is its folder within the run's;
-    `delivered` is the folder that the user was given it in, which is not stored. `prospects` are faster than the choice, but a must on their
-    answers stays open; `untimed` are settings of the baseline that may be faster than the tuned one.
+    `delivered` is the folder that the user was given it in, which is not stored. `prospects` are faster than the choice, but a
+    must on their answers stays open; `untimed` are settings of the baseline that may be faster than the tuned one.
     """
 
     run: str
