@@ -20,7 +20,7 @@ def sets_of(folder: Path) -> list[dict]:
 
 def test_candidates_race_together_and_a_crash_ends_its_own_part_only(tmp_path):
     """`lying` is caught while it is timed: its answers are no longer those that its accuracy was measured on."""
-    model = null_model(tmp_path, ["fast", "faster", "lying", "same"])
+    model = null_model(tmp_path, ["lying", "same", "fast", "faster"])  # what is far slower than one that was judged does not race
     done = run_strop(tmp_path, "optimize", model, *DATA, "--budget", "30s")
     assert done.code in (0, 10), done.err
     found = candidates(report(tmp_path))
@@ -32,7 +32,7 @@ def test_candidates_race_together_and_a_crash_ends_its_own_part_only(tmp_path):
     for order in first["rounds"]:
         places = [turn["place"] for turn in order]
         assert places.count(0) == 2
-        assert {1, 2, 3} <= set(places)
+        assert {1, 3, 4, 5} <= set(places)
     timing = found["faster"]["measurement"]["search"]
     assert timing["mode"] == "race"
     assert timing["pairs"] == sum("faster" in one["contestants"] for one in sets_of(tmp_path))
@@ -41,7 +41,7 @@ def test_candidates_race_together_and_a_crash_ends_its_own_part_only(tmp_path):
 @pytest.mark.slow
 def test_what_hangs_while_it_is_timed_ends_its_own_part_only(tmp_path):
     """All others wait for its turn to end; then they go on."""
-    model = null_model(tmp_path, ["fast", "stuck", "same"])
+    model = null_model(tmp_path, ["stuck", "same", "fast"])
     done = run_strop(tmp_path, "optimize", model, *DATA, "--budget", "90s")
     assert done.code in (0, 10), done.err
     found = candidates(report(tmp_path))

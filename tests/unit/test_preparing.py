@@ -14,13 +14,14 @@ from strop.core.recipe import Step
 from strop.core.task import Dataset, Task
 from strop.core.verdict import EXACTLY_ONE, Gate
 from strop.plan.discover import backends
-from strop.run import checking, preparing
+from strop.run import checking
+from strop.run import trial as trial_module
 from strop.run.baseline import establish, judged_champion
 from strop.run.checking import Footprint, Visit, check, footprint, one_by_one_s, subject
 from strop.run.context import Run
 from strop.run.judging import verdict_of
 from strop.run.place import Place
-from strop.run.preparing import judged, outpaced_by, prepare, same_kernels
+from strop.run.preparing import outpaced_by, prepare, same_kernels, with_answers_judged
 from strop.run.race import Racing
 from strop.run.request import make_request
 from strop.run.trial import Trial
@@ -189,6 +190,7 @@ def seen(name, fastest_ms, peak_mb=100, retained=1.0, role="candidate", judged=T
         (seen("wrong", 1, retained=0.9), seen("slow", 3, judged=False), False),
         (seen("unsure", 1, retained=0.955), seen("slow", 3, judged=False), False),
         (seen("unjudged", 1, judged=False), seen("slow", 3, judged=False), False),
+        (replace(seen("setting", 1), unjudged=True), seen("slow", 3, judged=False), False),
         (seen("fast", 1), seen("setting", 3, role="baseline-variant", judged=False), False),
         (seen("base", 1, role="reference"), seen("setting", 3, role="baseline-variant", judged=False), True),
     ],
@@ -206,7 +208,7 @@ def setting(name, factor):
 
 def test_settings_of_the_given_file_are_judged_only_where_one_may_be_chosen(given, make_run, started, monkeypatch):
     """Where judging takes long. The fastest setting becomes the baseline, with answers of its own; the other never is."""
-    monkeypatch.setattr(preparing, "LONG_S", 0.0)
+    monkeypatch.setattr(trial_module, "LONG_S", 0.0)
     run, (found, task) = make_run(), given
     baseline = establish(run, found, task, recipe("plain", role="reference"))
     quick, idle = prepare(run, found, task, [setting("quick", 0.6), setting("idle", 1.2)], baseline, [baseline])
@@ -230,7 +232,7 @@ def timed(trial, speedup):
 
 
 def test_a_setting_that_answers_otherwise_fails_when_it_is_judged(given, make_run, monkeypatch, tmp_path):
-    monkeypatch.setattr(preparing, "LONG_S", 0.0)
+    monkeypatch.setattr(trial_module, "LONG_S", 0.0)
     run, (found, task) = make_run(), given
     baseline = establish(run, found, task, recipe("plain", role="reference"))
     (wrong,) = prepare(run, found, task, [setting("wrong", 0.3)], baseline, [baseline])
@@ -238,5 +240,5 @@ def test_a_setting_that_answers_otherwise_fails_when_it_is_judged(given, make_ru
     path = tmp_path / "nan.null"
     path.write_text(json.dumps({**json.loads(Path(wrong.subject.artifact).read_text()), "mode": "nan"}))
     broken = replace(wrong, subject=wrong.subject._replace(artifact=str(path)))
-    after = judged(run, found, task, broken, baseline)
+    after = with_answers_judged(run, found, task, broken, baseline)
     assert after.result.status == "failed" and not after.unjudged

@@ -38,10 +38,14 @@ def parse_gate(text: str, kind: Kind) -> Gate:
     return Gate(metric=name, direction=direction, bound=bound, kind=kind)
 
 
+PERCENT = 10.0
+"""A share above 1 that is at least this is taken for a percentage in the hint."""
+
+
 def _impossible(text: str, name: str, bound: float, possible: Range) -> ConfigError:
     """For a gate that nothing can pass."""
     if bound > possible.high:
-        hint = f"{bound:g} % is {name}>={bound / 100:g}" if bound <= 100 else f"give at most {possible.high:g}"
+        hint = f"{bound:g} % is {name}>={bound / 100:g}" if PERCENT <= bound <= 100 else f"give at most {possible.high:g}"
         return ConfigError(f"gate {text!r} asks for more than a share can be", hint)
     low = f"always above {possible.low:g}" if possible.above else f"never below {possible.low:g}"
     return ConfigError(f"gate {text!r}: nothing can pass it, since {name} is {low}", f"write {name}<=NUMBER with a larger number")

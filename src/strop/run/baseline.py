@@ -24,7 +24,7 @@ from strop.run.checking import Visit, check, footprint, open_array, shards, subj
 from strop.run.context import Run
 from strop.run.denominator import agrees, as_denominator, beyond_rounding, is_rebuilt, may_be_denominator, note_denominator
 from strop.run.planning import affordable_together, settle
-from strop.run.preparing import fail, finish, judged, not_reached, prepare
+from strop.run.preparing import fail, finish, not_reached, prepare, with_answers_judged
 from strop.run.race import Racing
 from strop.run.trial import Trial, accuracy_of, is_setting, memory_ratio, pace_of
 
@@ -64,7 +64,7 @@ def judged_champion(run: Run, model: Model, task: Task, racing: Racing, trials: 
     """The best denominator whose answers were judged, and the trials with what that showed."""
     while (best := champion(racing.over, [racing.baseline, *others_than(racing.baseline, trials)])).unjudged:
         try:
-            after = judged(run, model, task, best, racing.baseline)
+            after = with_answers_judged(run, model, task, best, racing.baseline)
         except BudgetError:
             after = best.with_result(status="not reached", reason="the budget ended while it was checked")
         trials = [after if t.name == best.name else t for t in trials]
@@ -145,7 +145,7 @@ def _best_settings(racing: Racing, reference: Trial, trials: Sequence[Trial]) ->
     for trial in trials:
         if (
             trial.candidate.recipe.role == "baseline-variant"
-            and is_setting(trial, reference)
+            and is_setting(trial.candidate.recipe, reference.candidate.recipe)
             and trial.result.search is not None
             and trial.result.failure is None
         ):

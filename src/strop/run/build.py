@@ -21,11 +21,11 @@ from strop.run.keywords import BuildFlags
 from strop.run.open_run import opened
 from strop.run.optimize import plan_recipes
 from strop.run.outfolder import choose_out, model_name, record_of, require_writable
-from strop.run.preparing import prepare
+from strop.run.preparing import prepare, with_answers_judged
 from strop.run.race import Racing
 from strop.run.request import make_request
 from strop.run.search import other_settings
-from strop.run.trial import Trial
+from strop.run.trial import Trial, misses_must
 from strop.store.output import rewrite
 
 
@@ -65,7 +65,10 @@ def build(
         failure = candidate.failure
         if check and failure is None and wanted.name != reference.name:
             baseline = establish(run, given, task, reference)
-            failure = tried(run, given, task, wanted, baseline).result.failure
+            trial = tried(run, given, task, wanted, baseline)
+            failure = trial.result.failure
+            if failure is None and misses_must(trial, run.gates):
+                raise BackendError(f"{recipe}: {trial.result.reason}", "it was built; set another --must, or leave --check out")
         if failure is not None:
             raise BackendError(f"{recipe}: {failure}", f"the end of its log:\n{failure.log_tail}")
         assert candidate.artifact is not None
@@ -82,6 +85,7 @@ def tried(run: Run, model: Model, task: Task, recipe: Recipe, baseline: Trial) -
     """A recipe's trial against the baseline: prepared, then timed in a set of a race."""
     racing = Racing(run, model, task, baseline, "search")
     (trial,) = prepare(run, model, task, [recipe], baseline, [baseline])
+    trial = with_answers_judged(run, model, task, trial, baseline) if trial.ready else trial
     if not trial.ready:
         return trial
     racing.enter([trial])

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from strop.core.gate import DEFAULT_GATES
+from strop.core.gate_metrics import VALID
 from strop.run.devices import is_path
 from strop.run.forms import DEVICE, PATH, SWITCH
 from strop.run.options import Option
@@ -43,7 +44,8 @@ def told(option: Option, request: Request) -> Any:
     if option.name == "strict":
         return AS_USUAL  # its gates are musts already
     if option.part == "gates":
-        return [gate for gate in request.gates if gate.kind == option.name and gate not in DEFAULT_GATES]
+        usual_gates = (VALID,) if request.config is not None else DEFAULT_GATES
+        return [gate for gate in request.gates if gate.kind == option.name and gate not in usual_gates]
     value, usual = getattr(request, option.part), Request.model_fields[option.part].default
     overridden = option.key and request.config is not None and value is not None
     return value if value != usual or overridden else AS_USUAL

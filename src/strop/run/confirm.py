@@ -39,7 +39,7 @@ from strop.run.judging import TIMED, figures_of_timing, why_no_accuracy
 from strop.run.longer import look_longer
 from strop.run.pairing import Subject, plan_quads
 from strop.run.planning import confirmation_quads, costs, delivery_s, is_language
-from strop.run.preparing import judged
+from strop.run.preparing import with_answers_judged
 from strop.run.throughput import confirmed_under_load, with_own_throughput, with_server_itself
 from strop.run.timing import measure, refuse_baseline_failure, timing_of
 from strop.run.trial import (
@@ -60,7 +60,7 @@ def confirm(run: Run, model: Model, task: Task, baseline: Trial, queue: Sequence
     Where the budget leaves no time for that, the finalists are given back as they are, and the comparison has no pairs.
     """
     entrants = [e for t in queue if (e := entrant_of(t, run.request.weights, run.gates)) is not None]
-    finalists = settled(run, model, task, baseline, [find(queue, e.name) for e in first_finalists(entrants)])
+    finalists = fit_to_confirm(run, model, task, baseline, [find(queue, e.name) for e in first_finalists(entrants)])
     lost = [t for t in finalists if fell(run, t)]
     finalists = [t for t in finalists if t not in lost]
     plan = planned(run, baseline, finalists)
@@ -82,7 +82,7 @@ def confirm(run: Run, model: Model, task: Task, baseline: Trial, queue: Sequence
     def called_up(name: str) -> Trial:
         run.emit("finalist-called-up", candidate=name)
         fresh = [find(queue, name).with_result(status="measured", reason="")]
-        called = settled(run, model, task, baseline, fresh)
+        called = fit_to_confirm(run, model, task, baseline, fresh)
         if not called or fell(run, called[0]):
             return next(iter(called), find(queue, name))
         again = plan._replace(
@@ -99,12 +99,14 @@ def confirm(run: Run, model: Model, task: Task, baseline: Trial, queue: Sequence
     return done, noise
 
 
-def settled(run: Run, model: Model, task: Task, baseline: Trial, finalists: Sequence[Trial]) -> list[Trial]:
+def fit_to_confirm(run: Run, model: Model, task: Task, baseline: Trial, finalists: Sequence[Trial]) -> list[Trial]:
     """The finalists, with what is to be known of their answers before they are timed once more."""
     found = list[Trial]()
     for trial in finalists:
-        with contextlib.suppress(BudgetError):
-            found.append(judged(run, model, task, trial, baseline))
+        try:
+            found.append(with_answers_judged(run, model, task, trial, baseline))
+        except BudgetError:
+            run.budget.savings.append(Saving(what="finalists", count=1))
     return look_longer(run, task, baseline, found)
 
 

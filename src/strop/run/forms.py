@@ -204,15 +204,15 @@ def at_most(most: int, what: str) -> Form:
             raise UsageError(f"{flag} {given} is too many {what}", f"give at most {most}")
         return given
 
-    return Form(whole, int, "int", Whole | None, read)
+    return Form(whole, int, "int", Whole | None, read, lambda told, _: read(f"{what}:", told))
 
 
-def choice(*known: str) -> Form:
-    """One of a few words."""
+def choice(what: str, *known: str) -> Form:
+    """One of a few words; `what` they are."""
 
     def read(flag: str, given: str) -> str:
         if given not in known:
-            raise UsageError(f"{flag} {given}: there is no such choice", f"known: {', '.join(known)}")
+            raise UsageError(f"{flag} {given}: no such {what}", f"known: {', '.join(known)}")
         return given
 
     return Form(a_text, str, "str", Literal[known] | None, read)

@@ -50,7 +50,7 @@ def figures_of_throughput(throughput: Throughput | None) -> dict[str, Interval]:
 NO_TIME = Missing("the budget left no time for a confirmation", "no time")
 NO_REPEATS = Missing("measured in one process: the budget left no time for repeats", "no time")
 NOT_TUNED = "the budget left no time to try every setting of the baseline"
-UNJUDGED = Missing("not measured: it is the given file under another setting, and was not to be chosen")
+UNJUDGED = Missing("not measured: it is the given file under another setting, and no candidate for the choice")
 TOO_BUSY = Missing("the machine was too busy to time it reliably: --fresh measures again", "too busy")
 
 

@@ -103,7 +103,7 @@ READING = (
     _in_file("preprocess.max_length", f.Whole | None, "512"),
     _in_file("preprocess.pad_to", f.Whole | None, "8"),
     _in_file("preprocess.special_tokens", bool | None, "true"),
-    Option("task", f.choice(*get_args(TaskKind)),
+    Option("task", f.choice("task", *get_args(TaskKind)),
            "classification, sentence-similarity, feature-extraction, token-classification.", key="task.kind", field="kind",
            shown='"classification"', comment="sentence-similarity, feature-extraction, token-classification"),
     _in_file("task.pooling", Pooling | None, '"mean"', "cls, none: one vector of a text's hidden states", name="pooling"),
@@ -127,7 +127,7 @@ READING = (
            comment="of every call, where the model leaves it open: sessions are compiled for it"),
 )  # fmt: skip
 OTHER_SHAPES = Option(
-    "other_shapes", f.choice(*get_args(OtherShapes)),
+    "other_shapes", f.choice("choice", *get_args(OtherShapes)),
     "fallback|refuse: what a bundle compiled for fixed shapes does with others [fallback].", key="task.other_shapes",
     shown='"fallback"', comment='or "refuse": what the bundle does with other shapes',
 )  # fmt: skip
@@ -149,9 +149,9 @@ TARGET = Option(
     shown='"this-machine"', comment='one of `strop devices list`, or a profile of your own: "my-box.toml"', metavar="DEVICE",
 )  # fmt: skip
 PURPOSE = Option(
-    "purpose", f.choice(*PURPOSES), "any, prototyping, enterprise, mobile, realtime, cross-platform [any].", key="target.purpose",
-    flag="--for", shown='"any"', comment="prototyping, enterprise, mobile, realtime, cross-platform: for the advice",
-    metavar="PURPOSE",
+    "purpose", f.choice("purpose", *PURPOSES), "any, prototyping, enterprise, mobile, realtime, cross-platform [any].",
+    key="target.purpose", flag="--for", shown='"any"',
+    comment="prototyping, enterprise, mobile, realtime, cross-platform: for the advice", metavar="PURPOSE",
 )  # fmt: skip
 LIMITS = (
     Option("threads", f.COUNT, "Budget of cores [all that affinity and quota allow].", key="target.threads", shown="1",

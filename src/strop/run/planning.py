@@ -31,7 +31,7 @@ from strop.run.checking import one_by_one_s
 from strop.run.context import Run
 from strop.run.pairing import BLOCK_S, LANGUAGE_START_S, least_runs, plan_language_quads, quad_seconds
 from strop.run.timing import SEARCH_QUADS
-from strop.run.trial import Trial
+from strop.run.trial import LONG_S, Trial, goes_unjudged
 from strop.store.store import load
 
 START_S = 1.0
@@ -181,6 +181,8 @@ def candidate_s(run: Run, recipe: Recipe, model: Model, task: Task, trials: Sequ
         timing -= run.budget.pace * TOGETHER * max(0.0, ready_s(trials[0]) - NEW_START_S)
     if (run.folder.candidate(recipe.name) / "check").exists():
         return timing
+    if goes_unjudged(recipe, trials[0].quality_reference):
+        return alone_s(trials[0]) + timing
     return build_s(run, recipe, model, task, trials) + judging_s(trials, recipe.runtime, "shapes" in recipe.settings) + timing
 
 
@@ -198,6 +200,7 @@ def settle(run: Run, model: Model, task: Task, found: Sequence[Offer], reference
         rest = sum(candidate_s(run, r, model, task, trials, full=True) for r in candidates)
         if here:
             judging = judging_s(trials, reference.candidate.recipe.runtime, bool(task.shapes))
+            judging = alone_s(reference) if reference.check is not None and reference.check.seconds > LONG_S else judging
             setting = judging + sets_s(run, reference, language, full=True)
             built = [v for v in variants if v.steps]
             rest += sum(candidate_s(run, v, model, task, trials, full=True) for v in built)

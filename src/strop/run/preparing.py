@@ -18,13 +18,11 @@ from strop.run.building import build_all, write_reproduce
 from strop.run.checking import Visit, check, footprint, shards, subject
 from strop.run.context import Run
 from strop.run.denominator import agrees, is_rebuilt
-from strop.run.trial import Trial, accuracy_of, is_setting, known_figures, memory_ratio, only_informs, pace_of, racer_of
+from strop.run.trial import Trial, accuracy_of, goes_unjudged, known_figures, memory_ratio, only_informs, pace_of, racer_of
 
 Stage = Callable[[Run, Model, Task, Trial, Trial, Sequence[Trial], Visit], Trial]
 OF_DIFFERENCE = ("accuracy_retained", "accuracy", "difference")
 """Gate metrics that the channel which differs most decides, where the metric is `difference`."""
-LONG_S = 2.0
-"""Seconds of the given model's evaluation, from which on its other settings are judged only where one may be chosen."""
 PRECISION = "precision"
 """The setting by which a runtime is asked for a type of arithmetic; what it then computes in is read back."""
 SLOWER = 0.5
@@ -185,17 +183,23 @@ def outpaced_by(rival: Trial, trial: Trial, baseline: Trial, run: Run) -> str | 
     the given model alone: with which files it is to be combined is not known yet.
     """
     fastest, usual = trial.rough_ns[0], rival.rough_ns[1]
-    judged = (rival.alive or rival.ready) and rival.check is not None and not rival.candidate.recipe.unrepresentative
-    if not judged or not usual or fastest * SLOWER <= usual or only_informs(rival, baseline):
+    known = (rival.alive or rival.ready) and rival.check is not None and not rival.unjudged
+    if (
+        not known
+        or rival.candidate.recipe.unrepresentative
+        or not usual
+        or fastest * SLOWER <= usual
+        or only_informs(rival, baseline)
+    ):
         return None
     if trial.candidate.recipe.role == "baseline-variant" and rival.name != baseline.quality_reference.name:
         return None
-    known = racer_of(rival)
-    passes = all(judge_one(g, known.figures[g.metric]).result == "PASS" for g in run.gates if g.metric in known.figures)
+    racer = racer_of(rival)
+    passes = all(judge_one(g, racer.figures[g.metric]).result == "PASS" for g in run.gates if g.metric in racer.figures)
     faster = exactly(fastest / usual)
     if not passes or not _keeps_accuracy(rival):
         return None
-    if not ends_race(known, racer_of(trial), faster, run.gates, run.request.weights, dict):
+    if not ends_race(racer, racer_of(trial), faster, run.gates, run.request.weights, dict):
         return None
     return f"at least {faster.value:.1f}× slower than {rival.name} at a first look, and better in nothing that counts"
 
@@ -211,21 +215,20 @@ def _check(
     """Validity and accuracy over the whole evaluation data; of the given file under another setting, only where that is quick."""
     assert trial.subject is not None and baseline.check is not None
     given = baseline.quality_reference
-    if task.language is None and is_setting(trial, given) and given.check is not None and given.check.seconds > LONG_S:
+    if goes_unjudged(trial.candidate.recipe, given):
         as_ran = as_it_ran(run, trial, trial.footprints[0].properties, others)
         return as_ran if as_ran.result.reason else _taken_as_given(as_ran, given)
     return _judge(run, model, task, trial, baseline, others, visit)
 
 
 def _taken_as_given(trial: Trial, given: Trial) -> Trial:
-    """With the given file's answers in the place of its own: timed answers are held against them; nothing is said of accuracy."""
-    assert trial.subject is not None and given.check_folder is not None
-    of = trial.subject._replace(reference=shards(given.check_folder))
-    return replace(trial, check=given.check, check_folder=given.check_folder, subject=of, unjudged=True)
+    """With the given file's answers in the place of its own, of which nothing is said. Timed answers are not held against them: a
+    setting may compute in another type."""
+    return replace(trial, check=given.check, check_folder=given.check_folder, unjudged=True)
 
 
-def judged(run: Run, model: Model, task: Task, trial: Trial, baseline: Trial) -> Trial:
-    """A trial whose answers were judged, now if they were not: before it becomes the baseline, or a finalist.
+def with_answers_judged(run: Run, model: Model, task: Task, trial: Trial, baseline: Trial) -> Trial:
+    """A trial whose answers were judged, now if they were not: before it becomes a denominator, or a finalist.
 
     Raises:
         BudgetError: the budget ended first.
@@ -235,7 +238,9 @@ def judged(run: Run, model: Model, task: Task, trial: Trial, baseline: Trial) ->
     assert trial.subject is not None
     run.tell("candidate-started", candidate=trial.name)
     with Visit(run, trial.subject) as visit:
-        return _judge(run, model, task, replace(trial, unjudged=False), baseline, (), visit)
+        after = _judge(run, model, task, replace(trial, unjudged=False), baseline, (), visit)
+    run.tell("candidate-checked", candidate=trial.name)
+    return after if after.result.status == trial.result.status else finish(run, task, after)
 
 
 def _judge(

@@ -161,13 +161,14 @@ def formed(flags: Mapping[str, Any]) -> dict[str, Any]:
     return made
 
 
-def settled(option: Option, given: Any, config: Config, base: Path) -> Any:
+def value_of(option: Option, given: Any, config: Config, base: Path) -> Any:
     """An option's value: the flag over `strop.toml`, or added to it; ABSENT where neither says anything."""
-    told = option.form.configured(config[option.key], base) if config.get(option.key) not in (None, [], {}) else ABSENT
-    if given is None or given is False or given in ((), [], {}):
+    absent, silent = given is None or given in ((), [], {}), config.get(option.key) in (None, [], {})
+    told = option.form.configured(config[option.key], base) if not silent and (absent or option.form.merges) else ABSENT
+    if absent:
         return told
     value = option.form.read(option.spelled, given)
-    return {**told, **value} if option.form.merges and told is not ABSENT else value
+    return {**told, **value} if told is not ABSENT else value
 
 
 def make_request(model: str, config_path: str | None = None, **flags: Any) -> Request:
@@ -184,7 +185,7 @@ def make_request(model: str, config_path: str | None = None, **flags: Any) -> Re
     require_utf8([str(Path(model).absolute()), config_path, *given])
     config, base, found = read_config(Path(config_path) if config_path else None, home_of(model))
     require_trust(config, found, named=bool(config_path), overridden=flags.get("olive_config") is not None)
-    settling = {option: settled(option, flags.get(option.name), config, base) for option in OPTIONS}
+    settling = {option: value_of(option, flags.get(option.name), config, base) for option in OPTIONS}
     values = {option.name: value for option, value in settling.items() if value is not ABSENT}
     shapes = values.get("shape", {})
     require_one_count(shapes)

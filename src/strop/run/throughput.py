@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Literal, NamedTuple
 
 from strop.core.candidate import Throughput
-from strop.core.errors import BaselineError, WorkerError
+from strop.core.errors import BaselineError, BudgetError, WorkerError
 from strop.core.finalists import AT_FIRST
 from strop.core.model import Model
 from strop.core.statistics import MIN_PAIRS, product
@@ -20,10 +20,12 @@ from strop.plan.ladder import those_in_time
 from strop.plan.serving import base_of
 from strop.run.building import failure_of, write_reproduce
 from strop.run.context import Run
+from strop.run.denominator import agrees
 from strop.run.judging import is_fresh
 from strop.run.loading import FOLDERS, block_seconds, measure_throughput
 from strop.run.pairing import Subject
 from strop.run.planning import costs, judging_s
+from strop.run.preparing import with_answers_judged
 from strop.run.trial import Trial
 from strop.run.ways import ways
 
@@ -109,6 +111,11 @@ def with_server(run: Run, model: Model, task: Task, baseline: Trial, trials: Seq
                 own = baseline_throughput(after.loaded, load, "search", baseline.name).rate
             if figure is not None and figure.ratio is not None and figure.ratio.value > 1:
                 best, over_own = after, product(over_own, figure.ratio)
+        if best.unjudged:
+            later = _judged_or_none(run, model, task, best, baseline)
+            found |= {best.name: later} if later is not None else {}
+            fit = later is not None and later.result.failure is None and agrees(later)
+            best, over_own = (later, over_own) if later is not None and fit else (baseline, EXACTLY_ONE)
     run.emit("server-chosen", recipe=best.name, concurrency=load.concurrency)
     ratio, server = inverse(over_own), None if best.name == baseline.name else best.subject
     figure = Throughput(
@@ -116,6 +123,14 @@ def with_server(run: Run, model: Model, task: Task, baseline: Trial, trials: Seq
     )  # fmt: skip
     tuned = replace(baseline, server=server).with_result(throughput=figure)
     return tuned, [tuned if t.name == tuned.name else over_only(t, best.name) for t in found.values()]
+
+
+def _judged_or_none(run: Run, model: Model, task: Task, trial: Trial, baseline: Trial) -> Trial | None:
+    """With its answers judged; None where the budget ended first."""
+    try:
+        return with_answers_judged(run, model, task, trial, baseline)
+    except BudgetError:
+        return None
 
 
 def over_only(trial: Trial, server: str) -> Trial:

@@ -11,6 +11,7 @@ from strop.core.candidate import Candidate, Failure, Result
 from strop.core.gate import judge_one
 from strop.core.measurement import Check, Pair
 from strop.core.metrics import Accuracy
+from strop.core.recipe import Recipe
 from strop.core.rivalry import Racer
 from strop.core.statistics import geometric_interval, range_ratio
 from strop.core.task import Task
@@ -20,6 +21,8 @@ from strop.run.checking import Footprint
 from strop.run.pairing import Subject
 
 TWO = 2
+LONG_S = 2.0
+"""Seconds of the given model's evaluation, from which on its other settings are judged only where one may be chosen."""
 MEMORY_FLOOR = 1_000_000
 """Bytes: what allocators and page sizes alone make of no difference."""
 
@@ -34,8 +37,8 @@ class Trial:
     `pairs` are those of the confirmation. `loaded` are pairs with several requests in flight. `server`, of the baseline: the
     setting of the unquantized model that serves these best, and the denominator of throughput; None where it is the baseline.
 
-    `unjudged`: the given file under another setting, whose answers were not taken, since that would take long: those of the given
-    file stand in, and every timed answer is held against them. What may be chosen is judged first.
+    `unjudged`: the given file under another setting, whose answers were not taken, since that would take long. What becomes the
+    baseline, the denominator of throughput or a finalist is judged first.
     """
 
     result: Result
@@ -100,7 +103,7 @@ class Trial:
 
     @property
     def rough_ns(self) -> tuple[float, float]:
-        """Fastest and slowest of the first calls."""
+        """Of the first calls: the fastest, and what nine of ten took at most."""
         calls = self.footprints[0].latencies_ns if self.footprints else ()
         return (float(min(calls)), float(np.percentile(calls, 90))) if calls else (0.0, 0.0)
 
@@ -236,10 +239,17 @@ def only_informs(trial: Trial, baseline: Trial) -> bool:
     return trial.candidate.recipe.role == "as-is" or (reference is not None and trial.name == reference.name and not cleaned)
 
 
-def is_setting(trial: Trial, reference: Trial) -> bool:
+def is_setting(mine: Recipe, given: Recipe) -> bool:
     """Whether it is the given file in its own runtime under other settings."""
-    mine, given = trial.candidate.recipe, reference.candidate.recipe
     return mine.role in ("baseline-variant", "as-is") and mine.steps == given.steps and mine.runtime == given.runtime
+
+
+def goes_unjudged(recipe: Recipe, given: Trial) -> bool:
+    """Whether a recipe is the given file under another setting, and judging it takes so long that it waits until it matters."""
+    language = given.subject is not None and given.subject.language is not None
+    return (
+        not language and given.check is not None and given.check.seconds > LONG_S and is_setting(recipe, given.candidate.recipe)
+    )
 
 
 def find(trials: Sequence[Trial], name: str) -> Trial:
