@@ -125,6 +125,14 @@ def test_what_a_strop_toml_says_otherwise_is_told(tmp_path):
     assert parsed("build", BUILD, line) == request
 
 
+def test_a_gate_as_by_default_is_told_where_a_strop_toml_says_otherwise(tmp_path):
+    (tmp_path / "strop.toml").write_text('[gates]\nmust = ["accuracy_retained>=0.9"]\n')
+    request = make_request(str(tmp_path / "m.onnx"), must=["accuracy_retained>=0.95"])
+    line = shlex.join([str(tmp_path / "m.onnx"), *to_argv(request, OPTIMIZE)])
+    assert "--must 'accuracy_retained>=0.95'" in line
+    assert {*map(repr, parsed("optimize", OPTIMIZE, line).gates)} == {*map(repr, request.gates)}
+
+
 def test_paths_are_absolute_for_a_script_that_is_run_elsewhere(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     request = make_request("m.onnx", data="a b.npz", classes="c.txt")

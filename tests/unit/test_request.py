@@ -204,3 +204,22 @@ def test_half_a_pair_is_refused(text):
 
 def test_sizes():
     assert parse_sizes(["a=3", "b=12"]) == {"a": 3, "b": 12}
+
+
+def test_a_limit_holds_for_the_file_too(toml):
+    with pytest.raises(UsageError, match="100000 is too many requests in flight"):
+        toml("[task]\nconcurrency = 100000")()
+
+
+def test_a_switch_that_is_off_wins_over_the_file(toml):
+    strict = toml("[gates]\nstrict = true")
+    assert {gate.kind for gate in strict().gates} == {"must"}
+    assert {gate.kind for gate in strict(strict=False).gates} == {"must", "goal"}
+
+
+@pytest.mark.parametrize(("content", "flags"), [("[gates]\nprefer = 'foo=1'", {"prefer": "speed=1"}),
+                                                ("[task]\nmetric = 'foo'", {"metric": "top1"})])  # fmt: skip
+def test_what_a_flag_replaces_is_not_read(toml, content, flags):
+    assert toml(content)(**flags)
+    with pytest.raises(ConfigError, match="foo"):
+        toml(content)()
