@@ -29,7 +29,7 @@ MODES = {
     "build-memory": ("failed", "memory limit"),
 }
 
-LIMITS = ("--time-limit", 5, "--memory-limit", 1200)
+LIMITS = ("--time-limit", 5, "--memory-limit", 600)  # a slow machine takes seconds to hand out a gigabyte
 
 
 @pytest.fixture(scope="module")
