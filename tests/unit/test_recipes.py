@@ -74,3 +74,12 @@ def test_an_adopted_file_computes_the_rest_in_bf16_too_where_there_is_any(given,
         half = found["openvino-int8-static-bf16"].recipe
         assert (half.runtime, half.settings["precision"]) == ("openvino", "bf16")
         assert half.steps == found["int8-static"].recipe.steps
+
+
+def test_olive_is_not_offered_calibration_with_an_input_without_axes():
+    """Its loader would feed it with one."""
+    specs = model("onnx").inputs
+    assert offered("olive", CNN)["olive-static"].offered
+    single = specs[0].model_copy(update={"name": "rate", "shape": ()})
+    found = offered("olive", {**CNN, "inputs": (*specs, single)})["olive-static"]
+    assert not found.offered and "without axes" in found.reason

@@ -207,7 +207,7 @@ def test_sizes():
 
 
 def test_a_limit_holds_for_the_file_too(toml):
-    with pytest.raises(UsageError, match="100000 is too many requests in flight"):
+    with pytest.raises(ConfigError, match=r"task\.concurrency: .*, found 100000"):
         toml("[task]\nconcurrency = 100000")()
 
 

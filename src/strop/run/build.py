@@ -68,7 +68,8 @@ def build(
             trial = tried(run, given, task, wanted, baseline)
             failure = trial.result.failure
             if failure is None and misses_must(trial, run.gates):
-                raise BackendError(f"{recipe}: {trial.result.reason}", "it was built; set another --must, or leave --check out")
+                why = trial.result.reason or "its answers miss a must"
+                raise BackendError(f"{recipe}: {why}", "it was built; set another --must, or leave --check out")
         if failure is not None:
             raise BackendError(f"{recipe}: {failure}", f"the end of its log:\n{failure.log_tail}")
         assert candidate.artifact is not None

@@ -204,7 +204,7 @@ def at_most(most: int, what: str) -> Form:
             raise UsageError(f"{flag} {given} is too many {what}", f"give at most {most}")
         return given
 
-    return Form(whole, int, "int", Whole | None, read, lambda told, _: read(f"{what}:", told))
+    return Form(whole, int, "int", Annotated[int, Field(ge=1, le=most)] | None, read)
 
 
 def choice(what: str, *known: str) -> Form:

@@ -24,7 +24,7 @@ from strop.worker.interpreter import why_missing
 
 RECORD, KEY = "run.json", "identity"
 SHOWING = ("cli", "report", "testing.py")
-"""Parts of Strop that make no figure: a run of another version of these goes on, and its report is written anew."""
+"""Parts of Strop that make no figure: a run of another version of these goes on, and its report is written again."""
 
 
 class Identity(Noun):

@@ -31,7 +31,7 @@ from strop.run.checking import one_by_one_s
 from strop.run.context import Run
 from strop.run.pairing import BLOCK_S, LANGUAGE_START_S, least_runs, plan_language_quads, quad_seconds
 from strop.run.timing import SEARCH_QUADS
-from strop.run.trial import LONG_S, Trial, goes_unjudged
+from strop.run.trial import Trial, goes_unjudged
 from strop.store.store import load
 
 START_S = 1.0
@@ -200,11 +200,12 @@ def settle(run: Run, model: Model, task: Task, found: Sequence[Offer], reference
         rest = sum(candidate_s(run, r, model, task, trials, full=True) for r in candidates)
         if here:
             judging = judging_s(trials, reference.candidate.recipe.runtime, bool(task.shapes))
-            judging = alone_s(reference) if reference.check is not None and reference.check.seconds > LONG_S else judging
-            setting = judging + sets_s(run, reference, language, full=True)
+            timing = sets_s(run, reference, language, full=True)
             built = [v for v in variants if v.steps]
+            plain = [v for v in variants if not v.steps]
             rest += sum(candidate_s(run, v, model, task, trials, full=True) for v in built)
-            rest += (len(variants) - len(built) + OTHER_SETTINGS) * setting
+            rest += sum(timing + (alone_s(reference) if goes_unjudged(v, reference) else judging) for v in plain)
+            rest += OTHER_SETTINGS * (judging + timing)
             rest += 0.0 if language else AS_IS_PAIRS * AS_IS_QUADS * one.quad
             rest += seconds_of(Plan(3, most_pairs, quads, False), one)
         estimate = run.budget.spent + rest + packing

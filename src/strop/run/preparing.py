@@ -179,7 +179,7 @@ def _look(
 def outpaced_by(rival: Trial, trial: Trial, baseline: Trial, run: Run) -> str | None:
     """Why a first look alone shows that a rival leaves nothing to win, so that the answers need not be judged; or None.
 
-    The rival was judged itself, and passes every gate that has a figure by now. A setting of the baseline is held against
+    The rival was judged itself, and passes every gate that has a figure by now. A setting of the baseline is compared with
     the given model alone: with which files it is to be combined is not known yet.
     """
     fastest, usual = trial.rough_ns[0], rival.rough_ns[1]
@@ -222,8 +222,8 @@ def _check(
 
 
 def _taken_as_given(trial: Trial, given: Trial) -> Trial:
-    """With the given file's answers in the place of its own, of which nothing is said. Timed answers are not held against them: a
-    setting may compute in another type."""
+    """With the given file's answers in the place of its own, of which nothing is said. Timed answers are not compared with them,
+    since a setting may compute in another type."""
     return replace(trial, check=given.check, check_folder=given.check_folder, unjudged=True)
 
 

@@ -56,6 +56,8 @@ def _quantizers(model: Model, task: Task) -> Iterator[Offer]:
         return
     if (model.fixed_batch or 1) != 1:
         yield Offer(name="olive-static", reason="not offered: Olive feeds examples one by one, the model's batch is fixed")
+    elif any(not spec.shape for spec in model.inputs):
+        yield Offer(name="olive-static", reason="not offered: Olive's loader gives an input without axes one")
     elif task.calibration is None:
         yield Offer(name="olive-static", reason="not offered: static quantization needs real calibration data")
     else:
