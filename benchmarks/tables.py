@@ -78,7 +78,7 @@ def table(given: Given, name: str) -> dict[str, Any]:
     request = make_request(model, keywords.pop("config", None), **keywords, threads=1, budget="none", store=str(store))
     with opened(request, nobody) as (run, read):
         task = read_task(run, read)
-        found = plan_recipes(run, read, task)
+        found = plan_recipes(run, read, task).offers
         baseline, trials = tune(run, read, task, found)
         recipes = [follow(r, baseline.candidate.recipe) for r in by_role(found, "candidate")]
         ready = [t for t in prepare(run, read, task, recipes, baseline, trials) if t.ready]

@@ -92,7 +92,7 @@ def rows_of(shape: str) -> list[dict[str, Any]]:
     )  # fmt: skip
     with opened(request, nobody, keep=False) as (run, given):
         task = read_task(run, given)
-        found = plan_recipes(run, given, task, RECIPES)
+        found = plan_recipes(run, given, task, RECIPES).offers
         variants = [*by_role(found, "reference"), *by_role(found, "baseline-variant")]
         return [row(run, given, task, pick(run, found, variants, name), shape) for name in RECIPES]
 

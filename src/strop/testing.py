@@ -127,7 +127,7 @@ print(json.dumps([m for m in {[p.replace("-", "_") for p in backend.packages if 
 
     def test_offer_is_pure_and_has_reasons(self, backend: Backend, model: Model, task: Task, offers: list[Offer]) -> None:
         assert list(backend.offer(model, this_machine(1), task)) == offers
-        assert all(o.reason for o in offers)
+        assert all(o.why for o in offers)
         assert len({o.name for o in offers}) == len(offers)
 
     def test_offers_survive_json(self, offers: list[Offer]) -> None:

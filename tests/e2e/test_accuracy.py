@@ -65,7 +65,7 @@ def accuracy(folder, **flags):
     request = make_request(path, data=data, store=str(folder / "store"), threads=1, **flags)
     with opened(request, nobody, keep=False) as (run, model):
         task = read_task(run, model)
-        found = establish(run, model, task, by_role(plan_recipes(run, model, task), "reference")[0])
+        found = establish(run, model, task, by_role(plan_recipes(run, model, task).offers, "reference")[0])
         return found.result.accuracy, run.kept
 
 

@@ -121,7 +121,7 @@ def test_a_trained_folder_is_read_exported_and_right_about_its_own_data(trained:
     )
     with opened(request, nobody, keep=False) as (run, model):
         task = read_task(run, model)
-        found = establish(run, model, task, by_role(plan_recipes(run, model, task), "reference")[0])
+        found = establish(run, model, task, by_role(plan_recipes(run, model, task).offers, "reference")[0])
     assert model.origin is not None
     assert max(model.origin.differences.values()) < 1e-5
     assert found.result.accuracy is not None

@@ -84,7 +84,7 @@ def measured(folder, toml="", **flags):
     )
     with opened(request, nobody, keep=False) as (run, model):
         task = read_task(run, model)
-        found = establish(run, model, task, by_role(plan_recipes(run, model, task), "reference")[0])
+        found = establish(run, model, task, by_role(plan_recipes(run, model, task).offers, "reference")[0])
         ids = np.load(f"{task.evaluation.folder}/{next(iter(task.evaluation.inputs.values()))}")
         return task, found.result.accuracy, ids, run.kept
 

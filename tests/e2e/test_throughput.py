@@ -72,7 +72,7 @@ def test_a_run_under_load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     with opened(request, nobody) as (run, given):
         task = read_task(run, given)
         assert task.workload == Workload(concurrency=2, streams=2, by_throughput=True)
-        recipes = {o.name: o.recipe for o in plan_recipes(run, given, task) if o.recipe is not None}
+        recipes = {o.name: o.recipe for o in plan_recipes(run, given, task).offers if o.recipe is not None}
         plain, streams, fast = (
             establish(run, given, task, recipes[name]) for name in ("plain", "plain+streams", "fast+streams")
         )  # fmt: skip
@@ -120,7 +120,7 @@ def test_a_cleaned_up_baseline_is_set_up_for_load_too(tmp_path: Path, monkeypatc
     )  # fmt: skip
     with opened(request, nobody) as (run, given):
         task = read_task(run, given)
-        recipes = {o.name: o.recipe for o in plan_recipes(run, given, task) if o.recipe is not None}
+        recipes = {o.name: o.recipe for o in plan_recipes(run, given, task).offers if o.recipe is not None}
         plain, one, clean = (establish(run, given, task, recipes[n]) for n in ("fp32", "fp32-1thread", "fp32-clean"))
         clean = replace(clean, reference=plain)
         baseline, trials = with_server(run, given, task, clean, [plain, one, clean])

@@ -1,17 +1,19 @@
 """A recorded run once more, from what lies in its store; nothing is built, checked or timed again."""
 
 import json
-import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import strop
 from strop.core.events import nobody
 from strop.core.gate import for_language
+from strop.core.noun import SCHEMA
 from strop.core.outcome import Outcome
 from strop.core.strict import to_json
 from strop.plan.discover import backends
 from strop.report.document import report
+from strop.run.budget import Budget
+from strop.run.builders import Builders
 from strop.run.context import Run
 from strop.run.evidence import gather
 from strop.run.open_run import OUTCOME
@@ -56,10 +58,11 @@ def replay(name: str, folder: Path) -> Replayed:
     assert then.target is not None
     request = Request.model_validate(read_json(recorded.folder / "run.json")["request"])
     found = backends()
-    run = Run(request, kept, recorded, found, place_for(then.target, then.target, found), nobody, time.monotonic(), lasting=False)
-    run.company = then.company
-    if then.model.family == "llm":
-        run.gates = for_language(request.gates, request.questions is not None)
+    gates = for_language(request.gates, request.questions is not None) if then.model.family == "llm" else request.gates
+    place = place_for(then.target, then.target, found)
+    run = Run(
+        request, kept, recorded, found, place, nobody, Budget(request.budget_s), gates, Builders(lasting=False), then.company
+    )  # fmt: skip
     before = samples(recorded.folder)
     try:
         now = pursue(run, then.model)
@@ -80,5 +83,15 @@ def reports(found: Replayed) -> tuple[dict[str, Any], dict[str, Any]]:
     then = json.loads((found.run.folder.folder / "report.json").read_text(encoding="utf-8"))
     now = json.loads(to_json(report(found.now, gather(found.now, found.run.folder))))
     then["notes"] = then["notes"][: len(now["notes"])]
+    as_of_schema_2(then)
     first, second = ({k: v for k, v in whole.items() if k not in OF_THE_MACHINE} for whole in (then, now))
     return first, second
+
+
+def as_of_schema_2(recorded: dict[str, Any]) -> None:
+    """What is wanted to differ from a report of schema 1: reasons of what is not offered no longer begin with these words, and
+    data sets say what of them was cast."""
+    recorded["schema"] = SCHEMA
+    recorded["not_offered"] = [{**o, "reason": o["reason"].removeprefix("not offered: ")} for o in recorded["not_offered"]]
+    for part in (p for p in ("evaluation", "calibration") if recorded["task"][p] is not None):
+        recorded["task"][part] = {**recorded["task"][part], "casts": {}}

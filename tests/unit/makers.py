@@ -72,3 +72,10 @@ def inspection(width: int = 256, **fields: Any) -> Inspection:
         "layers": (layer,), "stored_bytes": {"float32": 4_000_000}, "operators": {"MatMul": 1}, **fields,
     }  # fmt: skip
     return Inspection.model_validate(given)
+
+
+class Heard(list):
+    """An observer that keeps every event with its details."""
+
+    def __call__(self, event, details):
+        self.append((event, details))

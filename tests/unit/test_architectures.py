@@ -42,17 +42,17 @@ def test_what_slides_is_offered_where_it_is_computed(spec: ModuleType, architect
         assert [o.recipe for o in found] == [o.recipe for o in same]
     else:
         assert all(o.recipe is None for o in found)
-        assert all(f"{architecture} without its sliding window of {window} tokens" in o.reason for o in found)
-        assert all(f"--context {window}" in o.reason for o in found)
+        assert all(f"{architecture} without its sliding window of {window} tokens" in o.why for o in found)
+        assert all(f"--context {window}" in o.why for o in found)
 
 
 def test_mlx_offers_nothing_for_a_rotation_of_two_ranges() -> None:
     phi = llm("Phi3ForCausalLM").model_copy(update={"traits": {"architecture": "Phi3ForCausalLM", "rotation": "longrope"}})
-    assert all(o.recipe is None and "LongRoPE" in o.reason for o in mlx.offer(phi, target(), language_task()))
+    assert all(o.recipe is None and "LongRoPE" in o.why for o in mlx.offer(phi, target(), language_task()))
     assert any(o.recipe is not None for o in llamacpp.offer(phi, target(), language_task()))
 
 
 def test_an_architecture_that_the_builder_cannot_build_is_named() -> None:
     found = genai.offer(llm("SmolLM3ForCausalLM"), target(), language_task())
     assert [o.recipe for o in found] == [None] * len(genai.RECIPES)
-    assert all("SmolLM3's layers without rotation" in o.reason for o in found)
+    assert all("SmolLM3's layers without rotation" in o.why for o in found)

@@ -26,7 +26,7 @@ from strop.run.request import make_request
 from strop.store.store import RunFolder, Store
 from strop.worker.call import Limits, Work
 
-from .makers import model, recipe, target, task
+from .makers import Heard, model, recipe, target, task
 
 WORK = """
 import json, os, random, signal, subprocess, sys, tempfile, threading, time
@@ -253,13 +253,9 @@ def make_run(tmp_path, work):
         found = {name: dataclasses.replace(null, name=name, work=work.path) for name in ("left", "right", "null")}
         store = Store(tmp_path / "store")
         (store.runs / "m-now").mkdir(parents=True, exist_ok=True)
-        events: list[tuple[str, dict]] = []
         request = make_request(str(tmp_path / "m.null"), store=str(tmp_path / "store"), time_limit_s=20.0)
-        run = kind(request, store, RunFolder(store.runs / "m-now"), found, Place(target(), target()),
-                   lambda event, details: events.append((event, details)))  # fmt: skip
-        if budget is not None:
-            run.budget = Budget(budget)
-        run.events = events
+        folder, here = RunFolder(store.runs / "m-now"), Place(target(), target())
+        run = kind(request, store, folder, found, here, Heard(), Budget(budget or request.budget_s), request.gates)
         made.append(run)
         return run
 
@@ -300,10 +296,10 @@ def test_builders_work_side_by_side_and_a_shared_step_is_built_once(make_run, tm
     }  # fmt: skip
     assert len([p for p in (tmp_path / "store" / "build").iterdir() if p.is_dir()]) == 3
     assert found["one"].built[0] == found["two"].built[0] == found["three"].built[0]
-    assert {d["candidate"] for e, d in run.events if e == "build-done"} == {r.name for r in recipes}
+    assert {d["candidate"] for e, d in run.observer if e == "build-done"} == {r.name for r in recipes}
     again = build_all(run, recipes, given, task())
     assert again == found
-    assert len([e for e, _ in run.events if e == "build-done"]) == 4, "what is recorded is not built again"
+    assert len([e for e, _ in run.observer if e == "build-done"]) == 4, "what is recorded is not built again"
     assert build(run, recipes[1], given, task()) == found["two"]
 
 

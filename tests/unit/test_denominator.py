@@ -128,7 +128,7 @@ def test_a_variant_that_does_not_fit_is_not_offered_and_the_given_files_stay() -
     offers = [Offer(name=r.name, reason="because", recipe=r) for r in (given, converted)]
     left = without_impossible(offers, None, [tight])
     assert [o.offered for o in left] == [True, False]
-    assert "needs 9 GB" in left[1].reason
+    assert "needs 9 GB" in left[1].refused
 
 
 def answered(folder: Path, name: str, losses: np.ndarray, kl: float | None = None) -> Path:

@@ -85,8 +85,8 @@ def test_a_cleaned_up_file_is_offered_only_where_there_is_something_to_clean_up(
     assert variants(faulty("weights-as-inputs")) == ["fp32-clean"]
     assert variants(faulty("float64")) == ["fp32-clean"]
     assert variants(faulty("float64", "batch-norm")) == ["fp32-clean", "fp32-clean-float64"]
-    reasons = {o.name: o.reason for o in spec.offer(faulty("old-opset"), target(), task())}
-    assert reasons["fp32-clean"].startswith("not offered: nothing to clean up")
+    reasons = {o.name: o.why for o in spec.offer(faulty("old-opset"), target(), task())}
+    assert reasons["fp32-clean"].startswith("nothing to clean up")
 
 
 def test_a_cleaned_up_file_runs_under_the_settings_of_the_reference() -> None:

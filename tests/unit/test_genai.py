@@ -35,7 +35,7 @@ def test_a_head_that_attention_cannot_compute_is_named_before_anything_is_built(
     found = spec.offer(llm(head=head), target(), language_task())
     assert [o.name for o in found] == list(spec.RECIPES)
     assert {o.offered for o in found} == {offered}
-    assert offered or all(f"head size is {head}," in o.reason for o in found)
+    assert offered or all(f"head size is {head}," in o.why for o in found)
 
 
 def test_threads_spin_where_they_are_told_to() -> None:

@@ -182,7 +182,7 @@ def test_code_that_other_files_name_is_told_of(tmp_path, name):
     path = folder(tmp_path / "m")
     (path / name).write_text('{"auto_map": {"AutoTokenizer": ["tokenization_x.XTok", null]}}')
     (path / "tokenization_x.py").write_text("raise SystemExit\n")
-    notes = inspect(path)["notes"]
+    notes = inspect(path)["code"]
     assert "tokenization_x.py beside the weights is not run" in notes
     assert f"{name} names code of the folder's own (auto_map), which is not run" in notes
     (path / name).write_text("[" * 9999)

@@ -311,7 +311,7 @@ def test_what_needs_calibration_text_says_so(backend: Any, name: str) -> None:
     without = language_task().model_copy(update={"calibration": None})
     offers = {o.name: o for o in backend.offer(llm(), target(), without)}
     assert offers[name].recipe is None
-    assert "give --calibration, or a longer --data" in offers[name].reason
+    assert "give --calibration, or a longer --data" in offers[name].why
     given = without.model_copy(update={"calibration": without.evaluation})
     made = {o.name: o.recipe for o in backend.offer(llm(), target(), given)}[name]
     assert any(step.calibration for step in made.steps)

@@ -163,7 +163,7 @@ def test_nothing_from_outside_acts(found):
     hostile = outcome(fast, chosen=HOSTILE).model_copy(
         update={
             "model": found.model.model_copy(update={"artifact": artifact}), "notes": (HOSTILE,),
-            "results": (*found.results[:1], fast, bad), "offers": (Offer(name=HOSTILE, reason=HOSTILE),),
+            "results": (*found.results[:1], fast, bad), "offers": (Offer(name=HOSTILE, refused=HOSTILE),),
         }
     )  # fmt: skip
     got = Parsed(

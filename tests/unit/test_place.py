@@ -70,8 +70,8 @@ def test_the_card_that_a_framework_has_a_device_for_is_found_behind_another() ->
     offers = {o.name: o for o in openvino.offer(onnx_model(), target, task())}
     assert offers["openvino-gpu-f16"].recipe is not None
     assert offers["openvino-gpu-f16"].recipe.device == "gpu"
-    none = {o.name: o.reason for o in openvino.offer(onnx_model(), HERE, task())}
-    assert none["openvino-gpu"] == "not offered: the target has no GPU"
+    none = {o.name: o.why for o in openvino.offer(onnx_model(), HERE, task())}
+    assert none["openvino-gpu"] == "the target has no GPU"
 
 
 def test_here_only_what_an_inference_has_shown_is_used() -> None:

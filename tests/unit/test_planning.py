@@ -8,6 +8,7 @@ from strop.core.candidate import Candidate
 from strop.core.events import nobody
 from strop.core.recipe import Step
 from strop.plan.discover import backends
+from strop.run.budget import Budget
 from strop.run.building import step_key
 from strop.run.context import Run
 from strop.run.place import Place
@@ -29,7 +30,8 @@ def run(tmp_path):
     write_json(earlier.folder / "run.json", {})
     save(earlier.candidate("fast") / "candidate.json", Candidate(recipe=FAST, build_s=7.0))
     request = make_request(str(tmp_path / "m.null"), store=str(tmp_path / "store"))
-    return Run(request, store, RunFolder(store.runs / "m-now"), backends(), Place(target(), target()), nobody)
+    folder, here = RunFolder(store.runs / "m-now"), Place(target(), target())
+    return Run(request, store, folder, backends(), here, nobody, Budget(request.budget_s), request.gates)
 
 
 def test_earlier_runs_are_read_once(run):

@@ -17,6 +17,7 @@ from strop.plan.discover import backends
 from strop.run import checking
 from strop.run import trial as trial_module
 from strop.run.baseline import establish, judged_champion
+from strop.run.budget import Budget
 from strop.run.checking import Footprint, Visit, check, footprint, one_by_one_s, subject
 from strop.run.context import Run
 from strop.run.judging import verdict_of
@@ -27,7 +28,7 @@ from strop.run.request import make_request
 from strop.run.trial import Trial
 from strop.store.store import RunFolder, Store, load
 
-from .makers import interval, model, recipe, target
+from .makers import Heard, interval, model, recipe, target
 
 FEATURES, EXAMPLES = 8, 300
 STEP = Step(stage="quantize", builder="openvino", name="quantize", consumes="onnx", produces="openvino-ir")
@@ -56,12 +57,11 @@ def make_run(tmp_path):
     made: list[Run] = []
 
     def make():
-        store, events = Store(tmp_path / "store"), []
+        store = Store(tmp_path / "store")
         (store.runs / "m-now").mkdir(parents=True, exist_ok=True)
         request = make_request(str(tmp_path / "m.null"), store=str(tmp_path / "store"))
-        run = Run(request, store, RunFolder(store.runs / "m-now"), backends(), Place(target(), target()),
-                  lambda event, details: events.append((event, details)))  # fmt: skip
-        run.events = events
+        folder, here = RunFolder(store.runs / "m-now"), Place(target(), target())
+        run = Run(request, store, folder, backends(), here, Heard(), Budget(request.budget_s), request.gates)
         made.append(run)
         return run
 
@@ -104,7 +104,7 @@ def test_a_group_is_prepared_each_in_one_process(given, make_run, started):
     assert list(trials) == [r.name for r in group]
     assert [t.name for t in trials.values() if t.ready] == ["fast"]
     results = {name: (t.result.status, t.result.reason) for name, t in trials.items()}
-    assert results["fast"] == ("not reached", "")
+    assert results["fast"] == ("in progress", "")
     assert results["nan"][0] == "failed"
     assert results["twin"] == ("duplicate", "same weights and settings as fast")
     assert results["broken"][0] == "failed"
@@ -115,7 +115,7 @@ def test_a_group_is_prepared_each_in_one_process(given, make_run, started):
     assert started == ["plain", "fast", "nan", "late", "late", "slow"], "a process that died is tried without larger batches"
     assert load(run.folder.candidate("late") / "memory-0.json", Footprint).memory is not None
     assert not (run.folder.candidate("slow") / "check").exists()
-    told = [d["candidate"] for e, d in run.events if e == "candidate-done"]
+    told = [d["candidate"] for e, d in run.observer if e == "candidate-done"]
     assert told == ["nan", "twin", "broken", "late", "slow"], "the one that is prepared is not done"
     (again,) = prepare(make_run(), found, task, group[:1], baseline, [baseline])
     assert again == trials["fast"]

@@ -37,8 +37,8 @@ def test_what_is_quantized_is_a_list_without_what_makes_the_answers(given, every
 
 def test_what_cannot_win_is_not_offered_and_says_why():
     found = offered("onnxruntime", CNN)
-    assert not found["int8-static-s8s8"].offered and "x86" in found["int8-static-s8s8"].reason
-    assert not found["int8-static-entropy"].offered and "clips nothing" in found["int8-static-entropy"].reason
+    assert not found["int8-static-s8s8"].offered and "x86" in found["int8-static-s8s8"].why
+    assert not found["int8-static-entropy"].offered and "clips nothing" in found["int8-static-entropy"].why
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_what_cannot_win_is_not_offered_and_says_why():
 )
 def test_bf16_beside_int8_is_tried_where_the_cpu_has_it_and_something_is_left(given, instructions, reason):
     found = offered("openvino", given, instructions)["nncf-int8-bf16"]
-    assert found.offered is (reason is None) and (reason or "") in found.reason
+    assert found.offered is (reason is None) and (reason or "") in found.why
     if found.offered:
         assert (found.recipe.settings["precision"], found.recipe.precision, found.recipe.turn) == ("bf16", "int8", 1)
 
@@ -82,4 +82,4 @@ def test_olive_is_not_offered_calibration_with_an_input_without_axes():
     assert offered("olive", CNN)["olive-static"].offered
     single = specs[0].model_copy(update={"name": "rate", "shape": ()})
     found = offered("olive", {**CNN, "inputs": (*specs, single)})["olive-static"]
-    assert not found.offered and "without axes" in found.reason
+    assert not found.offered and "without axes" in found.why

@@ -51,7 +51,7 @@ def outcome(*results, chosen=None):
     shared = here.model_dump(include=set(Environment.model_fields))
     return Outcome(
         run="m-123", outcome=verdict.outcome if verdict else "none", model=model(), task=task(), gates=DEFAULT_GATES,
-        weights={"speed": 1.0}, offers=(Offer(name="int4", reason="not offered: too bold"),),
+        weights={"speed": 1.0}, offers=(Offer(name="int4", refused="too bold"),),
         results=(BASELINE, *results, BROKEN),
         baseline="plain", as_is=None, against_as_is=None, against_best_unquantized=EXACTLY_ONE, best_unquantized="plain",
         choice=Choice(name=chosen, scores={chosen: interval(0.7)}, tied=(), reason="highest score") if chosen else None,
@@ -150,7 +150,7 @@ def test_the_document_is_plain_json_with_every_candidate():
     assert (document["schema"], document["outcome"], document["chosen"]["name"]) == (SCHEMA, "chosen", "fast")
     assert [c["name"] for c in document["candidates"]] == ["plain", "fast", "bro|ken"]
     assert document["chosen"]["speedup"] == {"value": 3.0, "low": 2.9, "high": 3.1}
-    assert document["not_offered"] == [{"name": "int4", "reason": "not offered: too bold"}]
+    assert document["not_offered"] == [{"name": "int4", "reason": "too bold"}]
     assert document["candidates"][2]["failure"]["message"] == "it broke"
 
 

@@ -61,7 +61,7 @@ def test_the_report_and_the_card_hold_foreign_texts_as_texts() -> None:
     spec = TensorSpec(name=FOREIGN, dtype="float32", shape=(FOREIGN, 4))
     artifact = found.model.artifact.model_copy(update={"path": f"/models/{FOREIGN.replace('/', '_')}"})
     found = found.model_copy(update={
-        "notes": (FOREIGN,), "results": (*found.results[:-1], bad), "offers": (Offer(name=FOREIGN, reason=FOREIGN),),
+        "notes": (FOREIGN,), "results": (*found.results[:-1], bad), "offers": (Offer(name=FOREIGN, refused=FOREIGN),),
         "model": found.model.model_copy(update={"artifact": artifact, "inputs": (spec,), "outputs": (spec,)}),
     })  # fmt: skip
     check(markdown(found, Evidence(command=FOREIGN, missing=(FOREIGN,))))

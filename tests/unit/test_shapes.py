@@ -152,7 +152,7 @@ def test_every_recipe_of_a_runtime_that_gains_is_compiled_for_fixed_shapes():
 def test_percentile_calibration_is_offered_where_the_user_fixed_what_the_file_leaves_open():
     found = offered(("batch", "n"), ({"x": (1, 4)},))
     assert found["int8-static-percentile"].recipe is not None
-    assert "the inputs' vary" in offered(("batch", "n"), ())["int8-static-percentile"].reason
+    assert "the inputs' vary" in offered(("batch", "n"), ())["int8-static-percentile"].why
 
 
 def test_candidates_follow_a_baseline_with_fixed_shapes():
@@ -167,14 +167,14 @@ def test_candidates_follow_a_baseline_with_fixed_shapes():
 
 def test_a_runtime_that_needs_names_is_not_compiled_without_them():
     found = offered((None, 4), ({"x": (1, 4)},))
-    assert "one of the inputs has none" in found["fp32-static"].reason
+    assert "one of the inputs has none" in found["fp32-static"].why
     assert found["openvino-f32"].recipe is not None
     assert found["openvino-f32"].recipe.settings["shapes"] == "x=1x4"
     assert compiled_for(({"x": (1, 4)},), of((None, 4)), named=True) == {"shapes": "x=1x4", "axes": "x_axis0=1"}
 
 
 def test_what_runs_on_an_accelerator_keeps_its_shapes():
-    given = [Offer(name="a", reason="", recipe=recipe("a", device="gpu")), Offer(name="b", reason="")]
+    given = [Offer(name="a", reason="", recipe=recipe("a", device="gpu")), Offer(name="b", refused="too bold")]
     assert list(compiled(given, ({"x": (1, 4)},), ["null"])) == given
 
 

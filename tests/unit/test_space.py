@@ -10,7 +10,7 @@ from strop.core.errors import BackendError, ConfigError
 from strop.core.inspection import Fit
 from strop.core.recipe import Held, Offer, Recipe
 from strop.plan.advise import advise
-from strop.plan.discover import backends
+from strop.plan.discover import backends, require_runner
 from strop.plan.inspection import model_from
 from strop.plan.precision import fits, footprints
 from strop.plan.space import by_role, follow, next_in_turn, offers, retuned, without_impossible
@@ -31,6 +31,14 @@ NULL = backend("null")
 def names(*found, **options):
     asked = {b.name: b for b in found}
     return [o.name for o in offers(asked, model(), target(), task(), **options) if o.offered]
+
+
+def test_a_backend_that_runs_models_needs_a_runner(tmp_path):
+    null = backends()["null"]
+    for runner in (None, tmp_path / "missing.py"):
+        with pytest.raises(BackendError, match="'null' runs null, but has no runner"):
+            require_runner(replace(null, runner=runner))
+    require_runner(replace(null, runner=None, runs=(), builds=("null",)))
 
 
 def test_the_built_in_backends_are_found_by_their_entry_points():
@@ -68,7 +76,7 @@ def test_a_recipe_offered_twice_and_a_missing_reference_are_the_backends_fault()
 
 
 def test_by_role():
-    found = [Offer(name=r.name, reason="", recipe=r) for r in OWN] + [Offer(name="int4", reason="not offered")]
+    found = [Offer(name=r.name, reason="", recipe=r) for r in OWN] + [Offer(name="int4", refused="too bold")]
     assert [r.name for r in by_role(found, "candidate")] == ["fast", "small"]
 
 
@@ -104,7 +112,7 @@ def test_a_backend_that_is_missing_says_so_instead_of_offering():
     other = backend("other", recipe("theirs", runtime="other"))
     asked = {b.name: b for b in (backend("null", *OWN), other)}
     found = offers(asked, model(), target(), task(), missing={"other": "not installed: do this"})
-    assert [(o.reason, o.offered) for o in found if o.name == "other"] == [("not installed: do this", False)]
+    assert [(o.why, o.offered) for o in found if o.name == "other"] == [("not installed: do this", False)]
     with pytest.raises(BackendError, match="not installed"):
         offers(asked, model(), target(), task(), only=["other"], missing={"other": "not installed: do this"})
 
@@ -145,7 +153,7 @@ def test_what_is_only_slow_here_is_tried_where_it_is_asked_for_by_name():
         advice = advise(inspection(**model_), target())
         left = without_impossible(found, advice, (), asked)
         assert left[0].offered == offered
-    assert "--backend mlx" in without_impossible(found, advise(inspection(family="llm"), target()), ())[0].reason
+    assert "--backend mlx" in without_impossible(found, advise(inspection(family="llm"), target()), ())[0].why
 
 
 def test_a_recipe_that_is_reckoned_by_itself_may_fit_where_usual_precisions_do_not():
@@ -167,5 +175,5 @@ def test_a_recipe_that_is_reckoned_by_itself_may_fit_where_usual_precisions_do_n
 
     left = {o.name: o for o in without_impossible(found, advice, common, (), own)}
     assert [name for name, o in left.items() if o.offered] == ["bold"]
-    assert left["tight"].reason == "not offered: needs 700 MB"
-    assert "does not fit the device at any precision" in left["plain"].reason
+    assert left["tight"].refused == "needs 700 MB"
+    assert "does not fit the device at any precision" in left["plain"].why

@@ -135,7 +135,7 @@ def describe(outcome: Outcome, chosen: Result, model: str, holds: Mapping[str, A
     manifest = Manifest(
         strop=__version__, outcome="chosen" if outcome.outcome == "chosen" else "provisional", model=model,
         inputs=outcome.model.inputs, outputs=outcome.model.outputs,
-        preprocessing=tuple(n for n in outcome.notes if " cast to " in n), workload=outcome.task.workload,
+        preprocessing=outcome.task.evaluation.cast_words, workload=outcome.task.workload,
         target=outcome.target.name if outcome.target is not None else THIS,
         arrays=outcome.task.arrays, language=outcome.task.language,
         preprocess=outcome.task.preprocess,

@@ -11,6 +11,7 @@ from strop.core.manifest import Manifest
 from strop.core.noun import SCHEMA
 from strop.core.spelling import spelled
 from strop.store import files
+from strop.store.migration import migrated
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -25,9 +26,10 @@ def read_manifest(folder: Path) -> Manifest:
     try:
         raw = parse_object(files.read_bytes(path, MOST_JSON))
         sealed = seal(raw) == raw["digest"]
-        if raw.pop("schema", 0) > SCHEMA:
+        schema = raw.pop("schema", 0)
+        if schema > SCHEMA:
             raise BundleError(f"{path} was written by a newer Strop", "upgrade Strop")
-        manifest = Manifest.model_validate(raw)
+        manifest = Manifest.model_validate(migrated(MANIFEST, raw, schema))
     except ForeignError as error:
         raise BundleError(f"{path}: changed or damaged: {error}", "pack the bundle again") from error
     except ValidationError as error:

@@ -42,7 +42,7 @@ def command(
     if found.advice is not None:
         for line in explain(found.advice) if explain_ else ranking_lines(found.advice):
             say_wrapped(line)
-    for note in found.inspection.notes:
+    for note in (*found.inspection.code, *found.inspection.notes):
         say(f"note: {note}")
 
 

@@ -123,7 +123,7 @@ def show_plans(plans: dict[str, Plan], json: bool) -> None:
 
 def show_plan(offers: list[Offer]) -> None:
     """A line a recipe: whether it would be tried, and why."""
-    rows = [[offer.name, "offered" if offer.offered else "no", steps(offer), offer.reason] for offer in offers]
+    rows = [[offer.name, "offered" if offer.offered else "no", steps(offer), offer.why] for offer in offers]
     stdout.print(table(["recipe", "", "steps", "why"], rows))
 
 

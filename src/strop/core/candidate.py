@@ -9,8 +9,9 @@ from strop.core.recipe import Recipe
 from strop.core.verdict import Interval, Verdict
 
 FailedIn = Literal["build", "check", "memory", "timing", "profile"]
-Status = Literal["measured", "failed", "dropped", "duplicate", "not reached", "not measurable"]
-"""`not measurable`: built, but what it runs on is not on this machine."""
+Status = Literal["in progress", "measured", "failed", "dropped", "duplicate", "not reached", "not measurable"]
+"""`in progress`: its turn has come, and is not over; of a finished run nothing is. `not reached`: the budget ended before its
+turn, or during it. `not measurable`: built, but what it runs on is not on this machine."""
 
 
 MISSING = "missing"
@@ -118,7 +119,7 @@ class Result(Noun):
     """Everything about one candidate, as the report shows it."""
 
     candidate: Candidate
-    status: Status = "not reached"
+    status: Status = "in progress"
     reason: str = ""
     failure: Failure | None = None
     accuracy: float | None = None

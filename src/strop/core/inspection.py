@@ -67,7 +67,7 @@ class Inspection(Noun):
 
     `stored` counts elements by their type, `macs` the multiply-adds of one inference (of one token, for a language model),
     `activation_bytes` the most that is alive at once beside the weights; both are estimates, with dynamic axes as in `assumed`.
-    `faults` are what its export does badly.
+    `faults` are what its export does badly. `code` says what of a folder is code, or names code; none of it runs.
     """
 
     path: str
@@ -90,6 +90,7 @@ class Inspection(Noun):
     language: Language | None = None
     quantized: str | None = None
     faults: tuple[Fault, ...] = ()
+    code: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property

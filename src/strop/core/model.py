@@ -119,6 +119,6 @@ class Model(Noun):
         if name not in architectures or not 0 < window < context:
             return ""
         return (
-            f"not offered: {framework} computes {name} without its sliding window of {window} tokens, and the context is of "
+            f"{framework} computes {name} without its sliding window of {window} tokens, and the context is of "
             f"{context}; --context {window} needs none"
         )

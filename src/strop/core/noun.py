@@ -2,8 +2,9 @@
 
 from pydantic import BaseModel, ConfigDict
 
-SCHEMA = 1
-"""Version of everything Strop writes to disk. A newer one is refused, an older one migrated."""
+SCHEMA = 2
+"""Version of everything Strop writes to disk. A newer one is refused, an older one migrated
+(`store/migration.py`)."""
 
 Scalar = str | int | float | bool | None
 Options = dict[str, Scalar | list[str]]

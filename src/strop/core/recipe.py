@@ -1,6 +1,8 @@
 """`Recipe`: an ordered chain of steps, then a runtime with its settings."""
 
-from typing import Literal
+from typing import Literal, Self
+
+from pydantic import model_validator
 
 from strop.core.noun import Noun, Params, Scalar
 
@@ -119,12 +121,24 @@ def role_of_unquantized(stored: str, kept: str, here: bool) -> Role:
 
 
 class Offer(Noun):
-    """A recipe a backend considered: offered or not, and why."""
+    """A recipe that a backend considered: `recipe` and the `reason` to try it, or why it is `refused`."""
 
     name: str
-    reason: str
+    reason: str = ""
+    refused: str = ""
     recipe: Recipe | None = None
+
+    @model_validator(mode="after")
+    def _offered_or_refused(self) -> Self:
+        if (self.recipe is None) != bool(self.refused):
+            raise ValueError(f"offer {self.name!r} has either a recipe, or `refused`: why it is not offered")
+        return self
 
     @property
     def offered(self) -> bool:
         return self.recipe is not None
+
+    @property
+    def why(self) -> str:
+        """Why it is offered, or why not."""
+        return self.reason or self.refused

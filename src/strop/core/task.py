@@ -18,7 +18,8 @@ class Dataset(Noun):
     """Memory-mapped shards made once by the data worker.
 
     `inputs` maps a model input to its `.npy` file (shape [count, …]), `labels` is a file or None.
-    `generated` is True where the values were made up. `group` examples, one after another, bear one label.
+    `generated` is True where the values were made up. `group` examples, one after another, bear one label. `casts` says which
+    arrays were of which type, and of which they are now.
     """
 
     digest: str
@@ -28,6 +29,11 @@ class Dataset(Noun):
     labels: str | None = None
     generated: bool = False
     group: int = 1
+    casts: dict[str, tuple[str, str]] = {}
+
+    @property
+    def cast_words(self) -> tuple[str, ...]:
+        return tuple(f"{name}: {old} cast to {new}" for name, (old, new) in self.casts.items())
 
 
 class Workload(Noun):

@@ -6,6 +6,7 @@ from strop.core.backend import Backend
 from strop.core.errors import BackendError
 
 GROUP = "strop.backends"
+RUNNER = "`runner` is a file with open(path, settings); without one the backend only builds, and `runs` is empty"
 
 
 def backends() -> dict[str, Backend]:
@@ -22,5 +23,12 @@ def backends() -> dict[str, Backend]:
             raise BackendError(f"backend {entry.name!r} cannot be loaded: {error}", f"check {entry.value}") from error
         if not isinstance(backend, Backend):
             raise BackendError(f"backend {entry.name!r}: {entry.value} is no strop.core.backend.Backend")
+        require_runner(backend)
         found[backend.name] = backend
     return found
+
+
+def require_runner(backend: Backend) -> None:
+    """Raises BackendError for one that runs models, but has no file that a bundle could take along to run them."""
+    if backend.runs and (backend.runner is None or not backend.runner.is_file()):
+        raise BackendError(f"backend {backend.name!r} runs {', '.join(backend.runs)}, but has no runner", RUNNER)

@@ -53,7 +53,7 @@ def offers(
     unasked: set[str] = set()
     for backend in asked:
         why = missing.get(backend.name)
-        offered = [Offer(name=backend.name, reason=why)] if why else backend.offer(model, target, task)
+        offered = [Offer(name=backend.name, refused=why)] if why else backend.offer(model, target, task)
         unasked |= {o.name for o in offered} if only and backend.name not in only else set()
         found += offered
     found += adopted([b for b in asked if not missing.get(b.name)], found, model, target)
@@ -78,7 +78,7 @@ def offers(
 
 def not_offered(name: str, found: Sequence[Offer]) -> ConfigError:
     """The error for a recipe that cannot be had, with the reason where there is one."""
-    reason = next((o.reason.removeprefix("not offered: ") for o in found if o.name == name and o.recipe is None), None)
+    reason = next((o.refused for o in found if o.name == name and not o.offered), None)
     names = [o.name for o in found if o.recipe is not None]
     shown = (get_close_matches(name, names, SHOWN, 0.3) or names[:SHOWN]) if len(names) > SHOWN else names
     rest = f", and {len(names) - len(shown)} more: `strop optimize MODEL --dry-run` lists them" if len(names) > len(shown) else ""
@@ -96,7 +96,7 @@ def adopted(backends: Sequence[Backend], found: Sequence[Offer], model: Model, t
 def _keep(offer: Offer, wanted: bool) -> Offer:
     if wanted or offer.recipe is None or offer.recipe.role != "candidate":
         return offer
-    return Offer(name=offer.name, reason="not asked for")
+    return Offer(name=offer.name, refused="not asked for")
 
 
 def next_in_turn(waiting: Sequence[Recipe], inaccurate: Collection[str], places: Mapping[str, int] | None = None) -> Recipe:
@@ -148,7 +148,7 @@ def without_impossible(
         lacks = tight.get(recipe.precision) if own is None else own.reason if own.verdict == "does not fit" else None
         stands = [name for name in makers if name in blocked and not (own is not None and name in large)]
         why = f"{stands[0]}: {blocked[stands[0]]}" if stands else lacks
-        return Offer(name=offer.name, reason=f"not offered: {why}") if why else offer
+        return Offer(name=offer.name, refused=f"{why}") if why else offer
 
     return [judged(offer) for offer in found]
 

@@ -46,7 +46,7 @@ def report(outcome: Outcome, evidence: Evidence = NO_EVIDENCE) -> dict[str, Any]
         "advice": outcome.advice.model_dump(mode="json") if outcome.advice else None,
         "weights": outcome.weights,
         "candidates": [_candidate(r) for r in outcome.results],
-        "not_offered": [{"name": o.name, "reason": o.reason} for o in outcome.offers if not o.offered],
+        "not_offered": [{"name": o.name, "reason": o.refused} for o in outcome.offers if not o.offered],
         "frontier": list(outcome.frontier),
         "choice": outcome.choice.model_dump(mode="json") if outcome.choice else None,
         "prospects": [_prospect(found) for found in outcome.prospects],

@@ -274,7 +274,7 @@ def _left_out(outcome: Outcome) -> str:
         for r in outcome.results
         if r.status in ("failed", "dropped", "duplicate", "not reached", "not measurable")
     ]
-    rows += [[o.name, "not offered", o.reason] for o in outcome.offers if not o.offered]
+    rows += [[o.name, "not offered", o.refused] for o in outcome.offers if not o.offered]
     text = "## Left out, and why\n\n" + table(["recipe", "status", "reason"], rows) if rows else ""
     for result in outcome.results:
         if result.failure is not None:

@@ -333,9 +333,7 @@ def _gain_row(gain: Gain) -> tuple[Cell, ...]:
 
 def left_out(outcome: Outcome, evidence: Evidence) -> Section | None:
     rows = [(Cell(r.name), Cell(STATUSES[r.status]), Cell(r.reason or DASH)) for r in outcome.results if r.status != "measured"]
-    rows += [
-        (Cell(o.name), Cell("not offered"), Cell(o.reason.removeprefix("not offered: "))) for o in outcome.offers if not o.offered
-    ]
+    rows += [(Cell(o.name), Cell("not offered"), Cell(o.refused)) for o in outcome.offers if not o.offered]
     if not rows:
         return None
     table = Table("Recipes that are not in the race, and why", ("recipe", "status", "reason"), tuple(rows))

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from strop.core.errors import ModelError
-from strop.core.inspection import Fit
+from strop.core.inspection import Advice, Fit
 from strop.core.recipe import Offer, Recipe
 from strop.core.task import Task
 from strop.plan.precision import fits, footprints, language_footprint
@@ -13,14 +13,14 @@ from strop.run.context import Run
 from strop.run.inspect import advice_for
 from strop.run.reading import read_inspection
 
-NOT_RUN = "is not run"
-"""How the inspector's notes end that tell of code in a model's folder."""
 KNOWN = (".onnx", ".xml", ".gguf", "")
 """Suffixes of models that the inspector reads and some backend here too."""
 
 
-def advised(run: Run, task: Task, found: Sequence[Offer], recipes: Sequence[str] = ()) -> list[Offer]:
-    """The offers without what is impossible on the target; the advice itself is kept with the run.
+def advised(
+    run: Run, task: Task, found: Sequence[Offer], recipes: Sequence[str] = ()
+) -> tuple[list[Offer], Advice | None]:  # fmt: skip
+    """The offers without what is impossible on the target, and the advice itself.
 
     What only holds unless it is asked for yields to the backends of the request, and to these recipes.
 
@@ -31,14 +31,13 @@ def advised(run: Run, task: Task, found: Sequence[Offer], recipes: Sequence[str]
     except ModelError as error:
         if Path(run.request.model).suffix in KNOWN:
             run.note(f"No advice orders the recipes: {error.message}.")
-        return list(found)
-    for note in inspection.notes:
-        if note.endswith(NOT_RUN):
-            run.note(f"{note[0].upper()}{note[1:]}.")
+        return list(found), None
+    for note in inspection.code:
+        run.note(f"{note[0].upper()}{note[1:]}.")
     context = task.language.context if task.language is not None else None
     texts = task.workload.batch
-    run.advice = advice_for(inspection, run.target, run.request.purpose, run.store, context)
-    for note in run.advice.notes:
+    advice = advice_for(inspection, run.target, run.request.purpose, run.store, context)
+    for note in advice.notes:
         run.note(note)
     named = {o.recipe.runtime for o in found if o.recipe is not None and o.name in recipes}
     asked = {*run.request.backends, *named}
@@ -51,4 +50,4 @@ def advised(run: Run, task: Task, found: Sequence[Offer], recipes: Sequence[str]
         )[0]
 
     common = fits(footprints(inspection, texts * context if context is not None else None), run.target)
-    return without_impossible(found, run.advice, common, asked, own_fit)
+    return without_impossible(found, advice, common, asked, own_fit), advice

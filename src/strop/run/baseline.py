@@ -66,7 +66,7 @@ def judged_champion(run: Run, model: Model, task: Task, racing: Racing, trials: 
         try:
             after = with_answers_judged(run, model, task, best, racing.baseline)
         except BudgetError:
-            after = best.with_result(status="not reached", reason="the budget ended while it was checked")
+            after = best.not_reached("the budget ended while it was checked")
         trials = [after if t.name == best.name else t for t in trials]
     return best, trials
 
@@ -100,7 +100,7 @@ def _raced(run: Run, model: Model, task: Task, trials: list[Trial], seated: Tria
     """The race of all that are ready, and the reference, against one of them."""
     reference, own = trials[0], seated.with_result(status="measured", search=ITSELF)
     racing = Racing(run, model, task, own, "tuning")
-    racing.enter([reference.with_result(status="not reached", search=None)] if seated is not reference else [])
+    racing.enter([reference.with_result(status="in progress", search=None)] if seated is not reference else [])
     racing.told.add(reference.name)
     racing.enter([t for t in trials if t.ready and t is not seated])
     racing.first_sets()
@@ -111,7 +111,7 @@ def _raced(run: Run, model: Model, task: Task, trials: list[Trial], seated: Tria
     if seated is reference:
         return racing, closed
     if not racing.sets and not racing.alone:  # no time: the reference is all there is
-        untimed = seated.with_result(reason="its answers were judged; the budget left no time to time it")
+        untimed = seated.not_reached("its answers were judged; the budget left no time to time it")
         return Racing(run, model, task, reference, "tuning"), [untimed if t is seated else t for t in trials]
     finish(run, task, own)
     known = closed[0]

@@ -57,7 +57,7 @@ def build(
     require_writable(request, default)
     with opened(request, observer, keep=False, timed=False) as (run, given):
         task = read_task(run, given)
-        found = plan_recipes(run, given, task, [recipe.partition("+")[0]])
+        found = plan_recipes(run, given, task, [recipe.partition("+")[0]]).offers
         reference = by_role(found, "reference")[0]
         variants = [reference, *by_role(found, "baseline-variant")]
         wanted = pick(run, found, variants, recipe, task)

@@ -6,6 +6,7 @@ from strop.core.candidate import Result, Timing
 from strop.core.choose import Choice
 from strop.core.errors import BudgetError, WorkerError
 from strop.core.frontier import Figures, frontier
+from strop.core.inspection import Advice
 from strop.core.model import Model
 from strop.core.outcome import CleanUp, Noise, Outcome
 from strop.core.prospects import Untimed, prospects
@@ -33,7 +34,7 @@ BATCH_PAIRS, BATCH_QUADS = 3, 8
 
 def conclude(
     run: Run, model: Model, task: Task, found: Sequence[Offer], trials: Sequence[Trial], baseline: str, noise: Timing | None,
-    choice: Choice | None,
+    choice: Choice | None, advice: Advice | None,
 ) -> Outcome:  # fmt: skip
     """Everything the report says, from what was measured.
 
@@ -62,7 +63,7 @@ def conclude(
             excluded=noise.excluded if noise else 0.0, memory_resolution_bytes=memory_resolution(tuned.peaks),
             rough=noise.rough if noise else None,
         ),
-        target=run.target, advice=run.advice, place=run.place.kind,
+        target=run.target, advice=advice, place=run.place.kind,
         held_to=run.place.held if run.place.kind == "imitated" else "",
         environment=environment(run.place.machine, list(run.backends.values()), run.request.seed), timing=run.spent(),
         notes=(*run.kept, *budget_notes(used), *(_warnings(noise) if noise and noise.pairs else ())),

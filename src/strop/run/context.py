@@ -3,6 +3,7 @@
 import contextlib
 import time
 from collections.abc import Callable, Hashable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -11,7 +12,6 @@ import psutil
 from strop.core.backend import Backend
 from strop.core.errors import BackendError
 from strop.core.events import Event, Observer
-from strop.core.inspection import Advice
 from strop.core.measurement import Company
 from strop.core.recipe import Recipe
 from strop.core.target import Target
@@ -29,30 +29,30 @@ MEMORY_SHARE = 0.8
 """Of the memory that is free when a child starts, this much may be its own."""
 
 
+@dataclass(frozen=True, eq=False)
 class Run:
-    """What every stage is given. Frozen in spirit: stages return values and keep nothing here but time spent, and, by `recall`,
-    what does not change during a run.
+    """What every stage is given. Stages return values; what grows here are records of the run itself: time spent, remarks for
+    the report (`kept`), builders, and, by `recall`, what does not change during a run.
+
+    `budget` counts from the start of the command. `gates` are the request's, for a language model with those of its family.
+    `company` is who else used the machine when the run began.
     """
 
-    def __init__(self, request: Request, store: Store, folder: RunFolder, backends: dict[str, Backend], place: Place,
-                 observer: Observer, start: float | None = None, lasting: bool = True) -> None:  # fmt: skip
-        """
-        Args:
-            start: `time.monotonic()` of the command, from which its budget counts.
-            lasting: whether a builder is kept for further steps.
-        """
-        self.request, self.store, self.folder = request, store, folder
-        self.backends, self.place, self._observer = backends, place, observer
-        self.budget = Budget(request.budget_s, start)
-        self.builders = Builders(lasting)
-        self.timing: dict[str, float] = {}
-        self._waited_before = waiting.seconds
-        self.kept: list[str] = []
-        self.advice: Advice | None = None
-        self.gates: tuple[Gate, ...] = request.gates
-        self.company: Company | None = None
-        self.quiet = Quiet()
-        self._recalled: dict[Hashable, Any] = {}
+    request: Request
+    store: Store
+    folder: RunFolder
+    backends: dict[str, Backend]
+    place: Place
+    observer: Observer
+    budget: Budget
+    gates: tuple[Gate, ...]
+    builders: Builders = field(default_factory=Builders)
+    company: Company | None = None
+    timing: dict[str, float] = field(default_factory=dict)
+    kept: list[str] = field(default_factory=list)
+    quiet: Quiet = field(default_factory=Quiet)
+    _waited_before: float = field(default_factory=lambda: waiting.seconds)
+    _recalled: dict[Hashable, Any] = field(default_factory=dict)
 
     def recall(self, key: Hashable, find: Callable[[], T]) -> T:
         """What does not change during a run, found once: the rest of the run is estimated many times."""
@@ -68,11 +68,11 @@ class Run:
     def emit(self, event: Event, **details: Any) -> None:
         """To the journal, synced, then to whoever watches."""
         self.folder.event(event, **details)
-        self._observer(event, details)
+        self.observer(event, details)
 
     def tell(self, event: Event, **details: Any) -> None:
         """To whoever watches, not to the journal."""
-        self._observer(event, details)
+        self.observer(event, details)
 
     @contextlib.contextmanager
     def spending(self, phase: str) -> Iterator[None]:

@@ -57,9 +57,10 @@ def prepare(run: Run, model: Model, source: Path, plan: Plan, labelled: bool) ->
         ask(run, verb, source=str(source.absolute()), out=str(draft), **arguments)
 
     folder = run.store.once("data", key, make)
-    for note in read_json(folder / DATA)["notes"]:
+    made = _dataset(folder, key)
+    for note in (*read_json(folder / DATA)["notes"], *made.cast_words):
         run.note(f"{source.name}: {note}.")
-    return _dataset(folder, key)
+    return made
 
 
 def sample(run: Run, model: Model, source: Path, plan: Plan, count: int, folder: Path) -> Dataset:
@@ -150,7 +151,7 @@ def _dataset(folder: Path, key: str, generated: bool = False) -> Dataset:
     raw = read_json(folder / DATA)
     return Dataset(
         digest=key, folder=str(folder), count=raw["count"], inputs=raw["inputs"], labels=raw["labels"], generated=generated,
-        group=raw["group"],
+        group=raw["group"], casts=raw["casts"],
     )  # fmt: skip
 
 
@@ -219,7 +220,9 @@ def split(run: Run, whole: Dataset) -> tuple[Dataset, Dataset]:
         )  # fmt: skip
 
     folder = run.store.once("data", key, make)
-    return _dataset(folder / "evaluation", key + "-e"), _dataset(folder / "calibration", key + "-c")
+    parts = _dataset(folder / "evaluation", key + "-e"), _dataset(folder / "calibration", key + "-c")
+    evaluation, calibration = (part.model_copy(update={"casts": whole.casts}) for part in parts)
+    return evaluation, calibration
 
 
 def generate(run: Run, model: Model, settled: Settled) -> Dataset:

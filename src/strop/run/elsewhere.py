@@ -1,11 +1,12 @@
 """A run for a device that is not this machine: built and judged here, never timed as if it were there."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from strop.core.candidate import Imitated
 from strop.core.choose import Choice
 from strop.core.errors import BudgetError, WorkerError
 from strop.core.gate_metrics import METRICS, REGISTRY
+from strop.core.inspection import Advice
 from strop.core.model import Model
 from strop.core.outcome import Outcome
 from strop.core.recipe import Offer, Recipe
@@ -28,7 +29,7 @@ ABSOLUTE = tuple(name for name in OF_THE_TARGET if not METRICS[name].over_baseli
 """Metrics that only the target itself can tell; the baseline's own are 1 where they are ratios over it."""
 
 
-def pursue_elsewhere(run: Run, model: Model, task: Task, found: Sequence[Offer]) -> Outcome:
+def pursue_elsewhere(run: Run, model: Model, task: Task, found: Sequence[Offer], advice: Advice | None) -> Outcome:
     """Every recipe built and its answers judged; the choice follows the advice, since nobody knows the speed."""
     say_what_is_unknown(run)
     with least_of(run.budget.asked):
@@ -37,7 +38,7 @@ def pursue_elsewhere(run: Run, model: Model, task: Task, found: Sequence[Offer])
     baseline = baseline.with_result(search=None, memory=(), memory_ratio=None)
     trials = [baseline]
     waiting = by_role(found, "candidate")
-    places = places_of(found, run.advice)
+    places = places_of(found, advice)
     while can_pay := within_budget(run, waiting, model, task, trials):
         recipe = next_in_turn(can_pay, [t.name for t in trials if t.lost_accuracy], places)
         waiting.remove(recipe)
@@ -46,8 +47,8 @@ def pursue_elsewhere(run: Run, model: Model, task: Task, found: Sequence[Offer])
     trials += [not_reached(recipe) for recipe in waiting]
     trials = [imitated(run, trial, trials) for trial in trials]
     trials = [judged(run, task, model, trial, baseline) for trial in trials]
-    choice = choose_elsewhere(run, model, trials, places)
-    return conclude(run, model, task, found, trials, baseline.name, None, choice)
+    choice = choose_elsewhere(run, model, trials, places, advice)
+    return conclude(run, model, task, found, trials, baseline.name, None, choice, advice)
 
 
 def say_what_is_unknown(run: Run) -> None:
@@ -119,9 +120,11 @@ def is_plain(recipe: Recipe) -> bool:
     return recipe.precision == "fp32" and all(step.stage == "convert" for step in recipe.steps) and recipe.role == "candidate"
 
 
-def choose_elsewhere(run: Run, model: Model, trials: Sequence[Trial], places: dict[str, int]) -> Choice | None:
+def choose_elsewhere(
+    run: Run, model: Model, trials: Sequence[Trial], places: Mapping[str, int], advice: Advice | None
+) -> Choice | None:  # fmt: skip
     """The best advised candidate that kept the musts, or the given model itself; None where the target runs nothing of it."""
-    blocked = {r.framework for r in run.advice.ranking if r.blocked} if run.advice is not None else set()
+    blocked = {r.framework for r in advice.ranking if r.blocked} if advice is not None else set()
     field = [
         t for t in trials
         if t.alive and t.result.verdict is not None and t.result.verdict.outcome in RANKS

@@ -2,7 +2,6 @@
 
 import contextlib
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from strop.core.outcome import Outcome
 from strop.core.target import Target
 from strop.plan.discover import backends
 from strop.run.budget import Budget, least_of
+from strop.run.builders import Builders
 from strop.run.company import Watch, company_of
 from strop.run.context import Run
 from strop.run.devices import find_device, this_device
@@ -43,8 +43,7 @@ def opened(request: Request, observer: Observer, keep: bool = True, timed: bool 
     Raises:
         ModelError: the model cannot be used. StoreError: the run is in progress elsewhere.
     """
-    start, found = time.monotonic(), backends()
-    budget = Budget(request.budget_s, start)
+    budget, found = Budget(request.budget_s), backends()
     target = find_device(request.target, request.threads)
     machine = target if target.here else this_device()
     store = Store(Path(request.store))
@@ -62,11 +61,10 @@ def opened(request: Request, observer: Observer, keep: bool = True, timed: bool 
         company = settle_company(folder, watch, machine, request.threads) if timed and target.here else None
         if company is not None:
             machine = target = target.model_copy(update={"threads": company.threads})
-        run = Run(request, store, folder, found, place_for(machine, target, found), observer, start, lasting=keep)
+        gates = for_language(request.gates, request.questions is not None) if model.family == "llm" else request.gates
+        place = place_for(machine, target, found)
+        run = Run(request, store, folder, found, place, observer, budget, gates, Builders(lasting=keep), company)
         stack.callback(run.builders.close)
-        run.company = company
-        if model.family == "llm":
-            run.gates = for_language(request.gates, request.questions is not None)
         near = why_new(store, identity, uses) if keep and known is None else None
         if not (folder.folder / RECORD).exists():
             about = {"request": request.model_dump(mode="json"), "host": machine.host, "strop": strop.__version__}

@@ -6,7 +6,7 @@ from typing import NamedTuple, Unpack
 from strop.core.candidate import MISSING, Timing
 from strop.core.choose import Choice, choose
 from strop.core.events import Observer, nobody
-from strop.core.inspection import ExportRemark
+from strop.core.inspection import Advice, ExportRemark
 from strop.core.model import Model
 from strop.core.outcome import Outcome
 from strop.core.recipe import Offer
@@ -14,7 +14,7 @@ from strop.core.spelling import spelled
 from strop.core.standing import standing_of, why_worse
 from strop.core.task import Task
 from strop.plan.export import export_remarks
-from strop.plan.space import by_role, offers
+from strop.plan.space import by_role, offers, places_of
 from strop.run.advising import advised
 from strop.run.baseline import tune
 from strop.run.budget import least_of
@@ -102,13 +102,13 @@ def pursue(run: Run, model: Model) -> Outcome:
             f"The model is an ONNX export of {model.origin.architecture} for {model.origin.task}; its answers differ from the "
             f"original's by at most {worst:.1e} of their range."
         )
-    found = plan_recipes(run, model, task)
+    found, advice = plan_recipes(run, model, task)
     if run.place.kind != "here":
-        return pursue_elsewhere(run, model, task, found)
+        return pursue_elsewhere(run, model, task, found, advice)
     baseline, trials = tune(run, model, task, found)
     reserve(run, task, baseline, len(by_role(found, "candidate")))
     baseline, trials = with_server(run, model, task, baseline, trials)
-    trials = search(run, model, task, found, baseline, trials)
+    trials = search(run, model, task, found, baseline, trials, places_of(found, advice))
     trials = ranked(run, model, task, baseline, trials)
     run.budget.enter("confirmation")
     baseline = more_baseline_memory(run, baseline)
@@ -119,17 +119,24 @@ def pursue(run: Run, model: Model) -> Outcome:
     trials = with_server_itself(task, baseline, list(final.values()))
     trials = judge_all(run, task, trials, baseline, noise)
     choice = choose_among(trials, [t.name for t in [*confirmed, baseline]], run.request.weights)
-    return conclude(run, model, task, found, trials, baseline.name, noise, choice)
+    return conclude(run, model, task, found, trials, baseline.name, noise, choice, advice)
 
 
-def plan_recipes(run: Run, model: Model, task: Task, asked: Sequence[str] = ()) -> list[Offer]:
+class Space(NamedTuple):
+    """What a run may try, and the advice that orders it; None for a model that no inspector reads."""
+
+    offers: list[Offer]
+    advice: Advice | None
+
+
+def plan_recipes(run: Run, model: Model, task: Task, asked: Sequence[str] = ()) -> Space:
     """Everything that is offered for this model, target and task; `asked` are recipes named beside the request's."""
     missing = {name: why_missing(backend) for name, backend in run.backends.items()}
     found = offers(run.backends, model, run.target, task, run.request.backends, run.request.recipes, missing)
-    found = advised(run, task, found, (*run.request.recipes, *asked))
+    found, advice = advised(run, task, found, (*run.request.recipes, *asked))
     note_used(run.folder, run.backends, model, found)
     run.emit("planned", offered=[o.name for o in found if o.offered], refused=[o.name for o in found if not o.offered])
-    return found
+    return Space(found, advice)
 
 
 @spelled
@@ -160,7 +167,7 @@ def list_plan(model: str, *, config: str | None = None, **flags: Unpack[Optimize
     """As `list_recipes`, with the notes and the remarks on the model's export."""
     with opened(make_request(model, config, **flags), nobody, keep=False, timed=False) as (run, given):
         task = read_task(run, given)
-        offers = plan_recipes(run, given, task)
+        offers = plan_recipes(run, given, task).offers
         return Plan(offers, tuple(run.kept), export_remarks(given.faults, fixed=bool(task.shapes)))
 
 

@@ -70,7 +70,7 @@ def fail(run: Run, model: Model, trial: Trial, failure: Failure) -> Trial:
 
 def not_reached(recipe: Recipe, reason: str = "the budget ended before its turn") -> Trial:
     """A recipe that the budget left no time for."""
-    return Trial(Result(candidate=Candidate(recipe=recipe), reason=reason))
+    return Trial(Result(candidate=Candidate(recipe=recipe), status="not reached", reason=reason))
 
 
 def _prepare(
@@ -118,8 +118,8 @@ def _through(
             try:
                 trial = stage(run, model, task, trial, baseline, others, visit)
             except BudgetError:
-                return trial.with_result(reason=f"the budget ended while it was {DOING[stage]}")
-            if trial.result.status != "not reached" or trial.result.reason:
+                return trial.not_reached(f"the budget ended while it was {DOING[stage]}")
+            if trial.result.status != "in progress":
                 break
     return trial
 

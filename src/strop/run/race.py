@@ -122,7 +122,7 @@ class Racing:
             return trial
         if trial.result.search is None:
             why = "the budget left no time to time it" if self.run.budget.total is not None else "it could not be timed"
-            return trial.with_result(reason=f"its answers were judged; {why}")
+            return trial.not_reached(f"its answers were judged; {why}")
         return trial.with_result(status="measured")
 
     def enter(self, trials: Sequence[Trial]) -> None:
@@ -326,7 +326,7 @@ class Racing:
             self.field[trial.name] = fail(run, self.model, trial, failure_of("timing", error))
             return
         except BudgetError:
-            self.field[trial.name] = trial.with_result(reason="the budget ended while it was timed")
+            self.field[trial.name] = trial.not_reached("the budget ended while it was timed")
             return
         timing = timing_of(found, "search", run.folder.candidate(trial.name) / "search")
         self.field[trial.name] = trial.with_result(search=timing)

@@ -10,6 +10,7 @@ from strop.core.outcome import Outcome
 from strop.core.profile import Profiled
 from strop.core.spelling import spelled
 from strop.plan.discover import backends
+from strop.run.budget import Budget
 from strop.run.context import Run
 from strop.run.deliver import write_report
 from strop.run.evidence import gather
@@ -95,7 +96,8 @@ def profile_run(
     if record["host"] != machine.host:
         raise StoreError(f"run {folder.name} was made on another machine: {record['host']}", AGAIN)
     with folder.hold():
-        run = Run(request, place, folder, backends(), Place(machine, machine), observer)
+        here = Place(machine, machine)
+        run = Run(request, place, folder, backends(), here, observer, Budget(request.budget_s), request.gates)
         run.budget.enter("delivery")
         made = profile_candidates(run, outcome, candidates, again=True)
         write_report(folder.folder, outcome, gather(outcome, folder))

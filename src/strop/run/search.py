@@ -1,6 +1,6 @@
 """The search: candidates are prepared in groups, then raced against each other. It selects; it decides nothing."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 from strop.core.finalists import AT_FIRST
@@ -9,7 +9,7 @@ from strop.core.race import MOST
 from strop.core.recipe import Offer, Recipe
 from strop.core.task import Task
 from strop.core.verdict import Gate
-from strop.plan.space import by_role, follow, next_in_turn, places_of, retuned
+from strop.plan.space import by_role, follow, next_in_turn, retuned
 from strop.run.context import Run
 from strop.run.finalists import entrant_of, select
 from strop.run.planning import affordable_together, build_s, candidate_s, within_budget
@@ -23,14 +23,20 @@ AHEAD_S = 25.0
 """Seconds of a build, by its estimate, that may be begun ahead of its group: the group waits for the step that is under way."""
 
 
-def search(run: Run, model: Model, task: Task, found: Sequence[Offer], baseline: Trial, trials: list[Trial]) -> list[Trial]:
-    """Every candidate as far as it deserves and the budget allows, then the best one under the other thread settings."""
+def search(
+    run: Run, model: Model, task: Task, found: Sequence[Offer], baseline: Trial, trials: list[Trial], places: Mapping[str, int]
+) -> list[Trial]:  # fmt: skip
+    """Every candidate as far as it deserves and the budget allows, then the best one under the other thread settings.
+
+    Args:
+        places: runtime → its place in the advice, the best advised first.
+    """
     racing = Racing(run, model, task, baseline, "search")
     run.budget.enter("search")
-    trials = _as_far_as_possible(run, model, task, found, baseline, trials, racing)
+    trials = _as_far_as_possible(run, model, task, found, baseline, trials, racing, places)
     if not select([t for t in trials if t.alive], baseline, run.request.weights, run.gates):
         run.budget.keep("confirmation", 0.0)  # there is nothing to confirm: better a rough figure of something
-        trials = _as_far_as_possible(run, model, task, found, baseline, trials, racing)
+        trials = _as_far_as_possible(run, model, task, found, baseline, trials, racing, places)
     known = {t.name for t in trials}
     trials = [*trials, *(not_reached(r) for r in by_role(found, "candidate") if r.name not in known)]
     built = [t for t in trials if t.alive and t.candidate.recipe.steps and t.candidate.recipe.role == "candidate"]
@@ -45,14 +51,15 @@ def search(run: Run, model: Model, task: Task, found: Sequence[Offer], baseline:
 
 
 def _as_far_as_possible(
-    run: Run, model: Model, task: Task, found: Sequence[Offer], baseline: Trial, trials: list[Trial], racing: Racing
+    run: Run, model: Model, task: Task, found: Sequence[Offer], baseline: Trial, trials: list[Trial], racing: Racing,
+    places: Mapping[str, int],
 ) -> list[Trial]:  # fmt: skip
     """Groups of those that fit the time left, each raced once; then further sets of those that may be finalists."""
     trials = _prepared_in_time(run, model, task, untried(found, "as-is", trials), baseline, trials, racing)
     waiting = untried(found, "candidate", trials)
-    while group := next_group(run, model, task, found, waiting, known := first(baseline, trials)):
+    while group := next_group(run, model, task, places, waiting, known := first(baseline, trials)):
         waiting = [r for r in waiting if r not in group]
-        following = next_group(run, model, task, found, waiting, known)
+        following = next_group(run, model, task, places, waiting, known)
         following = [r for r in following if build_s(run, r, model, task, known) <= AHEAD_S]
         recipes, later = ([follow(recipe, baseline.candidate.recipe) for recipe in some] for some in (group, following))
         trials = _prepared(run, model, task, recipes, baseline, trials, racing, later)
@@ -65,14 +72,14 @@ def _as_far_as_possible(
 
 
 def next_group(
-    run: Run, model: Model, task: Task, found: Sequence[Offer], waiting: Sequence[Recipe], trials: Sequence[Trial]
+    run: Run, model: Model, task: Task, places: Mapping[str, int], waiting: Sequence[Recipe], trials: Sequence[Trial]
 ) -> list[Recipe]:  # fmt: skip
     """The next in turn of those that fit the time left together, as many as race in one set.
 
     Args:
         trials: the baseline first: what a set takes is estimated from it.
     """
-    group, lost, places = list[Recipe](), [t.name for t in trials if t.lost_accuracy], places_of(found, run.advice)
+    group, lost = list[Recipe](), [t.name for t in trials if t.lost_accuracy]
     taken_s = 0.0
     while len(group) < GROUP:
         rest = [r for r in waiting if r not in group]
@@ -127,7 +134,7 @@ def first(baseline: Trial, trials: Sequence[Trial]) -> list[Trial]:
 def untried(found: Sequence[Offer], role: str, trials: Sequence[Trial]) -> list[Recipe]:
     """Recipes of a role that have not had their turn, or that the budget left no time for then; a build that it cut short is
     not begun a second time."""
-    tried = {t.name for t in trials if t.result.status != "not reached" or t.ready or t.cut}
+    tried = {t.name for t in trials if t.result.status != "not reached" or t.cut}
     return [r for r in by_role(found, role) if r.name not in tried]
 
 

@@ -75,7 +75,7 @@ class Trial:
     @property
     def ready(self) -> bool:
         """Built, looked at and checked: it may be timed."""
-        return self.result.status == "not reached" and not self.result.reason and self.check is not None
+        return self.result.status == "in progress" and self.check is not None
 
     @property
     def untuned(self) -> bool:
@@ -92,6 +92,9 @@ class Trial:
 
     def failed(self, failure: Failure, reproduce: str) -> Self:
         return self.with_result(status="failed", failure=failure, reason=str(failure), reproduce=reproduce)
+
+    def not_reached(self, reason: str) -> Self:
+        return self.with_result(status="not reached", reason=reason)
 
     def dropped(self, reason: str) -> Self:
         return self.with_result(status="dropped", reason=reason)

@@ -18,6 +18,7 @@ from strop.core.foreign import ForeignError, parse_json, writable
 from strop.core.noun import SCHEMA, Noun
 from strop.core.strict import to_json
 from strop.store import files
+from strop.store.migration import migrated
 
 N = TypeVar("N", bound=Noun)
 USED = "used.json"
@@ -31,7 +32,7 @@ REMOVE = "remove it with its folder; it will be made again"
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """A JSON file of this schema.
+    """A record, in the present schema.
 
     Raises:
         StoreError: damaged, or written by a newer Strop.
@@ -42,9 +43,13 @@ def read_json(path: Path) -> dict[str, Any]:
         raise StoreError(f"{path} is damaged: {error}", REMOVE) from error
     if not isinstance(value, dict) or not isinstance(value.get("schema", 0), int):
         raise StoreError(f"{path} is damaged: not a record of Strop's", REMOVE)
-    if value.pop("schema", 0) > SCHEMA:
+    schema = value.pop("schema", 0)
+    if schema > SCHEMA:
         raise StoreError(f"{path} was written by a newer Strop", "upgrade Strop, or use another --store")
-    return value
+    try:
+        return migrated(path.name, value, schema)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise StoreError(f"{path} is damaged: it is not of schema {schema}", REMOVE) from error
 
 
 def write_json(path: Path, value: dict[str, Any]) -> None:

@@ -49,14 +49,14 @@ SENSITIVE, KEPT = "ffn_down|attn_v", 0.29
 """Tensors whose errors cost most, and their share of a Llama's linear weights."""
 UNSLID = ("MistralForCausalLM", "Phi3ForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM")
 """Architectures whose sliding window llama.cpp has not."""
-NO_TEXT = "not offered: an importance matrix needs calibration text; give --calibration, or a longer --data"
+NO_TEXT = "an importance matrix needs calibration text; give --calibration, or a longer --data"
 
 
 def offer(model: Model, target: Target, task: Task) -> Sequence[Offer]:
     """All recipes considered for this model, target and task; pure."""
     why = model.slides_not("llama.cpp", UNSLID, task.language.context if task.language is not None else 512)
     if why:
-        return [Offer(name=o.name, reason=why) for o in _all(model, target, task)]
+        return [Offer(name=o.name, refused=why) for o in _all(model, target, task)]
     return sorted(_all(model, target, task), key=lambda o: o.recipe.safety if o.recipe is not None else len(TYPES) + 2)
 
 
@@ -87,8 +87,8 @@ def _all(model: Model, target: Target, task: Task) -> Iterator[Offer]:
         if model.precision not in ("fp32", "fp16"):
             reason = "the given file, the cache in 8 bits: for long contexts"
             made = recipe("gguf-kv8", reason, (), 3, 4, model.precision, cache="q8_0")
-            yield made if not odd else Offer(name=made.name, reason=odd)
-            yield Offer(name="gguf-q8-0", reason="not offered: the file is quantized already, and would lose twice")
+            yield made if not odd else Offer(name=made.name, refused=odd)
+            yield Offer(name="gguf-q8-0", refused="the file is quantized already, and would lose twice")
             return
     else:
         yield from _converted(recipe, convert, model.stored, target)
@@ -96,13 +96,13 @@ def _all(model: Model, target: Target, task: Task) -> Iterator[Offer]:
         yield recipe(named(kind), reason, (*first, quantized(kind)), safety, turn, PRECISION.get(kind, "int4"))
     reason = "as Q8_0, the cache in 8 bits too: for long contexts"
     made = recipe("gguf-q8-0-kv8", reason, (*first, quantized("Q8_0")), 3, 4, "int8", cache="q8_0")
-    yield made if not odd else Offer(name=made.name, reason=odd)
+    yield made if not odd else Offer(name=made.name, refused=odd)
     reason = "as Q4_0, what costs most in 8 bits"
     yield recipe("gguf-q4-0-kept", reason, (*first, quantized("Q4_0", keep=SENSITIVE)), 5, 3, "int4")
     watch = Step(stage="quantize", builder=NAME, name="importance", consumes=GGUF, produces=GGUF, calibration=True)
     for kind, (safety, turn, reason) in WITH_MATRIX.items():
         if task.calibration is None:
-            yield Offer(name=f"{named(kind)}-im", reason=NO_TEXT)
+            yield Offer(name=f"{named(kind)}-im", refused=NO_TEXT)
             continue
         steps = (*first, watch, quantized(kind, matrix=True))
         yield recipe(f"{named(kind)}-im", f"{reason}; errors weighed by importance", steps, safety, turn, "int4")
@@ -127,13 +127,13 @@ def _converted(recipe: Callable[..., Offer], convert: Step, stored: str, target:
         yield plain("bf16", "converted, weights in bf16 as in the files", "bf16")
     else:
         why = "this CPU does not compute in bf16" if stored == "bf16" else f"the model's files are in {stored}"
-        yield Offer(name="gguf-bf16", reason=f"not offered: {why}")
+        yield Offer(name="gguf-bf16", refused=why)
 
 
 def head_that_fits_no_block(model: Model) -> str:
     """Why this model's cache cannot be kept in 8 bits; empty where it can."""
     head = int(str(model.traits.get("head") or 0))
-    return f"not offered: the model's head size is {head}, an 8-bit cache takes multiples of {BLOCK}" if head % BLOCK else ""
+    return f"the model's head size is {head}, an 8-bit cache takes multiples of {BLOCK}" if head % BLOCK else ""
 
 
 def held_by(steps: Sequence[Step], cache: str, hidden: int) -> Held | None:

@@ -32,13 +32,13 @@ def offer(model: Model, target: Target, task: Task) -> Sequence[Offer]:
     """All recipes considered for this model, target and task; pure."""
     why = not_computed(model, task.language.context if task.language is not None else 512)
     found = _all(target, task, model.stored)
-    return [Offer(name=o.name, reason=why) for o in found] if why else list(found)
+    return [Offer(name=o.name, refused=why) for o in found] if why else list(found)
 
 
 def not_computed(model: Model, context: int) -> str:
     """Why MLX's answers would be wrong; empty where they are not."""
     if model.traits.get("rotation") in LONG:
-        return "not offered: MLX computes LongRoPE with its factors for long texts only, also where a text is short"
+        return "MLX computes LongRoPE with its factors for long texts only, also where a text is short"
     return model.slides_not("MLX", UNSLID, context)
 
 

@@ -20,7 +20,7 @@ TIMED_AFTER = 300
 def offer(model: Model, _target: Target, _task: Task) -> Sequence[Offer]:
     """A reference and a variant of it, then one recipe for each mode in the model's `offers`."""
     if model.artifact.kind != NAME:
-        return [Offer(name="null", reason="not offered: runs null models only")]
+        return [Offer(name="null", refused="runs null models only")]
     offers = [
         _offer("plain", "the given null model", Recipe(name="plain", runtime=NAME, role="reference")),
         _offer("idle", "with pauses", Recipe(name="idle", runtime=NAME, settings={"factor": 1.2}, role="baseline-variant")),

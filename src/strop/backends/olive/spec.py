@@ -41,10 +41,10 @@ def _own_choice(model: Model, task: Task) -> Iterator[Offer]:
             "olive-auto-opt", "what `olive auto-opt --precision int8` makes of it", 5, "auto_opt", {"precision": "int8"}, False
         )
     else:
-        yield Offer(name="olive-auto-opt", reason=f"not offered: the model is {model.precision} already")
+        yield Offer(name="olive-auto-opt", refused=f"the model is {model.precision} already")
     config = task.options.get(CONFIG)
     if config is None:
-        yield Offer(name="olive-config", reason="not offered: no Olive configuration was given (--olive-config)")
+        yield Offer(name="olive-config", refused="no Olive configuration was given (--olive-config)")
     else:
         params: Params = {"config": config, "samples": SAMPLES}
         calibrated = task.calibration is not None
@@ -55,11 +55,11 @@ def _quantizers(model: Model, task: Task) -> Iterator[Offer]:
     if model.precision != "fp32":
         return
     if (model.fixed_batch or 1) != 1:
-        yield Offer(name="olive-static", reason="not offered: Olive feeds examples one by one, the model's batch is fixed")
+        yield Offer(name="olive-static", refused="Olive feeds examples one by one, the model's batch is fixed")
     elif any(not spec.shape for spec in model.inputs):
-        yield Offer(name="olive-static", reason="not offered: Olive's loader gives an input without axes one")
+        yield Offer(name="olive-static", refused="Olive's loader gives an input without axes one")
     elif task.calibration is None:
-        yield Offer(name="olive-static", reason="not offered: static quantization needs real calibration data")
+        yield Offer(name="olive-static", refused="static quantization needs real calibration data")
     else:
         options: Options = {"activation_type": "uint8", "precision": "int8", "per_channel": True, "quant_format": "QDQ"}
         params: Params = {"type": "OnnxStaticQuantization", "options": options, "samples": SAMPLES}
@@ -67,7 +67,7 @@ def _quantizers(model: Model, task: Task) -> Iterator[Offer]:
         yield _candidate("olive-static", reason, 5, "run_pass", params, True)
     matmuls = model.weights.get("MatMul", 0) + model.weights.get("Gemm", 0)
     if not matmuls:
-        yield Offer(name="olive-dynamic", reason="not offered: no matrix product with a constant weight")
+        yield Offer(name="olive-dynamic", refused="no matrix product with a constant weight")
         return
     options = {"precision": "int8", "op_types_to_quantize": ["MatMul", "Gemm"], "per_channel": True}
     yield _candidate(

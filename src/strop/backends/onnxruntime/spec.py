@@ -59,7 +59,7 @@ def _static_shapes(model: Model, target: Target, task: Task) -> Iterator[Offer]:
         return
     shapes = compiled_for(task.shapes, model)
     if not shapes:
-        yield Offer(name="fp32-static", reason="not offered: axes are fixed by their names, and one of the inputs has none")
+        yield Offer(name="fp32-static", refused="axes are fixed by their names, and one of the inputs has none")
         return
     recipe = Recipe(name="fp32-static", runtime=NAME, settings={**_fair(target), **shapes}, safety=1, role="baseline-variant")
     yield Offer(name=recipe.name, reason=f"every call has one shape: {setting_of(task.shapes[:1])}", recipe=recipe)
@@ -80,7 +80,7 @@ def _settings(target: Target) -> Iterator[Offer]:
         yield variant("fp32-1thread", "small models lose more by waking threads than they gain", {**fair, "threads": 1})
         yield variant("fp32-spinning", "threads that spin wake faster, at the price of the cores", {**fair, "spinning": True})
     else:
-        yield Offer(name="fp32-spinning", reason="not offered: one thread has nobody to wait for")
+        yield Offer(name="fp32-spinning", refused="one thread has nobody to wait for")
     for level in ("extended", "basic"):
         yield variant(f"fp32-{level}", "fewer graph rewrites are sometimes faster", {**fair, "graph": level})
     yield variant("fp32-unoptimized", "no graph rewrites at all", {**fair, "graph": "none"})
@@ -92,7 +92,7 @@ def _cleaned(model: Model, target: Target) -> Iterator[Offer]:
     if not found:
         undone = any(f.name not in STAYS for f in model.faults)
         left = "; ONNX Runtime itself undoes the rest as it loads the file" if undone else ""
-        yield Offer(name="fp32-clean", reason=f"not offered: nothing to clean up that could change speed or memory{left}")
+        yield Offer(name="fp32-clean", refused=f"nothing to clean up that could change speed or memory{left}")
         return
 
     def cleaned(name: str, reason: str, single: bool) -> Offer:
@@ -119,13 +119,13 @@ def clean_step(single: bool = True) -> Step:
 
 def _quantized(model: Model, target: Target, task: Task) -> Iterator[Offer]:
     if model.precision != "fp32":
-        yield Offer(name="int8", reason=f"not offered: the model is {model.precision} already")
+        yield Offer(name="int8", refused=f"the model is {model.precision} already")
         return
     matmuls = model.weights.get("MatMul", 0) + model.weights.get("Gemm", 0)
     convolutions = model.weights.get("Conv", 0) + model.weights.get("ConvTranspose", 0)
     foldable = int(model.traits.get("folds", 0) or 0)  # type: ignore[arg-type]
     if not matmuls and not convolutions and not foldable:
-        yield Offer(name="int8", reason="not offered: no convolution or matrix product has a constant weight")
+        yield Offer(name="int8", refused="no convolution or matrix product has a constant weight")
         return
     yield from _static(model, target, task)
     yield from _dynamic(model, matmuls + foldable, convolutions)
@@ -144,7 +144,7 @@ def _recipe(
 
 def _static(model: Model, target: Target, task: Task) -> Iterator[Offer]:
     if task.calibration is None:
-        yield Offer(name="int8-static", reason="not offered: static quantization needs real calibration data")
+        yield Offer(name="int8-static", refused="static quantization needs real calibration data")
         return
     batch = model.fixed_batch or 1
     exact = target.dots_int8 is True  # where it is not known, the range is reduced, which saturates nowhere
@@ -191,20 +191,20 @@ def _static(model: Model, target: Target, task: Task) -> Iterator[Offer]:
         per_channel=False,
     )
     if target.x86:
-        why = "not offered: signed activations miss the fast kernels of x86 CPUs; at the same accuracy they are slower than fp32"
-        yield Offer(name="int8-static-s8s8", reason=why)
+        why = "signed activations miss the fast kernels of x86 CPUs; at the same accuracy they are slower than fp32"
+        yield Offer(name="int8-static-s8s8", refused=why)
     else:
         yield static("int8-static-s8s8", "signed activations: the default of quantize_static", 6, activation="int8")
-    why = "not offered: with as many bins as steps, its default, ONNX Runtime's Entropy calibration clips nothing"
-    yield Offer(name="int8-static-entropy", reason=why)
+    why = "with as many bins as steps, its default, ONNX Runtime's Entropy calibration clips nothing"
+    yield Offer(name="int8-static-entropy", refused=why)
     if not task.shapes and _open_axes(model):
-        why = "not offered: Percentile calibration needs equal shapes, the inputs' vary; if they never do, fix them with --shape"
-        yield Offer(name="int8-static-percentile", reason=why)
+        why = "Percentile calibration needs equal shapes, the inputs' vary; if they never do, fix them with --shape"
+        yield Offer(name="int8-static-percentile", refused=why)
     else:
         reason = "Percentile calibration clips outliers"
         yield static("int8-static-percentile", reason, 6, method="Percentile", samples=HISTOGRAM_SAMPLES)
     if not exact:
-        yield Offer(name="int8-static-full-range", reason="not offered: without VNNI 8-bit products saturate; range is reduced")
+        yield Offer(name="int8-static-full-range", refused="without VNNI 8-bit products saturate; range is reduced")
 
 
 def _dynamic(model: Model, matmuls: int, convolutions: int) -> Iterator[Offer]:
@@ -219,7 +219,7 @@ def _dynamic(model: Model, matmuls: int, convolutions: int) -> Iterator[Offer]:
         if model.weights.get("Gather"):
             yield dynamic("int8-dynamic-embedding", "the embedding table too: smallest file", 3, [*PRODUCTS, "Gather"], True)
     else:
-        yield Offer(name="int8-dynamic", reason="not offered: no matrix product with a constant weight")
+        yield Offer(name="int8-dynamic", refused="no matrix product with a constant weight")
     if convolutions:
         reason = "convolutions too, as quantize_dynamic does by default: usually far slower, measured to be sure"
         yield dynamic("int8-dynamic-all", reason, 9, [*PRODUCTS, "Conv"], False)
@@ -227,7 +227,7 @@ def _dynamic(model: Model, matmuls: int, convolutions: int) -> Iterator[Offer]:
 
 def _weight_only(model: Model) -> Iterator[Offer]:
     if not model.weights.get("MatMul"):
-        yield Offer(name="int4-weights", reason="not offered: no MatMul with a constant weight")
+        yield Offer(name="int4-weights", refused="no MatMul with a constant weight")
         return
     for bits in (8, 4):
         params: Params = {"bits": bits, "block_size": 32}
@@ -254,14 +254,12 @@ def _accelerated(model: Model, target: Target, task: Task) -> Iterator[Offer]:
     able = [a for a in target.accelerators if NAME in a.frameworks and (a.kind, a.vendor) in PROVIDERS]
     mine = list({PROVIDERS[a.kind, a.vendor]: a for a in sorted(able, key=lambda a: a.usable is not False)}.values())
     if not mine:
-        yield Offer(
-            name="onnxruntime-accelerator", reason="not offered: the target has none that ONNX Runtime has a provider for"
-        )
+        yield Offer(name="onnxruntime-accelerator", refused="the target has none that ONNX Runtime has a provider for")
     for one in mine:
         provider = PROVIDERS[one.kind, one.vendor]
         name = provider.lower()
         if one.usable is False:
-            yield Offer(name=f"{name}-fp16", reason=f"not offered: {one.name} is present, not usable: {one.why}")
+            yield Offer(name=f"{name}-fp16", refused=f"{one.name} is present, not usable: {one.why}")
         elif provider in INTEGERS_ONLY:
             yield _static_on(model, task, one, provider)
         elif model.precision == "fp32":
@@ -279,7 +277,7 @@ def _static_on(model: Model, task: Task, one: Accelerator, provider: str) -> Off
     if task.calibration is None or loose or model.precision != "fp32":
         fixed = "the file leaves more axes of {} open than its batch: export it with fixed ones"
         why = fixed.format(repr(loose[0])) if loose else "it needs an fp32 model and real calibration data"
-        return Offer(name=name, reason=f"not offered: {one.name} computes INT8 in fixed shapes; {why}")
+        return Offer(name=name, refused=f"{one.name} computes INT8 in fixed shapes; {why}")
     params: Params = {"method": "MinMax", "samples": SAMPLES, "batch": model.fixed_batch or 1}
     settings: Params = {
         "activation": "uint8", "weight": "int8", "per_channel": False, "exclude": "none", "reduce_range": False,

@@ -51,7 +51,7 @@ def offer(model: Model, target: Target, task: Task) -> Sequence[Offer]:
 def _all(model: Model, target: Target, task: Task) -> Iterator[Offer]:
     why = not_built(model)
     if why:
-        yield from (Offer(name=name, reason=f"not offered: {why}") for name in RECIPES)
+        yield from (Offer(name=name, refused=why) for name in RECIPES)
         return
     context = task.language.context if task.language is not None else 512
     settings: dict[str, Scalar] = {"threads": target.threads, "context": context, "spinning": False}

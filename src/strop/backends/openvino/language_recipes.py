@@ -46,7 +46,7 @@ def language_offers(target: Target, task: Task, bf16: bool, stored: str) -> Iter
         kept: str = "", **settings: Scalar,
     ) -> Offer:  # fmt: skip
         if needs_text and task.calibration is None:
-            return Offer(name=name, reason="not offered: it needs calibration text; give --calibration, or a longer --data")
+            return Offer(name=name, refused="it needs calibration text; give --calibration, or a longer --data")
         compress = Step(
             stage="quantize", builder=NAME, name="compress_language", consumes=IR, produces=IR, params=params or {},
             calibration=needs_text,

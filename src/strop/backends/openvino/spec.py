@@ -17,7 +17,7 @@ NAME, ORT = "openvino", "onnxruntime"
 SAMPLES = 300
 """Calibration examples at most: NNCF's own default."""
 GROUP = 64
-NO_BF16 = "not offered: the target's CPU has neither AVX-512 BF16 nor AMX"
+NO_BF16 = "the target's CPU has neither AVX-512 BF16 nor AMX"
 TURNS = {"nncf-int8": 0, "nncf-int8-bf16": 1, "nncf-int8-mixed": 2, "nncf-int8-accurate": 4, "nncf-int8-onnx": 3}
 MENDS = {"nncf-int8-mixed": "nncf-int8", "nncf-int8-accurate": "nncf-int8"}
 ADOPTED = ("int8-static", "int8-static-all", "int8-static-tensor")
@@ -81,7 +81,7 @@ def _unquantized(model: Model, target: Target) -> Iterator[Offer]:
         reason = "the target's CPU computes in bf16; no calibration data needed"
         yield plain("openvino-bf16", reason, fair(target, precision="bf16"), precision="bf16", safety=2, turn=1)
     else:
-        yield Offer(name="openvino-bf16", reason=NO_BF16)
+        yield Offer(name="openvino-bf16", refused=NO_BF16)
     if model.precision == "fp32":
         half = convert.model_copy(update={"params": {"compress": True}})
         reason = "weights stored in f16, arithmetic in f32: half the file"
@@ -91,17 +91,17 @@ def _unquantized(model: Model, target: Target) -> Iterator[Offer]:
             reason = "weights stored in f16, arithmetic in bf16: half the file of openvino-bf16"
             yield plain(name, reason, fair(target, precision="bf16"), steps=(half,), precision="bf16", safety=2, turn=2)
         else:
-            yield Offer(name=name, reason=NO_BF16)
+            yield Offer(name=name, refused=NO_BF16)
 
 
 def _quantized(model: Model, target: Target, task: Task) -> Iterator[Offer]:
     if model.precision not in ("fp32", "fp16"):
-        yield Offer(name="nncf-int8", reason=f"not offered: the model is {model.precision} already")
+        yield Offer(name="nncf-int8", refused=f"the model is {model.precision} already")
         return
     matmuls = model.weights.get("MatMul", 0) + model.weights.get("Gemm", 0)
     convolutions = model.weights.get("Conv", 0) + model.weights.get("ConvTranspose", 0)
     if not matmuls and not convolutions and not model.traits.get("folds"):
-        yield Offer(name="nncf-int8", reason="not offered: no convolution or matrix product has a constant weight")
+        yield Offer(name="nncf-int8", refused="no convolution or matrix product has a constant weight")
         return
     yield from _calibrated(model, target, task, is_transformer(model))
     yield from _weight_only(model, target, matmuls)
@@ -142,7 +142,7 @@ def prepared(model: Model) -> tuple[tuple[Step, ...], str]:
 
 def _calibrated(model: Model, target: Target, task: Task, transformer: bool) -> Iterator[Offer]:
     if task.calibration is None:
-        yield Offer(name="nncf-int8", reason="not offered: static quantization needs real calibration data")
+        yield Offer(name="nncf-int8", refused="static quantization needs real calibration data")
         return
     first, kind = prepared(model)
     shared: Params = {
@@ -169,19 +169,19 @@ def _calibrated(model: Model, target: Target, task: Task, transformer: bool) -> 
     kindly = " for a transformer, with SmoothQuant" if transformer else ""
     yield quantized("nncf-int8", f"NNCF after training, symmetric activations{kindly}: usually the fastest on this CPU", 4)
     if not has_bf16(target):
-        yield Offer(name="nncf-int8-bf16", reason=NO_BF16)
+        yield Offer(name="nncf-int8-bf16", refused=NO_BF16)
     elif leaves_floats(model):
         yield quantized("nncf-int8-bf16", "as nncf-int8, what stays in floating point computed in bf16", 4, precision="bf16")
     else:
-        why = "not offered: all that lies between convolutions and products runs in INT8 too, which leaves nothing for bf16"
-        yield Offer(name="nncf-int8-bf16", reason=why)
+        why = "all that lies between convolutions and products runs in INT8 too, which leaves nothing for bf16"
+        yield Offer(name="nncf-int8-bf16", refused=why)
     whole = "" if transformer else " over their whole range: nothing is clipped"
     reason = f"as nncf-int8{kindly}, asymmetric activations{whole}"
     yield quantized("nncf-int8-mixed", reason, 4, preset="mixed", whole_range=not transformer)
     if transformer:
         yield quantized("nncf-int8-smooth", "a weaker SmoothQuant than NNCF's own", 5, smooth=0.5)
     else:
-        yield Offer(name="nncf-int8-smooth", reason="not offered: SmoothQuant is for transformers")
+        yield Offer(name="nncf-int8-smooth", refused="SmoothQuant is for transformers")
     yield quantized(
         "nncf-int8-bias", "every layer's bias corrected by running the model: slower to build, closer", 4, fast_bias=False
     )
@@ -197,7 +197,7 @@ def _weight_only(model: Model, target: Target, matmuls: int) -> Iterator[Offer]:
     for bits in (8, 4):
         name = f"nncf-int{bits}-weights"
         if bits == 4 and not matmuls:
-            yield Offer(name=name, reason="not offered: no matrix product with a constant weight")
+            yield Offer(name=name, refused="no matrix product with a constant weight")
             continue
         params: Params = {"bits": bits, "group": GROUP}
         step = Step(stage="quantize", builder=NAME, name="compress", consumes=kind, produces="openvino-ir", params=params)
@@ -219,7 +219,7 @@ def _accelerated(model: Model, target: Target, task: Task) -> Iterator[Offer]:
         others = [a for a in target.accelerators if a.kind == kind]
         refused = next((a.why for a in others if a.why), "")
         why = f"OpenVINO has no device for {others[0].name}" if others else f"the target has no {kind.upper()}"
-        yield Offer(name=f"openvino-{kind}", reason=f"not offered: {f'present, not usable: {refused}' if refused else why}")
+        yield Offer(name=f"openvino-{kind}", refused=f"present, not usable: {refused}" if refused else why)
 
 
 def _on(device: str, name: str, reason: str, steps: Sequence[Step], precision: str, hint: str = "LATENCY") -> Offer:
@@ -256,7 +256,7 @@ def _gpu(model: Model, task: Task, one: Accelerator) -> Iterator[Offer]:
     gathered = f"{one.name} in FP16, calls gathered into batches: for throughput"
     yield _on("gpu", "openvino-gpu-f16-batched", gathered, [_converted(model)], "fp16", hint="THROUGHPUT")
     if task.calibration is None:
-        yield Offer(name="nncf-int8-gpu", reason="not offered: static quantization needs real calibration data")
+        yield Offer(name="nncf-int8-gpu", refused="static quantization needs real calibration data")
     elif model.precision in ("fp32", "fp16"):
         steps = [_converted(model, compress=False), _integers(model, task)]
         yield _on("gpu", "nncf-int8-gpu", f"{one.name} in INT8 by NNCF", steps, "int8")
@@ -266,12 +266,12 @@ def _npu(model: Model, task: Task, one: Accelerator) -> Iterator[Offer]:
     loose = [s.name for s in model.inputs if any(not isinstance(d, int) for d in s.shape[1:])]
     if loose:
         more = f"the file leaves more axes of {loose[0]!r} open than its batch: export it with fixed ones"
-        why = f"not offered: an NPU compiles fixed shapes; {more}"
-        yield Offer(name="openvino-npu", reason=why)
+        why = f"an NPU compiles fixed shapes; {more}"
+        yield Offer(name="openvino-npu", refused=why)
         return
     fixed = _converted(model, task.workload.batch, compress=False)
     if task.calibration is None:
-        yield Offer(name="nncf-int8-npu", reason="not offered: static quantization needs real calibration data")
+        yield Offer(name="nncf-int8-npu", refused="static quantization needs real calibration data")
     elif model.precision in ("fp32", "fp16"):
         yield _on(
             "npu", "nncf-int8-npu", f"{one.name} in INT8 by NNCF, every shape fixed", [fixed, _integers(model, task)], "int8"
@@ -283,7 +283,7 @@ def _npu(model: Model, task: Task, one: Accelerator) -> Iterator[Offer]:
         )
         yield _on("npu", "nncf-int4-npu", f"{one.name}: weights in INT4, every shape fixed", [fixed, weights], "int4")
     else:
-        yield Offer(name="nncf-int4-npu", reason="not offered: no matrix product with a constant weight")
+        yield Offer(name="nncf-int4-npu", refused="no matrix product with a constant weight")
 
 
 def adopt(recipe: Recipe, model: Model, target: Target) -> Sequence[Offer]:

@@ -165,7 +165,7 @@ def match(
 
 
 def write_input(
-    array: Any, name: str, spec: dict[str, Any], source: str, out: str, number: int, notes: list[str]
+    array: Any, name: str, spec: dict[str, Any], source: str, out: str, number: int
 ) -> str:  # fmt: skip
     """Checks shape, type and values of one input; writes it in the model's type."""
     wanted = np.dtype(spec["dtype"])
@@ -186,7 +186,6 @@ def write_input(
         widens = np.can_cast(array.dtype, wanted, "same_kind") or (array.dtype.kind in "iub" and wanted.kind == "f")
         if not widens:
             raise DataError(f"{source}: array {name!r} is {array.dtype}, the model takes {wanted}", "convert it first")
-        notes.append(f"{name}: {array.dtype} cast to {wanted}")
     file: str = file_of(number, spec)
     shard = create(os.path.join(out, file), wanted, array.shape)
     for rows in chunks(array):

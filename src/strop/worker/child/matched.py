@@ -28,8 +28,8 @@ def prepare(
     mapping: model input → array name, where they differ. labels: the array that holds labels, or None.
     axes: model input → the axis along which the examples lie in the model as it was given, as arrays may have them too.
     label_kind: "classes", "numbers" or None where none are needed.
-    Returns {inputs: {name: file}, labels: file or None, count, notes, group, packages, files, unused}; `unused` are arrays that
-    look like labels where there are none.
+    Returns {inputs: {name: file}, labels: file or None, count, notes, group, packages, files, unused, casts}; `unused` are arrays
+    that look like labels where there are none; `casts` says which arrays were of which type, and what they became.
     """
     notes: list[str] = []
     arrays = open_source(source, os.path.join(out, "raw"))
@@ -42,10 +42,12 @@ def prepare(
     for name in singles:
         if arrays[chosen[name]].ndim == 0:  # one number that holds for every example
             arrays[chosen[name]] = np.repeat(np.asarray(arrays[chosen[name]]), count)
-    inputs = {}
+    inputs, casts = {}, {}
     for number, spec in enumerate(specs):
-        array = arrays[chosen[spec["name"]]]
-        inputs[spec["name"]] = write_input(array, chosen[spec["name"]], spec, source, out, number, notes)
+        name = chosen[spec["name"]]
+        inputs[spec["name"]] = write_input(arrays[name], name, spec, source, out, number)
+        if arrays[name].dtype != np.dtype(spec["dtype"]):
+            casts[name] = [str(arrays[name].dtype), str(np.dtype(spec["dtype"]))]
     file = None
     if "labels" in chosen:
         file = write_labels(arrays[chosen["labels"]], chosen["labels"], label_kind, source, out)
@@ -57,7 +59,7 @@ def prepare(
     left = unused(arrays, set(chosen.values()), count) if file is None else []
     del arrays
     shutil.rmtree(os.path.join(out, "raw"), ignore_errors=True)
-    made: dict[str, Any] = finish(out, inputs, file, count, notes, unused=left)
+    made: dict[str, Any] = finish(out, inputs, file, count, notes, unused=left, casts=casts)
     return made
 
 

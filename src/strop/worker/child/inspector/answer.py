@@ -66,6 +66,7 @@ class Answer:
     language: Language | None = None
     quantized: str | None = None
     faults: list[dict[str, Any]] = field(default_factory=list)
+    code: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     def store(self, dtype: str, elements: int, size: int) -> None:

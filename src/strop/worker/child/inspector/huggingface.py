@@ -41,11 +41,11 @@ def inspect(path: str) -> Answer:
     answer = Answer(format="huggingface", files=sizes(path))
     describe(answer, config, weights)
     answer.quantized = _quantized(scheme)
-    answer.notes += code_notes(path)
+    answer.code += code_of(path)
     return answer
 
 
-def code_notes(path: str) -> list[str]:
+def code_of(path: str) -> list[str]:
     """What of a folder is code or names code; none of it runs."""
     notes = [f"{name} beside the weights is not run" for name in listed(path) if name.endswith(".py")][:1]
     for name in NAMING:

@@ -35,7 +35,7 @@ def inspect(path: str) -> Answer:
     weights, scheme = huggingface.read_weights(path, merged, mlx=True)
     answer = Answer(format="mlx", files=sizes(path))
     huggingface.describe(answer, merged, weights)
-    answer.notes += huggingface.code_notes(path)
+    answer.code += huggingface.code_of(path)
     if scheme_of(merged).bits:
         answer.quantized = f"mlx {scheme.bits}-bit group {scheme.group}"
         others = sorted({b for b in scheme.own.values() if b and b != scheme.bits})
