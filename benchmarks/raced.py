@@ -59,7 +59,7 @@ def race(model: Model, works: tuple[Path, Path], count: int, repeat: int, smoke:
     others += [subject(model, 1, f"slower {i}", Work(slower)) for i in range(slow)]
     subjects = [baseline, baseline, *others]
     turn_s = max(BLOCK_S, MIN_RUNS * latency_ns(baseline) / 1e9)
-    rounds = ROUNDS[0] if smoke else rounds_that_fit(float("inf"), RaceCosts(0.0, turn_s * (len(subjects) + 1)), language=False)
+    rounds = ROUNDS[0] if smoke else rounds_that_fit(float("inf"), RaceCosts(0.0, turn_s * (len(subjects) + 1)), ROUNDS)
     begin, sets = time.monotonic(), []
     with neighbors(count, seed=repeat):
         for number in range(SETS):

@@ -24,12 +24,13 @@ from strop.core.verdict import EXACTLY_ONE
 from strop.plan.space import by_role, without_impossible
 from strop.report.markdown import markdown
 from strop.report.verdict import three_lines
-from strop.run.answers import language_quality
 from strop.run.baseline import may_be_faster
 from strop.run.checking import CHECK, Footprint
 from strop.run.denominator import agrees, as_denominator, may_be_denominator
+from strop.run.families.language.answers import language_quality
+from strop.run.families.language.calls import plan_language_quads
 from strop.run.finalists import select
-from strop.run.pairing import plan_language_quads, quad_seconds
+from strop.run.pairing import quad_seconds
 from strop.run.trial import Trial, only_informs
 from strop.store.store import save
 

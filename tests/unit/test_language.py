@@ -20,8 +20,9 @@ from strop.core.metrics import mean_interval, perplexity, perplexity_error, perp
 from strop.core.model import Model
 from strop.core.statistics import t_quantile
 from strop.core.task import Language, Task
-from strop.run.answers import language_quality, looks
-from strop.run.checking import CHECK, windows_of
+from strop.run.checking import CHECK
+from strop.run.families.language.answers import language_quality, looks
+from strop.run.families.language.calls import windows_of
 from strop.run.pairing import Subject
 from strop.store.store import save
 from strop.worker.call import DATA_WORK
@@ -179,7 +180,7 @@ def test_a_further_look_goes_on_where_the_first_ended(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("pool", "found"), [(16, [(4, 4), (8, 8)]), (10, [(4, 4), (8, 2)]), (4, [(4, 0), (8, -4)])])
 def test_each_look_doubles_the_text_until_it_ends(pool: int, found: list[tuple[int, int]]) -> None:
     language = Language(pool=pool).model_dump()
-    of = Subject("m", DATA_WORK, "", {}, {}, 4, 1, 1, False, Path("log"), language=language)
+    of = Subject("m", DATA_WORK, "", {}, {}, 4, 1, 1, False, Path("log"), called=language)
     assert [tuple(windows_of(of, look).values()) for look in (1, 2)] == found
     assert windows_of(of, 0) == {}
 

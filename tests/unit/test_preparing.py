@@ -11,7 +11,7 @@ from strop.core.candidate import Candidate, Result, Timing
 from strop.core.measurement import Check, Memory
 from strop.core.model import Artifact, TensorSpec
 from strop.core.recipe import Step
-from strop.core.task import Dataset, Task
+from strop.core.task import TENSOR, Dataset, Task
 from strop.core.verdict import EXACTLY_ONE, Gate
 from strop.plan.discover import backends
 from strop.run import checking
@@ -20,6 +20,7 @@ from strop.run.baseline import establish, judged_champion
 from strop.run.budget import Budget
 from strop.run.checking import Footprint, Visit, check, footprint, one_by_one_s, subject
 from strop.run.context import Run
+from strop.run.family import family_named
 from strop.run.judging import verdict_of
 from strop.run.place import Place
 from strop.run.preparing import outpaced_by, prepare, same_kernels, with_answers_judged
@@ -61,7 +62,7 @@ def make_run(tmp_path):
         (store.runs / "m-now").mkdir(parents=True, exist_ok=True)
         request = make_request(str(tmp_path / "m.null"), store=str(tmp_path / "store"))
         folder, here = RunFolder(store.runs / "m-now"), Place(target(), target())
-        run = Run(request, store, folder, backends(), here, Heard(), Budget(request.budget_s), request.gates)
+        run = Run(request, store, folder, backends(), here, Heard(), Budget(request.budget_s), family_named(TENSOR))
         made.append(run)
         return run
 

@@ -21,7 +21,7 @@ from strop.core.errors import DataError as Refused
 from strop.core.model import TensorSpec
 from strop.core.task import Dataset
 from strop.plan.discover import backends
-from strop.run.intake import require_same_numbers
+from strop.run.families.tensor.task import require_same_numbers
 from strop.worker.child import data
 
 from .makers import model

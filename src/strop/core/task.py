@@ -83,8 +83,12 @@ class Language(Noun):
     chat: Chat | None = None
 
 
+TENSOR = "tensor"
+"""The family of models of arrays."""
+
+
 class Task(Noun):
-    """Data, metric and workload.
+    """Data, metric and workload. `family` is that of the model: who knows how it is called and scored.
 
     `output` names the model output that is scored. `k` is for top-k. `pooling` makes one vector of a text's hidden states.
     `preprocess` made the data from what the user gave, by files named in `ships` (name → path) and `packages` (name →
@@ -108,6 +112,7 @@ class Task(Noun):
     """Input → name of the array that it came from, where that is another."""
     cut: float | None = None
     """Where class 1 begins for a classifier that gives one number per example, known once the baseline has answered."""
+    family: str = TENSOR
     language: Language | None = None
     options: dict[str, str] = {}
     """What the user tells a single backend, as `backend.key`."""

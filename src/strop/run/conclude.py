@@ -24,7 +24,6 @@ from strop.run.denominator import agrees
 from strop.run.machine import environment
 from strop.run.pairing import Subject
 from strop.run.planning import AS_IS_PAIRS, AS_IS_QUADS, budget_use, costs
-from strop.run.throughput import load_of
 from strop.run.timing import measure, timing_of
 from strop.run.trial import Trial, find, memory_resolution, only_informs
 
@@ -187,7 +186,7 @@ def _in_batch(run: Run, trial: Trial, task: Task, batch: int) -> Subject:
     """The trial's subject with another batch; its memory grows with that at most as it would for texts."""
     of = subject(run, trial.candidate, task, batch)._replace(reference=None)
     known = trial.subject.memory_bytes if trial.subject is not None else 0
-    return of._replace(memory_bytes=known * max(1, batch // task.workload.batch) if of.language is not None else known)
+    return of._replace(memory_bytes=known * max(1, batch // task.workload.batch) if run.family.by_batch else known)
 
 
 def _batches(run: Run, task: Task, tuned: Trial, chosen: Trial | None) -> dict[int, Timing]:
@@ -215,7 +214,7 @@ def _batches(run: Run, task: Task, tuned: Trial, chosen: Trial | None) -> dict[i
         except WorkerError as error:
             run.note(f"Batch {batch} could not be measured: {error.message}.")
             continue
-        load = load_of(task)._replace(concurrency=1, batch=batch)
+        load = run.family.load(task)._replace(concurrency=1, batch=batch)
         found[batch] = timing_of(pairs, "confirmation", run.folder.candidate(chosen.name) / place).model_copy(
             update={"throughput": throughput_of(pairs, load, "confirmation", tuned.name)}
         )

@@ -4,6 +4,7 @@ import contextlib
 import time
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -18,6 +19,7 @@ from strop.core.target import Target
 from strop.core.verdict import Gate
 from strop.run.budget import Budget
 from strop.run.builders import Builders
+from strop.run.family import Family
 from strop.run.place import Place
 from strop.run.quiet import Quiet
 from strop.run.request import Request
@@ -34,8 +36,8 @@ class Run:
     """What every stage is given. Stages return values; what grows here are records of the run itself: time spent, remarks for
     the report (`kept`), builders, and, by `recall`, what does not change during a run.
 
-    `budget` counts from the start of the command. `gates` are the request's, for a language model with those of its family.
-    `company` is who else used the machine when the run began.
+    `budget` counts from the start of the command. `family` is that of the model. `company` is who else used the machine when the
+    run began.
     """
 
     request: Request
@@ -45,7 +47,7 @@ class Run:
     place: Place
     observer: Observer
     budget: Budget
-    gates: tuple[Gate, ...]
+    family: Family
     builders: Builders = field(default_factory=Builders)
     company: Company | None = None
     timing: dict[str, float] = field(default_factory=dict)
@@ -59,6 +61,11 @@ class Run:
         if key not in self._recalled:
             self._recalled[key] = find()
         return cast("T", self._recalled[key])
+
+    @cached_property
+    def gates(self) -> tuple[Gate, ...]:
+        """Those of the request, with what the family adds."""
+        return self.family.gates(self.request)
 
     @property
     def target(self) -> Target:

@@ -26,7 +26,6 @@ from strop.run.outfolder import choose_out, link_latest, record_of
 from strop.run.pairing import Subject, open_request
 from strop.run.planning import costs
 from strop.run.profiling import profile_candidates
-from strop.run.samples import keep_samples
 from strop.run.timing import measure, timing_of
 from strop.run.trial import Trial
 from strop.store import files
@@ -53,7 +52,7 @@ def deliver(run: Run, outcome: Outcome, new: bool = False) -> Outcome:
         outcome = outcome.model_copy(update={"bundle": free_bundle(run)})
         with run.spending("bundle"):
             outcome = packed(run, outcome)
-            keep_samples(run, outcome)
+            run.family.keep_samples(run, outcome)
         outcome = outcome.model_copy(update={"timing": run.spent()})
     if run.request.profile and run.place.kind == "here":
         profile_candidates(run, outcome)
@@ -168,19 +167,12 @@ def require_same_answers(run: Run, outcome: Outcome, bundle: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="strop-", dir=run.folder.folder) as scratch:
         try:
             with Child(bundle_work(run, outcome), run.folder.folder / "bundle.log", run.limits()) as child:
-                out = str(Path(scratch).absolute())
-                if of.language is not None:
-                    got = child.call(
-                        "language_losses", folder=str(bundle.absolute()), out=out, tokens=of.inputs["tokens"],
-                        language=of.language, count=of.examples,
-                    )  # fmt: skip
-                else:
-                    got = child.call("infer_shards", folder=str(bundle.absolute()), out=out, inputs=of.inputs)
+                got = run.family.infer(child, bundle, Path(scratch), of)
         except WorkerError as error:
             raise BundleError(f"the bundle does not run: {error.message}", f"see {run.folder.folder / 'bundle.log'}") from error
         for name, path in measured.items():
-            if of.language is not None and name not in got:
-                continue  # divergences are taken against the baseline, losses are the answers
+            if not run.family.ships and name not in got:
+                continue
             if name not in got or not close(open_array(got[name]), open_array(path)):
                 raise BundleError(
                     f"the bundle's output {name!r} differs from the measured session's",
@@ -213,7 +205,7 @@ def note_runner_speed(run: Run, outcome: Outcome, bundle: Path) -> Outcome:
         artifact=str((bundle / "infer.py").absolute()),
         log=run.folder.folder / "bundle.log",
     )
-    if outcome.task.language is not None or run.budget.left() < runner_s(run, outcome.chosen, session):
+    if not run.family.ships or run.budget.left() < runner_s(run, outcome.chosen, session):
         return outcome
     pairs = measure(run, session, runner, "confirmation", range(RUNNER_PAIRS), RUNNER_QUADS)
     figure = timing_of(pairs, "confirmation", "").speedup

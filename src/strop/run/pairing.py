@@ -17,6 +17,8 @@ from strop.core.errors import WorkerCrash, WorkerError
 from strop.core.measurement import Block, Pair, Quad, Side, VoidQuad
 from strop.core.statistics import block_latency
 from strop.core.tail import tail_percentile
+from strop.core.task import TENSOR
+from strop.run.family import family_named
 from strop.store import files
 from strop.store.store import load, save
 from strop.worker.call import Child, Limits, Work
@@ -25,11 +27,6 @@ T = TypeVar("T")
 BLOCK_S = 0.010
 """Short: a neighbour's disturbance lasts some 30 ms, so that a short quad is whole inside or outside of it."""
 MIN_RUNS = 3
-LANGUAGE_START_S = 10.0
-"""Seconds to start and warm a pair of language models, for planning: a baseline in PyTorch takes seconds to import."""
-LANGUAGE_QUADS, LANGUAGE_PAIR_S = (2, 12), (1.5, 10.0)
-"""Quads of a pair of language models at least and at most, each call of which is a whole request; seconds that a pair's quads may
-take, and that they may where steps for a p99 are lacking."""
 MOST_RUNS = 10_000
 MOST_TRIES = 5
 """A block that was disturbed this many times makes its quad void."""
@@ -47,7 +44,7 @@ class Subject(NamedTuple):
     """Something that can be timed: a model file under a child side, with settings and the inputs it is fed.
 
     reference: output → file, the answers that accuracy was taken from; every timed answer is held against them.
-    language: how a language model is called; None for others.
+    family: of its model. called: what a session of that family is opened with besides, as JSON.
     concurrency: requests in flight while throughput is measured.
     memory_bytes: its measured peak, to decide whether two fit side by side; 0 where unknown.
     """
@@ -64,7 +61,8 @@ class Subject(NamedTuple):
     log: Path
     reference: dict[str, str] | None = None
     memory_bytes: int = 0
-    language: dict[str, Any] | None = None
+    family: str = TENSOR
+    called: dict[str, Any] | None = None
     concurrency: int = 1
 
 
@@ -72,7 +70,7 @@ def open_request(subject: Subject) -> dict[str, Any]:
     return {
         "artifact": subject.artifact, "settings": subject.settings, "inputs": subject.inputs, "batch": subject.batch,
         "rotate": ROTATE, "reference": subject.reference, "count": subject.examples,
-        "language": subject.language,
+        "language": subject.called,
     }  # fmt: skip
 
 
@@ -309,12 +307,12 @@ def pair_from(folder: Path, a: Subject, b: Subject, index: int, quads: int, seed
 def identity_of(subject: Subject) -> str:
     """What was timed: the same pair of files, settings and batch is not measured again in one run."""
     artifact = "/".join(Path(subject.artifact).parts[-2:])
-    return files.digest_json([subject.name, artifact, subject.settings, subject.batch, subject.threads, subject.language])
+    return files.digest_json([subject.name, artifact, subject.settings, subject.batch, subject.threads, subject.called])
 
 
 def least_runs(subject: Subject | None) -> int:
-    """Calls of a block at least; a language model's request is many steps."""
-    return MIN_RUNS if subject is None or subject.language is None else 1
+    """Calls of a block at least."""
+    return MIN_RUNS if subject is None else family_named(subject.family).pace.least_calls
 
 
 def quad_seconds(latency_ns: tuple[float, float], least: int = MIN_RUNS) -> float:
@@ -324,23 +322,6 @@ def quad_seconds(latency_ns: tuple[float, float], least: int = MIN_RUNS) -> floa
     """
     runs, lead = even_runs(latency_ns, (least, least)), int(least > 1)
     return sum(2 * (calls + lead) * ns / 1e9 for calls, ns in zip(runs, latency_ns, strict=True))
-
-
-def plan_language_quads(latency_ns: tuple[float, float], steps: int, pairs: int) -> int:
-    """Quads of a pair of language models: what fits 1.5 s, and enough that `pairs` pairs hold steps for a p99, unless that takes
-    more than ten seconds.
-
-    A request is an average over its steps, and a pair's own bias soon outweighs the noise that further quads would take away.
-
-    Args:
-        steps: answered tokens of a request.
-    """
-    least, most = LANGUAGE_QUADS
-    runs, quad_s = min(even_runs(latency_ns, (1, 1))), quad_seconds(latency_ns, 1)
-    quads = max(least, int(LANGUAGE_PAIR_S[0] / quad_s))
-    while quads < most and tail_percentile(2 * runs * steps * quads * pairs) != 99 and (quads + 1) * quad_s <= LANGUAGE_PAIR_S[1]:
-        quads += 1
-    return min(quads, most)
 
 
 def plan_quads(latency_ns: tuple[float, float], pairs: int, seconds: float, least: int, most: int) -> int:

@@ -13,7 +13,6 @@ from strop.core.rivalry import ends_race
 from strop.core.shapes import FIXING, was_given
 from strop.core.task import Task
 from strop.core.verdict import Gate, exactly
-from strop.run.answers import closeness, language_quality
 from strop.run.building import build_all, write_reproduce
 from strop.run.checking import Visit, check, footprint, shards, subject
 from strop.run.context import Run
@@ -264,14 +263,13 @@ def _judge(
         trial,
         check=found,
         check_folder=folder,
-        reference=theirs if task.language is not None or is_rebuilt(trial.candidate.recipe) else None,
-        subject=trial.subject._replace(reference=None if task.language is not None else shards(folder)),
+        reference=theirs if run.family.other_runtimes or is_rebuilt(trial.candidate.recipe) else None,
+        subject=trial.subject._replace(reference=shards(folder) if run.family.own_answers else None),
     )
     scored = accuracy_of(trial, theirs, task)
     quality = {}
     if theirs.check_folder is not None:
-        beside = language_quality if task.language is not None else closeness
-        quality = beside(folder, theirs.check_folder, task) | ({"difference": scored.figure} if scored.figure else {})
+        quality = run.family.quality(folder, theirs.check_folder, task) | ({"difference": scored.figure} if scored.figure else {})
     trial = trial.with_result(
         accuracy=scored.value, retained=scored.retained, differs=scored.where, examples=found.examples, quality=quality,
         ran=str(found.properties.get("ran") or ""),

@@ -35,10 +35,12 @@ def data_1(value: Raw) -> Raw:
 
 
 def outcome_1(value: Raw) -> Raw:
-    """The reason of an offer said in words whether it was refused; so did notes of what was cast."""
+    """The reason of an offer said in words whether it was refused; so did notes of what was cast. The family was known by what a
+    language model is called with."""
     source = value["task"]["evaluation"]
     casts = {m[1]: [m[2], m[3]] for note in value.get("notes", []) if (m := re.fullmatch(r".+?: " + CAST.pattern + r"\.", note))}
-    task = {**value["task"], "evaluation": {"casts": casts, **source}}
+    family = "tensor" if value["task"].get("language") is None else "llm"
+    task = {"family": family, **value["task"], "evaluation": {"casts": casts, **source}}
     return {**value, "task": task, "offers": [_offer_1(offer) for offer in value["offers"]]}
 
 

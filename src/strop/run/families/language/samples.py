@@ -7,7 +7,7 @@ from strop.core.outcome import Outcome
 from strop.report.evidence import Sample, Writing
 from strop.run.context import Run
 from strop.run.datasets import ask
-from strop.run.language import tokenizer_of
+from strop.run.families.language.task import tokenizer_of
 from strop.store.store import RunFolder, read_json, write_json
 
 SAMPLES = "samples.json"
@@ -33,6 +33,14 @@ def keep_samples(run: Run, outcome: Outcome) -> None:
 def ids_of(folder: RunFolder, name: str) -> Path:
     """Where a candidate's check left what it wrote."""
     return folder.candidate(name) / "check" / SAMPLES
+
+
+def samples_of(outcome: Outcome, folder: RunFolder) -> tuple[tuple[Sample, ...], str]:
+    """The texts, prompt by prompt; and why they are not there, where candidates wrote something."""
+    found = stored_samples(folder)
+    if found or not any(ids_of(folder, r.name).exists() for r in outcome.results):
+        return found, ""
+    return found, "what the candidates write could not be turned into text; data.log in the run's folder says why"
 
 
 def stored_samples(folder: RunFolder) -> tuple[Sample, ...]:

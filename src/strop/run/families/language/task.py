@@ -56,7 +56,7 @@ def language_task(run: Run, model: Model) -> Task:
         "questions": asked.count if asked is not None else 0,
     }  # fmt: skip
     return Task(
-        evaluation=evaluation, calibration=calibration, metric="perplexity", output="nll", kind="language",
+        evaluation=evaluation, calibration=calibration, metric="perplexity", output="nll", kind="language", family=model.family,
         language=language.model_copy(update=told), options=request.options, workload=called,
     )  # fmt: skip
 

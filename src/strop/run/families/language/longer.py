@@ -8,9 +8,10 @@ from strop.core.gate import judge_one
 from strop.core.metrics import TEXT_LOOKS
 from strop.core.task import Task
 from strop.core.verdict import Interval
-from strop.run.answers import language_quality
-from strop.run.checking import check, windows_of
+from strop.run.checking import check
 from strop.run.context import Run
+from strop.run.families.language.answers import language_quality
+from strop.run.families.language.calls import windows_of
 from strop.run.planning import check_s, ready_s
 from strop.run.trial import Trial, accuracy_of, quality_figures
 
@@ -22,8 +23,8 @@ OF_A_TEXT = ("perplexity", "perplexity_se")
 
 
 def look_longer(run: Run, task: Task, baseline: Trial, finalists: Sequence[Trial]) -> list[Trial]:
-    """The finalists, judged on more text where a gate on their quality straddles its bound; language models only."""
-    return [_decided(run, task, baseline, trial) for trial in finalists] if task.language is not None else list(finalists)
+    """The finalists, judged on more text where a gate on their quality straddles its bound."""
+    return [_decided(run, task, baseline, trial) for trial in finalists]
 
 
 def _decided(run: Run, task: Task, baseline: Trial, trial: Trial) -> Trial:
