@@ -42,14 +42,14 @@ def tune(run: Run, model: Model, task: Task, found: Sequence[Offer]) -> tuple[Tr
         reference = establish(run, model, task, by_role(found, "reference")[0])
     settle(run, model, task, found, reference)
     variants, trials = variants_within(run, found), [reference]
-    language = task.language is not None
+    others = run.family.other_runtimes
     rebuilt = any(is_rebuilt(recipe) for recipe in variants)
     if rebuilt:
         run.budget.enter("search")  # what speed-ups are over comes before any candidate
     half = run.budget.left() / 2 if rebuilt and run.budget.total is not None else 0.0
-    can_pay = affordable_together(run, variants, model, task, trials, half, seated=not language)
+    can_pay = affordable_together(run, variants, model, task, trials, half, seated=not others)
     for trial in prepare(run, model, task, can_pay, reference, trials):
-        kept = trial if language else without_other_answers(trial)
+        kept = trial if others else without_other_answers(trial)
         trials.append(trial if kept is trial else finish(run, task, kept))
     trials += [not_reached(recipe) for recipe in variants if recipe not in can_pay]
     racing, trials = tuning_race(run, model, task, trials)
