@@ -32,7 +32,7 @@ from strop.core.verdict import EXACTLY_NONE, EXACTLY_ONE, Interval, exactly
 from strop.plan.unlabeled import EMBEDDINGS
 from strop.run.checking import SCORES, check_name, open_array, shards
 from strop.run.export import CLASSES
-from strop.worker.child.preprocess import embeddings, normalized
+from strop_child.preprocess import embeddings, normalized
 
 OF_CLASSES = ("top1", "f1", "roc_auc", "agreement")
 """Metrics that read one number per example as two classes."""

@@ -1,6 +1,6 @@
 """The builders: for each backend that builds, one child that has imported its framework and is asked for one step after another.
 
-Each step runs in a fork of that child, so that it finds everything as in a fresh one: see `worker/child/forked.py`.
+Each step runs in a fork of that child, so that it finds everything as in a fresh one: see `strop_child/forked.py`.
 """
 
 import threading
