@@ -6,8 +6,6 @@ from collections.abc import Callable, Hashable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-import psutil
-
 from strop.core.backend import Backend
 from strop.core.errors import BackendError
 from strop.core.events import Event, Observer
@@ -44,7 +42,7 @@ class Run:
         self.request, self.store, self.folder = request, store, folder
         self.backends, self.place, self._observer = backends, place, observer
         self.budget = Budget(request.budget_s, start)
-        self.builders = Builders(lasting)
+        self.builders = Builders(lasting, place.host)
         self.timing: dict[str, float] = {}
         self._waited_before = waiting.seconds
         self.kept: list[str] = []
@@ -102,7 +100,7 @@ class Run:
             among: how many run side by side; each has its share of what is free.
         """
         asked = self.request.memory_limit_mb
-        memory = asked * 1_000_000 if asked else int(psutil.virtual_memory().available * MEMORY_SHARE / among)
+        memory = asked * 1_000_000 if asked else int(self.place.host.available_memory() * MEMORY_SHARE / among)
         return Limits(
             seconds if seconds is not None else self.request.time_limit_s,
             self.place.memory(memory) if session else memory,

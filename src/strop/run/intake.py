@@ -20,6 +20,7 @@ from strop.plan.unlabeled import unlabeled, values
 from strop.run import datasets
 from strop.run.context import Run
 from strop.run.export import exported
+from strop.run.host import HERE
 from strop.run.language import language_task
 from strop.run.preprocessing import settle, takes_pictures
 from strop.run.reading import read_inspection
@@ -28,7 +29,7 @@ from strop.run.source import form_of
 from strop.run.workload import workload_of
 from strop.store import files
 from strop.store.store import Store
-from strop.worker.call import Child, Limits
+from strop.worker.call import Limits
 from strop.worker.interpreter import work_of
 
 LANGUAGE_MODEL = "ForCausalLM"
@@ -122,7 +123,7 @@ def with_batch_first(
     key = files.digest_json({"batch first": dict(axes), "model": model.artifact.digest, "code": code})
 
     def make(draft: Path) -> None:
-        with Child(work_of(reader), log, limits) as child:
+        with HERE.open(work_of(reader), log, limits) as child:
             child.call("batch_first", path=str(path.absolute()), out_dir=str(draft), axes=dict(axes))
 
     try:
@@ -138,7 +139,7 @@ def inspect(reader: Backend, kind: str, path: Path, log: Path, limits: Limits) -
         ModelError: as `read_model`.
     """
     try:
-        with Child(work_of(reader), log, limits) as child:
+        with HERE.open(work_of(reader), log, limits) as child:
             raw = child.call("inspect", path=str(path.absolute()))
     except WorkerFailure as error:
         if error.kind == "ModelError":

@@ -231,6 +231,13 @@ class Child:
         self._process.send_signal(signal.SIGCONT)
         self.stopped = False
 
+    def resident_bytes(self) -> int:
+        """Memory that it holds; 0 once it is gone."""
+        try:
+            return int(self._ps.memory_info().rss)
+        except psutil.Error:
+            return 0
+
     def log_tail(self) -> str:
         """The last lines this child wrote."""
         with self.log.open("rb") as f:
