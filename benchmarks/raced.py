@@ -21,6 +21,7 @@ from strop.core.race import MOST, SETS
 from strop.core.race_statistics import Race
 from strop.core.verdict import Interval
 from strop.plan.ladder import ROUNDS, RaceCosts, rounds_that_fit
+from strop.run.host import HERE
 from strop.run.pairing import BLOCK_S, MIN_RUNS
 from strop.run.quiet import quieter_cpus
 from strop.run.race_set import SetPlan, run_set
@@ -63,7 +64,7 @@ def race(model: Model, works: tuple[Path, Path], count: int, repeat: int, smoke:
     begin, sets = time.monotonic(), []
     with neighbors(count, seed=repeat):
         for number in range(SETS):
-            plan = SetPlan(number, rounds, repeat, quieter_cpus(1, number))
+            plan = SetPlan(number, rounds, repeat, quieter_cpus(HERE, 1, number))
             sets.append(run_set(subjects, [limits()] * len(subjects), plan))
     found = Race(sets)
     figures = {of.name: found.speed(of.name) for of in others}

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from preprocess import DataError
 
-from strop.worker.child import data
+from strop_child import data
+from strop_child.preprocess import DataError
 
 SPEC = {"name": "x", "dtype": "float32", "shape": ["batch", 3]}
 rng = np.random.default_rng(0)

@@ -5,10 +5,11 @@ import time
 
 import numpy as np
 import pytest
-from evaluation import InvalidOutput
 from hypothesis import given
 from hypothesis import strategies as st
-from loaded import MOST_LATENCIES, Callers, completed, latencies_of, sessions
+
+from strop_child.evaluation import InvalidOutput
+from strop_child.loaded import MOST_LATENCIES, Callers, completed, latencies_of, sessions
 
 
 class Session:

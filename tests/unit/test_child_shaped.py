@@ -5,10 +5,11 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from evaluation import InvalidOutput
-from lane import Lane
-from lengths import require_exact
-from shaped import OtherShape, of_first, open_shaped
+
+from strop_child.evaluation import InvalidOutput
+from strop_child.lane import Lane
+from strop_child.lengths import require_exact
+from strop_child.shaped import OtherShape, of_first, open_shaped
 
 FIXED = {"shapes": "x=1x4|x=3x4", "axes": "n=1|n=3", "threads": 1}
 LENGTHS = {"shapes": "ids=1x8,mask=1x8|ids=1x4,mask=1x4", "crop": "hidden=1", "mask": "mask"}

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import token_lane
 
 from strop.backends.llamacpp import spec as llamacpp
 from strop.backends.mlx import spec as mlx
@@ -33,6 +32,7 @@ from strop.run.finalists import select
 from strop.run.pairing import quad_seconds
 from strop.run.trial import Trial, only_informs
 from strop.store.store import save
+from strop_child import token_lane
 
 from .makers import interval, model, target, task
 from .test_hf_configuration import TRANSFORMERS
@@ -221,7 +221,7 @@ def test_few_requests_hold_steps_enough_for_a_p99() -> None:
 def test_probabilities_do_not_depend_on_how_many_rows_are_computed_at_once(
     monkeypatch: pytest.MonkeyPatch, bytes_at_once: int
 ) -> None:
-    monkeypatch.setattr("token_lane.SLICE_BYTES", bytes_at_once)
+    monkeypatch.setattr("strop_child.token_lane.SLICE_BYTES", bytes_at_once)
     logits = np.random.default_rng(1).standard_normal((7, 5)).astype(np.float32) * 9
     logs = np.empty_like(logits)
     for part in token_lane.slices(logits):

@@ -4,13 +4,9 @@ import json
 import tomllib
 from pathlib import Path
 
-import checked_json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from preprocess import DataError
-from refusal import ModelError
-from sources import Broken, jsonl, read_classes
 
 from strop.core.errors import ConfigError, UsageError
 from strop.core.errors import ModelError as ParentModelError
@@ -32,6 +28,10 @@ from strop.run.init import text as init_text
 from strop.run.preprocessing import BESIDE, described
 from strop.run.request import backend_options, make_request
 from strop.store.files import read_bytes
+from strop_child import checked_json
+from strop_child.preprocess import DataError
+from strop_child.refusal import ModelError
+from strop_child.sources import Broken, jsonl, read_classes
 
 from .makers import model
 

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import onnx_file
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 from onnxruntime import InferenceSession
@@ -15,6 +14,7 @@ from strop.plan.discover import backends
 from strop.run.intake import read_model
 from strop.store.store import Store
 from strop.worker.call import Limits
+from strop_child import onnx_file
 
 WEIGHT = numpy_helper.from_array(np.ones((4, 3), np.float32), "w")
 BYTES = 48

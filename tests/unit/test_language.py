@@ -6,8 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from texts import DataError, decode_tokens, prepare_tokens
-from token_lane import SAMPLES, TokenLane
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 
 from strop.backends.llamacpp import spec as llamacpp
@@ -26,6 +24,8 @@ from strop.run.families.language.calls import windows_of
 from strop.run.pairing import Subject
 from strop.store.store import save
 from strop.worker.call import DATA_WORK
+from strop_child.texts import DataError, decode_tokens, prepare_tokens
+from strop_child.token_lane import SAMPLES, TokenLane
 
 from .makers import model, target, task
 
@@ -217,7 +217,7 @@ def test_what_a_model_writes_by_itself(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ends: tuple[int, ...], late: float, made: list[int], stopped: str
 ) -> None:
     """A model that counts: after a token comes the next one."""
-    monkeypatch.setattr("token_lane.WRITING_S", late)
+    monkeypatch.setattr("strop_child.token_lane.WRITING_S", late)
     tokens = np.full((4, 8), 2, np.int32)
     (tmp_path / "check").mkdir()
     lane(tmp_path, Bigrams(np.roll(np.eye(5), 1, axis=1)), tokens, ends).evaluate(str(tmp_path / "check"))

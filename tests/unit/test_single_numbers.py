@@ -9,20 +9,20 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-import runner
-from lane import Lane
 from onnx import TensorProto, helper
-from preprocess import DataError
-from shards import Single, file_of
-from steps import Feeds
 
+from strop.backends.onnxruntime import runner
+from strop.backends.onnxruntime.steps import Feeds
 from strop.bundle.pack import pack
 from strop.core.errors import DataError as Refused
 from strop.core.model import TensorSpec
 from strop.core.task import Dataset
 from strop.plan.discover import backends
 from strop.run.families.tensor.task import require_same_numbers
-from strop.worker.child import data
+from strop_child import data
+from strop_child.lane import Lane
+from strop_child.preprocess import DataError
+from strop_child.shards import Single, file_of
 
 from .makers import model
 from .test_report import outcome, result

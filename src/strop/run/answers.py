@@ -30,7 +30,7 @@ from strop.plan.unlabeled import EMBEDDINGS
 from strop.run.checking import SCORES, open_array, shards
 from strop.run.export import CLASSES
 from strop.run.family import family_of
-from strop.worker.child.preprocess import embeddings, normalized
+from strop_child.preprocess import embeddings, normalized
 
 OF_CLASSES = ("top1", "f1", "roc_auc", "agreement")
 """Metrics that read one number per example as two classes."""

@@ -139,6 +139,7 @@ def enter(run: Run, first: Model, task: Task, name: str, path: str) -> Contestan
         "examples": data["count"],
         "batch": task.workload.batch,
         "log": log,
+        "host": run.place.host,
     }
     if (Path(path) / MANIFEST).exists():
         manifest = verify_bundle(path)

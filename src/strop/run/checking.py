@@ -23,7 +23,7 @@ from strop.run.family import family_named, family_of
 from strop.run.pairing import Subject, open_request
 from strop.store import files
 from strop.store.store import load, save
-from strop.worker.call import Child
+from strop.worker.process import Process
 
 R = TypeVar("R")
 MEMORY_RUNS, LOOK_NS, MOST_CALLS = 20, 20_000_000, 500
@@ -72,6 +72,7 @@ def subject(run: Run, candidate: Candidate, task: Task, batch: int | None = None
         threads=threads_of(run, backend, settings, candidate.recipe.device),
         spins=backend.spins(settings), log=run.log(candidate.recipe), reference=shards(reference) if reference else None,
         called=family_of(task).called(task), family=task.family, concurrency=task.workload.concurrency,
+        host=run.place.host,
     )  # fmt: skip
 
 
@@ -97,7 +98,7 @@ class Visit:
 
     def __init__(self, run: Run, of: Subject) -> None:
         self.run, self.of = run, of
-        self._child: Child | None = None
+        self._child: Process | None = None
         self._properties: Mapping[str, Scalar] = {}
 
     def __enter__(self) -> Self:
@@ -169,7 +170,7 @@ def footprint(run: Run, of: Subject, repeat: int, brief: bool = False, visit: Vi
 
 
 def footprint_in(
-    child: Child, of: Subject, brief: bool = False, begin: float | None = None, patience: float = math.inf
+    child: Process, of: Subject, brief: bool = False, begin: float | None = None, patience: float = math.inf
 ) -> Footprint:
     """The footprint of the subject in a fresh child of its own child side, which was started at `begin`.
 
@@ -198,9 +199,9 @@ def footprint_in(
     )
 
 
-def run_child(run: Run, of: Subject, seconds: float | None = None) -> Child:
+def run_child(run: Run, of: Subject, seconds: float | None = None) -> Process:
     """A child of the subject's own child side."""
-    return Child(of.work, of.log, run.limits(seconds, session=True))
+    return run.place.open(of.work, of.log, run.limits(seconds, session=True))
 
 
 def check(

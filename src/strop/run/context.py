@@ -8,8 +8,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-import psutil
-
 from strop.core.backend import Backend
 from strop.core.errors import BackendError
 from strop.core.events import Event, Observer
@@ -109,7 +107,7 @@ class Run:
             among: how many run side by side; each has its share of what is free.
         """
         asked = self.request.memory_limit_mb
-        memory = asked * 1_000_000 if asked else int(psutil.virtual_memory().available * MEMORY_SHARE / among)
+        memory = asked * 1_000_000 if asked else int(self.place.host.available_memory() * MEMORY_SHARE / among)
         return Limits(
             seconds if seconds is not None else self.request.time_limit_s,
             self.place.memory(memory) if session else memory,

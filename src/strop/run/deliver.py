@@ -31,7 +31,7 @@ from strop.run.trial import Trial
 from strop.store import files
 from strop.store.output import read_record, rewrite
 from strop.store.store import load, save
-from strop.worker.call import BUNDLE_WORK, Child, Work
+from strop.worker.call import BUNDLE_WORK, Work
 
 RUNNER_PAIRS, RUNNER_QUADS = 3, 12
 SLOWER_RUNNER = 0.95
@@ -147,7 +147,7 @@ def with_shapes(run: Run, outcome: Outcome) -> tuple[Outcome, Shapes | None]:
         return outcome, found
     of = subject(run, outcome.chosen.candidate, outcome.task)
     try:
-        with Child(of.work, run.folder.folder / "bundle.log", run.limits(session=True)) as child:
+        with run.place.open(of.work, run.folder.folder / "bundle.log", run.limits(session=True)) as child:
             child.ask("open", **open_request(of))
             added = child.ask("fallback")
         why = "" if added["same"] else "answers differently from the one that was measured"
@@ -166,7 +166,7 @@ def require_same_answers(run: Run, outcome: Outcome, bundle: Path) -> None:
     measured = shards(run.folder.candidate(outcome.chosen.name) / "check")
     with tempfile.TemporaryDirectory(prefix="strop-", dir=run.folder.folder) as scratch:
         try:
-            with Child(bundle_work(run, outcome), run.folder.folder / "bundle.log", run.limits()) as child:
+            with run.place.open(bundle_work(run, outcome), run.folder.folder / "bundle.log", run.limits()) as child:
                 got = run.family.infer(child, bundle, Path(scratch), of)
         except WorkerError as error:
             raise BundleError(f"the bundle does not run: {error.message}", f"see {run.folder.folder / 'bundle.log'}") from error

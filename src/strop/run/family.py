@@ -22,7 +22,7 @@ from strop.core.verdict import Gate, Interval
 from strop.plan.ladder import AUTO_S, PAIRS, ROUNDS
 from strop.report.evidence import Sample
 from strop.store.store import RunFolder
-from strop.worker.call import Child
+from strop.worker.process import Process
 
 if TYPE_CHECKING:  # a family is below every stage, and is handed what they hold
     from strop.run.context import Run
@@ -102,7 +102,7 @@ class Family(ABC):
         return None
 
     @abstractmethod
-    def look(self, child: Child, of: "Subject", brief: bool, patience: float) -> dict[str, list[int]]:
+    def look(self, child: Process, of: "Subject", brief: bool, patience: float) -> dict[str, list[int]]:
         """The first calls of a fresh session, by the name of a field of `Footprint`, ns each.
 
         Args:
@@ -169,7 +169,7 @@ class Family(ABC):
         return list(finalists)
 
     # What comes of it
-    def infer(self, child: Child, bundle: Path, out: Path, of: "Subject") -> dict[str, str]:
+    def infer(self, child: Process, bundle: Path, out: Path, of: "Subject") -> dict[str, str]:
         """The answers of a bundle's own code to the evaluation data: output → file."""
         found: dict[str, str] = child.call(
             "infer_shards", folder=str(bundle.absolute()), out=str(out.absolute()), inputs=of.inputs

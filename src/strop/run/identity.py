@@ -20,6 +20,7 @@ from strop.run.request import PLACES, Request
 from strop.run.source import code_digests, source_digest
 from strop.store import files
 from strop.store.store import RunFolder, Store, read_json
+from strop.worker.call import CHILD
 from strop.worker.interpreter import why_missing
 
 RECORD, KEY = "run.json", "identity"
@@ -50,11 +51,16 @@ def identity_of(request: Request, model: Model, machine: Target, target: Target,
     return Identity(
         question=request.model_dump(mode="json", exclude=PLACES | {"threads"}), model=model.artifact.digest,
         data={name: source_digest(path) for name, path in data.items()}, beside=beside(request),
-        code=code_digest(Path(strop.__file__).parent),
+        code=code_of_figures(),
         machine={"cpu": machine.cpu, "flags": list(machine.cpu_flags), "cores": machine.cores, "threads": machine.threads},
         target=None if target.here else target.model_dump(mode="json"),
         versions={name: package_versions([b]) for name, b in found.items() if not why_missing(b)},
     )  # fmt: skip
+
+
+def code_of_figures() -> str:
+    """Digest of Strop's own code on both sides of the process boundary."""
+    return files.digest_json([code_digest(root) for root in (Path(strop.__file__).parent, CHILD.parent)])
 
 
 def code_digest(root: Path) -> str:

@@ -10,10 +10,11 @@ from strop.core.model import Artifact, Model
 from strop.plan.inspection import model_from
 from strop.run.export import exported
 from strop.run.family import family_named
+from strop.run.host import HERE
 from strop.run.reading import read_inspection
 from strop.store import files
 from strop.store.store import Store
-from strop.worker.call import Child, Limits
+from strop.worker.call import Limits
 from strop.worker.interpreter import work_of
 
 LANGUAGE_MODEL = "ForCausalLM"
@@ -107,7 +108,7 @@ def with_batch_first(
     key = files.digest_json({"batch first": dict(axes), "model": model.artifact.digest, "code": code})
 
     def make(draft: Path) -> None:
-        with Child(work_of(reader), log, limits) as child:
+        with HERE.open(work_of(reader), log, limits) as child:
             child.call("batch_first", path=str(path.absolute()), out_dir=str(draft), axes=dict(axes))
 
     try:
@@ -123,7 +124,7 @@ def inspect(reader: Backend, kind: str, path: Path, log: Path, limits: Limits) -
         ModelError: as `read_model`.
     """
     try:
-        with Child(work_of(reader), log, limits) as child:
+        with HERE.open(work_of(reader), log, limits) as child:
             raw = child.call("inspect", path=str(path.absolute()))
     except WorkerFailure as error:
         if error.kind == "ModelError":

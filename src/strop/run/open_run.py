@@ -62,7 +62,7 @@ def opened(request: Request, observer: Observer, keep: bool = True, timed: bool 
         if company is not None:
             machine = target = target.model_copy(update={"threads": company.threads})
         family, place = family_named(model.family), place_for(machine, target, found)
-        builders = Builders(lasting=keep)
+        builders = Builders(keep, place.host)
         run = Run(request, store, folder, found, place, observer, budget, family, builders, company)
         stack.callback(run.builders.close)
         near = why_new(store, identity, uses) if keep and known is None else None

@@ -1,6 +1,5 @@
 """Paired timing: baseline and candidate in fresh processes, short blocks in turn, one runs while the other sleeps."""
 
-import os
 import random
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -10,8 +9,6 @@ from operator import methodcaller
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self, TypeVar
 
-import psutil
-
 from strop.core.disturbance import delayed
 from strop.core.errors import WorkerCrash, WorkerError
 from strop.core.measurement import Block, Pair, Quad, Side, VoidQuad
@@ -19,9 +16,11 @@ from strop.core.statistics import block_latency
 from strop.core.tail import tail_percentile
 from strop.core.task import TENSOR
 from strop.run.family import family_named
+from strop.run.host import HERE, Host
 from strop.store import files
 from strop.store.store import load, save
-from strop.worker.call import Child, Limits, Work
+from strop.worker.call import Limits, Work
+from strop.worker.process import Process
 
 T = TypeVar("T")
 BLOCK_S = 0.010
@@ -47,6 +46,7 @@ class Subject(NamedTuple):
     family: of its model. called: what a session of that family is opened with besides, as JSON.
     concurrency: requests in flight while throughput is measured.
     memory_bytes: its measured peak, to decide whether two fit side by side; 0 where unknown.
+    host: where its processes run.
     """
 
     name: str
@@ -64,6 +64,7 @@ class Subject(NamedTuple):
     family: str = TENSOR
     called: dict[str, Any] | None = None
     concurrency: int = 1
+    host: Host = HERE
 
 
 def open_request(subject: Subject) -> dict[str, Any]:
@@ -79,7 +80,7 @@ class Seat:
 
     def __init__(self, subject: Subject, limits: Limits, cores: Sequence[int]) -> None:
         self.subject, self.limits, self.cores = subject, limits, cores
-        self.child: Child | None = None
+        self.child: Process | None = None
         self.median_ns = 0
         self.warmup_runs = 0
 
@@ -92,7 +93,7 @@ class Seat:
     def start(self) -> None:
         """The process alone, which imports its runtime on any CPU; `load` pins it before it makes its session."""
         self.leave()
-        self.child = Child(self.subject.work, self.subject.log, self.limits)
+        self.child = self.subject.host.open(self.subject.work, self.subject.log, self.limits)
 
     def load(self) -> None:
         """Ask it to load the model; `loaded` waits for that, so that several can load at once."""
@@ -110,13 +111,13 @@ class Seat:
         self.median_ns, self.warmup_runs = max(1, warmed["median_ns"]), warmed["runs"]
         self.rest()
 
-    def open(self) -> Child:
+    def open(self) -> Process:
         """All of that, one after the other."""
         for action in TO_OPEN:
             action(self)
         return self._started()
 
-    def _started(self) -> Child:
+    def _started(self) -> Process:
         assert self.child is not None
         return self.child
 
@@ -152,20 +153,18 @@ def open_together(seats: Iterable[Seat]) -> None:
         _guarded(seat.subject, partial(action, seat))
 
 
-def cores_for(threads: int, index: int) -> list[int]:
+def cores_for(host: Host, threads: int, index: int) -> list[int]:
     """The cores of a process: as many as it has threads, the same for both sides, another choice in the next pair.
 
     Where each side keeps to a core of its own, what is measured is the cores: their neighbours on the host differ.
     """
-    if not hasattr(os, "sched_getaffinity"):
-        return []
-    allowed = sorted(os.sched_getaffinity(0))
+    allowed = host.cpus()
     return [allowed[(index + i) % len(allowed)] for i in range(min(threads, len(allowed)))]
 
 
 def fit_together(a: Subject, b: Subject, limit: int | None) -> bool:
     """Whether both fit in the memory that is free, with some to spare."""
-    available = psutil.virtual_memory().available if limit is None else min(limit, psutil.virtual_memory().available)
+    available = a.host.available_memory() if limit is None else min(limit, a.host.available_memory())
     return bool((a.memory_bytes + b.memory_bytes) * 1.25 < available)
 
 
@@ -178,7 +177,8 @@ def run_pair(a: Subject, b: Subject, index: int, quads: int, seed: int, limits: 
     rng = random.Random(f"{seed}-{index}-{b.name}")
     together = fit_together(a, b, cap)
     mode: Literal["side by side", "one at a time"] = "side by side" if together else "one at a time"
-    with Seat(a, limits, cores_for(a.threads, index)) as seat_a, Seat(b, limits, cores_for(b.threads, index)) as seat_b:
+    cores_a, cores_b = (cores_for(of.host, of.threads, index) for of in (a, b))
+    with Seat(a, limits, cores_a) as seat_a, Seat(b, limits, cores_b) as seat_b:
         seats: dict[Side, Seat] = {"A": seat_a, "B": seat_b}
         if together:
             open_together(seats.values())

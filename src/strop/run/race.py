@@ -153,7 +153,8 @@ class Racing:
 
     def _places(self, trials: Sequence[Trial]) -> list[Trial]:
         """The first of these that fit in memory with the baseline and its second process."""
-        return list(trials[: how_many_fit([limit_of(t) for t in trials], 2 * limit_of(self.baseline))])
+        free = self.run.place.host.free_memory()
+        return list(trials[: how_many_fit([limit_of(t) for t in trials], 2 * limit_of(self.baseline), free)])
 
     def _set(self, trials: Sequence[Trial]) -> bool:
         """One set of as many of these as the budget allows, and what follows from it; False where there is no time for any."""
@@ -245,9 +246,8 @@ class Racing:
             return None
         expected, begin = costs.start + rounds * costs.round, time.monotonic()
         threads = max(of.threads for of in subjects)
-        plan = SetPlan(
-            self.number - 1, rounds, run.request.seed, quieter_cpus(threads, self.number), begin + PATIENCE * expected,
-        )  # fmt: skip
+        cores = quieter_cpus(run.place.host, threads, self.number)
+        plan = SetPlan(self.number - 1, rounds, run.request.seed, cores, begin + PATIENCE * expected)
         run.tell("racing", contestants=[t.name for t in trials])
         try:
             with run.spending("search"):

@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from checked_json import AGAIN, Section, quoted, read_object
-from refusal import ModelError
+from strop_child.checked_json import AGAIN, Section, quoted, read_object
+from strop_child.refusal import ModelError
 
 os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", CI="1", TOKENIZERS_PARALLELISM="false")
 

@@ -5,9 +5,10 @@ import os
 from typing import Any
 
 import numpy as np
-import runner
 from numpy.typing import NDArray
-from runner import BOOL, FLOAT, INT, POINTER, SIZE
+
+from . import runner
+from .runner import BOOL, FLOAT, INT, POINTER, SIZE
 
 SOURCES = 10
 F32 = 0

@@ -25,7 +25,7 @@ from strop.run.pairing import Subject
 from strop.run.request import Request
 from strop.run.trial import Trial
 from strop.store.store import RunFolder
-from strop.worker.call import Child
+from strop.worker.process import Process
 
 LOSSES = "nll"
 """The output that is scored: the loss of each token of a window."""
@@ -67,7 +67,7 @@ class LanguageFamily(Family):
     def called(self, task: Task) -> dict[str, Any] | None:
         return task.language.model_dump() if task.language is not None else None
 
-    def look(self, child: Child, of: Subject, brief: bool, patience: float) -> dict[str, list[int]]:
+    def look(self, child: Process, of: Subject, brief: bool, patience: float) -> dict[str, list[int]]:
         found = requests(child, brief, patience)
         if not brief:
             child.ask("fill")
@@ -108,7 +108,7 @@ class LanguageFamily(Family):
     def look_longer(self, run: Run, task: Task, baseline: Trial, finalists: Sequence[Trial]) -> list[Trial]:
         return look_longer(run, task, baseline, finalists)
 
-    def infer(self, child: Child, bundle: Path, out: Path, of: Subject) -> dict[str, str]:
+    def infer(self, child: Process, bundle: Path, out: Path, of: Subject) -> dict[str, str]:
         found: dict[str, str] = child.call(
             "language_losses", folder=str(bundle.absolute()), out=str(out.absolute()), tokens=of.inputs["tokens"],
             language=of.called, count=of.examples,

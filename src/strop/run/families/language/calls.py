@@ -4,7 +4,7 @@ import math
 
 from strop.core.tail import tail_percentile
 from strop.run.pairing import Subject, even_runs, quad_seconds
-from strop.worker.call import Child
+from strop.worker.process import Process
 
 QUADS, PAIR_S = (2, 12), (1.5, 10.0)
 """Quads of a pair at least and at most, each call of which is a whole request; seconds that a pair's quads may take, and
@@ -13,7 +13,7 @@ REQUESTS = 3
 """Of a first look, each of many steps."""
 
 
-def requests(child: Child, brief: bool, patience: float) -> dict[str, list[int]]:
+def requests(child: Process, brief: bool, patience: float) -> dict[str, list[int]]:
     """Nanoseconds of some requests to a language model, of their prompts and of their tokens; of a single request if brief, or if
     more do not fit the time.
     """

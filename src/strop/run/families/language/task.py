@@ -11,7 +11,7 @@ from strop.run.context import Run
 from strop.run.workload import workload_of
 from strop.store import files
 from strop.store.store import read_json, write_json
-from strop.worker.call import DATA_WORK, Child, Limits, Work
+from strop.worker.call import DATA_WORK, Limits, Work
 from strop.worker.interpreter import work_of
 
 WINDOW = 512
@@ -74,9 +74,9 @@ def chat_of(run: Run, model: Model) -> Chat | None:
     path = tokenizer.parent if work is DATA_WORK else tokenizer
     log, limits = run.folder.folder / "data.log", Limits(CHAT_S, CHAT_BYTES)
     try:
-        with Child(work, log, limits) as child:
+        with run.place.open(work, log, limits) as child:
             found = child.call("read_chat", path=str(path.absolute()))
-        with Child(DATA_WORK, log, limits) as child:
+        with run.place.open(DATA_WORK, log, limits) as child:
             usable = bool(found) and child.call("try_chat", **found)
     except WorkerError as error:
         run.note(f"The chat template is left out: {error.message.rstrip('.')}.")

@@ -20,7 +20,7 @@ from strop.run.families.tensor.task import tensor_task
 from strop.run.family import Family
 from strop.run.pairing import Subject
 from strop.run.trial import Trial
-from strop.worker.call import Child
+from strop.worker.process import Process
 
 LOOK_CALLS, LOOK_NS, MOST_CALLS = 20, 20_000_000, 500
 """Calls of a first look, at least and at most, and nanoseconds that they take together: twenty calls of 50 µs are still cold."""
@@ -34,7 +34,7 @@ class TensorFamily(Family):
     def read_task(self, run: Run, model: Model) -> Task:
         return tensor_task(run, model)
 
-    def look(self, child: Child, of: Subject, brief: bool, patience: float) -> dict[str, list[int]]:
+    def look(self, child: Process, of: Subject, brief: bool, patience: float) -> dict[str, list[int]]:
         return {"latencies_ns": calls(child, LOOK_CALLS, patience)}
 
     def scored(self, folder: Path, task: Task, longer: int = 0) -> Array:
@@ -76,7 +76,7 @@ class TensorFamily(Family):
             run.note(f"Not compared, since it has no row for each example: output {', '.join(map(repr, left))}.", first=True)
 
 
-def calls(child: Child, wanted: int, patience: float) -> list[int]:
+def calls(child: Process, wanted: int, patience: float) -> list[int]:
     """Latencies of some calls, ns: as many as wanted, or as fit the time after a first one; where these are so short that they
     are still cold, of later ones.
     """
