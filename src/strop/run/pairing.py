@@ -70,10 +70,11 @@ class Subject(NamedTuple):
 
 
 def open_request(subject: Subject) -> dict[str, Any]:
+    family = {"family": "tensor"} if subject.language is None else {"family": "language", "language": subject.language}
     return {
         "artifact": subject.artifact, "settings": subject.settings, "inputs": subject.inputs, "batch": subject.batch,
         "rotate": ROTATE, "reference": subject.reference, "count": subject.examples,
-        "language": subject.language,
+        **family,
     }  # fmt: skip
 
 
