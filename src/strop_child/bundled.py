@@ -75,7 +75,7 @@ def infer_shards(folder: str, inputs: dict[str, str], out: str) -> dict[str, str
 
 def language_losses(folder: str, tokens: str, out: str, language: dict[str, Any], count: int) -> dict[str, str]:
     """The loss of every token of the first windows by the bundle's own runner; {"nll": file}."""
-    from strop_child.token_lane import windows
+    from strop_child.language import windows
 
     bundle = module_of(folder).load(folder)
     path = os.path.join(out, "nll.npy")

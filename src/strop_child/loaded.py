@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, Protocol
 
 from strop_child import clock
 from strop_child.evaluation import compare
@@ -25,18 +25,32 @@ Span = tuple[int, int]
 """Begin and end of a request, nanoseconds."""
 
 
+class Served(Protocol):
+    """What callers need of an open session."""
+
+    @property
+    def runtime(self) -> Any: ...
+
+    @property
+    def feeds(self) -> list[dict[str, Any]]: ...
+
+    @property
+    def reference(self) -> list[dict[str, Any]] | None: ...
+
+
 class Callers:
     """So many threads, which live as long as the session: a new thread finds cold caches in many runtimes.
 
     Args:
-        lane: the open session, its inputs and, where they are known, its right answers.
-        concurrency: callers. streams: sessions to open where one cannot serve several callers. another: opens one of them.
+        session: with its inputs and, where they are known, its right answers.
+        concurrency: callers. another: opens one more session of the runtime.
+        streams: how many of these to open where one cannot serve several callers.
     """
 
-    def __init__(self, lane: Any, concurrency: int, streams: int, another: Callable[[], Any]) -> None:
-        self.lane, self.cursors = lane, list(range(concurrency))
+    def __init__(self, session: Served, concurrency: int, streams: int, another: Callable[[], Any]) -> None:
+        self.session, self.cursors = session, list(range(concurrency))
         self.threads = ThreadPoolExecutor(concurrency, thread_name_prefix="caller")
-        self.sessions = Turns(sessions(lane.session, concurrency, streams, another))
+        self.runtimes = Turns(runtimes(session.runtime, concurrency, streams, another))
 
     def warm(self) -> dict[str, int]:
         """Blocks until their rate no longer rises; (requests, median of the last block's latencies in ns)."""
@@ -80,7 +94,7 @@ class Callers:
 
     def _call(self, place: int, ready: threading.Semaphore, stop: threading.Event) -> list[Span]:
         """One caller, until it is told to stop; no two callers are ever at the same input, where there are enough of them."""
-        feeds, run, now, spans = self.lane.feeds, self.sessions.run, time.perf_counter_ns, list[Span]()
+        feeds, run, now, spans = self.session.feeds, self.runtimes.run, time.perf_counter_ns, list[Span]()
         index = self.cursors[place]
         try:
             while True:
@@ -97,13 +111,13 @@ class Callers:
             ready.release()
             raise
         self.cursors[place] = index + len(self.cursors)
-        if self.lane.reference is not None:
+        if self.session.reference is not None:
             what = "an answer under load differs from the one accuracy was measured on"
-            compare(answer, self.lane.reference[index % len(feeds)], what)
+            compare(answer, self.session.reference[index % len(feeds)], what)
         return spans
 
 
-def sessions(first: Any, concurrency: int, streams: int, another: Callable[[], Any]) -> list[Any]:
+def runtimes(first: Any, concurrency: int, streams: int, another: Callable[[], Any]) -> list[Any]:
     """Sessions that may run at the same time: one for each caller where the runtime shares one model among them (`fork`), else as
     many as there are streams."""
     if hasattr(first, "fork"):

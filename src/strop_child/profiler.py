@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from strop_child import clock, memory
+from strop_child.session import Session
 
 MOMENTS, LEAST = 20, 3
 """Looks at the memory while it runs, and calls at least: one of a large language model takes many seconds."""
@@ -47,22 +48,22 @@ class Counters:
         return {name: struct.unpack("Q", os.read(handle, 8))[0] for name, handle in self.handles.items()}
 
 
-def watch(lane: Any, counters: Counters, length_s: float, most: int) -> dict[str, Any]:
+def watch(session: Session, counters: Counters, length_s: float, most: int) -> dict[str, Any]:
     """Calls in a row for so long, or so many; memory between them."""
-    warmed = lane.warm()
+    warmed = session.warm()
     runs = max(LEAST, min(most, round(length_s * 1e9 / max(1, warmed["median_ns"]))))
     looks = min(MOMENTS, runs)
-    record: dict[str, Any] = {"latencies_ns": [], "memory": list(lane.moments)}
+    record: dict[str, Any] = {"latencies_ns": [], "memory": list(session.moments)}
     sums: dict[str, int] = {}
     for _ in range(looks):
         before, events = clock.own_counters(), counters.read()
         begin = time.perf_counter_ns()
-        record["latencies_ns"] += calls(lane.call, max(1, runs // looks))
+        record["latencies_ns"] += calls(session.call, max(1, runs // looks))
         wall = time.perf_counter_ns() - begin
         after = {**clock.own_counters(), **{name: count - events[name] for name, count in counters.read().items()}}
         part = {"wall_ns": wall, **{key: after[key] - before.get(key, 0) for key in after}}
         sums = {key: sums.get(key, 0) + value for key, value in part.items()}
-        record["memory"].append(memory.moment(lane.begin, "running"))
+        record["memory"].append(memory.moment(session.begin, "running"))
     own = {key: sums.pop(key) for key in ("wall_ns", "cpu_ns", "voluntary", "involuntary")}
     faults = sums.pop("page_faults", None)
     why = counters.why_not if not sums else ""
@@ -80,11 +81,11 @@ def calls(call: Callable[[int], Any], count: int) -> list[int]:
     return found
 
 
-def operators(lane: Any, length_s: float, most: int) -> dict[str, Any]:
+def operators(session: Session, length_s: float, most: int) -> dict[str, Any]:
     """Calls under the runtime's own profiler; the session is one that `work.profile` opened."""
-    warmed = lane.warm()
-    lane.session.begin()
-    most = getattr(lane.session, "most_calls", most)
+    warmed = session.warm()
+    session.runtime.begin()
+    most = getattr(session.runtime, "most_calls", most)
     runs = max(LEAST, min(most, round(length_s * 1e9 / max(1, warmed["median_ns"]))))
-    durations = sorted(calls(lane.call, runs))
-    return {"profiled_ns": durations[len(durations) // 2], "operators": lane.session.operators(runs)}
+    durations = sorted(calls(session.call, runs))
+    return {"profiled_ns": durations[len(durations) // 2], "operators": session.runtime.operators(runs)}

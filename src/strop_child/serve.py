@@ -8,8 +8,8 @@ log, so that whatever a framework prints cannot be mistaken for an answer.
     -> {"op": "step", "arguments": {...}, "log": path, "scratch": folder,
         "seed": n, "fork": bool, "memory_limit": bytes or null}         one build step; where forked, one after another
     -> {"op": "open", "artifact": path, "settings": {...}, "inputs": {name: npy}, "batch": n, "rotate": n,
-        "reference": {name: npy} or null, "count": n or null,
-        "profile": bool, "language": {...} or null}                     opens a session, runs one inference
+        "reference": {name: npy} or null, "count": n or null, "profile": bool,
+        "family": name or file, "called": {...}}            opens a session of that family, runs one inference
     -> {"op": "warm"}                                                   until a plateau
     -> {"op": "block", "runs": n}                                       one timed block
     -> {"op": "load", "concurrency": n}                                 n requests in flight from here on, until a plateau
@@ -39,6 +39,10 @@ from functools import partial
 from typing import Any
 
 from strop_child import forked, limits, works
+from strop_child.session import Session, open_session
+
+OWN = frozenset({"start", "call", "step", "open", "warm", "block", "memory", "count", "watch", "operators"})
+"""Verbs that every child has; others belong to a family of models."""
 
 
 class Child:
@@ -46,9 +50,7 @@ class Child:
 
     def __init__(self) -> None:
         self.work: Any = None
-        self.session: Any = None
-        self.opening: dict[str, Any] = {}
-        self.callers: Any = None
+        self.session: Session | None = None
         self.counters: Any = None
 
     def start(self, work: str, memory_limit: int | None = None) -> dict[str, Any]:
@@ -78,47 +80,31 @@ class Child:
         answer: dict[str, Any] = json.loads(forked.answer_to(build))
         return {**answer, "spent": True}
 
-    def open(self, **request: Any) -> Any:
-        self.opening = request
-        if request.get("language"):
-            from strop_child import token_lane
-
-            self.session = token_lane.TokenLane(self.work, **request)
-        else:
-            from strop_child import lane
-
-            request.pop("language", None)
-            self.session = lane.Lane(self.work, **request)
+    def open(self, family: str = "tensor", **request: Any) -> dict[str, Any]:
+        self.session = open_session(self.work, family, **request)
         return self.session.opened
 
-    def warm(self) -> Any:
-        return self.session.warm()
+    def warm(self) -> dict[str, int]:
+        return self.opened.warm()
 
-    def block(self, runs: int) -> Any:
-        return self.session.block(runs)
+    def block(self, runs: int) -> dict[str, Any]:
+        return self.opened.block(runs)
 
-    def load(self, concurrency: int) -> Any:
-        from strop_child import loaded
+    @property
+    def opened(self) -> Session:
+        if self.session is None:
+            raise RuntimeError("no session is open")
+        return self.session
 
-        artifact, settings = self.opening["artifact"], self.opening["settings"]
-        streams = int(settings.get("streams") or 1)
-        self.callers = loaded.Callers(self.session, concurrency, streams, lambda: self.work.open(artifact, settings))
-        return self.callers.warm()
-
-    def loaded(self, length_s: float) -> Any:
-        return self.callers.block(length_s)
-
-    def evaluate(self, **request: Any) -> Any:
-        return self.session.evaluate(**request)
-
-    def fallback(self) -> Any:
-        return self.session.fallback()
-
-    def phases(self, requests: int) -> Any:
-        return self.session.phases(requests)
-
-    def fill(self) -> Any:
-        return self.session.fill()
+    def answer(self, verb: str, request: dict[str, Any]) -> dict[str, Any]:
+        """The answer to one request: of the child itself, or of the session that is open, if its family has that verb."""
+        if verb in OWN:
+            answer = getattr(self, verb)(**request)
+        elif verb in self.opened.verbs:
+            answer = getattr(self.session, verb)(**request)
+        else:
+            raise ValueError(f"no verb {verb!r}: a {type(self.session).__name__} has {', '.join(sorted(self.opened.verbs))}")
+        return dict(answer)
 
     def memory(self) -> Any:
         from strop_child import memory
@@ -134,12 +120,12 @@ class Child:
     def watch(self, length_s: float, most: int) -> Any:
         from strop_child import profiler
 
-        return profiler.watch(self.session, self.counters, length_s, most)
+        return profiler.watch(self.opened, self.counters, length_s, most)
 
     def operators(self, length_s: float, most: int) -> Any:
         from strop_child import profiler
 
-        return profiler.operators(self.session, length_s, most)
+        return profiler.operators(self.opened, length_s, most)
 
 
 def main() -> None:
@@ -150,7 +136,7 @@ def main() -> None:
     for asked in sys.stdin:
         request = json.loads(asked)
         verb = request.pop("op")
-        line = forked.answer_to(partial(getattr(child, verb), **request))
+        line = forked.answer_to(partial(child.answer, verb, request))
         sys.stderr.flush()
         answers.write(line + "\n")
         answers.flush()

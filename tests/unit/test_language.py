@@ -24,8 +24,8 @@ from strop.run.families.language.calls import windows_of
 from strop.run.pairing import Subject
 from strop.store.store import save
 from strop.worker.call import DATA_WORK
+from strop_child.language import SAMPLES, LanguageSession
 from strop_child.texts import DataError, decode_tokens, prepare_tokens
-from strop_child.token_lane import SAMPLES, TokenLane
 
 from .makers import model, target, task
 
@@ -122,11 +122,11 @@ class Work:
         return self.session
 
 
-def lane(folder: Path, session: Bigrams, tokens: np.ndarray, ends: tuple[int, ...] = ()) -> TokenLane:
+def lane(folder: Path, session: Bigrams, tokens: np.ndarray, ends: tuple[int, ...] = ()) -> LanguageSession:
     np.save(folder / "tokens.npy", tokens)
     (folder / "m.gguf").write_bytes(b"")
     language = Language(prompt=2, output=1, chunk=2, ends=ends).model_dump()
-    return TokenLane(Work(session), str(folder / "m.gguf"), {}, {"tokens": str(folder / "tokens.npy")}, language=language)
+    return LanguageSession(Work(session), str(folder / "m.gguf"), {}, {"tokens": str(folder / "tokens.npy")}, called=language)
 
 
 def test_losses_and_divergences_by_hand(tmp_path: Path) -> None:
@@ -217,7 +217,7 @@ def test_what_a_model_writes_by_itself(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ends: tuple[int, ...], late: float, made: list[int], stopped: str
 ) -> None:
     """A model that counts: after a token comes the next one."""
-    monkeypatch.setattr("strop_child.token_lane.WRITING_S", late)
+    monkeypatch.setattr("strop_child.language.WRITING_S", late)
     tokens = np.full((4, 8), 2, np.int32)
     (tmp_path / "check").mkdir()
     lane(tmp_path, Bigrams(np.roll(np.eye(5), 1, axis=1)), tokens, ends).evaluate(str(tmp_path / "check"))

@@ -43,7 +43,7 @@ def cannot_imitate(_target: Target) -> dict[str, str] | None:
 
 @dataclass(frozen=True)
 class Backend:
-    """A framework's parent side; `work` is its child side, run by path.
+    """A framework's parent side; `work` is its child side, whose folder is a package there.
 
     reads: file suffix → artifact kind that `work.inspect` understands; a suffix `/name` is a folder that holds that file.
     exports: the kind that `work.examine` and `work.export` make of what it reads; None: it runs what it reads.

@@ -126,7 +126,7 @@ def packed(run: Run, outcome: Outcome) -> Outcome:
     if chosen is None:
         return outcome
     outcome, shapes = with_shapes(run, outcome)
-    pack(outcome, run.backend(chosen.candidate.recipe.runtime), target, shapes)
+    pack(outcome, run.backend(chosen.candidate.recipe.runtime), target, shapes, run.family.template)
     verify_bundle(str(target))
     require_same_answers(run, outcome, target)
     return note_runner_speed(run, outcome, target) if run.place.kind == "here" else outcome

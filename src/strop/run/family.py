@@ -11,6 +11,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from strop.bundle.pack import TEMPLATE
 from strop.core.errors import BackendError
 from strop.core.measurement import Check
 from strop.core.metrics import Array
@@ -58,16 +59,20 @@ class Pace(NamedTuple):
 class Family(ABC):
     """The strategy of one family of models.
 
-    name: what a backend's `family` says. pace: how its calls are timed. batches: whether examples may be answered in larger
-    batches. own_answers: whether a candidate's timed answers are compared with those that its accuracy was taken from.
-    judged_late: whether settings of the given file may be judged only once they matter. other_runtimes: whether the denominator
-    may be the model in another runtime than the one that reads it. by_batch: whether a larger batch takes as much more memory.
-    settles: whether a finalist's open musts can be settled by looking longer. ships: whether a bundle answers with all that was
-    measured. numbers: whether inputs are numbers, whose ranges say something. inspected: whether the inspector sees a model
-    first, and refuses what is damaged in its own words.
+    name: what a backend's `family` says. session: the file of the module that opens sessions in the child
+    (`strop_child/session.py`); None for one of Strop's own. template: what becomes a bundle's infer.py.
+
+    pace: how its calls are timed. batches: whether examples may be answered in larger batches. own_answers: whether a candidate's
+    timed answers are compared with those that its accuracy was taken from. judged_late: whether settings of the given file may be
+    judged only once they matter. other_runtimes: whether the denominator may be the model in another runtime than the one that
+    reads it. by_batch: whether a larger batch takes as much more memory. settles: whether a finalist's open musts can be settled
+    by looking longer. ships: whether a bundle answers with all that was measured. numbers: whether inputs are numbers, whose
+    ranges say something. inspected: whether the inspector sees a model first, and refuses what is damaged in its own words.
     """
 
-    name = "tensor"
+    name: str
+    session: Path | None = None
+    template: Path = TEMPLATE
     pace = Pace()
     batches = True
     own_answers = True

@@ -140,4 +140,4 @@ def inspect(reader: Backend, kind: str, path: Path, log: Path, limits: Limits) -
         digest=files.digest_files(folder, names), files=names,
         bytes=sum((folder / n).stat().st_size for n in names),
     )  # fmt: skip
-    return model_from(raw, artifact, reader.name)
+    return model_from({"family": reader.family, **raw}, artifact, reader.name)

@@ -68,10 +68,11 @@ class Subject(NamedTuple):
 
 
 def open_request(subject: Subject) -> dict[str, Any]:
+    family = family_named(subject.family)
     return {
         "artifact": subject.artifact, "settings": subject.settings, "inputs": subject.inputs, "batch": subject.batch,
         "rotate": ROTATE, "reference": subject.reference, "count": subject.examples,
-        "language": subject.called,
+        "family": str(family.session or family.name), **({"called": subject.called} if subject.called is not None else {}),
     }  # fmt: skip
 
 

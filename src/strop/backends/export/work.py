@@ -1,4 +1,4 @@
-"""The exporter's child side: a Hugging Face folder → ONNX, checked against the original. Run by path.
+"""The exporter's child side: a Hugging Face folder → ONNX, checked against the original. Imports nothing of strop.
 
 Nothing of the folder is executed: no remote code, no pickled weights. Nothing is fetched.
 """

@@ -1,4 +1,4 @@
-"""llama.cpp's child side: probe, inspect, build, open. Run by path; imports nothing of Strop."""
+"""llama.cpp's child side: probe, inspect, build, open. Imports nothing of strop."""
 
 import os
 import re

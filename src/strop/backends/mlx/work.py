@@ -1,4 +1,4 @@
-"""MLX's child side: probe, build, open. Run by path; imports nothing of Strop.
+"""MLX's child side: probe, build, open. Imports nothing of strop.
 
 Nothing of the folder is executed: no remote code, no pickled weights. Nothing is fetched.
 """

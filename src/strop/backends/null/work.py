@@ -1,4 +1,4 @@
-"""The null backend's child side. Run by path; imports nothing of Strop."""
+"""The null backend's child side. Imports nothing of strop."""
 
 import json
 import os

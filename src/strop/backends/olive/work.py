@@ -1,4 +1,4 @@
-"""Olive's child side: probe and build. Run by path; imports nothing of Strop.
+"""Olive's child side: probe and build. Imports nothing of strop.
 
 Olive returns, and its process ends with 0, where its passes failed: only a model in its hands counts.
 """

@@ -1,4 +1,4 @@
-"""ONNX Runtime GenAI's child side: probe, build, open. Run by path; imports nothing of Strop."""
+"""ONNX Runtime GenAI's child side: probe, build, open. Imports nothing of strop."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""OpenVINO's child side: probe, inspect, build, open. Run by path; imports nothing of Strop."""
+"""OpenVINO's child side: probe, inspect, build, open. Imports nothing of strop."""
 
 import os
 import sys

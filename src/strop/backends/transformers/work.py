@@ -1,4 +1,4 @@
-"""transformers' child side: probe, inspect, build, open. Run by path; imports nothing of Strop.
+"""transformers' child side: probe, inspect, build, open. Imports nothing of strop.
 
 Nothing of the folder is executed: no remote code, no pickled weights. Nothing is fetched.
 """

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from strop.bundle.pack import LANGUAGE
 from strop.core.errors import UsageError
 from strop.core.gate import for_language
 from strop.core.metrics import Array, chance_of
@@ -37,6 +38,7 @@ class LanguageFamily(Family):
     """What all stages need of a language model."""
 
     name = "llm"
+    template = LANGUAGE
     pace = Pace(
         start_s=5.0, chunk=1, least_calls=1, rounds=(3, 6), search=(1, 4), most_quads={"search": 4, "confirmation": QUADS[1]},
         pairs=PAIRS, second_look=False, as_is=False, auto_s=(120.0, 600.0),

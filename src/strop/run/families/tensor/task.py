@@ -41,10 +41,10 @@ def tensor_task(run: Run, model: Model) -> Task:
         data = datasets.generate(run, model, settled)
         run.note("No data were given: inputs are generated, accuracy is unmeasured, the outcome at most provisional.")
         return Task(
-            evaluation=data, calibration=None, metric="unmeasured", output=_output(run, model), k=request.k, kind=kind,
-            pooling=pooling, preprocess=settled.preprocess, **datasets.shipped(data), workload=batches, options=request.options,
-            arrays=request.mapping, shapes=fixed_shapes(given, model, settled.preprocess, batches.batches),
-            other_shapes=request.other_shapes,
+            family=model.family, evaluation=data, calibration=None, metric="unmeasured", output=_output(run, model),
+            k=request.k, kind=kind, pooling=pooling, preprocess=settled.preprocess, **datasets.shipped(data), workload=batches,
+            options=request.options, arrays=request.mapping,
+            shapes=fixed_shapes(given, model, settled.preprocess, batches.batches), other_shapes=request.other_shapes,
         )  # fmt: skip
     plan, output = datasets.Plan(form, settled, kind), _output(run, model)
     load_code(run)
@@ -75,7 +75,7 @@ def tensor_task(run: Run, model: Model) -> Task:
         run.note(f"{file} holds {what} {name!r} that looks like labels{others} and is not used: --labels {name}.", first=True)
     shapes = fixed_shapes(given, model, settled.preprocess, batches.batches)
     return Task(
-        evaluation=evaluation, calibration=calibration, metric=metric, output=output,
+        family=model.family, evaluation=evaluation, calibration=calibration, metric=metric, output=output,
         k=request.k, kind=kind, pooling=pooling, preprocess=settled.preprocess, scorer=request.code.get("scorer"),
         **datasets.shipped(whole), workload=batches, options=request.options, arrays=request.mapping,
         shapes=shapes, other_shapes=request.other_shapes,

@@ -1,6 +1,6 @@
-"""One open language-model session: scored by forced tokens, timed by whole requests. Needs numpy; lives in the child.
+"""The family of language models: one open session, scored by forced tokens, timed by whole requests. Needs numpy.
 
-It answers the verbs of `lane.Lane`. A timed call is one request: the prompt at once, then the answer token by token, every
+A timed call is one request: the prompt at once, then the answer token by token, every
 token given, so that all frameworks do the same work. In a batch so many texts go side by side; scoring takes one at a time.
 """
 
@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from strop_child import clock, memory
+from strop_child import clock
 from strop_child.evaluation import InvalidOutput
-from strop_child.lane import model_files
 from strop_child.questions import answer_questions
+from strop_child.session import model_files, start
 
 DISTRIBUTION, TOPS = "distribution.npy", "tops.npy"
 """Of a baseline: log-probabilities, and its likeliest tokens, which rounding to fp16 would make ties of."""
@@ -78,8 +78,10 @@ def divergences(log: NDArray[np.float32], expected: Any) -> NDArray[np.float32]:
     return found
 
 
-class TokenLane:
-    """Opens the session and keeps the windows of tokens."""
+class LanguageSession:
+    """Opens the model and keeps the windows of tokens."""
+
+    verbs = frozenset({"evaluate", "phases", "fill"})
 
     def __init__(
         self,
@@ -87,7 +89,7 @@ class TokenLane:
         artifact: str,
         settings: dict[str, Any],
         inputs: dict[str, str],
-        language: dict[str, Any],
+        called: dict[str, Any],
         batch: int = 1,
         count: int | None = None,
         profile: bool = False,
@@ -96,37 +98,24 @@ class TokenLane:
         self.tokens: NDArray[Any] = np.load(inputs["tokens"], mmap_mode="r", allow_pickle=False)
         self.count, self.batch = count or len(self.tokens), batch
         self.questions = [np.load(inputs[name], allow_pickle=False) for name in QUESTIONS if name in inputs]
-        self.prompt, self.output, self.chunk = language["prompt"], language["output"], language["chunk"]
-        self.context = language["context"]
-        self.ends = frozenset(language["ends"])
+        self.prompt, self.output, self.chunk = called["prompt"], called["output"], called["chunk"]
+        self.context = called["context"]
+        self.ends = frozenset(called["ends"])
         self.model_files = model_files(artifact)
-        if hasattr(work, "warm_import"):
-            work.warm_import(artifact)
-        empty = memory.sample()
-        memory.reset_peak()
-        self.begin = time.perf_counter()
-        self.moments = [memory.moment(self.begin, "empty")]
-        start = time.perf_counter()
         opener = work.profile if profile else work.open
-        self.session = opener(artifact, settings if batch == 1 else {**settings, "batch": batch})
-        load_s = time.perf_counter() - start
-        self.moments.append(memory.moment(self.begin, "loaded"))
-        start = time.perf_counter()
-        self.session.reset()
-        first = self.session.step(self.texts(0)[..., : self.prompt], "last")
-        first_s = time.perf_counter() - start
-        self.moments.append(memory.moment(self.begin, "first inference"))
+        started = start(
+            work, artifact, lambda: opener(artifact, settings if batch == 1 else {**settings, "batch": batch}), self._first
+        )
+        self.runtime, self.begin, self.moments = started.runtime, started.begin, started.moments
         self.cursor = 0
         self.steps_ns: list[int] = []
         self.warmed = False
-        self.opened = {
-            "load_s": load_s,
-            "first_inference_s": first_s,
-            "profiles": hasattr(work, "profile"),
-            "empty": empty["private"],
-            "properties": dict(getattr(self.session, "properties", {})),
-            "outputs": {"logits": [str(np.asarray(first).dtype), list(np.asarray(first).shape)]},
-        }
+        first = np.asarray(started.first)
+        self.opened = {**started.opened, "outputs": {"logits": [str(first.dtype), list(first.shape)]}}
+
+    def _first(self, runtime: Any) -> Any:
+        runtime.reset()
+        return runtime.step(self.texts(0)[..., : self.prompt], "last")
 
     def texts(self, index: int) -> NDArray[Any]:
         """Token ids of a request: [window], or [batch, window] with another window for each text."""
@@ -136,7 +125,7 @@ class TokenLane:
 
     def call(self, index: int) -> Any:
         """One request; the answer's steps are timed beside."""
-        ids, session, now = self.texts(index), self.session, time.perf_counter_ns
+        ids, session, now = self.texts(index), self.runtime, time.perf_counter_ns
         session.reset()
         answer = session.step(ids[..., : self.prompt], "last")
         for place in range(self.prompt, self.prompt + self.output):
@@ -148,15 +137,15 @@ class TokenLane:
     def lead(self, index: int) -> None:
         """An untimed call before a block: one token of a new request, which reads every weight and wakes every thread. A whole
         request may take seconds."""
-        self.session.reset()
-        self.session.step(self.texts(index)[..., :1], "last")
+        self.runtime.reset()
+        self.runtime.step(self.texts(index)[..., :1], "last")
 
     def warm(self) -> dict[str, int]:
         runs, median = clock.warm(self.call, least=1)  # a request is many steps
         self.cursor += runs
         return {"runs": runs, "median_ns": median}
 
-    def block(self, runs: int) -> Any:
+    def block(self, runs: int) -> dict[str, Any]:
         self.steps_ns.clear()
         record, output, last = clock.block(self.call, self.cursor, runs, self.lead)
         self.cursor = last + 1
@@ -167,10 +156,10 @@ class TokenLane:
     def fill(self) -> dict[str, int]:
         """Tokens until the context is full but for one, so that a cache that grows as it is needed is whole in memory."""
         ids, held = self.texts(0), 0
-        self.session.reset()
+        self.runtime.reset()
         while held < self.context - 1:
             part = ids[..., : self.context - 1 - held]
-            self.session.step(part, "none")
+            self.runtime.step(part, "none")
             held += part.shape[-1]
         return {"tokens": held}
 
@@ -178,7 +167,7 @@ class TokenLane:
         """Nanoseconds of requests, of each prompt and of each answered token; nothing is kept of the session's first request."""
         wholes, prompts, steps, now = list[int](), list[int](), list[int](), time.perf_counter_ns
         for index in range(requests + int(not self.warmed)):
-            ids, session, taken = self.texts(index), self.session, []
+            ids, session, taken = self.texts(index), self.runtime, []
             begin = now()
             session.reset()
             start = now()
@@ -222,7 +211,7 @@ class TokenLane:
                 found["kl"][index] = divergences(log, kept[index])
                 found["same_top"][index] = tops[index] == log.argmax(axis=1)
         if self.questions and not first:
-            found |= answer_questions(lambda ids: next(windows(self.session, ids[None], self.chunk)), *self.questions)
+            found |= answer_questions(lambda ids: next(windows(self.runtime, ids[None], self.chunk)), *self.questions)
         if expected is None:
             np.save(os.path.join(out, TOPS), tops)
         for name, values in found.items():
@@ -249,9 +238,9 @@ class TokenLane:
         prompt = row[: min(PROMPT, len(row) // 2)]
         room, late = min(WRITTEN, len(row) - len(prompt)), time.perf_counter() + WRITING_S / PROMPTS
         made, given, stopped = list[int](), prompt, "length"
-        self.session.reset()
+        self.runtime.reset()
         while len(made) < room:
-            token = int(np.argmax(self.session.step(given, "last")[-1]))
+            token = int(np.argmax(self.runtime.step(given, "last")[-1]))
             if token in self.ends:
                 stopped = "end"
                 break
@@ -263,10 +252,14 @@ class TokenLane:
 
     def window(self, index: int) -> NDArray[np.float32]:
         """Log-probabilities of every next token in a window, [positions, vocabulary]."""
-        return next(windows(self.session, self.tokens[index : index + 1], self.chunk))
+        return next(windows(self.runtime, self.tokens[index : index + 1], self.chunk))
 
     def kept(self, out: str, count: int, log: NDArray[np.float32]) -> Any:
         """Where a baseline's distributions go."""
         shape = (count, *log.shape)
         kind = np.float32 if 4 * int(np.prod(shape)) <= WHOLE_BYTES else np.float16
         return np.lib.format.open_memmap(os.path.join(out, DISTRIBUTION), mode="w+", dtype=kind, shape=shape)
+
+
+def open_session(work: Any, **request: Any) -> LanguageSession:
+    return LanguageSession(work, **request)

@@ -1,6 +1,5 @@
-"""One open session, its inputs, and what may be asked of it. Needs numpy; lives in the child."""
+"""The family of tensor models, from arrays to arrays: one open session, its inputs, its answers. Needs numpy."""
 
-import os
 import time
 from typing import Any
 
@@ -9,7 +8,9 @@ from numpy.typing import NDArray
 
 from strop_child import clock, lengths, memory, shaped
 from strop_child.evaluation import Evaluation, compare
+from strop_child.loaded import Callers
 from strop_child.mixing import mixing as mixed
+from strop_child.session import model_files, start
 from strop_child.shards import feed_of, opened, release, row_bytes
 
 ROTATE_BYTES = 64 << 20
@@ -17,8 +18,10 @@ BATCH_BYTES, LEAST_TOGETHER = 256 << 20, 8
 """What a larger batch may take, and below how many examples it is not worth while."""
 
 
-class Lane:
-    """Opens the session, keeps the rotating inputs in memory, checks every answer that was timed."""
+class TensorSession:
+    """Opens the model, keeps the rotating inputs in memory, checks every answer that was timed."""
+
+    verbs = frozenset({"evaluate", "load", "loaded", "fallback"})
 
     def __init__(
         self,
@@ -38,34 +41,20 @@ class Lane:
         self.model_files = model_files(artifact)
         self.feeds = self._rotation(rotate)
         release(*self.shards.values())
-        if hasattr(work, "warm_import"):
-            work.warm_import(artifact)
-        empty = memory.sample()
-        memory.reset_peak()
-        self.begin = time.perf_counter()
-        self.moments = [memory.moment(self.begin, "empty")]
-        start = time.perf_counter()
-        self.settings = settings
-        if profile:
-            self.session = work.profile(artifact, shaped.of_first(settings))
-        else:
-            self.session = shaped.open_shaped(work.open, artifact, settings)
-        load_s = time.perf_counter() - start
-        self.moments.append(memory.moment(self.begin, "loaded"))
-        start = time.perf_counter()
-        first = self.session.run(self.feeds[0])
-        first_s = time.perf_counter() - start
-        self.moments.append(memory.moment(self.begin, "first inference"))
+        self.settings, self.artifact = settings, artifact
+
+        def load() -> Any:
+            if profile:
+                return work.profile(artifact, shaped.of_first(settings))
+            return shaped.open_shaped(work.open, artifact, settings)
+
+        started = start(work, artifact, load, lambda runtime: runtime.run(self.feeds[0]))
+        self.runtime, self.begin, self.moments = started.runtime, started.begin, started.moments
         self.reference = self._load_reference(reference)
         self.cursor = 0
-        self.opened = {
-            "load_s": load_s,
-            "first_inference_s": first_s,
-            "profiles": hasattr(work, "profile"),
-            "empty": empty["private"],
-            "properties": dict(getattr(self.session, "properties", {})),
-            "outputs": {name: [str(a.dtype), list(a.shape)] for name, a in ((n, np.asarray(v)) for n, v in first.items())},
-        }
+        self.callers: Callers | None = None
+        first = {name: np.asarray(value) for name, value in started.first.items()}
+        self.opened = {**started.opened, "outputs": {name: [str(a.dtype), list(a.shape)] for name, a in first.items()}}
 
     def _feed(self, index: int) -> dict[str, NDArray[Any]]:
         """Batch `index`, the last one padded from the front where it is short."""
@@ -86,14 +75,14 @@ class Lane:
         return [{name: np.array(shard[r]) for name, shard in whole.items()} for r in rows]
 
     def call(self, index: int) -> Any:
-        return self.session.run(self.feeds[index % len(self.feeds)])
+        return self.runtime.run(self.feeds[index % len(self.feeds)])
 
     def warm(self) -> dict[str, int]:
         runs, median = clock.warm(self.call)
         self.cursor += runs
         return {"runs": runs, "median_ns": median}
 
-    def block(self, runs: int) -> Any:
+    def block(self, runs: int) -> dict[str, Any]:
         """A timed block; its last answer is held against the one that accuracy was taken from."""
         record, output, last = clock.block(self.call, self.cursor, runs)
         self.cursor = last + 1
@@ -105,6 +94,17 @@ class Lane:
             )
         return record
 
+    def load(self, concurrency: int) -> dict[str, int]:
+        """So many requests in flight from here on, until a plateau."""
+        streams = int(self.settings.get("streams") or 1)
+        self.callers = Callers(self, concurrency, streams, lambda: self.work.open(self.artifact, self.settings))
+        return self.callers.warm()
+
+    def loaded(self, length_s: float) -> dict[str, Any]:
+        """One timed block of these."""
+        assert self.callers is not None, "no requests are in flight: ask for `load` first"
+        return self.callers.block(length_s)
+
     def evaluate(self, out: str, expected: str | None = None, mixing: int = 0, together: int = 0) -> dict[str, Any]:
         """Every example once, in batches; the outputs become shards in `out`. The first batches are run twice.
 
@@ -113,19 +113,19 @@ class Lane:
             fixed shapes takes none: it would be judged by the answers of another.
         """
         begin = time.perf_counter()
-        found = Evaluation(self.session, self.shards, self.count, self.batch, out)
+        found = Evaluation(self.runtime, self.shards, self.count, self.batch, out)
         batched = found.run(0 if self.takes_one_batch else self.fitting(together))
         if "crop" in self.settings:
             made = {name: shard for name, (_, shard) in found.made.items()}
-            lengths.require_exact(self.session, self.settings["mask"], self.shards, made, self.batch)
+            lengths.require_exact(self.runtime, self.settings["mask"], self.shards, made, self.batch)
         return {
             "examples": self.count,
             "seconds": time.perf_counter() - begin,
             "batched": batched,
             "rough_latency_ns": sorted(found.durations)[len(found.durations) // 2],
             "shards": {name: file for name, (file, _) in found.made.items()},
-            "mixing": mixed(self.session, self.shards, self.count, mixing),
-            "ran": self.work.ran(shaped.plain(self.session)) if hasattr(self.work, "ran") else "",
+            "mixing": mixed(self.runtime, self.shards, self.count, mixing),
+            "ran": self.work.ran(shaped.plain(self.runtime)) if hasattr(self.work, "ran") else "",
         }
 
     @property
@@ -134,14 +134,14 @@ class Lane:
         input without axes is not the same for all examples.
         """
         varies = any(getattr(shard, "varies", False) for shard in self.shards.values())
-        return varies or "shapes" in self.settings or bool(getattr(self.session, "filled", False))
+        return varies or "shapes" in self.settings or bool(getattr(self.runtime, "filled", False))
 
     def fallback(self) -> dict[str, Any]:
         """Private bytes that the session for other shapes adds once it has answered, None where the platform cannot tell; and
         whether it answers as the one that was timed."""
         feed = self.feeds[0]
-        expected, before = self.session.run(feed), memory.sample()["private"]
-        got = self.session.by_fallback(feed)
+        expected, before = self.runtime.run(feed), memory.sample()["private"]
+        got = self.runtime.by_fallback(feed)
         after = memory.sample()["private"]
         added = None if before is None or after is None else max(0, after - before)
         return {"bytes": added, "same": lengths.close(got, expected)}
@@ -157,12 +157,5 @@ class Lane:
         return together if together >= LEAST_TOGETHER else 0
 
 
-def model_files(artifact: str) -> list[str]:
-    """Every regular file beside the one that is opened, and that file."""
-    folder = os.path.dirname(os.path.abspath(artifact))
-    found = [os.path.abspath(artifact)]
-    for name in sorted(os.listdir(folder)):
-        path = os.path.join(folder, name)
-        if os.path.isfile(path) and path not in found:
-            found.append(path)
-    return found
+def open_session(work: Any, **request: Any) -> TensorSession:
+    return TensorSession(work, **request)
