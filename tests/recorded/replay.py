@@ -11,7 +11,7 @@ from strop.core.gate import for_language
 from strop.core.outcome import Outcome
 from strop.core.strict import to_json
 from strop.plan.discover import backends
-from strop.report.document import report
+from strop.report.render.json import report
 from strop.run.context import Run
 from strop.run.evidence import gather
 from strop.run.open_run import OUTCOME
