@@ -12,7 +12,7 @@ from rich.text import Text
 
 from strop.core.foreign import STEERING, clean
 from strop.core.strict import to_json
-from strop.report.render.terminal import table
+from strop.report.render.terminal import table as table
 
 stderr = Console(stderr=True)
 stdout = Console(soft_wrap=False, width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 120)

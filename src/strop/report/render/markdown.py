@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from strop.core.foreign import fenced, in_markdown
+from strop.core.foreign import clean, fenced, in_markdown
 from strop.core.outcome import Outcome
 from strop.report import blocks as b
 from strop.report.evidence import NO_EVIDENCE, Evidence
@@ -13,7 +13,7 @@ from strop.report.verdict import model_name
 
 DEPARTS = "▸"
 ESCAPES = str.maketrans(
-    {"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "&#124;", "\\": "&#92;", "\n": " ⏎ ", "\r": "", "\t": " "}
+    {"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "&#124;", "\\": "&#92;", "\n": " ⏎ ", "\t": " "}
     | {mark: f"\\{mark}" for mark in "`*_[]~$#:@!"}
 )
 """Bars and backslashes by their numbers in HTML, since a table would read them before Markdown does."""
@@ -48,7 +48,7 @@ def line(words: b.Words) -> str:
 
 def escaped(text: str) -> str:
     """A model's text on one line, of which neither Markdown nor HTML takes anything for its own."""
-    return text.translate(ESCAPES).replace("www.", "www\\.")
+    return clean(text.replace("\r", ""), keep="\n\t").translate(ESCAPES).replace("www.", "www\\.")
 
 
 def _span(part: str | b.Span) -> str:
