@@ -10,7 +10,7 @@ from strop.core.noun import SCHEMA
 from strop.core.outcome import Outcome
 from strop.core.strict import to_json
 from strop.plan.discover import backends
-from strop.report.document import report
+from strop.report.render.json import report
 from strop.run.budget import Budget
 from strop.run.builders import Builders
 from strop.run.context import Run

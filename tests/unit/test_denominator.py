@@ -21,7 +21,7 @@ from strop.core.target import Target
 from strop.core.task import Language, Task
 from strop.core.verdict import EXACTLY_ONE
 from strop.plan.space import by_role, without_impossible
-from strop.report.markdown import markdown
+from strop.report.render.markdown import markdown
 from strop.report.verdict import three_lines
 from strop.run.baseline import may_be_faster
 from strop.run.checking import CHECK, Footprint

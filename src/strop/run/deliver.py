@@ -14,10 +14,10 @@ from strop.core.outcome import Outcome
 from strop.core.shapes import Shapes, parsed
 from strop.core.standing import standing_of
 from strop.core.strict import to_json
-from strop.report.document import report
 from strop.report.evidence import Evidence
-from strop.report.markdown import markdown
-from strop.report.page import page
+from strop.report.render.html import page
+from strop.report.render.json import report
+from strop.report.render.markdown import markdown
 from strop.run.checking import Footprint, open_array, shards, subject
 from strop.run.context import Run
 from strop.run.evidence import gather

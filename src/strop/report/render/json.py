@@ -1,4 +1,4 @@
-"""`report.json`: the outcome for programs."""
+"""`report.json`: the outcome for programs, as facts; what belongs to a section is told by that section's file."""
 
 from typing import Any
 
@@ -8,10 +8,9 @@ from strop.core.outcome import Outcome
 from strop.core.prospects import Prospect
 from strop.core.verdict import Interval
 from strop.plan.bottlenecks import find_bottlenecks
-from strop.report.advice import commands, deployment, python_lines, trade_offs, watch
 from strop.report.evidence import NO_EVIDENCE, Evidence
-from strop.report.language import language_document
-from strop.report.lineage import gains, over_each_framework
+from strop.report.lineage import over_each_framework
+from strop.report.sections import facts_of
 from strop.report.verdict import hasty, reached
 
 
@@ -63,16 +62,7 @@ def report(outcome: Outcome, evidence: Evidence = NO_EVIDENCE) -> dict[str, Any]
         "timing": outcome.timing,
         "budget": outcome.budget.model_dump(mode="json") if outcome.budget else None,
         "notes": list(outcome.notes),
-        "language": language_document(outcome, evidence),
-        "steps": [gain.model_dump(mode="json") for gain in gains(outcome)],
-        "trade_offs": trade_offs(outcome),
-        "deployment": {
-            "needs": dict(deployment(outcome, evidence)),
-            "commands": commands(outcome),
-            "python": python_lines(outcome),
-        },
-        "watch": [entry.model_dump(mode="json") for entry in watch(outcome, evidence)],
-        "reproduce": evidence.command,
+        **facts_of(outcome, evidence),
         "evidence": _evidence(evidence),
     }
 
