@@ -74,6 +74,10 @@ QUESTIONS = Option(
     "questions", f.PATH, "Language models: JSONL of prompts with choices or exact answers.", key="data.questions",
     shown='"questions.jsonl"', comment="language models: prompts with choices or exact answers, a line each",
 )  # fmt: skip
+ADAPTER = Option(
+    "adapter", f.PATH, "LoRA adapter, a folder of PEFT, that is merged into the language model's folder first.", key="model.adapter",
+    identifies=False, shown='"adapter/"', comment="a LoRA adapter (PEFT) that is merged into the language model's folder first",
+)  # fmt: skip
 READING = (
     Option("labels", f.TEXT, "Array or column that holds the labels [labels].", key="data.labels", shown='"y"',
            comment='the array or column that holds the labels; "labels" needs no mention'),
@@ -190,11 +194,11 @@ REPLACE = Option("replace", f.SWITCH, "Replace a better result in the output fol
 PROFILE = Option("profile", f.SWITCH, "Profile baseline and finalists too; some seconds beyond the budget.", identifies=False)
 
 OPTIONS = (
-    *DATA, QUESTIONS, *READING, OTHER_SHAPES, *LOAD, *TEXTS, TARGET, PURPOSE, *LIMITS, *GATES, *ASKED, OLIVE, BUDGET, OUT, *KEPT,
+    *DATA, QUESTIONS, ADAPTER, *READING, OTHER_SHAPES, *LOAD, *TEXTS, TARGET, PURPOSE, *LIMITS, *GATES, *ASKED, OLIVE, BUDGET, OUT, *KEPT,
     FRESH, REPLACE, PROFILE,
 )  # fmt: skip
 """In the order in which `--help` lists them, and `strop init` those of a section."""
-LANGUAGE = (QUESTIONS, *TEXTS)
+LANGUAGE = (QUESTIONS, ADAPTER, *TEXTS)
 """Of language models only."""
 
 

@@ -13,8 +13,9 @@ from matched import prepare
 from questions import prepare_questions
 from scorer import load_code, score
 from texts import decode_tokens, prepare_tokens
+from tokenizer_folder import end_tokens
 
 __all__ = [
-    "decode_tokens", "generate", "load_code", "overlap", "prepare", "prepare_items", "prepare_questions", "prepare_tokens",
-    "read_chat", "score", "split", "try_chat",
+    "decode_tokens", "end_tokens", "generate", "load_code", "overlap", "prepare", "prepare_items", "prepare_questions",
+    "prepare_tokens", "read_chat", "score", "split", "try_chat",
 ]  # fmt: skip
