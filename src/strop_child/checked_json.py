@@ -52,6 +52,8 @@ def values(text: bytes | str) -> Any:
     Raises:
         ValueError: not UTF-8, not JSON, nested too deeply, or with an unpaired surrogate; one line says which.
     """
+    if text[:3] == b"\xef\xbb\xbf" or text[:1] == "\ufeff":
+        raise ValueError("begins with a UTF-8 byte order mark (BOM), which JSON does not allow; save it as UTF-8 without one")
     deep = f"JSON nested too deep: at most {MOST_DEPTH} levels are read"
     try:
         value = json.loads(text.decode("utf-8") if isinstance(text, bytes) else text)

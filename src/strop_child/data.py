@@ -13,8 +13,9 @@ from strop_child.matched import prepare
 from strop_child.questions import prepare_questions
 from strop_child.scorer import load_code, score
 from strop_child.texts import decode_tokens, prepare_tokens
+from strop_child.tokenizer_folder import end_tokens
 
 __all__ = [
-    "decode_tokens", "generate", "load_code", "overlap", "prepare", "prepare_items", "prepare_questions", "prepare_tokens",
-    "read_chat", "score", "split", "try_chat",
+    "decode_tokens", "end_tokens", "generate", "load_code", "overlap", "prepare", "prepare_items", "prepare_questions",
+    "prepare_tokens", "read_chat", "score", "split", "try_chat",
 ]  # fmt: skip

@@ -75,7 +75,7 @@ def common(prompt: list[int], wholes: list[list[int]]) -> int:
 
 def read_questions(source: str) -> Iterator[tuple[str, str, list[str], int]]:
     """Where each stands, its prompt, what may follow, and the number of the right one."""
-    with open(source, encoding="utf-8", errors="strict") as file:
+    with open(source, encoding="utf-8-sig", errors="strict") as file:
         for number, line in enumerate(lines(file, source), 1):
             where = f"{source}, line {number}"
             if len(line) > LINE:

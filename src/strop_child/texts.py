@@ -37,19 +37,22 @@ def prepare_tokens(
 
 
 def opened(tokenizer: str) -> Any:
-    """The tokenizer in this tokenizer.json.
+    """The tokenizer in this tokenizer.json, as the class that tokenizer_config.json names uses it.
 
     Raises:
         DataError: it is none.
     """
     from tokenizers import Tokenizer
 
+    from strop_child.tokenizer_folder import settle
+
     try:
-        return Tokenizer.from_file(tokenizer)
+        found = Tokenizer.from_file(tokenizer)
     except Exception as error:
         raise DataError(
             f"{tokenizer}: not a tokenizer: {str(error).splitlines()[0][:200]}", "give the model's own tokenizer.json"
         ) from None
+    return settle(found, os.path.dirname(tokenizer))
 
 
 def write_windows(
@@ -88,7 +91,7 @@ def ids_of(tokenizer: Any, source: str, most: int) -> list[int]:
         DataError: no text.
     """
     ids: list[int] = []
-    with open(source, encoding="utf-8", errors="strict") as file:
+    with open(source, encoding="utf-8-sig", errors="strict") as file:
         try:
             while len(ids) < most:
                 text = file.read(CHUNK)

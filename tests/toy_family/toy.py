@@ -21,7 +21,7 @@ class Mirrored(TensorFamily):
 
 def offer(model, target, task):
     faster = Step(
-        stage="quantize", builder="toy", name="derive", consumes="null", produces="null",
+        stage="quantize", builder="toy", name="derive", consumes="toy", produces="toy",
         params={"mode": "honest", "factor": 0.4, "after": 0},
     )  # fmt: skip
     return [
@@ -31,4 +31,4 @@ def offer(model, target, task):
 
 
 FAMILY = Mirrored()
-BACKEND = replace(NULL, name="toy", family=FAMILY.name, reads=((".toy", "null"),), offer=offer)
+BACKEND = replace(NULL, name="toy", family=FAMILY.name, reads=((".toy", "toy"),), runs=("toy",), offer=offer)

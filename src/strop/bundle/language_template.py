@@ -96,7 +96,10 @@ class Bundle:
             return self.runner.tokenizer(_inside(self.folder, self.manifest["model"]))
         from tokenizers import Tokenizer
 
-        return Tokenizer.from_file(str(path))
+        found = Tokenizer.from_file(str(path))
+        found.no_truncation()  # some are saved with one, for training
+        found.no_padding()
+        return found
 
     def conversation(self, messages: list[dict[str, str]]) -> str:
         """Messages, each with `role` and `content`, as the prompt that the model's own template makes of them.

@@ -71,6 +71,7 @@ class Backend:
         there are none.
     compiles_shapes: whether sessions that are compiled for fixed shapes are faster, by the setting `shapes`: every recipe on the
         CPU then has it where shapes are fixed, and for texts a few compiled lengths are tried. Such sessions have `fork`.
+    merges: bool = False
     moves_batch: whether `work.batch_first` can put the examples along the first axis of a model that it reads.
     """
 

@@ -72,6 +72,17 @@ class Origin(Noun):
     versions: dict[str, str]
 
 
+SILU = ("silu", "swish")
+GATED = {
+    **{f"{name}ForCausalLM": SILU for name in (
+        "Arcee", "Cohere", "Cohere2", "Ernie4_5", "Granite", "GraniteMoe", "InternLM2", "Llama", "Mistral", "Mixtral", "Olmo",
+        "Olmo2", "Olmoe", "Phi3", "Qwen2", "Qwen2Moe", "Qwen3", "Qwen3Moe", "SmolLM3", "StableLm",
+    )},
+    **{f"{name}ForCausalLM": ("gelu", "gelu_pytorch_tanh") for name in ("Gemma", "Gemma2", "Gemma3")},
+}  # fmt: skip
+"""Architecture → names of the activation that its published models have: what runtimes compute that have one an architecture."""
+
+
 class Model(Noun):
     """The given model, read once by the backend that knows its format.
 
@@ -109,6 +120,14 @@ class Model(Noun):
     def stored(self) -> str:
         """Widest type of the weight matrices in a language model's files: "f32", "bf16" or "f16"; "f32" where nothing says so."""
         return str(self.traits.get("weights") or "f32")
+
+    def activates_not(self, framework: str) -> str:
+        """Why a framework that knows one activation for each architecture answers wrongly; empty where it does not."""
+        name, own = str(self.traits.get("architecture") or ""), str(self.traits.get("activation") or "")
+        usual = GATED.get(name)
+        if not own or usual is None or own in usual:
+            return ""
+        return f"{framework} computes {name} with {usual[-1] if usual is not SILU else usual[0]}, and this model has {own}"
 
     def slides_not(self, framework: str, architectures: Collection[str], context: int) -> str:
         """Why a framework without a sliding window for these architectures answers wrongly; empty where it does not.

@@ -8,9 +8,11 @@ from strop.core.backend import Backend
 from strop.core.errors import ModelError, WorkerError, WorkerFailure
 from strop.core.model import Artifact, Model
 from strop.plan.inspection import model_from
+from strop.run.adapter import merged
 from strop.run.export import exported
 from strop.run.family import family_named
 from strop.run.host import HERE
+from strop.run.located import located
 from strop.run.reading import read_inspection
 from strop.store import files
 from strop.store.store import Store
@@ -19,6 +21,7 @@ from strop.worker.interpreter import work_of
 
 LANGUAGE_MODEL = "ForCausalLM"
 """In the name of every architecture that transformers generates text with."""
+ADAPTER = "adapter_config.json"
 
 
 def find_reader(backends: dict[str, Backend], path: Path) -> tuple[Backend, str]:
@@ -31,6 +34,7 @@ def find_reader(backends: dict[str, Backend], path: Path) -> tuple[Backend, str]
         raise ModelError(f"{path}: no such file", "give the path of a model: a file, or a Hugging Face folder")
     readers = [(b, kind) for b in backends.values() for suffix, kind in b.reads if _fits(path, suffix)]
     if not readers:
+        read_inspection(path)  # says what it is, where it is a kind that is known
         known = sorted({f"a folder with {s[1:]}" if s[0] == "/" else s for b in backends.values() for s, _ in b.reads})
         raise ModelError(f"{path}: not a model that is read here", f"known: {', '.join(known)}")
     if not os.access(path, os.R_OK):
@@ -50,7 +54,7 @@ def family_of(path: Path) -> str:
     try:
         return read_inspection(path).family
     except ModelError:
-        if LANGUAGE_MODEL in _text(path / "config.json"):
+        if LANGUAGE_MODEL in _text(path / "config.json") or (path / ADAPTER).is_file():
             raise
         return "tensor"
 
@@ -71,17 +75,22 @@ def _fits(path: Path, suffix: str) -> bool:
 
 
 def read_model(
-    backends: dict[str, Backend], path: Path, log: Path, limits: Limits, store: Store, axes: Mapping[str, int] | None = None
-) -> Model:
+    backends: dict[str, Backend], path: Path, log: Path, limits: Limits, store: Store, axes: Mapping[str, int] | None = None,
+    adapter: str | None = None,
+) -> Model:  # fmt: skip
     """Inspects the model in a worker; one that no runtime here runs is exported first.
 
     Args:
+        adapter: folder of a LoRA adapter, which is merged into the model before anything else.
         axes: input or output → the axis along which its examples lie, where it is not the first: the model is rewritten.
 
     Raises:
         ModelError: damaged, unsafe or unsupported; or it brought its reader down.
     """
+    path = located(path)
     reader, kind = find_reader(backends, path)
+    if adapter is not None:
+        path = merged(reader, path, located(Path(adapter)), log, limits, store)
     if family_named(reader.family).inspected:
         read_inspection(path)  # refuses what is damaged in its own words, before any framework sees it
     if reader.exports is not None:

@@ -21,6 +21,7 @@ from strop.run.devices import find_device, this_device
 from strop.run.family import family_named
 from strop.run.identity import KEY, RECORD, find_run, identity_of, may_use, name_of, why_new
 from strop.run.intake import read_model
+from strop.run.located import repository
 from strop.run.place import place_for
 from strop.run.request import Request
 from strop.store import files
@@ -51,9 +52,9 @@ def opened(request: Request, observer: Observer, keep: bool = True, timed: bool 
     watching = watch if timed and target.here else contextlib.nullcontext()
     with tempfile.TemporaryDirectory(prefix="strop-") as scratch, watching, least_of(request.budget_s):
         log, limits = Path(scratch) / "inspect.log", Limits(INSPECT_S, None, budget.deadline)
-        model = read_model(found, Path(request.model), log, limits, store, request.batch_axes)
+        model = read_model(found, Path(request.model), log, limits, store, request.batch_axes, request.adapter)
     identity, uses = identity_of(request, model, machine, target, found), may_use(request, model, found)
-    name = name_of(identity, uses, Path(request.model).stem)
+    name = name_of(identity, uses, repository(Path(request.model)) or Path(request.model).stem)
     with contextlib.ExitStack() as stack:
         known = find_run(store, identity, uses) if keep else None
         folder = choose_folder(store, known, name, request.fresh) if keep else stack.enter_context(passing_folder(store, name))

@@ -78,6 +78,11 @@ QUESTIONS = Option(
     shown='"questions.jsonl"', comment="language models: prompts with choices or exact answers, a line each",
     family=LANGUAGE_MODELS,
 )  # fmt: skip
+ADAPTER = Option(
+    "adapter", f.PATH, "LoRA adapter, a folder of PEFT, that is merged into the language model first.", key="model.adapter",
+    identifies=False, shown='"adapter/"', comment="a LoRA adapter (PEFT) that is merged into the language model's folder first",
+    family=LANGUAGE_MODELS,
+)  # fmt: skip
 READING = (
     Option("labels", f.TEXT, "Array or column that holds the labels [labels].", key="data.labels", shown='"y"',
            comment='the array or column that holds the labels; "labels" needs no mention'),
@@ -194,11 +199,11 @@ REPLACE = Option("replace", f.SWITCH, "Replace a better result in the output fol
 PROFILE = Option("profile", f.SWITCH, "Profile baseline and finalists too; some seconds beyond the budget.", identifies=False)
 
 OPTIONS = (
-    *DATA, QUESTIONS, *READING, OTHER_SHAPES, *LOAD, *TEXTS, TARGET, PURPOSE, *LIMITS, *GATES, *ASKED, OLIVE, BUDGET, OUT, *KEPT,
-    FRESH, REPLACE, PROFILE,
+    *DATA, QUESTIONS, ADAPTER, *READING, OTHER_SHAPES, *LOAD, *TEXTS, TARGET, PURPOSE, *LIMITS, *GATES, *ASKED, OLIVE, BUDGET,
+    OUT, *KEPT, FRESH, REPLACE, PROFILE,
 )  # fmt: skip
 """In the order in which `--help` lists them, and `strop init` those of a section."""
-LANGUAGE = (QUESTIONS, *TEXTS)
+LANGUAGE = (QUESTIONS, ADAPTER, *TEXTS)
 """Of language models only."""
 
 

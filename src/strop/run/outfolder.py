@@ -9,6 +9,7 @@ from strop.core.errors import OutputError
 from strop.core.model import Model
 from strop.core.standing import Standing, why_worse
 from strop.core.target import THIS, Target
+from strop.run.located import repository
 from strop.run.request import Request
 from strop.store import files
 from strop.store.output import Record, read_record, recover_unless_busy, require_ours
@@ -35,7 +36,7 @@ def model_name(model: str) -> str:
     """What a model is called: its folder, or its file without the suffix."""
     path = Path(absolute(model))
     if path.is_dir():
-        return path.name or "model"
+        return repository(path) or path.name or "model"
     return path.parent.name or path.stem if path.stem.lower() in GENERIC else path.stem
 
 

@@ -9,6 +9,7 @@ from strop.core.errors import ModelError, WorkerError, WorkerFailure, WorkerMemo
 from strop.core.foreign import clean, cleaned
 from strop.core.inspection import Inspection
 from strop.run.host import HERE
+from strop.run.located import located
 from strop.worker.call import INSPECTOR_WORK, Limits
 
 SECONDS, MEMORY = 5.0, 500_000_000
@@ -25,8 +26,9 @@ def read_inspection(path: Path) -> Inspection:
     Raises:
         ModelError: damaged, unsafe or unsupported; or it took more than a model of its size may.
     """
-    if not path.exists():
+    if not path.exists() and not path.is_symlink():
         raise ModelError(f"{path}: no such file", "give the path of a model")
+    path = located(path)
     size = min(path.stat().st_size, PROTOBUF) if path.is_file() and path.suffix.lower() in WHOLE_FILES else 0
     limits = Limits(SECONDS + SECONDS_A_BYTE * size, MEMORY + MEMORY_A_BYTE * size)
     with tempfile.TemporaryDirectory(prefix="strop-") as scratch:

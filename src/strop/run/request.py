@@ -20,6 +20,7 @@ from strop.core.task import Pooling, TaskKind
 from strop.core.verdict import Gate, Kind
 from strop.run.config import Config, home_of, read_config, require_trust
 from strop.run.forms import CODED
+from strop.run.located import located
 from strop.run.options import OPTIONS, Option
 from strop.store.files import read_bytes
 
@@ -66,6 +67,7 @@ class Request(Noun):
     sizes: dict[str, int] = {}
     shapes: dict[str, Shape] = {}
     other_shapes: OtherShapes = "fallback"
+    adapter: str | None = None
     eval_tokens: int = Field(4096, ge=1)
     prompt_tokens: int = Field(128, ge=1)
     output_tokens: int = Field(32, ge=1)
@@ -196,7 +198,8 @@ def make_request(model: str, config_path: str | None = None, **flags: Any) -> Re
     gates = assemble([parse_gate(t, kind) for kind in kinds for t in values.get(kind, ())], values.get("strict", False))
     simple = {o.part: values[o.name] for o in OPTIONS if o.name in values and o.part in SIMPLE}
     return Request(
-        model=model, config=found, trusted=bool(config_path), folder=str(base.absolute()), code=code, gates=gates,
+        model=str(located(Path(model))), config=found, trusted=bool(config_path), folder=str(base.absolute()), code=code,
+        gates=gates,
         preprocess=preprocess_of(config, values.get("preset")), batches=batches_of(values.get("batches", ()), shapes),
         options=backend_options(values.get("olive_config")), **simple,
     )  # fmt: skip

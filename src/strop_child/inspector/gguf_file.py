@@ -38,6 +38,14 @@ def inspect(path: str) -> Answer:
                 raise ModelError(f"{part}: tensor {shown(tensor.name)!r} is in another part too", "download it again")
             tensors[tensor.name] = tensor
         answer.files[os.path.basename(part)] = os.path.getsize(part)
+    if metadata.get("general.type") == "adapter":
+        base = metadata.get("general.base_model.0.name") or metadata.get("adapter.lora.base_model") or ""
+        raise ModelError(
+            f"{path}: an adapter ({metadata.get('adapter.type') or 'of unknown type'})"
+            f"{f' of {shown(base)}' if base else ''}, which is no model by itself",
+            "merge it into its model with llama.cpp, and give the result: llama-export-lora -m MODEL.gguf --lora ADAPTER.gguf "
+            "-o MERGED.gguf",
+        )
     if not tensors:
         raise ModelError(f"{path}: no tensors in it", "give a .gguf file with weights, not one of a vocabulary")
     values = {k: (v.length if isinstance(v, Counted) else v) for k, v in metadata.items()}

@@ -124,6 +124,11 @@ def _parsed(source: _Bytes) -> Gguf:
         raise ModelError(f"{source.path}: no GGUF file: it does not begin with GGUF", "give a .gguf file")
     source.at = 4
     version = source.number("<I")
+    if version & 0xFFFF == 0 and version >> 24 in (2, 3):
+        raise ModelError(
+            f"{source.path}: a big-endian GGUF file; little-endian ones are read",
+            "convert it with gguf's own tool: pip install gguf, then gguf-convert-endian FILE little",
+        )
     if version not in (2, 3):
         raise ModelError(f"{source.path}: GGUF version {version}, 2 and 3 are read", "convert it with a current llama.cpp")
     tensors, keys = source.number("<Q"), source.number("<Q")

@@ -100,8 +100,12 @@ def _entries(text: bytes, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
         return
     while more:
         match = ENTRY.match(text, at)
-        if match is None or match.end() - match.start() > MOST_ENTRY:
+        own = match is not None and match[1] == b'"__metadata__"'
+        if match is None or (match.end() - match.start() > MOST_ENTRY and not own):
             raise ModelError(f"{path}: damaged: its header is no list of tensors at byte {8 + at}", AGAIN)
+        if own and match.end() - match.start() > MOST_ENTRY:  # free text, such as a whole training log: valid, and of no use here
+            at, more = match.end(), match[3] == b","
+            continue
         [(name, values)] = parsed(b"{" + match[1] + b":" + match[2] + b"}", f"{path}: header").items()
         yield name, values
         at, more = match.end(), match[3] == b","

@@ -4,6 +4,7 @@ import importlib
 import os
 from typing import Any
 
+from strop_child.inspector import adapters
 from strop_child.refusal import ModelError
 
 SINGLE = {".onnx": "onnx", ".gguf": "gguf", ".xml": "openvino-ir", ".tflite": "tflite"}
@@ -43,6 +44,7 @@ def recognised(path: str) -> tuple[str, str]:
     if not os.path.isdir(path):
         raise ModelError(f"{path}: no such file or folder", KNOWN)
     names = sorted(entry.name for entry in os.scandir(path) if entry.is_file())
+    adapters.refuse(path, names)
     if "config.json" in names and any(n.endswith(".safetensors") for n in names):
         from strop_child.inspector import mlx_folder
 

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from strop_child import folder_kinds
 from strop_child.checked_json import AGAIN, Section, quoted, read_object
 from strop_child.refusal import ModelError
 
@@ -71,6 +72,7 @@ def examine(path: str) -> dict[str, Any]:
         pickled = [n for n in names if n.endswith(PICKLED)]
         what = f"its weights are pickled ({pickled[0]})" if pickled else "no weights"
         raise ModelError(f"{path}: {what}; only .safetensors are read", "save it again with safe_serialization=True")
+    folder_kinds.refuse(path, config, names)
     architecture = (config.texts("architectures") or [""])[0]
     task = next((t for end, t in TASKS.items() if architecture.endswith(end)), None)
     if task is None:

@@ -8,9 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import runner
-from .runner import BOOL, FLOAT, INT, POINTER, SIZE
+from .runner import BOOL, INT, POINTER, SIZE
 
 SOURCES = 10
+PRODUCTS = (b"MUL_MAT", b"MUL_MAT_ID")
+"""ggml's products with a weight: with one matrix, and with those of the experts that a token is given to."""
 F32 = 0
 """ggml's number of the type."""
 Tensor = runner.structure(
@@ -23,10 +25,10 @@ CALLBACK = c.CFUNCTYPE(BOOL, POINTER, BOOL, POINTER)
 
 
 class Watch:
-    """Sums of squares by column of every weight that is multiplied with something."""
+    """Sums of squares by column of every weight that is multiplied with something, experts apart."""
 
     def __init__(self, lib: Any) -> None:
-        self.sums, self.counts = dict[str, NDArray[np.float64]](), dict[str, int]()
+        self.sums, self.counts = dict[str, NDArray[np.float64]](), dict[str, NDArray[np.int64]]()
         self.name_of = lib.base.ggml_get_name
         self.name_of.restype, self.name_of.argtypes = c.c_char_p, (POINTER,)
         self.kind_of = lib.base.ggml_op_desc
@@ -37,31 +39,72 @@ class Watch:
     def seen(self, pointer: int, ask: bool, _data: Any) -> bool:
         """Asked first whether a tensor is wanted, then told that it is computed; an exception must not leave it."""
         try:
-            if self.kind_of(pointer) != b"MUL_MAT":
+            kind = self.kind_of(pointer)
+            if kind not in PRODUCTS:
                 return not ask
-            weight, given = (Tensor.from_address(at) for at in Tensor.from_address(pointer).sources[:2])
+            sources = Tensor.from_address(pointer).sources
+            weight, given = (Tensor.from_address(at) for at in sources[:2])
             name = weight.name.decode("utf-8", "replace")
             if self.name_of(c.addressof(weight)) != weight.name:
                 raise runner.LlamaError("ggml's tensors are not those of 0.5")
             if ask or not name.endswith(".weight") or given.type != F32:
                 return bool(name.endswith(".weight"))
-            self._add(name, given)
+            experts = Tensor.from_address(sources[2]) if kind == PRODUCTS[1] else None
+            self._add(name, given, weight.n2 if experts is not None else 1, experts)
         except Exception as error:
             self.error = str(error)
             return False
         return True
 
-    def _add(self, name: str, given: Any) -> None:
-        rows = given.n1 * given.n2 * given.n3
-        if (given.b0, given.b1) != (4, 4 * given.n0):
-            raise runner.LlamaError(f"{name} is multiplied with rows that are not side by side")
-        values = np.ctypeslib.as_array(c.cast(given.data, c.POINTER(FLOAT)), (rows, given.n0))
-        self.sums[name] = self.sums.get(name, 0) + np.square(values, dtype=np.float64).sum(axis=0)
-        self.counts[name] = self.counts.get(name, 0) + rows
+    def _add(self, name: str, given: Any, many: int, chosen: Any) -> None:
+        """Adds the rows of one product.
+
+        Args:
+            many: matrices in the weight. chosen: which of them a row is multiplied with; None where there is one.
+        """
+        values = numbers_of(given, np.float32)[0]
+        if chosen is None:
+            values, experts = values.reshape(-1, 1, given.n0), np.zeros((values.size // given.n0, 1), np.int32)
+        else:
+            experts = numbers_of(chosen, np.int32)[0, 0]
+        sums, counts = by_expert(values, experts, many)
+        self.sums[name] = self.sums.get(name, 0) + sums
+        self.counts[name] = self.counts.get(name, 0) + counts
+
+
+def numbers_of(tensor: Any, kind: Any) -> NDArray[Any]:
+    """A tensor's numbers where they lie, outermost axis first; ggml names the innermost first."""
+    shape, steps = (tensor.n3, tensor.n2, tensor.n1, tensor.n0), (tensor.b3, tensor.b2, tensor.b1, tensor.b0)
+    size = sum((many - 1) * step for many, step in zip(shape, steps, strict=True)) + tensor.b0
+    return np.ndarray(shape, kind, (c.c_char * size).from_address(tensor.data), 0, steps)
+
+
+def by_expert(
+    values: NDArray[np.float32], experts: NDArray[np.int32], many: int
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:  # fmt: skip
+    """Sums of squares by expert and column, [experts, columns], and how many rows each expert got.
+
+    Args:
+        values: [tokens, 1 or chosen, columns]. experts: [tokens, chosen]. many: experts that there are.
+    """
+    sums, counts = np.zeros((many, values.shape[2])), np.zeros(many, np.int64)
+    for place, chosen in enumerate(experts.T):
+        rows = values[:, place % values.shape[1]].astype(np.float64)
+        for expert in np.unique(chosen):
+            mine = chosen == expert
+            sums[expert] += np.square(rows[mine]).sum(axis=0)
+            counts[expert] += int(mine.sum())
+    return sums, counts
+
+
+def means(sums: NDArray[np.float64], counts: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Mean square of each column's input, one expert after another; all columns weigh the same for one that got no token."""
+    seen = counts[:, None] > 0
+    return np.where(seen, sums / np.maximum(counts, 1)[:, None], 1.0).astype(np.float32).ravel()
 
 
 def importances(path: str, rows: NDArray[Any]) -> dict[str, NDArray[np.float32]]:
-    """Mean square of each column's input, by the weight's name.
+    """Mean square of each column's input, by the weight's name; of a mixture those of all experts, one after another.
 
     Args:
         rows: windows of token ids.
@@ -74,4 +117,4 @@ def importances(path: str, rows: NDArray[Any]) -> dict[str, NDArray[np.float32]]
         session.step(row, "all")  # llama.cpp leaves out the last layer's other positions where their answers are not wanted
         if watch.error:
             raise runner.LlamaError(watch.error)
-    return {name: (total / watch.counts[name]).astype(np.float32) for name, total in watch.sums.items()}
+    return {name: means(total, watch.counts[name]) for name, total in watch.sums.items()}

@@ -60,6 +60,8 @@ Batch = structure(
     ("n", INT), ("token", c.POINTER(INT)), ("embd", POINTER), ("pos n_seq", c.POINTER(INT)),
     ("seq", c.POINTER(c.POINTER(INT))), ("logits", c.POINTER(c.c_int8)),
 )  # fmt: skip
+REASONS = ("error loading model: ", "error: ", "failed to quantize: ")
+"""What llama.cpp writes in front of the reason for a failure."""
 LOG = c.CFUNCTYPE(None, c.c_int, c.c_char_p, POINTER)
 
 
@@ -125,9 +127,23 @@ class Library:
             return file.read().strip()
 
     def why(self) -> str:
-        """The last thing it said, for an error."""
+        """Its own reason, for an error: what it said behind an error's name, else its last line. The lines behind it only say
+        that loading failed."""
         said = [line.strip() for line in self.lines if line.strip()]
-        return said[-1][:300] if said else "it did not say why"
+        named = [line.partition(mark)[2] for line in said for mark in REASONS if mark in line]
+        return (named or said or ["it did not say why"])[-1].strip()[:300]
+
+    def load(self, path: str, params: Any) -> Any:
+        """The model in this file.
+
+        Raises:
+            LlamaError: llama.cpp refuses it; says why.
+        """
+        self.lines.clear()
+        found = self.function("llama_model_load_from_file", POINTER, c.c_char_p, ModelParams)(path.encode(), params)
+        if not found:
+            raise LlamaError(f"{path}: llama.cpp {self.version} does not load it: {self.why()}")
+        return found
 
 
 def _libraries_in(folder: str) -> bool:
@@ -158,10 +174,7 @@ class Session:
         self.lib = lib = library()
         model = lib.function("llama_model_default_params", ModelParams)()
         model.load_mode = 0  # read, not mapped: the CPU copies weights into its own layout, and mapped pages would count twice
-        load = lib.function("llama_model_load_from_file", POINTER, c.c_char_p, ModelParams)
-        self.model = load(path.encode(), model)
-        if not self.model:
-            raise LlamaError(f"{path}: {lib.why()}")
+        self.model = lib.load(path, model)
         context = lib.function("llama_context_default_params", lib.context_params)()
         texts, each = int(settings.get("batch", 1)), int(settings.get("context", 512))
         context.n_ctx = context.n_batch = texts * each
@@ -231,9 +244,7 @@ class Vocabulary:
         self.lib = lib = library()
         params = lib.function("llama_model_default_params", ModelParams)()
         params.vocab_only = True
-        self.model = lib.function("llama_model_load_from_file", POINTER, c.c_char_p, ModelParams)(path.encode(), params)
-        if not self.model:
-            raise LlamaError(f"{path}: {lib.why()}")
+        self.model = lib.load(path, params)
         self.vocab = lib.function("llama_model_get_vocab", POINTER, POINTER)(self.model)
         self.size = int(lib.function("llama_vocab_n_tokens", INT, POINTER)(self.vocab))
 
@@ -265,9 +276,9 @@ class Vocabulary:
         return found.decode("utf-8", "replace") if found else ""
 
     def ends(self) -> list[int]:
-        """Tokens that end an answer, or a turn of a conversation."""
-        found = (self.lib.function(f"llama_vocab_{which}", INT, POINTER)(self.vocab) for which in ("eos", "eot"))
-        return sorted({int(token) for token in found if token >= 0})
+        """Tokens that end an answer, or a turn of a conversation: those the file names, and those llama.cpp knows."""
+        ends = self.lib.function("llama_vocab_is_eog", BOOL, POINTER, INT)
+        return [token for token in range(self.size) if ends(self.vocab, token)]
 
     def trained_context(self) -> int:
         return int(self.lib.function("llama_model_n_ctx_train", INT, POINTER)(self.model))

@@ -49,15 +49,28 @@ SENSITIVE, KEPT = "ffn_down|attn_v", 0.29
 """Tensors whose errors cost most, and their share of a Llama's linear weights."""
 UNSLID = ("MistralForCausalLM", "Phi3ForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM")
 """Architectures whose sliding window llama.cpp has not."""
+LONG = ("longrope", "su")
+"""transformers' names of LongRoPE, newer and older."""
 NO_TEXT = "an importance matrix needs calibration text; give --calibration, or a longer --data"
 
 
 def offer(model: Model, target: Target, task: Task) -> Sequence[Offer]:
     """All recipes considered for this model, target and task; pure."""
-    why = model.slides_not("llama.cpp", UNSLID, task.language.context if task.language is not None else 512)
+    why = not_computed(model, task.language.context if task.language is not None else 512)
     if why:
         return [Offer(name=o.name, refused=why) for o in _all(model, target, task)]
     return sorted(_all(model, target, task), key=lambda o: o.recipe.safety if o.recipe is not None else len(TYPES) + 2)
+
+
+def not_computed(model: Model, context: int) -> str:
+    """Why llama.cpp's answers would be wrong; empty where they are not."""
+    first = int(str(model.traits.get("original") or 0))
+    if model.traits.get("rotation") in LONG and 0 < first < context:
+        return (
+            f"llama.cpp rotates all positions for long texts where the context, {context}, is beyond the {first} tokens of the "
+            f"first training; --context {first} has the same rotation everywhere"
+        )
+    return model.activates_not("llama.cpp") or model.slides_not("llama.cpp", UNSLID, context)
 
 
 def _all(model: Model, target: Target, task: Task) -> Iterator[Offer]:

@@ -24,6 +24,7 @@ QuantizeParams = runner.structure(
 Importance = runner.structure(("name", c.c_char_p), ("data", POINTER), ("size", SIZE))
 Override = runner.structure(("pattern", c.c_char_p), ("type", INT))
 MATRIX, Q8_0 = "importance.npz", 8
+PLAIN = ("F32", "F16", "BF16")
 
 
 def quantize(
@@ -43,7 +44,15 @@ def quantize(
     lib.lines.clear()
     if run(artifact.encode(), out.encode(), c.byref(params)):
         raise runner.LlamaError(lib.why())
-    return {"file": os.path.basename(out), **told_of(out)}
+    told = told_of(out)
+    if matrix:
+        names = held[0].values
+        weighed = [name for name, kind in told.pop("types").items() if name in names and kind not in PLAIN]
+        if not weighed:  # the file is the one without a matrix, by another name
+            raise runner.LlamaError("no quantized tensor has importances: the file would be the one without a matrix")
+        told["claims"]["tensors weighed by importances"] = len(weighed)
+    told.pop("types", None)
+    return {"file": os.path.basename(out), **told}
 
 
 def importances(artifact: str) -> Any:
@@ -88,10 +97,11 @@ def told_of(path: str, whole: bool = True) -> dict[str, Any]:
     """
     from gguf import GGUFReader
 
-    count, digest = Counter[str](), hashlib.sha256()
+    types, digest = dict[str, str](), hashlib.sha256()
     for tensor in GGUFReader(path).tensors:
-        count[tensor.tensor_type.name] += 1
+        types[str(tensor.name)] = tensor.tensor_type.name
         digest.update(f"{tensor.name} {tensor.tensor_type.name} {list(tensor.shape)}".encode())
         if whole:
             digest.update(np.ascontiguousarray(tensor.data).data)
-    return {"claims": {f"tensors in {name}": n for name, n in count.items()}, "content": digest.hexdigest()}
+    claims = {f"tensors in {name}": n for name, n in Counter(types.values()).items()}
+    return {"claims": claims, "content": digest.hexdigest(), "types": types}

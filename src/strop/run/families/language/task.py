@@ -51,8 +51,9 @@ def language_task(run: Run, model: Model) -> Task:
         evaluation = evaluation.model_copy(update={
             "digest": f"{evaluation.digest}-{asked.digest}", "inputs": {**evaluation.inputs, **asked.inputs},
         })  # fmt: skip
+    chat = chat_of(run, model)
     told = {
-        "begin": found.begin, "ends": ends_of(model), "pool": found.pool, "chat": chat_of(run, model),
+        "begin": found.begin, "ends": ends_of(run, model, chat), "pool": found.pool, "chat": chat,
         "questions": asked.count if asked is not None else 0,
     }  # fmt: skip
     return Task(
@@ -84,10 +85,19 @@ def chat_of(run: Run, model: Model) -> Chat | None:
     return Chat(**found) if usable else None
 
 
-def ends_of(model: Model) -> tuple[int, ...]:
-    """Tokens that end an answer."""
+def ends_of(run: Run, model: Model, chat: Chat | None) -> tuple[int, ...]:
+    """Tokens that end an answer: those of the model's configuration, the tokenizer's own, and the chat template's."""
     found = model.traits.get("ends", [])
-    return tuple(int(end) for end in found) if isinstance(found, list) else ()
+    ends = {int(end) for end in found} if isinstance(found, list) else set[int]()
+    work, tokenizer = tokenizer_of(run, model)
+    if work is DATA_WORK:
+        written = chat.model_dump() if chat is not None else {}
+        try:
+            with run.place.open(work, run.folder.folder / "data.log", Limits(CHAT_S, CHAT_BYTES)) as child:
+                ends |= set(child.call("end_tokens", tokenizer=str(tokenizer.absolute()), **written))
+        except WorkerError as error:
+            run.note(f"Only the model's configuration says which tokens end an answer: {error.message.rstrip('.')}.")
+    return tuple(sorted(ends))
 
 
 def workload(run: Run, model: Model) -> Language:
@@ -129,7 +139,7 @@ def tokenized(run: Run, model: Model, source: Path, verb: str, **arguments: int)
     work, tokenizer = tokenizer_of(run, model)
     arguments["vocabulary"] = int(str(model.traits["vocabulary"]))
     key = files.digest_json({
-        "source": files.digest_file(source), "verb": verb, "version": 3, "tokenizer": files.digest_file(tokenizer), **arguments
+        "source": files.digest_file(source), "verb": verb, "version": 4, "tokenizer": digest_of(tokenizer), **arguments
     })  # fmt: skip
 
     def make(draft: Path) -> None:
@@ -138,6 +148,13 @@ def tokenized(run: Run, model: Model, source: Path, verb: str, **arguments: int)
 
     folder = run.store.once("data", key, make)
     return folder, read_json(folder / TOKENS)
+
+
+def digest_of(tokenizer: Path) -> str:
+    """Of a tokenizer's file, and of the files beside it that say how its class uses it."""
+    beside = [name for name in ("tokenizer_config.json", "config.json") if tokenizer.name == TOKENIZER
+              and (tokenizer.parent / name).is_file()]  # fmt: skip
+    return files.digest_files(tokenizer.parent, [tokenizer.name, *beside])
 
 
 class Tokens(NamedTuple):
