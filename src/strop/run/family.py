@@ -215,7 +215,8 @@ def family_named(name: str) -> Family:
         BackendError: it is not installed.
     """
     if name not in families():
-        raise BackendError(f"no family {name!r} of models is installed", f"there are {', '.join(sorted(families()))}")
+        known = ", ".join(sorted(families())) or "none: install Strop again, its entry points are of another version"
+        raise BackendError(f"no family {name!r} of models is installed", f"there are {known}")
     return families()[name]
 
 
