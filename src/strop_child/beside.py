@@ -14,7 +14,7 @@ CLASSES = "classes.txt"
 def finish(out: str, inputs: dict[str, str], labels: str | None, count: int, notes: list[str], **more: Any) -> dict[str, Any]:
     """The description that stands beside the shards; its presence is part of what makes them whole."""
     description = {"inputs": inputs, "labels": labels, "count": count, "notes": notes, "group": 1, "packages": {}, "files": []}
-    description |= {"unused": [], "casts": {}}
+    description |= {"unused": [], "casts": []}
     description.update(more)
     with open(os.path.join(out, "data.json"), "w") as f:
         json.dump(description, f)

@@ -43,12 +43,12 @@ def prepare(
     for name in singles:
         if arrays[chosen[name]].ndim == 0:  # one number that holds for every example
             arrays[chosen[name]] = np.repeat(np.asarray(arrays[chosen[name]]), count)
-    inputs, casts = {}, {}
+    inputs, casts = {}, list[tuple[str, str, str]]()
     for number, spec in enumerate(specs):
         name = chosen[spec["name"]]
         inputs[spec["name"]] = write_input(arrays[name], name, spec, source, out, number)
         if arrays[name].dtype != np.dtype(spec["dtype"]):
-            casts[name] = [str(arrays[name].dtype), str(np.dtype(spec["dtype"]))]
+            casts.append((name, str(arrays[name].dtype), str(np.dtype(spec["dtype"]))))
     file = None
     if "labels" in chosen:
         file = write_labels(arrays[chosen["labels"]], chosen["labels"], label_kind, source, out)

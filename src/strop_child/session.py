@@ -4,14 +4,15 @@ A family is a module of this package: its `open_session(work, **request)` gives 
 """
 
 import importlib
-import importlib.util
 import os
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol, cast
 
-from strop_child import memory
+from strop_child import memory, works
 
+PACKAGE = "strop_family"
+"""What the folder of a stranger's family is called in the child: its modules import one another by `from . import name`."""
 FAMILIES = {"tensor": "strop_child.tensor", "llm": "strop_child.language"}
 """Family → its module, which is imported once a session of it is opened. A stranger's is named by its file."""
 
@@ -20,9 +21,10 @@ class Session(Protocol):
     """One open model under Strop's clock. What it is made of, its `runtime`, is what the work module opened: a backend's session,
     or a bundle.
 
-    opened: the answer to `open`. begin, moments: `time.perf_counter` before the model was loaded, and its memory since.
-    model_files: whose mapped pages are the model's. verbs: requests that are answered by the method of that name; `evaluate` is
-    always one, others are `load` and `loaded` (requests in flight), `fallback` (fixed shapes), `phases` and `fill` (tokens).
+    opened: the answer to `open`, as `start` makes it. begin, moments: `time.perf_counter` before the model was loaded, and its
+    memory since. model_files: whose mapped pages are the model's. verbs: requests that are answered by the method of that name;
+    `evaluate` is always one, others are `load` and `loaded` (requests in flight), `fallback` (fixed shapes), `phases` and `fill`
+    (tokens).
     """
 
     @property
@@ -50,10 +52,13 @@ class Session(Protocol):
         """Calls until a plateau; how many, and the median of the last ones in nanoseconds."""
 
     def block(self, runs: int) -> dict[str, Any]:
-        """One timed block of so many calls."""
+        """One timed block of so many calls, as `clock.block` records it."""
 
     def evaluate(self, out: str, expected: str | None = None) -> dict[str, Any]:
-        """Every example once, its answers as shards in `out`; `expected` is the folder of the baseline's."""
+        """Every example once, its answers as shards in `out`; `expected` is the folder of the baseline's.
+
+        Gives `shards` (output → file), `examples`, `seconds` and `rough_latency_ns`.
+        """
 
 
 def open_session(work: Any, family: str, **request: Any) -> Session:
@@ -64,18 +69,14 @@ def open_session(work: Any, family: str, **request: Any) -> Session:
     """
     if family not in FAMILIES and not os.path.isfile(family):
         raise ValueError(f"no family {family!r} of models: there are {', '.join(FAMILIES)}")
-    module = importlib.import_module(FAMILIES[family]) if family in FAMILIES else load_file(family)
+    module = importlib.import_module(FAMILIES[family]) if family in FAMILIES else works.load_as(PACKAGE, *named(family))
     return cast("Session", module.open_session(work, **request))
 
 
-def load_file(path: str) -> Any:
-    """A module that is a file of somebody else's."""
-    spec = importlib.util.spec_from_file_location("strop_family", path)
-    if spec is None or spec.loader is None:
-        raise ValueError(f"{path} is no Python file")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def named(path: str) -> tuple[str, str]:
+    """Folder and name of a module."""
+    folder, file = os.path.split(os.path.abspath(path))
+    return folder, os.path.splitext(file)[0]
 
 
 class Started(NamedTuple):

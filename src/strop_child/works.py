@@ -24,10 +24,19 @@ def load(path: str) -> Any:
     if os.path.commonpath([folder, HERE]) == HERE:
         parts = [__package__, *os.path.relpath(folder, HERE).split(os.sep), name]
         return importlib.import_module(".".join(part for part in parts if part != os.curdir))
-    make_known(folder)
     os.environ[VARIABLE] = folder
+    return load_as(PACKAGE, folder, name)
+
+
+def load_as(package: str, folder: str, name: str) -> Any:
+    """A module of somebody else's folder, which becomes a package of this name.
+
+    Raises:
+        ModuleNotFoundError: as `load`.
+    """
+    make_known(folder, package)
     try:
-        return importlib.import_module(f"{PACKAGE}.{name}")
+        return importlib.import_module(f"{package}.{name}")
     except ModuleNotFoundError as error:
         missing = str(error.name)
         if "." not in missing and os.path.isfile(os.path.join(folder, f"{missing}.py")):
@@ -35,9 +44,9 @@ def load(path: str) -> Any:
         raise
 
 
-def make_known(folder: str) -> None:
+def make_known(folder: str, package: str = PACKAGE) -> None:
     """The folder as a package whose modules import one another by `from . import name`; its `__init__.py`, which is the
     parent's, is not run."""
-    spec = importlib.machinery.ModuleSpec(PACKAGE, None, is_package=True)
+    spec = importlib.machinery.ModuleSpec(package, None, is_package=True)
     spec.submodule_search_locations = [folder]
-    sys.modules[PACKAGE] = importlib.util.module_from_spec(spec)
+    sys.modules[package] = importlib.util.module_from_spec(spec)

@@ -93,4 +93,4 @@ def as_of_schema_2(recorded: dict[str, Any]) -> None:
     recorded["task"]["family"] = "tensor" if recorded["task"]["language"] is None else "llm"
     recorded["not_offered"] = [{**o, "reason": o["reason"].removeprefix("not offered: ")} for o in recorded["not_offered"]]
     for part in (p for p in ("evaluation", "calibration") if recorded["task"][p] is not None):
-        recorded["task"][part] = {**recorded["task"][part], "casts": {}}
+        recorded["task"][part] = {**recorded["task"][part], "casts": []}

@@ -139,7 +139,7 @@ def test_what_does_not_fit_is_refused_with_its_reason(prepare, arrays, options, 
 def test_whole_numbers_widen_to_floats_with_a_note(prepare):
     out, made = prepare({"x": (X * 100).astype(np.uint8)})
     assert np.load(out / "input0.npy").dtype == np.float32
-    assert made["casts"] == {"x": ["uint8", "float32"]}
+    assert made["casts"] == [("x", "uint8", "float32")]
 
 
 @pytest.mark.parametrize(

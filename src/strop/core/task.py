@@ -19,7 +19,7 @@ class Dataset(Noun):
 
     `inputs` maps a model input to its `.npy` file (shape [count, …]), `labels` is a file or None.
     `generated` is True where the values were made up. `group` examples, one after another, bear one label. `casts` says which
-    arrays were of which type, and of which they are now.
+    arrays were of which type, and which the model takes.
     """
 
     digest: str
@@ -29,11 +29,11 @@ class Dataset(Noun):
     labels: str | None = None
     generated: bool = False
     group: int = 1
-    casts: dict[str, tuple[str, str]] = {}
+    casts: tuple[tuple[str, str, str], ...] = ()
 
     @property
     def cast_words(self) -> tuple[str, ...]:
-        return tuple(f"{name}: {old} cast to {new}" for name, (old, new) in self.casts.items())
+        return tuple(dict.fromkeys(f"{name}: {old} cast to {new}" for name, old, new in self.casts))
 
 
 class Workload(Noun):

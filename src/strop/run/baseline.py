@@ -25,7 +25,7 @@ from strop.run.denominator import agrees, as_denominator, beyond_rounding, is_re
 from strop.run.planning import affordable_together, settle
 from strop.run.preparing import fail, finish, not_reached, prepare, with_answers_judged
 from strop.run.race import Racing
-from strop.run.trial import Trial, accuracy_of, is_setting, memory_ratio, pace_of
+from strop.run.trial import Trial, accuracy_of, is_setting, memory_ratio
 
 DENOMINATOR_LEVEL, WORTH_CORES, WORTH_TRYING = 0.80, 1.05, 1.02
 ITSELF = Timing(stage="search", speedup=EXACTLY_ONE)
@@ -111,7 +111,8 @@ def _raced(run: Run, model: Model, task: Task, trials: list[Trial], seated: Tria
         return racing, closed
     if not racing.sets and not racing.alone:  # no time: the reference is all there is
         untimed = seated.not_reached("its answers were judged; the budget left no time to time it")
-        return Racing(run, model, task, reference, "tuning"), [untimed if t is seated else t for t in trials]
+        others = [untimed if t.name == seated.name else t for t in closed[1:]]
+        return Racing(run, model, task, reference, "tuning"), [reference, *others]
     finish(run, task, own)
     known = closed[0]
     if not known.alive and known.result.failure is None:  # not timed: it is the reference all the same
@@ -248,7 +249,7 @@ def establish(run: Run, model: Model, task: Task, recipe: Recipe) -> Trial:
     return Trial(
         trial.result.model_copy(update={
             "accuracy": found.value, "retained": found.retained, "examples": done.examples, "memory_ratio": EXACTLY_ONE,
-            "memory": tuple(m for m in [first.memory] if m is not None), "pace": pace_of([first], of),
+            "memory": tuple(m for m in [first.memory] if m is not None), "pace": run.family.paces([first], of),
             "quality": quality, "ran": str(done.properties.get("ran") or ""),
             "search": ITSELF,
         }),

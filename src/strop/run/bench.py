@@ -140,6 +140,8 @@ def enter(run: Run, first: Model, task: Task, name: str, path: str) -> Contestan
         "batch": task.workload.batch,
         "log": log,
         "host": run.place.host,
+        "family": run.family.name,
+        "called": run.family.called(task),
     }
     if (Path(path) / MANIFEST).exists():
         manifest = verify_bundle(path)

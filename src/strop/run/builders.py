@@ -79,7 +79,7 @@ class Builders:
         """Before something else is measured. Builders that wait use no CPU; they are closed where the memory that they hold
         could be missed."""
         held = sum(child.resident_bytes() for child in self._children.values())
-        if held > ASLEEP * self.host.available_memory():
+        if held > ASLEEP * self.host.free_memory():
             for name in list(self._children):
                 self._drop(name)
 

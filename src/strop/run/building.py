@@ -64,7 +64,7 @@ def build_all(
     ahead = [_building(run, r, model, task) for r in later if recorded(run, r) is None]
     for name in found:
         run.tell("candidate-built", candidate=name)
-    most = min(lanes(run.place.machine.cores or 1, model.artifact.bytes, run.place.host.available_memory()), max(1, len(waiting)))
+    most = min(lanes(run.place.machine.cores or 1, model.artifact.bytes, run.place.host.free_memory()), max(1, len(waiting)))
     busy: dict[Future[None], Building] = {}
 
     def begin(building: Building) -> None:

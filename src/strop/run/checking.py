@@ -26,10 +26,6 @@ from strop.store.store import load, save
 from strop.worker.process import Process
 
 R = TypeVar("R")
-MEMORY_RUNS, LOOK_NS, MOST_CALLS = 20, 20_000_000, 500
-"""Calls of a first look, at least and at most, and nanoseconds that they take together: twenty calls of 50 µs are still cold."""
-LANGUAGE_RUNS = 3
-"""Requests to a language model, each of many steps."""
 PATIENCE = 0.05
 """Of the budget that is left, what the calls of a first look may take."""
 CHECK, SCORES = "check.json", "scores.npy"

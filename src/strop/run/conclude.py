@@ -42,7 +42,7 @@ def conclude(
     """
     run.budget.enter("beside")
     tuned = find(trials, baseline)
-    results = tuple(t.result for t in trials)
+    results = tuple(_over_by_now(t) for t in trials)
     best = _best_unquantized(results, baseline)
     as_is = next((t.name for t in trials if only_informs(t, tuned) and t.result.speedup is not None), None)
     chosen = find(trials, choice.name) if choice is not None else None
@@ -71,6 +71,13 @@ def conclude(
         cleanup=_cleanup(trials, tuned, model) if noise else None,
         untimed=_untimed(trials, tuned, {r.name for r in variants_within(run, found)}) if noise else (),
     )  # fmt: skip
+
+
+def _over_by_now(trial: Trial) -> Result:
+    """The result of a trial; of a run that is over none is in progress."""
+    if trial.result.status == "in progress":
+        return trial.not_reached("the run ended before it was timed").result
+    return trial.result
 
 
 def _cleanup(trials: Sequence[Trial], tuned: Trial, model: Model) -> CleanUp | None:

@@ -46,7 +46,6 @@ from strop.run.trial import (
     find,
     memory_ratio,
     misses_must,
-    pace_of,
 )
 
 SELF = "self"
@@ -292,7 +291,7 @@ def _more_memory(run: Run, trial: Trial, baseline: Trial) -> Trial:
             more += [found] if found.failure is None else []
     trial = replace(trial, footprints=(trial.footprints[0], *more))
     memory = tuple(f.memory for f in trial.footprints if f.memory is not None)
-    pace = pace_of(trial.footprints, trial.subject)
+    pace = run.family.paces(trial.footprints, trial.subject)
     return trial.with_result(memory=memory, memory_ratio=memory_ratio(trial, baseline), pace=pace)
 
 

@@ -107,7 +107,7 @@ class Run:
             among: how many run side by side; each has its share of what is free.
         """
         asked = self.request.memory_limit_mb
-        memory = asked * 1_000_000 if asked else int(self.place.host.available_memory() * MEMORY_SHARE / among)
+        memory = asked * 1_000_000 if asked else int(self.place.host.free_memory() * MEMORY_SHARE / among)
         return Limits(
             seconds if seconds is not None else self.request.time_limit_s,
             self.place.memory(memory) if session else memory,

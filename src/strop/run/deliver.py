@@ -171,7 +171,7 @@ def require_same_answers(run: Run, outcome: Outcome, bundle: Path) -> None:
         except WorkerError as error:
             raise BundleError(f"the bundle does not run: {error.message}", f"see {run.folder.folder / 'bundle.log'}") from error
         for name, path in measured.items():
-            if not run.family.ships and name not in got:
+            if not run.family.ships_all and name not in got:
                 continue
             if name not in got or not close(open_array(got[name]), open_array(path)):
                 raise BundleError(
@@ -205,7 +205,7 @@ def note_runner_speed(run: Run, outcome: Outcome, bundle: Path) -> Outcome:
         artifact=str((bundle / "infer.py").absolute()),
         log=run.folder.folder / "bundle.log",
     )
-    if not run.family.ships or run.budget.left() < runner_s(run, outcome.chosen, session):
+    if not run.family.runner_timed or run.budget.left() < runner_s(run, outcome.chosen, session):
         return outcome
     pairs = measure(run, session, runner, "confirmation", range(RUNNER_PAIRS), RUNNER_QUADS)
     figure = timing_of(pairs, "confirmation", "").speedup

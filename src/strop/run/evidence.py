@@ -58,8 +58,8 @@ def gather(outcome: Outcome, run: RunFolder) -> Evidence:
 
 
 def sessions(outcome: Outcome, run: RunFolder) -> dict[str, dict[str, Scalar]]:
-    """What the sessions of a language model's candidates said of themselves when they were checked."""
-    if family_of(outcome.task).numbers:
+    """What sessions said of themselves when they were checked, where the family's reports show that."""
+    if not family_of(outcome.task).session_shown:
         return {}
     checks = {r.name: load(run.candidate(r.name) / "check" / CHECK, Check) for r in outcome.results}
     return {name: check.properties for name, check in checks.items() if check is not None and check.properties}

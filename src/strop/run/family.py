@@ -1,9 +1,10 @@
 """What a family of models needs that others do not: one strategy each, found by entry point as backends are.
 
 Every stage asks the run's family, the task's or the subject's, and none asks which one it is. What a method does here is what a
-model of arrays needs; a family overrides what it has differently.
+model of arrays needs; a family overrides what differs.
 """
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -26,6 +27,7 @@ from strop.store.store import RunFolder
 from strop.worker.process import Process
 
 if TYPE_CHECKING:  # a family is below every stage, and is handed what they hold
+    from strop.run.checking import Footprint
     from strop.run.context import Run
     from strop.run.pairing import Subject
     from strop.run.request import Request
@@ -37,11 +39,12 @@ GROUP = "strop.families"
 class Pace(NamedTuple):
     """How calls of a family are timed, and what that takes.
 
-    start_s: to start a process and load a model, where it was not measured. chunk: calls between two looks at a warm-up.
+    For planning only: start_s, to start a process and load a model where that was not measured; chunk, calls between two looks
+    at a warm-up; as_is, whether the choice is usually timed over the runtime's defaults too.
+
     least_calls: of a block. rounds: of a set of a race, at least and at most. search: pairs and quads of what cannot race.
     most_quads: of a pair, by stage; none where the time alone says so. pairs: of a confirmation at most. second_look: whether an
-    open gate gets as many pairs again. as_is: whether the choice is timed over the runtime's defaults too. auto_s: what
-    `--budget auto` comes to, at least and at most.
+    open gate gets as many pairs again. auto_s: what `--budget auto` comes to, at least and at most.
     """
 
     start_s: float = 1.0
@@ -59,15 +62,19 @@ class Pace(NamedTuple):
 class Family(ABC):
     """The strategy of one family of models.
 
-    name: what a backend's `family` says. session: the file of the module that opens sessions in the child
-    (`strop_child/session.py`); None for one of Strop's own. template: what becomes a bundle's infer.py.
+    name: what a backend's `family` says. session: the file of the module that opens sessions in the child, whose folder is a
+    package there (`strop_child/session.py` says what a session gives); None for one of Strop's own. template: what becomes a
+    bundle's infer.py: `load(folder)` gives an object with `manifest`, `run(feed)` and `filled` (whether a short batch is filled
+    up); for `strop infer` also `feed_of` and `run_in_batches`, as in `bundle/infer_template.py`.
 
     pace: how its calls are timed. batches: whether examples may be answered in larger batches. own_answers: whether a candidate's
     timed answers are compared with those that its accuracy was taken from. judged_late: whether settings of the given file may be
     judged only once they matter. other_runtimes: whether the denominator may be the model in another runtime than the one that
-    reads it. by_batch: whether a larger batch takes as much more memory. settles: whether a finalist's open musts can be settled
-    by looking longer. ships: whether a bundle answers with all that was measured. numbers: whether inputs are numbers, whose
-    ranges say something. inspected: whether the inspector sees a model first, and refuses what is damaged in its own words.
+    reads it. by_batch: whether memory grows in proportion to the batch. settles: whether a finalist's open musts can be settled
+    by looking longer. ships_all: whether a bundle answers with all outputs that were measured. runner_timed: whether the bundle's
+    runner is timed against the measured session. numbers: whether inputs are numbers, whose ranges say something.
+    session_shown: whether reports show what sessions say of themselves. inspected: whether the inspector sees a model first, and
+    refuses what is damaged in its own words.
     """
 
     name: str
@@ -80,11 +87,18 @@ class Family(ABC):
     other_runtimes = False
     by_batch = False
     settles = False
-    ships = True
+    ships_all = True
+    runner_timed = True
     numbers = True
+    session_shown = False
     inspected = False
 
     # What is asked of a model
+    def code(self) -> tuple[Path, ...]:
+        """The folders of its code, which is a part of what a run's figures depend on; empty for Strop's own, which always is."""
+        own, strop = Path(inspect.getfile(type(self))).parent, Path(__file__).parent.parent
+        return () if own.is_relative_to(strop) else (own,)
+
     @abstractmethod
     def read_task(self, run: "Run", model: Model) -> Task:
         """Data, metric and workload.
@@ -129,6 +143,10 @@ class Family(ABC):
     def load(self, task: Task) -> Load:
         """What a call is worth, for throughput."""
         return Load(task.workload.concurrency, task.workload.batch)
+
+    def paces(self, found: "Sequence[Footprint]", of: "Subject | None") -> dict[str, float]:
+        """What first looks say of the pace, by name, for reports: from calls alone and unpaired."""
+        return {}
 
     # What answers are worth
     @abstractmethod

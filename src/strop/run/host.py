@@ -34,11 +34,8 @@ class Host(Protocol):
     def cpu_use(self, seconds: float) -> dict[int, float]:
         """CPU → the share of it that is used over so many seconds."""
 
-    def available_memory(self) -> int:
-        """Bytes that the machine has free now."""
-
     def free_memory(self) -> int:
-        """Bytes that are free now, within the limit of a container."""
+        """Bytes that a process may still have: what is free on the machine now, and within a container's limit."""
 
 
 class ThisMachine:
@@ -52,9 +49,6 @@ class ThisMachine:
 
     def cpu_use(self, seconds: float) -> dict[int, float]:
         return {cpu: used / 100 for cpu, used in enumerate(psutil.cpu_percent(seconds, percpu=True))}
-
-    def available_memory(self) -> int:
-        return int(psutil.virtual_memory().available)
 
     def free_memory(self) -> int:
         return hardware.free_memory()

@@ -165,7 +165,7 @@ def cores_for(host: Host, threads: int, index: int) -> list[int]:
 
 def fit_together(a: Subject, b: Subject, limit: int | None) -> bool:
     """Whether both fit in the memory that is free, with some to spare."""
-    available = a.host.available_memory() if limit is None else min(limit, a.host.available_memory())
+    available = a.host.free_memory() if limit is None else min(limit, a.host.free_memory())
     return bool((a.memory_bytes + b.memory_bytes) * 1.25 < available)
 
 

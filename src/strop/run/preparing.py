@@ -17,7 +17,7 @@ from strop.run.building import build_all, write_reproduce
 from strop.run.checking import Visit, check, footprint, shards, subject
 from strop.run.context import Run
 from strop.run.denominator import agrees, is_rebuilt
-from strop.run.trial import Trial, accuracy_of, goes_unjudged, known_figures, memory_ratio, only_informs, pace_of, racer_of
+from strop.run.trial import Trial, accuracy_of, goes_unjudged, known_figures, memory_ratio, only_informs, racer_of
 
 Stage = Callable[[Run, Model, Task, Trial, Trial, Sequence[Trial], Visit], Trial]
 OF_DIFFERENCE = ("accuracy_retained", "accuracy", "difference")
@@ -164,7 +164,7 @@ def _look(
         return fail(run, model, trial, Failure(stage="check", kind="fallback", message=message))
     peak = first.memory.peak if first.memory is not None else 0
     trial = replace(trial, footprints=(first,), subject=trial.subject._replace(memory_bytes=peak))
-    trial = trial.with_result(pace=pace_of([first], trial.subject))
+    trial = trial.with_result(pace=run.family.paces([first], trial.subject))
     if trial.candidate.recipe.unrepresentative:
         return trial
     ratio = memory_ratio(trial, baseline)
@@ -216,7 +216,7 @@ def _check(
     given = baseline.quality_reference
     if goes_unjudged(trial.candidate.recipe, given):
         as_ran = as_it_ran(run, trial, trial.footprints[0].properties, others)
-        return as_ran if as_ran.result.reason else _taken_as_given(as_ran, given)
+        return _taken_as_given(as_ran, given) if as_ran.result.status == "in progress" else as_ran
     return _judge(run, model, task, trial, baseline, others, visit)
 
 

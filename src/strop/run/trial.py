@@ -151,20 +151,6 @@ def memory_ratio(trial: Trial, baseline: Trial) -> Interval | None:
     return ratio.model_copy(update={"low": min(ratio.low, 1.0), "high": max(ratio.high, 1.0)})
 
 
-def pace_of(found: Sequence[Footprint], subject: Subject | None) -> dict[str, float]:
-    """Tokens a second of all texts of a batch, and milliseconds: of a language model, from calls alone and unpaired, of all
-    processes; empty for others."""
-    prompts, tokens = [x for f in found for x in f.prompt_ns], [x for f in found for x in f.token_ns]
-    if subject is None or subject.called is None or not prompts or not tokens:
-        return {}
-    prompt, token = float(np.median(prompts)), float(np.median(tokens))
-    return {
-        "prefill tok/s": subject.batch * subject.called["prompt"] / prompt * 1e9, "decode tok/s": subject.batch * 1e9 / token,
-        "time to first token, ms": prompt / 1e6,
-        "time per token p50, ms": token / 1e6, "time per token p95, ms": float(np.percentile(tokens, 95)) / 1e6,
-    }  # fmt: skip
-
-
 def accuracy_of(trial: Trial, baseline: Trial, task: Task, longer: int = 0) -> Accuracy:
     """Metric and retained share, from the output shards of both and of that many further looks."""
     assert trial.check_folder is not None and baseline.check_folder is not None

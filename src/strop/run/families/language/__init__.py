@@ -14,10 +14,10 @@ from strop.core.task import Task
 from strop.core.throughput import Load
 from strop.core.verdict import Gate, Interval
 from strop.report.evidence import Sample
-from strop.run.checking import open_array, shards
+from strop.run.checking import Footprint, open_array, shards
 from strop.run.context import Run
 from strop.run.families.language.answers import advantage, language_quality, looks, question_rows
-from strop.run.families.language.calls import QUADS, plan_language_quads, requests, windows_of
+from strop.run.families.language.calls import QUADS, plan_language_quads, requests, token_paces, windows_of
 from strop.run.families.language.longer import look_longer
 from strop.run.families.language.samples import keep_samples, samples_of
 from strop.run.families.language.task import language_task
@@ -49,8 +49,10 @@ class LanguageFamily(Family):
     other_runtimes = True
     by_batch = True
     settles = True
-    ships = False
+    ships_all = False
+    runner_timed = False
     numbers = False
+    session_shown = True
     inspected = True
 
     def read_task(self, run: Run, model: Model) -> Task:
@@ -84,6 +86,9 @@ class LanguageFamily(Family):
     def load(self, task: Task) -> Load:
         output = task.language.output if task.language is not None else 1
         return Load(1, task.workload.batch, output, "tokens")
+
+    def paces(self, found: Sequence[Footprint], of: Subject | None) -> dict[str, float]:
+        return token_paces(found, of)
 
     def scored(self, folder: Path, task: Task, longer: int = 0) -> Array:
         return looks(folder, longer, LOSSES)

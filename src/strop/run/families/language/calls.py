@@ -1,8 +1,12 @@
 """How a language model is called: requests of a first look, windows of a further one, quads of a confirmation."""
 
 import math
+from collections.abc import Sequence
+
+import numpy as np
 
 from strop.core.tail import tail_percentile
+from strop.run.checking import Footprint
 from strop.run.pairing import Subject, even_runs, quad_seconds
 from strop.worker.process import Process
 
@@ -46,3 +50,17 @@ def plan_language_quads(latency_ns: tuple[float, float], steps: int, pairs: int)
     while quads < most and tail_percentile(2 * runs * steps * quads * pairs) != 99 and (quads + 1) * quad_s <= PAIR_S[1]:
         quads += 1
     return min(quads, most)
+
+
+def token_paces(found: Sequence[Footprint], subject: Subject | None) -> dict[str, float]:
+    """Tokens a second of all texts of a batch, and milliseconds: from calls alone and unpaired, of all
+    processes; empty where none were made."""
+    prompts, tokens = [x for f in found for x in f.prompt_ns], [x for f in found for x in f.token_ns]
+    if subject is None or subject.called is None or not prompts or not tokens:
+        return {}
+    prompt, token = float(np.median(prompts)), float(np.median(tokens))
+    return {
+        "prefill tok/s": subject.batch * subject.called["prompt"] / prompt * 1e9, "decode tok/s": subject.batch * 1e9 / token,
+        "time to first token, ms": prompt / 1e6,
+        "time per token p50, ms": token / 1e6, "time per token p95, ms": float(np.percentile(tokens, 95)) / 1e6,
+    }  # fmt: skip
