@@ -22,12 +22,14 @@ from strop.run.checking import Footprint, Visit, check, footprint, one_by_one_s,
 from strop.run.context import Run
 from strop.run.family import family_named
 from strop.run.judging import verdict_of
+from strop.run.pairing import Subject
 from strop.run.place import Place
 from strop.run.preparing import outpaced_by, prepare, same_kernels, with_answers_judged
 from strop.run.race import Racing
 from strop.run.request import make_request
 from strop.run.trial import Trial
 from strop.store.store import RunFolder, Store, load
+from strop.worker.call import DATA_WORK
 
 from .makers import Heard, interval, model, recipe, target
 
@@ -62,16 +64,8 @@ def make_run(tmp_path):
         (store.runs / "m-now").mkdir(parents=True, exist_ok=True)
         request = make_request(str(tmp_path / "m.null"), store=str(tmp_path / "store"))
         folder, here = RunFolder(store.runs / "m-now"), Place(target(), target())
-        run = Run(
-            request,
-            store,
-            folder,
-            backends(),
-            here,
-            Heard(),
-            Budget(request.budget_s if budget is None else budget),
-            family_named(TENSOR),
-        )
+        limit = Budget(request.budget_s if budget is None else budget)
+        run = Run(request, store, folder, backends(), here, Heard(), limit, family_named(TENSOR))
         made.append(run)
         return run
 
@@ -257,9 +251,10 @@ def test_a_setting_that_answers_otherwise_fails_when_it_is_judged(given, make_ru
 def test_variants_that_no_time_was_left_to_race_are_not_reached(given, make_run):
     """Nothing of a run that is over is in progress, whichever of them was to be the baseline."""
     run, (found, task) = make_run(budget=0.0), given
+    of = Subject("m", DATA_WORK, "", {}, {}, 1, 1, 1, False, Path("log"))
     roles = {"reference": "reference", "first": "baseline-variant", "second": "baseline-variant"}
     trials = [
-        Trial(Result(candidate=Candidate(recipe=recipe(name, role=role))), subject=object(), check=Check(shards={}, examples=1))
+        Trial(Result(candidate=Candidate(recipe=recipe(name, role=role))), subject=of, check=Check(shards={}, examples=1))
         for name, role in roles.items()
     ]
     trials[0] = trials[0].with_result(status="measured")

@@ -43,7 +43,9 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[in
     """A plain table; columns in `right` are aligned right, those in `whole` never wrap, other long cells do."""
     made = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
     for number, name in enumerate(head):
-        made.add_column(name, justify="right" if number in right else "left", overflow="fold", no_wrap=number in whole)
+        made.add_column(
+            Text(harmless(name)), justify="right" if number in right else "left", overflow="fold", no_wrap=number in whole
+        )
     for row in rows:
         made.add_row(*[Text(harmless(cell)) for cell in row])
     return made
