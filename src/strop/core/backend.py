@@ -71,7 +71,7 @@ class Backend:
         there are none.
     compiles_shapes: whether sessions that are compiled for fixed shapes are faster, by the setting `shapes`: every recipe on the
         CPU then has it where shapes are fixed, and for texts a few compiled lengths are tried. Such sessions have `fork`.
-    merges: bool = False
+    merges: whether `work.merge` can put a LoRA adapter into a model that it reads.
     moves_batch: whether `work.batch_first` can put the examples along the first axis of a model that it reads.
     """
 
@@ -97,6 +97,7 @@ class Backend:
     variants: Callable[[dict[str, Scalar], Target], Mapping[str, dict[str, Scalar]]] = no_variants
     serve: Callable[[dict[str, Scalar], Target, int], dict[str, Scalar] | None] = serves_one
     imitate: Callable[[Target], dict[str, str] | None] = cannot_imitate
+    merges: bool = False
     moves_batch: bool = False
     compiles_shapes: bool = False
 

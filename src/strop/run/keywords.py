@@ -11,6 +11,7 @@ class OptimizeForFlags(TypedDict, total=False):
     data: str | PathLike[str] | None
     calibration: str | PathLike[str] | None
     questions: str | PathLike[str] | None
+    adapter: str | PathLike[str] | None
     labels: str | None
     column: Mapping[str, object] | Sequence[str] | str | None
     classes: str | PathLike[str] | None
@@ -64,6 +65,7 @@ class BuildFlags(TypedDict, total=False):
     data: str | PathLike[str] | None
     calibration: str | PathLike[str] | None
     questions: str | PathLike[str] | None
+    adapter: str | PathLike[str] | None
     labels: str | None
     column: Mapping[str, object] | Sequence[str] | str | None
     classes: str | PathLike[str] | None

@@ -75,8 +75,9 @@ QUESTIONS = Option(
     shown='"questions.jsonl"', comment="language models: prompts with choices or exact answers, a line each",
 )  # fmt: skip
 ADAPTER = Option(
-    "adapter", f.PATH, "LoRA adapter, a folder of PEFT, that is merged into the language model's folder first.", key="model.adapter",
-    identifies=False, shown='"adapter/"', comment="a LoRA adapter (PEFT) that is merged into the language model's folder first",
+    "adapter", f.PATH, "LoRA adapter, a folder of PEFT, that is merged into the language model's folder first.",
+    key="model.adapter", identifies=False, shown='"adapter"',
+    comment="of a language model: a LoRA adapter (PEFT) that is merged into its folder first",
 )  # fmt: skip
 READING = (
     Option("labels", f.TEXT, "Array or column that holds the labels [labels].", key="data.labels", shown='"y"',
@@ -194,8 +195,8 @@ REPLACE = Option("replace", f.SWITCH, "Replace a better result in the output fol
 PROFILE = Option("profile", f.SWITCH, "Profile baseline and finalists too; some seconds beyond the budget.", identifies=False)
 
 OPTIONS = (
-    *DATA, QUESTIONS, ADAPTER, *READING, OTHER_SHAPES, *LOAD, *TEXTS, TARGET, PURPOSE, *LIMITS, *GATES, *ASKED, OLIVE, BUDGET, OUT, *KEPT,
-    FRESH, REPLACE, PROFILE,
+    *DATA, QUESTIONS, ADAPTER, *READING, OTHER_SHAPES, *LOAD, *TEXTS, TARGET, PURPOSE, *LIMITS, *GATES, *ASKED, OLIVE, BUDGET,
+    OUT, *KEPT, FRESH, REPLACE, PROFILE,
 )  # fmt: skip
 """In the order in which `--help` lists them, and `strop init` those of a section."""
 LANGUAGE = (QUESTIONS, ADAPTER, *TEXTS)

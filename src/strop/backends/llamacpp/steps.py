@@ -44,7 +44,7 @@ def quantize(
     if run(artifact.encode(), out.encode(), c.byref(params)):
         raise runner.LlamaError(lib.why())
     told = told_of(out)
-    if matrix:
+    if held[0] is not None:
         names = held[0].values
         weighed = [name for name, kind in told.pop("types").items() if name in names and kind not in PLAIN]
         if not weighed:  # the file is the one without a matrix, by another name
