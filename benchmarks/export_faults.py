@@ -4,7 +4,6 @@
 worth. Both sessions live in one process and take turns in blocks, ABBA; the interval is Student's over these quads.
 """
 
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -17,11 +16,9 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-import strop.backends.onnxruntime
 from benchmarks.results import write
 from benchmarks.spoil import weights_as_inputs
 from strop.core.statistics import t_quantile
-from strop.worker.call import CHILD
 
 SIZE, CHANNELS, BLOCKS, CLASSES = 32, 32, 4, 10
 QUADS, BLOCK_S = 16, 0.02
@@ -135,10 +132,7 @@ FAULTS: dict[str, Callable[[], onnx.ModelProto]] = {
 
 def cleaned(path: Path) -> Path:
     """The same file after the step `clean`."""
-    for folder in (str(CHILD.parent), *strop.backends.onnxruntime.__path__):
-        if folder not in sys.path:
-            sys.path.append(folder)
-    import cleaning
+    from strop.backends.onnxruntime import cleaning
 
     out = path.parent / "clean" / path.name
     out.parent.mkdir(exist_ok=True)

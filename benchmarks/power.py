@@ -29,7 +29,7 @@ WORK = '''"""ONNX Runtime, each call stretched to {stretch} times its duration."
 
 import time
 
-import runner
+from . import runner
 
 
 class Session(runner.Session):

@@ -21,6 +21,7 @@ from strop.core.race import MOST, SETS
 from strop.core.race_statistics import Race
 from strop.core.verdict import Interval
 from strop.plan.ladder import ROUNDS, RaceCosts, rounds_that_fit
+from strop.run.host import HERE
 from strop.run.pairing import BLOCK_S, MIN_RUNS
 from strop.run.quiet import quieter_cpus
 from strop.run.race_set import SetPlan, run_set
@@ -59,11 +60,11 @@ def race(model: Model, works: tuple[Path, Path], count: int, repeat: int, smoke:
     others += [subject(model, 1, f"slower {i}", Work(slower)) for i in range(slow)]
     subjects = [baseline, baseline, *others]
     turn_s = max(BLOCK_S, MIN_RUNS * latency_ns(baseline) / 1e9)
-    rounds = ROUNDS[0] if smoke else rounds_that_fit(float("inf"), RaceCosts(0.0, turn_s * (len(subjects) + 1)), language=False)
+    rounds = ROUNDS[0] if smoke else rounds_that_fit(float("inf"), RaceCosts(0.0, turn_s * (len(subjects) + 1)), ROUNDS)
     begin, sets = time.monotonic(), []
     with neighbors(count, seed=repeat):
         for number in range(SETS):
-            plan = SetPlan(number, rounds, repeat, quieter_cpus(1, number))
+            plan = SetPlan(number, rounds, repeat, quieter_cpus(HERE, 1, number))
             sets.append(run_set(subjects, [limits()] * len(subjects), plan))
     found = Race(sets)
     figures = {of.name: found.speed(of.name) for of in others}

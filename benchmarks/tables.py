@@ -20,19 +20,17 @@ from benchmarks.results import SCRATCH, Figures
 from benchmarks.strop_run import inputs, optimize
 from strop.core.choose import score
 from strop.core.events import nobody
-from strop.core.task import Task
 from strop.core.verdict import RANKS
-from strop.plan.ladder import LEAST_PAIRS, PAIR_S, PAIRS, QUADS, Plan
+from strop.plan.ladder import PAIR_S, PAIRS, QUADS, Plan
 from strop.plan.space import by_role, follow
 from strop.run.baseline import tune
 from strop.run.confirm import compared, measure_self, more_baseline_memory
 from strop.run.context import Run
+from strop.run.family import Family
 from strop.run.finalists import contender_of
-from strop.run.intake import read_task
 from strop.run.open_run import opened
 from strop.run.optimize import judge_all, plan_recipes
 from strop.run.pairing import plan_quads
-from strop.run.planning import confirmation_quads
 from strop.run.preparing import prepare
 from strop.run.request import make_request
 from strop.run.timing import timing_of
@@ -77,12 +75,12 @@ def table(given: Given, name: str) -> dict[str, Any]:
     store = SCRATCH / "tables" / name / "store"
     request = make_request(model, keywords.pop("config", None), **keywords, threads=1, budget="none", store=str(store))
     with opened(request, nobody) as (run, read):
-        task = read_task(run, read)
+        task = run.family.read_task(run, read)
         found = plan_recipes(run, read, task).offers
         baseline, trials = tune(run, read, task, found)
         recipes = [follow(r, baseline.candidate.recipe) for r in by_role(found, "candidate")]
         ready = [t for t in prepare(run, read, task, recipes, baseline, trials) if t.ready]
-        plan = Plan(len(ready), *size(task, baseline, ready), second_look=False)
+        plan = Plan(len(ready), *size(run.family, baseline, ready), second_look=False)
         baseline = more_baseline_memory(run, baseline)
         timed = compared(run, read, baseline, ready, plan)
         noise = timing_of(measure_self(run, baseline, timed), "confirmation", "")
@@ -93,12 +91,10 @@ def table(given: Given, name: str) -> dict[str, Any]:
     return {"baseline": baseline.name, "weights": dict(request.weights), "rows": [r for r in rows if r is not None]}
 
 
-def size(task: Task, baseline: Trial, ready: list[Trial]) -> tuple[int, int]:
+def size(family: Family, baseline: Trial, ready: list[Trial]) -> tuple[int, int]:
     """Pairs and quads, as for the fastest."""
-    if task.language is not None:
-        return LEAST_PAIRS, confirmation_quads(baseline, min(ready, key=lambda t: t.warm_ns, default=baseline))
-    fastest = min([t.warm_ns for t in ready], default=baseline.warm_ns)
-    return PAIRS, plan_quads((baseline.warm_ns, fastest), PAIRS, PAIR_S, *QUADS)
+    latency = baseline.warm_ns, min([t.warm_ns for t in ready], default=baseline.warm_ns)
+    return family.pace.pairs, family.quads(latency, baseline.subject, plan_quads(latency, PAIRS, PAIR_S, *QUADS))
 
 
 def row(run: Run, trial: Trial, baseline: Trial) -> dict[str, Any] | None:

@@ -26,7 +26,6 @@ from strop.run.build import pick
 from strop.run.building import build
 from strop.run.checking import footprint, subject
 from strop.run.context import Run
-from strop.run.intake import read_task
 from strop.run.open_run import opened
 from strop.run.optimize import plan_recipes
 from strop.run.reading import read_inspection
@@ -91,7 +90,7 @@ def rows_of(shape: str) -> list[dict[str, Any]]:
         threads=2, memory_limit_mb=LIMIT_MB, store=str(store), out=str(place / "sizes-out"),
     )  # fmt: skip
     with opened(request, nobody, keep=False) as (run, given):
-        task = read_task(run, given)
+        task = run.family.read_task(run, given)
         found = plan_recipes(run, given, task, RECIPES).offers
         variants = [*by_role(found, "reference"), *by_role(found, "baseline-variant")]
         return [row(run, given, task, pick(run, found, variants, name), shape) for name in RECIPES]

@@ -83,7 +83,8 @@ def tree(text: str) -> set[str]:
 
 
 def test_file_tree_is_complete() -> None:
-    paths = [p for p in (ROOT / "src" / "strop").rglob("*") if "__pycache__" not in p.parts]
+    child = ROOT / "src" / "strop_child"
+    paths = [p for p in (*(ROOT / "src" / "strop").rglob("*"), child, *child.rglob("*")) if "__pycache__" not in p.parts]
     there = {f"{p.relative_to(ROOT)}/" if p.is_dir() else str(p.relative_to(ROOT)) for p in paths}
     there = {re.sub(r"(/targets/)[\w.-]+\.toml$", r"\1*.toml", path) for path in there}  # the devices have a page of their own
     folders = {p for p in there if p.endswith("/")}
@@ -106,21 +107,26 @@ def test_public_names_are_explained(name: str) -> None:
 
 
 def test_the_backend_of_the_how_to_passes_the_contract(tmp_path: Path) -> None:
+    """With modules beside it that are called like the child's own, and like others that it imports."""
     text = (ROOT / "docs" / "how-to" / "write-a-backend.md").read_text(encoding="utf-8")
     shown = dict(re.findall(r"^`([\w./]+)`:\n\n```\w+\n(.*?)```$", text, re.MULTILINE | re.DOTALL))
     for name, code in shown.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(code, encoding="utf-8")
-    (tmp_path / "strop_linear" / "__init__.py").touch()
+    package = tmp_path / "strop_linear"
+    (package / "__init__.py").touch()
+    for name in {"json", "numpy", *(path.stem for path in (ROOT / "src" / "strop_child").glob("*.py"))} - {"__init__"}:
+        (package / f"{name}.py").write_text(f"raise RuntimeError('a backend hides {name}')\n")
     project = tomllib.loads(shown["pyproject.toml"])["project"]
     info = tmp_path / "strop_linear-0.1.0.dist-info"  # what installing it would leave
     info.mkdir()
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n")
     entries = "\n".join(f"{k} = {v}" for k, v in project["entry-points"]["strop.backends"].items())
     (info / "entry_points.txt").write_text(f"[strop.backends]\n{entries}\n")
+    path = os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])])
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_linear.py"],
-        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(tmp_path)}, capture_output=True, text=True, check=False,
+        cwd=tmp_path, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout
     assert " passed" in done.stdout

@@ -18,7 +18,7 @@ from strop.core.events import nobody
 from strop.plan.discover import backends
 from strop.plan.space import by_role
 from strop.run.baseline import establish
-from strop.run.intake import read_model, read_task
+from strop.run.intake import read_model
 from strop.run.open_run import opened
 from strop.run.optimize import plan_recipes
 from strop.run.request import make_request
@@ -120,7 +120,7 @@ def test_a_trained_folder_is_read_exported_and_right_about_its_own_data(trained:
         str(folder / "model"), data=str(folder / ("eval" + SUFFIX[kind])), store=str(folder / "store"), threads=1
     )
     with opened(request, nobody, keep=False) as (run, model):
-        task = read_task(run, model)
+        task = run.family.read_task(run, model)
         found = establish(run, model, task, by_role(plan_recipes(run, model, task).offers, "reference")[0])
     assert model.origin is not None
     assert max(model.origin.differences.values()) < 1e-5

@@ -17,7 +17,6 @@ from strop.core.errors import DataError
 from strop.core.events import nobody
 from strop.plan.space import by_role
 from strop.run.baseline import establish
-from strop.run.intake import read_task
 from strop.run.open_run import opened
 from strop.run.optimize import plan_recipes
 from strop.run.request import make_request
@@ -83,7 +82,7 @@ def measured(folder, toml="", **flags):
         str(folder / "model.onnx"), str(folder / "strop.toml"), store=str(folder / "store"), threads=1, **flags
     )
     with opened(request, nobody, keep=False) as (run, model):
-        task = read_task(run, model)
+        task = run.family.read_task(run, model)
         found = establish(run, model, task, by_role(plan_recipes(run, model, task).offers, "reference")[0])
         ids = np.load(f"{task.evaluation.folder}/{next(iter(task.evaluation.inputs.values()))}")
         return task, found.result.accuracy, ids, run.kept

@@ -17,8 +17,9 @@ SCRIPT = """
 import sys, json
 import numpy as np
 sys.path[:0] = sys.argv[1:3]
-import memory, runner
-from shaped import open_shaped
+import runner
+from strop_child import memory
+from strop_child.shaped import open_shaped
 
 fair = {"precision": "f32", "hint": "LATENCY", "streams": 1, "threads": 1}
 path, plain = sys.argv[3], runner.open(sys.argv[3], fair)
@@ -66,7 +67,7 @@ def test_fixed_shapes(own_environments: Callable[..., None]) -> None:
     own_environments("openvino")
     backend = backends()["openvino"]
     done = subprocess.run(
-        [work_of(backend).python, "-c", SCRIPT, CHILD.parent, backend.work.parent, DEMO / "kws.onnx"],
+        [work_of(backend).python, "-c", SCRIPT, CHILD.parents[1], backend.work.parent, DEMO / "kws.onnx"],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

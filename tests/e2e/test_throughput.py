@@ -19,7 +19,6 @@ from strop.core.verdict import EXACTLY_ONE
 from strop.plan.discover import backends
 from strop.run import loading, throughput
 from strop.run.baseline import establish
-from strop.run.intake import read_task
 from strop.run.judging import verdict_of
 from strop.run.loading import loaded_pair
 from strop.run.open_run import opened
@@ -70,7 +69,7 @@ def test_a_run_under_load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         must=["throughput>=1"], goal=["throughput_ratio>=0.1"], budget="none", store=str(tmp_path / "store"),
     )  # fmt: skip
     with opened(request, nobody) as (run, given):
-        task = read_task(run, given)
+        task = run.family.read_task(run, given)
         assert task.workload == Workload(concurrency=2, streams=2, by_throughput=True)
         recipes = {o.name: o.recipe for o in plan_recipes(run, given, task).offers if o.recipe is not None}
         plain, streams, fast = (
@@ -119,7 +118,7 @@ def test_a_cleaned_up_baseline_is_set_up_for_load_too(tmp_path: Path, monkeypatc
         backends=["onnxruntime"], store=str(tmp_path / "store"),
     )  # fmt: skip
     with opened(request, nobody) as (run, given):
-        task = read_task(run, given)
+        task = run.family.read_task(run, given)
         recipes = {o.name: o.recipe for o in plan_recipes(run, given, task).offers if o.recipe is not None}
         plain, one, clean = (establish(run, given, task, recipes[n]) for n in ("fp32", "fp32-1thread", "fp32-clean"))
         clean = replace(clean, reference=plain)

@@ -6,16 +6,16 @@ from typing import Any, NamedTuple
 
 import strop
 from strop.core.events import nobody
-from strop.core.gate import for_language
 from strop.core.noun import SCHEMA
 from strop.core.outcome import Outcome
 from strop.core.strict import to_json
 from strop.plan.discover import backends
-from strop.report.document import report
+from strop.report.render.json import report
 from strop.run.budget import Budget
 from strop.run.builders import Builders
 from strop.run.context import Run
 from strop.run.evidence import gather
+from strop.run.family import family_named
 from strop.run.open_run import OUTCOME
 from strop.run.optimize import pursue
 from strop.run.place import place_for
@@ -58,11 +58,9 @@ def replay(name: str, folder: Path) -> Replayed:
     assert then.target is not None
     request = Request.model_validate(read_json(recorded.folder / "run.json")["request"])
     found = backends()
-    gates = for_language(request.gates, request.questions is not None) if then.model.family == "llm" else request.gates
     place = place_for(then.target, then.target, found)
-    run = Run(
-        request, kept, recorded, found, place, nobody, Budget(request.budget_s), gates, Builders(lasting=False), then.company
-    )  # fmt: skip
+    budget, family, builders = Budget(request.budget_s), family_named(then.model.family), Builders(lasting=False)
+    run = Run(request, kept, recorded, found, place, nobody, budget, family, builders, then.company)
     before = samples(recorded.folder)
     try:
         now = pursue(run, then.model)
@@ -90,8 +88,9 @@ def reports(found: Replayed) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def as_of_schema_2(recorded: dict[str, Any]) -> None:
     """What is wanted to differ from a report of schema 1: reasons of what is not offered no longer begin with these words, and
-    data sets say what of them was cast."""
+    data sets say what of them was cast, a task names its family."""
     recorded["schema"] = SCHEMA
+    recorded["task"]["family"] = "tensor" if recorded["task"]["language"] is None else "llm"
     recorded["not_offered"] = [{**o, "reason": o["reason"].removeprefix("not offered: ")} for o in recorded["not_offered"]]
     for part in (p for p in ("evaluation", "calibration") if recorded["task"][p] is not None):
-        recorded["task"][part] = {**recorded["task"][part], "casts": {}}
+        recorded["task"][part] = {**recorded["task"][part], "casts": []}

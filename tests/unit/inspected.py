@@ -1,21 +1,14 @@
 """Models written byte by byte, and the inspector that is to read them: no library of their formats takes part."""
 
-import importlib
-import importlib.util
 import json
 import struct
 from pathlib import Path
 from typing import Any
 
 import pytest
-from refusal import ModelError
 
-from strop.worker.call import CHILD
-
-_spec = importlib.util.spec_from_file_location("inspector_work", CHILD.parent / "inspector" / "work.py")
-assert _spec is not None and _spec.loader is not None
-_work = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(_work)
+from strop_child.inspector import work
+from strop_child.refusal import ModelError
 
 WIDTH = {"F32": 4, "F16": 2, "BF16": 2, "U32": 4, "I32": 4, "I64": 8, "U8": 1, "I8": 1}
 LLAMA = {
@@ -26,14 +19,14 @@ LLAMA = {
 
 def inspect(path: Path) -> dict[str, Any]:
     """The answer as it goes over the process boundary."""
-    answer: dict[str, Any] = json.loads(json.dumps(_work.inspect(str(path))))
+    answer: dict[str, Any] = json.loads(json.dumps(work.inspect(str(path))))
     return answer
 
 
 def read(path: Path) -> Any:
     """By the format's own reader: what it raises is not turned into a refusal, so that a fault of its own is seen."""
-    kind, found = _work.recognised(str(path))
-    return importlib.import_module(_work.READERS[kind]).inspect(found)
+    kind, found = work.recognised(str(path))
+    return work.reader(kind).inspect(found)
 
 
 def refused(path: Path, *words: str) -> None:

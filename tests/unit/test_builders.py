@@ -16,11 +16,13 @@ import pytest
 from strop.core.errors import BudgetError, WorkerCrash, WorkerFailure, WorkerMemory, WorkerTimeout
 from strop.core.model import Artifact
 from strop.core.recipe import Step
+from strop.core.task import TENSOR
 from strop.plan.discover import backends
 from strop.run.budget import Budget
 from strop.run.builders import Builders, lanes
 from strop.run.building import build, build_all
 from strop.run.context import Run
+from strop.run.family import family_named
 from strop.run.place import Place
 from strop.run.request import make_request
 from strop.store.store import RunFolder, Store
@@ -233,8 +235,8 @@ def test_builder_and_step_die_with_the_command(work, tmp_path):
 
 
 def test_lanes():
-    assert lanes(1, 0) == 1
-    assert lanes(64, psutil.virtual_memory().total) == 1
+    assert lanes(1, 0, 1 << 40) == 1
+    assert lanes(64, 1 << 34, 1 << 34) == 1
 
 
 class Tight(Run):
@@ -255,7 +257,7 @@ def make_run(tmp_path, work):
         (store.runs / "m-now").mkdir(parents=True, exist_ok=True)
         request = make_request(str(tmp_path / "m.null"), store=str(tmp_path / "store"), time_limit_s=20.0)
         folder, here = RunFolder(store.runs / "m-now"), Place(target(), target())
-        run = kind(request, store, folder, found, here, Heard(), Budget(budget or request.budget_s), request.gates)
+        run = kind(request, store, folder, found, here, Heard(), Budget(budget or request.budget_s), family_named(TENSOR))
         made.append(run)
         return run
 

@@ -101,6 +101,44 @@ def test_a_work_module_that_does_not_load_is_a_failure_of_the_first_call(tmp_pat
     assert failure.value.kind == "ModuleNotFoundError"
 
 
+CLASHES = """
+import multiprocessing
+from . import clock, memory
+
+def mine(): return [clock.WHOSE, memory.WHOSE]
+def theirs():
+    import json, shards
+def sample():
+    from strop_child import memory
+    return sorted(memory.sample())
+def elsewhere():
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(clock.tick)
+"""
+
+
+def test_a_backends_modules_hide_none_of_strops_nor_of_pythons(tmp_path, log):
+    """Its folder is a package, also for the processes that it spawns; nothing of it is found by a name alone."""
+    (tmp_path / "__init__.py").write_text("raise RuntimeError('the parent side, run in the child')")
+    for name in ("clock", "memory", "forked", "works", "json", "shards"):
+        (tmp_path / f"{name}.py").write_text(f"WHOSE = 'the backend has {name}'\ndef tick(): return WHOSE\n")
+    (tmp_path / "work.py").write_text(CLASHES)
+    with Child(Work(tmp_path / "work.py"), log, LIMITS) as child:
+        assert child.call("mine") == ["the backend has clock", "the backend has memory"]
+        assert "private" in child.call("sample")
+        assert child.call("elsewhere") == "the backend has clock"
+        with pytest.raises(WorkerFailure, match="No module named 'shards'"):
+            child.call("theirs")
+
+
+def test_a_sibling_imported_by_its_bare_name_is_refused_with_the_way_to_write_it(tmp_path, log):
+    (tmp_path / "runner.py").write_text("")
+    (tmp_path / "work.py").write_text("import runner")
+    with Child(Work(tmp_path / "work.py"), log, LIMITS) as child, pytest.raises(WorkerFailure) as failure:
+        child.call("probe")
+    assert failure.value.hint == "write `from . import runner`: a backend's child side is a package"
+
+
 @pytest.mark.parametrize(
     ("number", "killed"), [(signal.SIGSEGV, False), (signal.SIGABRT, False), (signal.SIGKILL, True), (signal.SIGTERM, True)]
 )

@@ -4,7 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
-from chat import MOST, ChatError, read_chat, render, try_chat
+
+from strop_child.chat import MOST, ChatError, read_chat, render, try_chat
 
 TURNS = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Yes?"}, {"role": "user", "content": "Go"}]
 PLAIN = """{{ bos_token }}{% for m in messages %}

@@ -4,7 +4,7 @@ import gc
 
 import pytest
 
-from strop.worker.child import clock
+from strop_child import clock
 
 
 def powercap(folder, **packages):

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from preprocess import DataError
 
-from strop.worker.child import data
+from strop_child import data
+from strop_child.preprocess import DataError
 
 SPEC = {"name": "x", "dtype": "float32", "shape": ["batch", 3]}
 rng = np.random.default_rng(0)
@@ -139,7 +139,7 @@ def test_what_does_not_fit_is_refused_with_its_reason(prepare, arrays, options, 
 def test_whole_numbers_widen_to_floats_with_a_note(prepare):
     out, made = prepare({"x": (X * 100).astype(np.uint8)})
     assert np.load(out / "input0.npy").dtype == np.float32
-    assert made["casts"] == {"x": ["uint8", "float32"]}
+    assert made["casts"] == [("x", "uint8", "float32")]
 
 
 @pytest.mark.parametrize(

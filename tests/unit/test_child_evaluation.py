@@ -4,7 +4,8 @@ import time
 
 import numpy as np
 import pytest
-from evaluation import PROBE, Evaluation, InvalidOutput
+
+from strop_child.evaluation import PROBE, Evaluation, InvalidOutput
 
 X = np.random.default_rng(0).standard_normal((301, 6)).astype(np.float32)
 

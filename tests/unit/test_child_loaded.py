@@ -5,10 +5,11 @@ import time
 
 import numpy as np
 import pytest
-from evaluation import InvalidOutput
 from hypothesis import given
 from hypothesis import strategies as st
-from loaded import MOST_LATENCIES, Callers, completed, latencies_of, sessions
+
+from strop_child.evaluation import InvalidOutput
+from strop_child.loaded import MOST_LATENCIES, Callers, completed, latencies_of, runtimes
 
 
 class Session:
@@ -39,7 +40,7 @@ class Forking(Session):
 
 class Lane:
     def __init__(self, session, reference=None):
-        self.session, self.reference = session, reference
+        self.runtime, self.reference = session, reference
         self.feeds = [{"x": np.zeros(1)}] * 3
 
 
@@ -71,8 +72,8 @@ def test_a_runtime_that_forks_is_called_by_everybody_at_once(shared):
 
 
 def test_no_more_sessions_than_callers(shared):
-    assert len(sessions(Session(shared), 2, 8, lambda: Session(shared))) == 2
-    assert len(sessions(Session(shared), 8, 1, lambda: Session(shared))) == 1
+    assert len(runtimes(Session(shared), 2, 8, lambda: Session(shared))) == 2
+    assert len(runtimes(Session(shared), 8, 1, lambda: Session(shared))) == 1
 
 
 def test_a_failure_under_load_ends_the_block(shared):

@@ -3,10 +3,11 @@
 import mmap
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from strop.worker.child import limits, memory
+from strop_child import limits, memory
 
 MB = 1_000_000
 
@@ -37,7 +38,7 @@ def test_resident_pages_of_own_files_are_counted_and_of_others_not(tmp_path):
 PEAK = """
 import sys
 sys.path.insert(0, sys.argv[1])
-import memory
+from strop_child import memory
 held = bytearray(b"x") * 100_000_000
 del held
 high = memory.sample()
@@ -47,7 +48,7 @@ print(high["peak"] - high["private"] > 80_000_000, memory.sample()["peak"] < hig
 LIMIT = """
 import sys
 sys.path.insert(0, sys.argv[1])
-import limits
+from strop_child import limits
 limits.apply(200_000_000)
 try:
     bytearray(400_000_000)
@@ -58,7 +59,7 @@ except MemoryError:
 
 @pytest.mark.parametrize(("script", "said"), [(PEAK, "True True"), (LIMIT, "refused")])
 def test_the_peak_and_the_limit_in_a_process_of_their_own(script, said):
-    folder = memory.__file__.rpartition("/")[0]
+    folder = Path(memory.__file__).parents[1]
     done = subprocess.run([sys.executable, "-c", script, folder], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == said
 

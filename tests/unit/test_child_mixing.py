@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from mixing import mixing
+
+from strop_child.mixing import mixing
 
 X = np.random.default_rng(0).standard_normal((40, 6)).astype(np.float32)
 

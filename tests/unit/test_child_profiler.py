@@ -2,7 +2,7 @@
 
 import mmap
 
-from strop.worker.child import profiler
+from strop_child import profiler
 
 
 def test_page_faults_are_counted_or_a_reason_is_given():

@@ -5,10 +5,11 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from evaluation import InvalidOutput
-from lane import Lane
-from lengths import require_exact
-from shaped import OtherShape, of_first, open_shaped
+
+from strop_child.evaluation import InvalidOutput
+from strop_child.lengths import require_exact
+from strop_child.shaped import OtherShape, of_first, open_shaped
+from strop_child.tensor import TensorSession
 
 FIXED = {"shapes": "x=1x4|x=3x4", "axes": "n=1|n=3", "threads": 1}
 LENGTHS = {"shapes": "ids=1x8,mask=1x8|ids=1x4,mask=1x4", "crop": "hidden=1", "mask": "mask"}
@@ -133,7 +134,7 @@ def test_fixed_shapes_are_judged_at_the_batch_that_is_timed(tmp_path, bundle):
         return made[-1]
 
     settings = {} if bundle else FIXED
-    lane = Lane(SimpleNamespace(open=opener), str(tmp_path / "m"), settings, {"x": str(tmp_path / "x.npy")}, 1, 32)
+    lane = TensorSession(SimpleNamespace(open=opener), str(tmp_path / "m"), settings, {"x": str(tmp_path / "x.npy")}, 1, 32)
     assert lane.evaluate(str(tmp_path), together=32)["batched"] == 1
     assert len(made) == 1
     assert {shapes["x"] for shapes in made[0].shapes} == {(1, 4)}

@@ -15,11 +15,11 @@ from strop.core.model import Artifact
 from strop.core.outcome import CleanUp, Outcome
 from strop.core.recipe import CLEAN, Recipe, Step
 from strop.core.verdict import EXACTLY_ONE
-from strop.report.document import report
 from strop.report.evidence import NO_EVIDENCE
 from strop.report.lineage import gains
-from strop.report.markdown import markdown
-from strop.report.page import page
+from strop.report.render.html import page
+from strop.report.render.json import report
+from strop.report.render.markdown import markdown
 from strop.report.verdict import remarks, three_lines
 from strop.run.baseline import better_denominator, combined, without_other_answers
 from strop.run.checking import CHECK

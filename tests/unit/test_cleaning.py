@@ -9,10 +9,11 @@ import onnxruntime as ort
 import pytest
 from benchmarks.export_faults import FAULTS, dynamic, in_float64, network, numbers, session
 from benchmarks.spoil import weights_as_inputs
-from cleaning import clean, groom
 from onnx import TensorProto, helper, numpy_helper
-from onnx_faults import cancelling_transposes, cast_chains, collapses, default_inputs, faults
-from steps import prepare
+
+from strop.backends.onnxruntime.cleaning import clean, groom
+from strop.backends.onnxruntime.steps import prepare
+from strop_child.onnx_faults import cancelling_transposes, cast_chains, collapses, default_inputs, faults
 
 X = np.random.default_rng(3).standard_normal((3, 3, 32, 32)).astype(np.float32)
 
@@ -175,7 +176,7 @@ def test_equal_weights_of_different_operators_stay_apart(tmp_path: Path) -> None
 
 def test_large_weights_stay_in_their_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing of them is read; only the graph changes."""
-    monkeypatch.setattr("cleaning.LARGE", 1 << 12)
+    monkeypatch.setattr("strop.backends.onnxruntime.cleaning.LARGE", 1 << 12)
     given, out = tmp_path / "given.onnx", tmp_path / "out"
     out.mkdir()
     onnx.save(FAULTS["weights-as-inputs"](), given, save_as_external_data=True, location="sub.data", size_threshold=64)

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import token_lane
 
 from strop.backends.llamacpp import spec as llamacpp
 from strop.backends.mlx import spec as mlx
@@ -22,16 +21,18 @@ from strop.core.target import Target
 from strop.core.task import Language, Task
 from strop.core.verdict import EXACTLY_ONE
 from strop.plan.space import by_role, without_impossible
-from strop.report.markdown import markdown
+from strop.report.render.markdown import markdown
 from strop.report.verdict import three_lines
-from strop.run.answers import language_quality
 from strop.run.baseline import may_be_faster
 from strop.run.checking import CHECK, Footprint
 from strop.run.denominator import agrees, as_denominator, may_be_denominator
+from strop.run.families.language.answers import language_quality
+from strop.run.families.language.calls import plan_language_quads
 from strop.run.finalists import select
-from strop.run.pairing import plan_language_quads, quad_seconds
+from strop.run.pairing import quad_seconds
 from strop.run.trial import Trial, only_informs
 from strop.store.store import save
+from strop_child import language
 
 from .makers import interval, model, target, task
 from .test_hf_configuration import TRANSFORMERS
@@ -220,20 +221,20 @@ def test_few_requests_hold_steps_enough_for_a_p99() -> None:
 def test_probabilities_do_not_depend_on_how_many_rows_are_computed_at_once(
     monkeypatch: pytest.MonkeyPatch, bytes_at_once: int
 ) -> None:
-    monkeypatch.setattr("token_lane.SLICE_BYTES", bytes_at_once)
+    monkeypatch.setattr("strop_child.language.SLICE_BYTES", bytes_at_once)
     logits = np.random.default_rng(1).standard_normal((7, 5)).astype(np.float32) * 9
     logs = np.empty_like(logits)
-    for part in token_lane.slices(logits):
-        token_lane.normalize(logits[part], logs[part])
+    for part in language.slices(logits):
+        language.normalize(logits[part], logs[part])
     whole = logits - logits.max(axis=1, keepdims=True)
     whole = whole - np.log(np.exp(whole).sum(axis=1, keepdims=True))
     np.testing.assert_array_equal(logs, whole)
     other = np.roll(logs, 1, axis=1)
     wanted = np.maximum((np.exp(other) * (other - logs)).sum(axis=1), 0)
-    np.testing.assert_array_equal(token_lane.divergences(logs, other), wanted)
+    np.testing.assert_array_equal(language.divergences(logs, other), wanted)
     logits[3, 2] = np.nan
-    with pytest.raises(token_lane.InvalidOutput, match="NaN"):
-        token_lane.normalize(logits, logs)
+    with pytest.raises(language.InvalidOutput, match="NaN"):
+        language.normalize(logits, logs)
 
 
 def test_the_report_tells_the_denominator_from_the_reference() -> None:

@@ -4,9 +4,10 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 import pytest
-from ending import ending
 from onnx import TensorProto, helper, numpy_helper
-from steps import calibrate, quantize_static
+
+from strop.backends.onnxruntime.ending import ending
+from strop.backends.onnxruntime.steps import calibrate, quantize_static
 
 RNG = np.random.default_rng(0)
 

@@ -2,14 +2,18 @@
 
 import ast
 import inspect
+import io
+import json
 from pathlib import Path
 from typing import get_args
 
 import pytest
+from rich.console import Console
 
 import strop
 from strop.cli.progress import NOTICES, Progress
-from strop.core.events import EVENTS, Event
+from strop.core.events import EVENTS, Event, Told
+from strop.store.store import RunFolder
 
 SENDERS = ("emit", "tell", "event")
 SOURCES = sorted(Path(strop.__file__).parent.rglob("*.py"))
@@ -51,3 +55,14 @@ def test_whoever_is_told_takes_the_details(name):
 
 def test_notices_are_of_events():
     assert NOTICES.keys() <= EVENTS.keys()
+
+
+def test_a_new_event_is_one_row(tmp_path, monkeypatch):
+    """It goes into the journal and to the observer; a display that has nothing to say of it stays silent."""
+    monkeypatch.setitem(EVENTS, "toy-seen", Told("a toy was seen", ("toy",), kept=True))
+    run, shown = RunFolder(tmp_path / "run"), Console(file=io.StringIO())
+    run.folder.mkdir()
+    run.event("toy-seen", toy="bear")
+    Progress(shown, None)("toy-seen", {"toy": "bear"})
+    assert json.loads((run.folder / "events.jsonl").read_text())["toy"] == "bear"
+    assert shown.file.getvalue() == ""

@@ -18,7 +18,7 @@ from strop.report.examples import SHOWN, candidate_to_compare, compare
 from strop.report.lineage import gains, way_to
 from strop.report.picture import as_picture, how_drawn, png
 from strop.run.evidence import command
-from strop.run.samples import SAMPLES, stored_samples
+from strop.run.families.language.samples import SAMPLES, stored_samples
 from strop.store.store import RunFolder, write_json
 
 from .makers import interval

@@ -4,13 +4,9 @@ import json
 import tomllib
 from pathlib import Path
 
-import checked_json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from preprocess import DataError
-from refusal import ModelError
-from sources import Broken, jsonl, read_classes
 
 from strop.core.errors import ConfigError, UsageError
 from strop.core.errors import ModelError as ParentModelError
@@ -32,6 +28,10 @@ from strop.run.init import text as init_text
 from strop.run.preprocessing import BESIDE, described
 from strop.run.request import backend_options, make_request
 from strop.store.files import read_bytes
+from strop_child import checked_json
+from strop_child.preprocess import DataError
+from strop_child.refusal import ModelError
+from strop_child.sources import Broken, jsonl, read_classes
 
 from .makers import model
 
@@ -182,7 +182,8 @@ def test_init_writes_names_and_nothing_else_of_a_model(name: str) -> None:
     """The file has its own sections and no key, and so it has with every line that a user may take the comment sign from."""
     spec = TensorSpec(name=name, dtype="float32", shape=(name, 4))
     made = init_text(model().model_copy(update={"inputs": (spec,), "outputs": (spec,)}))
-    sections = {"data": {"columns": {}, "map": {}}, "preprocess": {}, "task": {}, "target": {}, "gates": {}, "backends": {}}
+    others = ("model", "preprocess", "task", "target", "gates", "backends")
+    sections = {"data": {"columns": {}, "map": {}}, **{other: {} for other in others}}
     assert tomllib.loads(made) == sections
     assert not [c for c in STEERING.findall(made) if c != "\n"]
     uncommented = [

@@ -1,14 +1,12 @@
 """ONNX Runtime GenAI: what is offered, and what is read back of a graph that the builder made."""
 
-import importlib.util
 from pathlib import Path
 
-import matrices
 import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from strop.backends.onnxruntime_genai import spec
+from strop.backends.onnxruntime_genai import matrices, spec, steps
 from strop.core.model import Model
 
 from .makers import model, target
@@ -103,10 +101,6 @@ def test_half_precision_is_not_taken_for_fp32(tmp_path: Path) -> None:
 
 
 def test_nothing_that_could_be_executed_reaches_the_builder(tmp_path: Path) -> None:
-    made = importlib.util.spec_from_file_location("genai_steps", spec.HERE / "steps.py")
-    assert made is not None and made.loader is not None
-    steps = importlib.util.module_from_spec(made)
-    made.loader.exec_module(steps)
     (tmp_path / "folder").mkdir()
     for name in ("config.json", "model.safetensors", "tokenizer.model", "pytorch_model.bin", "modeling.py", "model.gguf"):
         (tmp_path / "folder" / name).write_bytes(b"")

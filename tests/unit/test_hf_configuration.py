@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chat import ChatError, read_chat, render
-from refusal import ModelError
 
 import strop
+from strop_child.chat import ChatError, read_chat, render
+from strop_child.refusal import ModelError
 
 from .inspected import LLAMA, folder
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from refusal import ModelError
+
+from strop_child.refusal import ModelError
 
 from .inspected import folder, gguf, read
 from .test_inspector_gguf import METADATA, TENSORS

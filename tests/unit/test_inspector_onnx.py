@@ -3,12 +3,12 @@
 import numpy as np
 import onnx
 import pytest
-from costs import FORMULAS, Op, peak
 from onnx import TensorProto, helper, numpy_helper
 
 import strop
 from strop.core.errors import ModelError
 from strop.run.reading import read_inspection
+from strop_child.inspector.costs import FORMULAS, Op, peak
 
 from .inspected import inspect, refused
 

@@ -7,7 +7,8 @@ import sys
 import time
 
 import pytest
-from safetensors_file import INDEX
+
+from strop_child.inspector.safetensors_file import INDEX
 
 from .inspected import LLAMA, LLAMA_PARAMETERS, folder, header, inspect, llama, refused, write_safetensors
 

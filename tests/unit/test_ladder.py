@@ -8,9 +8,7 @@ from hypothesis import strategies as st
 
 from strop.core.budget import BudgetUse, Saving
 from strop.plan.ladder import (
-    AUTO_LANGUAGE_S,
-    AUTO_TENSOR_S,
-    LANGUAGE_ROUNDS,
+    AUTO_S,
     LEAST_PAIRS,
     NO_CONFIRMATION,
     ROUNDS,
@@ -28,6 +26,9 @@ from strop.plan.ladder import (
     those_in_time,
 )
 from strop.report.budget import budget_line, budget_notes
+from strop.run.families.language import FAMILY
+
+LANGUAGE = FAMILY.pace
 
 FAST, SLOW = Costs(pair=2.0, quad=0.05, alone=1.0), Costs(pair=20.0, quad=16.0, alone=25.0)
 costs = st.builds(Costs, st.floats(0.1, 60), st.floats(0.01, 30), st.floats(0.1, 60))
@@ -107,29 +108,31 @@ def test_tuning_has_at_most_a_third_and_nothing_of_what_was_asked_for_by_name(le
 
 
 @pytest.mark.parametrize(
-    ("spent", "rest", "language", "least", "expected"),
+    ("spent", "rest", "bounds", "least", "expected"),
     [
-        (4, 51, False, 9, 60),
-        (4, 5000, False, 9, AUTO_TENSOR_S),
-        (20, 5000, True, 60, AUTO_LANGUAGE_S),
-        (700, 5000, True, 95, 800),
+        (4, 51, AUTO_S, 9, 60),
+        (4, 5000, AUTO_S, 9, 300),
+        (20, 5000, LANGUAGE.auto_s, 60, 600),
+        (700, 5000, LANGUAGE.auto_s, 95, 800),
     ],
     ids=["what it takes", "five minutes", "ten minutes", "a giant still has one candidate"],
 )
-def test_auto(spent, rest, language, least, expected):
-    assert auto_seconds(spent, rest, language, least) == expected
+def test_auto(spent, rest, bounds, least, expected):
+    assert auto_seconds(spent, rest, bounds, least) == expected
 
 
-@given(st.floats(0, 500), st.builds(RaceCosts, st.floats(0.1, 60), st.floats(0.01, 30)), st.booleans())
-def test_a_set_fits_or_is_not_begun(left, each, language):
-    rounds, (least, most) = rounds_that_fit(left, each, language), LANGUAGE_ROUNDS if language else ROUNDS
+@given(
+    st.floats(0, 500), st.builds(RaceCosts, st.floats(0.1, 60), st.floats(0.01, 30)), st.sampled_from([ROUNDS, LANGUAGE.rounds])
+)
+def test_a_set_fits_or_is_not_begun(left, each, bounds):
+    rounds, (least, most) = rounds_that_fit(left, each, bounds), bounds
     assert rounds == 0 or (least <= rounds <= most and each.start + rounds * each.round <= left * 1.0001)
-    assert least <= rounds_that_fit(math.inf, each, language) <= most
+    assert least <= rounds_that_fit(math.inf, each, bounds) <= most
 
 
 def test_a_set_of_slow_models_has_few_rounds():
-    assert rounds_that_fit(math.inf, RaceCosts(1.0, 0.1), language=False) == ROUNDS[1]
-    assert rounds_that_fit(math.inf, RaceCosts(1.0, 60.0), language=False) == ROUNDS[0]
+    assert rounds_that_fit(math.inf, RaceCosts(1.0, 0.1), ROUNDS) == ROUNDS[1]
+    assert rounds_that_fit(math.inf, RaceCosts(1.0, 60.0), ROUNDS) == ROUNDS[0]
 
 
 def test_the_last_in_line_are_given_up_where_rounds_take_too_long_and_never_the_first():

@@ -6,8 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from texts import DataError, decode_tokens, prepare_tokens
-from token_lane import SAMPLES, TokenLane
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 
 from strop.backends.llamacpp import spec as llamacpp
@@ -20,11 +18,14 @@ from strop.core.metrics import mean_interval, perplexity, perplexity_error, perp
 from strop.core.model import Model
 from strop.core.statistics import t_quantile
 from strop.core.task import Language, Task
-from strop.run.answers import language_quality, looks
-from strop.run.checking import CHECK, windows_of
+from strop.run.checking import CHECK
+from strop.run.families.language.answers import language_quality, looks
+from strop.run.families.language.calls import windows_of
 from strop.run.pairing import Subject
 from strop.store.store import save
 from strop.worker.call import DATA_WORK
+from strop_child.language import SAMPLES, LanguageSession
+from strop_child.texts import DataError, decode_tokens, prepare_tokens
 
 from .makers import model, target, task
 
@@ -121,11 +122,11 @@ class Work:
         return self.session
 
 
-def lane(folder: Path, session: Bigrams, tokens: np.ndarray, ends: tuple[int, ...] = ()) -> TokenLane:
+def lane(folder: Path, session: Bigrams, tokens: np.ndarray, ends: tuple[int, ...] = ()) -> LanguageSession:
     np.save(folder / "tokens.npy", tokens)
     (folder / "m.gguf").write_bytes(b"")
     language = Language(prompt=2, output=1, chunk=2, ends=ends).model_dump()
-    return TokenLane(Work(session), str(folder / "m.gguf"), {}, {"tokens": str(folder / "tokens.npy")}, language=language)
+    return LanguageSession(Work(session), str(folder / "m.gguf"), {}, {"tokens": str(folder / "tokens.npy")}, called=language)
 
 
 def test_losses_and_divergences_by_hand(tmp_path: Path) -> None:
@@ -179,7 +180,7 @@ def test_a_further_look_goes_on_where_the_first_ended(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("pool", "found"), [(16, [(4, 4), (8, 8)]), (10, [(4, 4), (8, 2)]), (4, [(4, 0), (8, -4)])])
 def test_each_look_doubles_the_text_until_it_ends(pool: int, found: list[tuple[int, int]]) -> None:
     language = Language(pool=pool).model_dump()
-    of = Subject("m", DATA_WORK, "", {}, {}, 4, 1, 1, False, Path("log"), language=language)
+    of = Subject("m", DATA_WORK, "", {}, {}, 4, 1, 1, False, Path("log"), called=language)
     assert [tuple(windows_of(of, look).values()) for look in (1, 2)] == found
     assert windows_of(of, 0) == {}
 
@@ -216,7 +217,7 @@ def test_what_a_model_writes_by_itself(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ends: tuple[int, ...], late: float, made: list[int], stopped: str
 ) -> None:
     """A model that counts: after a token comes the next one."""
-    monkeypatch.setattr("token_lane.WRITING_S", late)
+    monkeypatch.setattr("strop_child.language.WRITING_S", late)
     tokens = np.full((4, 8), 2, np.int32)
     (tmp_path / "check").mkdir()
     lane(tmp_path, Bigrams(np.roll(np.eye(5), 1, axis=1)), tokens, ends).evaluate(str(tmp_path / "check"))

@@ -11,12 +11,12 @@ from strop.core.outcome import Outcome
 from strop.core.task import Language
 from strop.report.advice import watch
 from strop.report.charts import language_plots, log_floor
-from strop.report.document import report
 from strop.report.evidence import NO_EVIDENCE, Evidence, Sample, Writing
 from strop.report.examples import candidate_to_compare
 from strop.report.language import departure, frontier_table, frontiers, language_rows, language_table, side_by_side, visible
-from strop.report.markdown import DEPARTS, escaped, markdown
-from strop.report.page import page
+from strop.report.render.html import page
+from strop.report.render.json import report
+from strop.report.render.markdown import DEPARTS, escaped, markdown
 from strop.report.verdict import model_name, three_lines
 
 from .makers import interval, model

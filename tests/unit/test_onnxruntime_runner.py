@@ -3,15 +3,15 @@
 import gc
 import threading
 
-import memory
 import numpy as np
 import onnx
 import pytest
-import runner
 from onnx import TensorProto, helper, numpy_helper
-from shaped import OtherShape, open_shaped
 
+from strop.backends.onnxruntime import runner
 from strop.core.shapes import was_given
+from strop_child import memory
+from strop_child.shaped import OtherShape, open_shaped
 
 WEIGHT = np.random.default_rng(0).standard_normal((6, 4)).astype(np.float32)
 FAIR = {"threads": 1, "graph": "all", "spinning": False}

@@ -16,13 +16,13 @@ from strop.core.candidate import Candidate, Failure
 from strop.core.profile import Profiled
 from strop.core.recipe import Offer
 from strop.report.advice import percentage_points
-from strop.report.document import report
 from strop.report.evidence import NO_EVIDENCE, Answer, Curve, Evidence, Example, Examples, InputRange
 from strop.report.lineage import gains
-from strop.report.markdown import markdown
-from strop.report.page import page, policy_hash
 from strop.report.picture import data_uri
-from strop.report.sections import SECTIONS
+from strop.report.render.html import page, policy_hash
+from strop.report.render.json import report
+from strop.report.render.markdown import markdown
+from strop.report.sections import parts
 from strop.report.verdict import ordered, ratio
 
 from .test_bottlenecks import profile
@@ -94,8 +94,8 @@ def parsed(found) -> Parsed:
 def test_sections_are_there_in_order_and_linked(parsed):
     ids = [attrs["id"] for attrs in parsed.all("section")]
     assert ids == [
-        "verdict", "leaderboard", "pareto", "latency", "profile", "steps", "left-out", "gates", "environment", "noise",
-        "examples", "trade-offs", "deployment", "watch", "reproduce",
+        "verdict", "leaderboard", "pareto", "latency", "profile", "steps", "left-out", "gates", "environment", "against",
+        "noise", "examples", "trade-offs", "deployment", "watch", "reproduce",
     ]  # fmt: skip
     assert [a["href"] for a in parsed.all("a")] == ["#main", *(f"#{one}" for one in ids)]
     every = [attrs["id"] for _, attrs in parsed.elements if "id" in attrs]
@@ -211,8 +211,8 @@ def test_an_outcome_of_none_has_a_page_without_a_bundle():
 
 
 def test_each_section_is_a_function_of_the_run(found):
-    """A section added to the list is on the page; one that has nothing to say is left out."""
-    made = [make(found, NO_EVIDENCE) for make in SECTIONS]
+    """A file in the folder is on the page; one that has nothing to say is left out."""
+    made = [part.make(found, NO_EVIDENCE) for part in parts()]
     assert None in made
     assert len({section.id for section in made if section is not None}) == sum(section is not None for section in made)
 

@@ -9,6 +9,7 @@ import pytest
 from strop.core.errors import WorkerError
 from strop.core.statistics import Ratios
 from strop.plan.discover import backends
+from strop.run.host import HERE
 from strop.run.pairing import BLOCK_S, EVEN, Subject, cores_for, even_runs, fit_together, pair_from, plan_quads, run_pair
 from strop.worker.call import Limits, Work
 
@@ -73,10 +74,10 @@ def test_spinning_sessions_are_stopped_between_their_blocks(tmp_path: Path) -> N
 
 
 def test_both_sides_have_the_same_cores_and_pairs_take_turns() -> None:
-    assert cores_for(1, 0) == cores_for(1, 0)
-    allowed = {core for index in range(64) for core in cores_for(1, index)}
-    assert allowed >= {*cores_for(1, 0), *cores_for(1, 1)}
-    assert len(cores_for(4096, 0)) <= 4096
+    assert cores_for(HERE, 1, 0) == cores_for(HERE, 1, 0)
+    allowed = {core for index in range(64) for core in cores_for(HERE, 1, index)}
+    assert allowed >= {*cores_for(HERE, 1, 0), *cores_for(HERE, 1, 1)}
+    assert len(cores_for(HERE, 4096, 0)) <= 4096
 
 
 def test_quads_suffice_for_a_p99() -> None:

@@ -1,14 +1,23 @@
 """What carries over to a device that is not this machine, what it is held to, and what recipes its accelerators get."""
 
+import ast
+from collections.abc import Sequence
+from pathlib import Path
+
 import pytest
 
+import strop
 from strop.backends.onnxruntime import spec as onnxruntime
 from strop.backends.openvino import spec as openvino
 from strop.core.model import Model
 from strop.core.recipe import Recipe, Step
 from strop.core.target import Accelerator, Target
 from strop.plan.discover import backends
+from strop.run.host import ThisMachine
+from strop.run.pairing import cores_for
 from strop.run.place import Place, place_for
+from strop.worker.call import Limits, Work
+from strop.worker.process import Process
 
 from .makers import model, task
 
@@ -79,3 +88,42 @@ def test_here_only_what_an_inference_has_shown_is_used() -> None:
     for usable, there in ((None, False), (False, False), (True, True)):
         here = HERE.model_copy(update={"accelerators": (untried.model_copy(update={"usable": usable, "why": "because"}),)})
         assert (here.accelerator("gpu", "openvino") is not None) == there
+
+
+DOORS = {"host.py", "hardware.py", "company.py"}
+"""The files of `run` that may know the machine that Strop runs on."""
+
+
+def test_there_is_one_door_to_a_process() -> None:
+    """Above `worker` nothing constructs a child or pins one but `run/host.py`, so that another host can stand behind a place."""
+    root = Path(strop.__file__).parent
+    for path in (*(root / "run").glob("*.py"), *(root / "cli").glob("*.py"), *(root / "report").glob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+        names |= {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+        assert path.name == "host.py" or "Child" not in names, path
+        assert path.name in DOORS or not names & {"sched_setaffinity", "sched_getaffinity", "psutil"}, path
+
+
+class Elsewhere(ThisMachine):
+    """Another host: it notes what is opened."""
+
+    def __init__(self) -> None:
+        self.opened: list[str] = []
+
+    def open(self, work: Work, log: Path, limits: Limits, cores: Sequence[int] = ()) -> Process:
+        self.opened.append(work.path.name)
+        return super().open(work, log, limits, cores)
+
+    def cpus(self) -> list[int]:
+        return [40, 41]
+
+
+def test_another_host_stands_behind_a_place(tmp_path: Path) -> None:
+    host = Elsewhere()
+    place = Place(HERE, HERE, host=host)
+    with place.open(place.work_of(backends()["null"]), tmp_path / "log.txt", Limits(60.0)) as child:
+        assert child.call("probe")["works"]
+        assert child.resident_bytes() > 0
+    assert host.opened == ["work.py"]
+    assert cores_for(place.host, 1, 3) == [41]

@@ -7,10 +7,12 @@ import pytest
 from strop.core.candidate import Candidate
 from strop.core.events import nobody
 from strop.core.recipe import Step
+from strop.core.task import TENSOR
 from strop.plan.discover import backends
 from strop.run.budget import Budget
 from strop.run.building import step_key
 from strop.run.context import Run
+from strop.run.family import family_named
 from strop.run.place import Place
 from strop.run.planning import build_s
 from strop.run.request import make_request
@@ -31,7 +33,7 @@ def run(tmp_path):
     save(earlier.candidate("fast") / "candidate.json", Candidate(recipe=FAST, build_s=7.0))
     request = make_request(str(tmp_path / "m.null"), store=str(tmp_path / "store"))
     folder, here = RunFolder(store.runs / "m-now"), Place(target(), target())
-    return Run(request, store, folder, backends(), here, nobody, Budget(request.budget_s), request.gates)
+    return Run(request, store, folder, backends(), here, nobody, Budget(request.budget_s), family_named(TENSOR))
 
 
 def test_earlier_runs_are_read_once(run):

@@ -11,22 +11,25 @@ from strop.core.candidate import Candidate, Result, Timing
 from strop.core.measurement import Check, Memory
 from strop.core.model import Artifact, TensorSpec
 from strop.core.recipe import Step
-from strop.core.task import Dataset, Task
+from strop.core.task import TENSOR, Dataset, Task
 from strop.core.verdict import EXACTLY_ONE, Gate
 from strop.plan.discover import backends
 from strop.run import checking
 from strop.run import trial as trial_module
-from strop.run.baseline import establish, judged_champion
+from strop.run.baseline import _raced, establish, judged_champion
 from strop.run.budget import Budget
 from strop.run.checking import Footprint, Visit, check, footprint, one_by_one_s, subject
 from strop.run.context import Run
+from strop.run.family import family_named
 from strop.run.judging import verdict_of
+from strop.run.pairing import Subject
 from strop.run.place import Place
 from strop.run.preparing import outpaced_by, prepare, same_kernels, with_answers_judged
 from strop.run.race import Racing
 from strop.run.request import make_request
 from strop.run.trial import Trial
 from strop.store.store import RunFolder, Store, load
+from strop.worker.call import DATA_WORK
 
 from .makers import Heard, interval, model, recipe, target
 
@@ -56,12 +59,13 @@ def given(tmp_path_factory):
 def make_run(tmp_path):
     made: list[Run] = []
 
-    def make():
+    def make(budget=None):
         store = Store(tmp_path / "store")
         (store.runs / "m-now").mkdir(parents=True, exist_ok=True)
         request = make_request(str(tmp_path / "m.null"), store=str(tmp_path / "store"))
         folder, here = RunFolder(store.runs / "m-now"), Place(target(), target())
-        run = Run(request, store, folder, backends(), here, Heard(), Budget(request.budget_s), request.gates)
+        limit = Budget(request.budget_s if budget is None else budget)
+        run = Run(request, store, folder, backends(), here, Heard(), limit, family_named(TENSOR))
         made.append(run)
         return run
 
@@ -242,3 +246,19 @@ def test_a_setting_that_answers_otherwise_fails_when_it_is_judged(given, make_ru
     broken = replace(wrong, subject=wrong.subject._replace(artifact=str(path)))
     after = with_answers_judged(run, found, task, broken, baseline)
     assert after.result.status == "failed" and not after.unjudged
+
+
+def test_variants_that_no_time_was_left_to_race_are_not_reached(given, make_run):
+    """Nothing of a run that is over is in progress, whichever of them was to be the baseline."""
+    run, (found, task) = make_run(budget=0.0), given
+    of = Subject("m", DATA_WORK, "", {}, {}, 1, 1, 1, False, Path("log"))
+    roles = {"reference": "reference", "first": "baseline-variant", "second": "baseline-variant"}
+    trials = [
+        Trial(Result(candidate=Candidate(recipe=recipe(name, role=role))), subject=of, check=Check(shards={}, examples=1))
+        for name, role in roles.items()
+    ]
+    trials[0] = trials[0].with_result(status="measured")
+    _, after = _raced(run, found, task, trials, trials[1])
+    assert [(t.name, t.result.status) for t in after] == [
+        ("reference", "measured"), ("first", "not reached"), ("second", "not reached"),
+    ]  # fmt: skip

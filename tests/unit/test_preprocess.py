@@ -19,7 +19,7 @@ from strop.core.model import TensorSpec
 from strop.core.preprocess import from_hf, from_hf_for, images, texts
 from strop.run.answers import cut_for
 from strop.store.store import save
-from strop.worker.child import preprocess as work
+from strop_child import preprocess as work
 
 from . import makers
 

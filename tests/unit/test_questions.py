@@ -5,12 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from questions import ROWS, TOKENS, answer_questions, write_questions
-from texts import DataError
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 from strop.core.gate import DEFAULT_GATES, for_language, parse_gate
 from strop.core.metrics import answered, chance_of
+from strop_child.questions import ROWS, TOKENS, answer_questions, write_questions
+from strop_child.texts import DataError
 
 WORDS = ("<s>", "<unk>", "the", "cat", "sat", "slept", "on", "mat")
 CHOICE = {"prompt": "the cat", "choices": ["sat on mat", "slept"], "answer": 1}

@@ -6,6 +6,7 @@ import psutil
 import pytest
 
 from strop.run import quiet
+from strop.run.host import HERE
 from strop.run.quiet import PATIENCE_S, SHARE, Quiet, quieter_cpus
 
 
@@ -38,8 +39,8 @@ def test_where_waiting_did_not_help_it_is_not_tried_again(monkeypatch):
 def test_cpus_are_taken_in_turn_where_none_is_busy(monkeypatch):
     cpus = sorted(os.sched_getaffinity(0))
     monkeypatch.setattr(psutil, "cpu_percent", lambda *_, **__: [0.0] * (max(cpus) + 1))
-    assert {quieter_cpus(1, turn)[0] for turn in range(len(cpus))} == set(cpus)
+    assert {quieter_cpus(HERE, 1, turn)[0] for turn in range(len(cpus))} == set(cpus)
     if len(cpus) > 1:
         busy = [90.0 if cpu == cpus[0] else 5.0 for cpu in range(max(cpus) + 1)]
         monkeypatch.setattr(psutil, "cpu_percent", lambda *_, **__: busy)
-        assert cpus[0] not in {quieter_cpus(1, turn)[0] for turn in range(len(cpus))}
+        assert cpus[0] not in {quieter_cpus(HERE, 1, turn)[0] for turn in range(len(cpus))}

@@ -15,11 +15,11 @@ from strop.core.recipe import Offer
 from strop.core.task import Language
 from strop.core.verdict import EXACTLY_ONE, Gate
 from strop.report import apart
-from strop.report.document import report
 from strop.report.evidence import NO_EVIDENCE
 from strop.report.lineage import over_each_framework
-from strop.report.markdown import markdown, table
-from strop.report.page import page
+from strop.report.render.html import page
+from strop.report.render.json import report
+from strop.report.render.markdown import markdown, table
 from strop.report.verdict import percent, ratio, reached, three_lines
 
 from .makers import interval, model, recipe, target, task
@@ -165,7 +165,7 @@ def test_the_markdown_tells_it_all():
         "# m.null: chosen",
         "- a remark",
         "**fast**",
-        "plain (baseline)",
+        "plain (baseline, on the frontier)",
         "0.9120",
         "int4",
         "last words",
@@ -173,7 +173,7 @@ def test_the_markdown_tells_it_all():
     ):
         assert part in text
     assert "bro\\|ken" in text
-    assert text.index("**fast**") < text.index("plain (baseline)")
+    assert text.index("| **fast**") < text.index("| plain (baseline")
 
 
 def test_a_table_has_a_row_each_and_escapes_its_bars():
@@ -218,7 +218,7 @@ def test_what_says_nothing_of_speed_is_marked_wherever_a_speed_shows():
     found = outcome(odd)
     found = found.model_copy(update={"task": found.task.model_copy(update={"language": Language()})})
     written = markdown(found)
-    assert "| mlx | measured | not representative |" in written
+    assert "| mlx | measured | not representative (made for another chip) |" in written
     assert "48 †" in written
     assert "† not representative: null: made for another chip." in written
     assert "- mlx: 5 layers were left" in written
@@ -255,7 +255,7 @@ def test_what_is_measured_without_labels_is_not_called_accuracy(metric, named):
         assert "of the accuracy kept" not in shown
     assert "| accuracy |" not in text
     if metric == "difference":
-        assert "| largest difference | 1 − difference |" in text
+        assert "| 1 − difference | largest difference |" in text
         assert "the same highest value in 99.0% of the examples" in html
         (watched,) = (w for w in report(made)["watch"] if w["what"] == "difference from the given model")
         assert watched["alarm"] == "above 0.05"
@@ -264,14 +264,14 @@ def test_what_is_measured_without_labels_is_not_called_accuracy(metric, named):
 @pytest.mark.parametrize(
     ("quality", "head", "text", "short"),
     [
-        ({"divergence": interval(0.0098, 0.009, 0.011)}, "divergence", "0.0098 [0.009, 0.011]", ["divergence", "0.0098"]),
-        ({"difference": interval(0.021, 0.01, 0.03)}, "largest difference", "2.1% [1.0%, 3.0%]", ["differs", "2.1%"]),
+        ({"divergence": interval(0.0098, 0.009, 0.011)}, "divergence", "0.0098 (0.009 to 0.011)", ["divergence", "0.0098"]),
+        ({"difference": interval(0.021, 0.01, 0.03)}, "largest difference", "2.1% (1.0% to 3.0%)", ["differs", "2.1%"]),
     ],
 )
 def test_what_the_accuracy_does_not_see_stands_beside_it_in_every_report(quality, head, text, short):
     found = outcome(result("fast", 2.0).model_copy(update={"quality": quality, "ran": "int8 26, fp32 3"}), chosen="fast")
     words, html = markdown(found), page(found, NO_EVIDENCE)
-    assert f"| retained | {head} |" in words and f"| {text} |" in words
+    assert f"| accuracy kept | top1 | {head} |" in words and f"| {text} |" in words
     assert "int8 26, fp32 3" in words and "computed in int8 26, fp32 3" in html
     assert f">{head}" in html
     assert [apart.SHORT[apart.shown(found)], apart.brief(found, found.results[1])] == short

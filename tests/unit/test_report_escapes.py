@@ -10,8 +10,8 @@ from strop.core.foreign import cleaned
 from strop.core.model import TensorSpec
 from strop.core.recipe import Offer
 from strop.report.evidence import Evidence
-from strop.report.markdown import markdown
-from strop.report.page import page
+from strop.report.render.html import page
+from strop.report.render.markdown import markdown
 
 from .makers import recipe
 from .test_report import BROKEN, outcome, result

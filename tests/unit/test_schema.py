@@ -51,7 +51,7 @@ def test_there_is_a_step_for_every_schema_before_this_one():
 
 def test_an_outcome_of_schema_1_is_read():
     old = {
-        "task": {"evaluation": {"count": 3}}, "notes": ["eval.npz: x: uint8 cast to float32.", "Another remark."],
+        "task": {"evaluation": {"count": 3}, "language": None},
         "offers": [
             {"name": "int8", "reason": "usual", "recipe": {"name": "int8"}},
             {"name": "int4", "reason": "not offered: too bold", "recipe": None},
@@ -61,19 +61,18 @@ def test_an_outcome_of_schema_1_is_read():
     new = migrated("outcome.json", old, 1)
     told = [(o["reason"], o.get("refused", "")) for o in new["offers"]]
     assert told == [("usual", ""), ("", "too bold"), ("", "not asked for")]
-    assert new["task"]["evaluation"] == {"count": 3, "casts": {"x": ["uint8", "float32"]}}
-    assert new["notes"] == old["notes"]
+    assert new["task"] == {"family": "tensor", **old["task"]}
     assert old["offers"][1]["reason"] == "not offered: too bold", "what was read is left as it was"
     assert migrated("outcome.json", new, SCHEMA) == new
 
 
 def test_data_of_an_older_worker_say_what_was_cast():
     new = migrated("data.json", {"count": 2, "notes": ["x: uint8 cast to float32", "3 items were left out"]}, 0)
-    assert new == {"count": 2, "notes": ["3 items were left out"], "casts": {"x": ["uint8", "float32"]}}
+    assert new == {"count": 2, "notes": ["3 items were left out"], "casts": [["x", "uint8", "float32"]]}
     assert migrated("data.json", new, 0) == new
 
 
 def test_a_record_that_is_not_of_its_schema_is_damaged(tmp_path):
     (tmp_path / "outcome.json").write_text('{"schema": 1, "offers": []}')
-    with pytest.raises(StoreError, match="not of schema 1"):
+    with pytest.raises(StoreError, match="marked as schema 1"):
         read_json(tmp_path / "outcome.json")

@@ -3,7 +3,6 @@
 import itertools
 
 import pytest
-import shaped
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -26,6 +25,7 @@ from strop.plan.discover import backends
 from strop.plan.shapes import fixed_shapes, lengths_for, lengths_to_compile, narrowed
 from strop.plan.space import follow, offers, retuned
 from strop.run.request import make_request
+from strop_child import shaped
 
 from .makers import model, recipe, target, task
 

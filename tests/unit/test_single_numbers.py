@@ -9,20 +9,20 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-import runner
-from lane import Lane
 from onnx import TensorProto, helper
-from preprocess import DataError
-from shards import Single, file_of
-from steps import Feeds
 
+from strop.backends.onnxruntime import runner
+from strop.backends.onnxruntime.steps import Feeds
 from strop.bundle.pack import pack
 from strop.core.errors import DataError as Refused
 from strop.core.model import TensorSpec
 from strop.core.task import Dataset
 from strop.plan.discover import backends
-from strop.run.intake import require_same_numbers
-from strop.worker.child import data
+from strop.run.families.tensor.task import require_same_numbers
+from strop_child import data
+from strop_child.preprocess import DataError
+from strop_child.shards import Single, file_of
+from strop_child.tensor import TensorSession
 
 from .makers import model
 from .test_report import outcome, result
@@ -85,7 +85,7 @@ def test_a_session_gets_an_array_without_axes(
     tmp_path: Path, file: Path, given: Any, batch: int, settings: dict[str, Any]
 ) -> None:  # fmt: skip
     made = prepared(tmp_path, x=X, s=given)
-    lane = Lane(runner, str(file), settings, made["inputs"], batch, 4)
+    lane = TensorSession(runner, str(file), settings, made["inputs"], batch, 4)
     assert {name: array.shape for name, array in lane.feeds[0].items()} == {"s": (), "x": (batch, 3)}
     found = lane.evaluate(str(tmp_path), mixing=2, together=16)
     np.testing.assert_array_equal(np.load(tmp_path / found["shards"]["y"]), X * np.broadcast_to(given, 70)[:, None])

@@ -9,12 +9,12 @@ import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from preprocess import DataError
 from pyarrow import parquet
 
-from strop.worker.child import data, labels
-from strop.worker.child.shards import Growing
-from strop.worker.child.sources import Broken, class_numbers, read_classes, records
+from strop_child import data, labels
+from strop_child.preprocess import DataError
+from strop_child.shards import Growing
+from strop_child.sources import Broken, class_numbers, read_classes, records
 
 PICTURES = Path(__file__).parents[1] / "data" / "pictures"
 ROWS = [("a cat", "1"), ("a dog", "0"), ("two, cats", "1")]

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from strop.core.channels import worst
 from strop.core.strict import to_json
 from strop.core.verdict import Interval
-from strop.report.document import report
 from strop.report.evidence import NO_EVIDENCE
-from strop.report.page import page
+from strop.report.render.html import page
+from strop.report.render.json import report
 from strop.store.store import load, read_json, save, write_json
 
 from .test_report import outcome, result

@@ -14,10 +14,12 @@ import strop
 from strop.bundle.infer import NEEDS
 from strop.core.errors import ConfigError, UntrustedError
 from strop.core.events import nobody
+from strop.core.task import TENSOR
 from strop.run.budget import Budget
 from strop.run.building import write_reproduce
 from strop.run.context import Run
 from strop.run.evidence import command
+from strop.run.family import family_named
 from strop.run.forms import CODED
 from strop.run.options import OPTIONS
 from strop.run.place import Place
@@ -159,7 +161,14 @@ def test_what_runs_again_is_trusted_as_the_run_was(place: Path, monkeypatch: pyt
     request = make_request("m.null", "strop.toml" if named else None, labels="'; touch CODE-RAN; '\n", k=4)
     folder = RunFolder(place / "store" / "runs" / "r")
     run = Run(
-        request, Store(place / "store"), folder, {}, Place(target(), target()), nobody, Budget(request.budget_s), request.gates
+        request,
+        Store(place / "store"),
+        folder,
+        {},
+        Place(target(), target()),
+        nobody,
+        Budget(request.budget_s),
+        family_named(TENSOR),
     )
     write_json(folder.folder / "run.json", {"request": request.model_dump(mode="json")})
     script = Path(write_reproduce(run, recipe("it's 'odd'"), model())).read_text()

@@ -7,14 +7,13 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import preprocess
 import pytest
-import scorer
-from preprocess import DataError, call_user, user_function
 
 from strop.core.errors import ConfigError
 from strop.run.request import make_request
 from strop.run.source import code_digests, code_files
+from strop_child import scorer
+from strop_child.preprocess import DataError, call_user, user_function
 
 MAIN = """
 from dataclasses import dataclass
@@ -63,7 +62,7 @@ def code(tmp_path):
 
 def test_it_has_a_file_and_siblings(code):
     assert user_function("preprocess:score", str(code))(100) == 2 + 3 + 10 + 100
-    assert sys.modules["preprocess"] is preprocess
+    assert "preprocess" not in sys.modules
     assert list(user_function("preprocess:stream", str(code))(0)) == [1]
 
 

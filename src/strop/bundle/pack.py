@@ -31,11 +31,13 @@ TURNS, SHAPED = DATA_WORK.path.with_name("turns.py"), DATA_WORK.path.with_name("
 MANIFEST = "manifest.json"
 
 
-def pack(outcome: Outcome, backend: Backend, target: Path, shapes: Shapes | None = None) -> Manifest:
+def pack(
+    outcome: Outcome, backend: Backend, target: Path, shapes: Shapes | None = None, template: Path = TEMPLATE
+) -> Manifest:  # fmt: skip
     """Write the bundle of the chosen candidate to `target`, whole or not at all.
 
     Args:
-        shapes: what it takes, where it is compiled for fixed shapes.
+        shapes: what it takes, where it is compiled for fixed shapes. template: what becomes its infer.py.
 
     Raises:
         OutputError: the place cannot be written, or the disk is full.
@@ -50,7 +52,7 @@ def pack(outcome: Outcome, backend: Backend, target: Path, shapes: Shapes | None
             destination.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(Path(artifact.folder) / name, destination)
         language = outcome.task.language is not None
-        shutil.copyfile(LANGUAGE if language else TEMPLATE, draft / "infer.py")
+        shutil.copyfile(template, draft / "infer.py")
         if not language:
             shutil.copyfile(TURNS, draft / TURNS.name)
         if shapes is not None:

@@ -6,13 +6,13 @@ import textwrap
 from collections.abc import Sequence
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from strop.core.foreign import STEERING, clean
 from strop.core.strict import to_json
+from strop.report.render.terminal import table as table
 
 stderr = Console(stderr=True)
 stdout = Console(soft_wrap=False, width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 120)
@@ -45,14 +45,4 @@ def facts(rows: Sequence[Sequence[str]]) -> Table:
     """A table without a head: what in the first column, then what there is to say."""
     made = table([""] * len(rows[0]), rows, whole=(0,))
     made.show_header = False
-    return made
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = (), whole: Sequence[int] = ()) -> Table:
-    """A plain table; columns in `right` are aligned right, those in `whole` never wrap, other long cells do."""
-    made = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
-    for number, name in enumerate(head):
-        made.add_column(name, justify="right" if number in right else "left", overflow="fold", no_wrap=number in whole)
-    for row in rows:
-        made.add_row(*[Text(clean(cell.replace("\n", " "))) for cell in row])
     return made

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from typing import Annotated, NamedTuple
 
-import psutil
 import typer
 
 import strop
@@ -12,6 +11,7 @@ from strop.cli.console import facts, print_json, say, stdout, table
 from strop.core.foreign import clean
 from strop.core.quantity import show_bytes, show_count
 from strop.core.target import Accelerator, Target
+from strop.run import hardware
 
 app = typer.Typer(help="This machine as a target; the catalog of devices.", rich_markup_mode=None)
 Name = Annotated[str, typer.Argument(help="A device of the catalog, or the path of a profile of your own.")]
@@ -77,8 +77,8 @@ def show(device: Target, json: bool) -> None:
 def compute(device: Target) -> Iterator[Fact]:
     """CPU, memory, storage; on this machine with what limits leave of them."""
     vendor = device.cpu_vendor if device.cpu_vendor not in device.cpu else ""
-    allowed = f" of the machine's {psutil.cpu_count()}" if device.here else ""
-    whole = psutil.virtual_memory().total
+    allowed = f" of the machine's {hardware.cpus()}" if device.here else ""
+    whole = hardware.memory()
     limited = f" of the machine's {size(whole)}" if device.here and device.memory_bytes != whole else ""
     yield Fact("CPU", " ".join(w for w in (vendor, device.cpu) if w) or UNKNOWN)
     yield Fact("architecture", device.architecture or UNKNOWN)

@@ -2,7 +2,6 @@
 
 import shlex
 import sys
-from collections.abc import Sequence
 from json import loads
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,21 +12,17 @@ import strop
 from strop.cli import options as o
 from strop.cli.console import complain, print_json, say, say_wrapped, stderr, stdout, table
 from strop.cli.progress import Progress
-from strop.core.candidate import Result
 from strop.core.errors import EXIT_CHOSEN, EXIT_INTERRUPTED, EXIT_NONE, EXIT_PROVISIONAL
 from strop.core.outcome import Outcome
 from strop.core.recipe import Offer
-from strop.report import apart, throughput
 from strop.report.frameworks import export_lines
-from strop.report.unlabeled import KEPT
-from strop.report.verdict import ordered, ratio, remarks, speed, three_lines
+from strop.report.render.terminal import terminal
+from strop.report.verdict import three_lines
 from strop.run.forms import parse_budget
 from strop.run.optimize import Plan, list_plan
 from strop.run.options import OPTIMIZE
 from strop.run.several import comparison_folder
 
-HEAD = ["candidate", "speed-up ×", "kept", "memory", "per s", ""]
-ELSEWHERE = ["candidate", "imitated ×", "kept", "MB on disk", ""]
 USES = {None: "INPUTS.npz OUTPUTS.npz", "image": "PICTURE", "text": '--text "TEXT"', "language": '--prompt "TEXT"'}
 """What a bundle's infer.py takes, by the kind of its preprocessing."""
 EXITS = {"chosen": EXIT_CHOSEN, "provisional": EXIT_PROVISIONAL, "none": EXIT_NONE}
@@ -134,53 +129,14 @@ def steps(offer: Offer) -> str:
     return " → ".join([*(s.name for s in recipe.steps), f"run in {recipe.runtime}"])
 
 
-def row(outcome: Outcome, result: Result) -> list[str]:
-    """One candidate in eighty columns; report.md has the intervals of the rest and every reason."""
-    doubtful = bool(result.candidate.recipe.unrepresentative)
-    measured = "judged" if doubtful else "search"
-    how = "confirmed" if result.confirmation else measured if result.status == "measured" else result.status
-    mark = "baseline" if result.name == outcome.baseline else how
-    chosen = outcome.chosen is not None and result.name == outcome.chosen.name
-    beside = [apart.brief(outcome, result)] if apart.shown(outcome) else []
-    if outcome.place != "here":
-        return elsewhere_row(result, f"{'→ ' if chosen else '  '}{result.name}", mark.replace("search", "judged"), beside)
-    return [
-        f"{'→ ' if chosen else '  '}{result.name}",
-        speed(result, ""),
-        "–" if result.retained is None else f"{result.retained.value:.1%}",
-        *beside,
-        "–" if result.memory_ratio is None else f"{result.memory_ratio.value:.2f}",
-        throughput.rate(result, digits_only=True),
-        mark,
-    ]
-
-
-def elsewhere_row(result: Result, name: str, mark: str, beside: Sequence[str] = ()) -> list[str]:
-    """A candidate for a device that is not this machine: what could be judged here."""
-    artifact = result.candidate.artifact
-    return [
-        name,
-        ratio(result.imitated.speedup) if result.imitated is not None else "–",
-        "–" if result.retained is None else f"{result.retained.value:.1%}",
-        *beside,
-        f"{artifact.bytes / 1e6:.2f}" if artifact is not None else "–",
-        mark,
-    ]
-
-
 def show(outcome: Outcome) -> None:
-    """The verdict in three lines, the table, where things are."""
+    """The verdict, the table and the notes, then where things are."""
     out = Path(outcome.delivered)
-    for line in three_lines(outcome):
-        say(line)
-    kept = KEPT.get(outcome.task.metric, "kept")
-    head = [kept if name == "kept" else name for name in (HEAD if outcome.place == "here" else ELSEWHERE)]
-    if found := apart.shown(outcome):
-        head.insert(head.index(kept) + 1, apart.SHORT[found])
-    rows, columns = [row(outcome, result) for result in ordered(outcome)], range(len(head))
-    stdout.print(table(head, rows, right=columns[1:-1], whole=columns))
-    for note in remarks(outcome):
-        say(f"note: {note}")
+    for part in terminal(outcome):
+        if isinstance(part, str):
+            say(part)
+        else:
+            stdout.print(part)
     say(f"report: {out / 'report.html'}, {out / 'report.md'}, {out / 'report.json'}")
     if outcome.chosen is not None:
         task = outcome.task

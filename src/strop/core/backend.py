@@ -43,7 +43,7 @@ def cannot_imitate(_target: Target) -> dict[str, str] | None:
 
 @dataclass(frozen=True)
 class Backend:
-    """A framework's parent side; `work` is its child side, run by path.
+    """A framework's parent side; `work` is its child side, whose folder is a package there.
 
     reads: file suffix → artifact kind that `work.inspect` understands; a suffix `/name` is a folder that holds that file.
     exports: the kind that `work.examine` and `work.export` make of what it reads; None: it runs what it reads.
@@ -59,7 +59,8 @@ class Backend:
     builds: artifact kinds that its steps consume, where it does not run them.
     requirements: pinned packages of an environment of its own, made by `strop backends install`; None: it lives in
         Strop's own. Paragraphs are installed one after another.
-    family: what it reads: tensor models, or language models. `environment` names the backend whose environment it shares.
+    family: of the models that it reads, by the name of an entry point in `strop.families`.
+    environment: the backend whose environment it shares.
     libraries: a folder of its environment that a bundle takes along; empty where pip brings all. `libraries_variable` names an
         environment variable by which a user has another folder taken in its place.
     fetch: a script that the environment's Python runs once it is made, for what pip does not carry.

@@ -1,6 +1,6 @@
 """What came from outside: JSON and TOML within limits of size and depth, and texts that steer nothing. Pure.
 
-The child side has the same rules for JSON in `worker/child/checked_json.py`, which imports nothing of Strop.
+The child side has the same rules for JSON in `strop_child/checked_json.py`, which imports nothing of Strop.
 """
 
 import json

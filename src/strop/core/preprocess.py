@@ -1,6 +1,6 @@
 """`Preprocess`: how a picture or a text becomes a model's inputs, as plain data that a bundle ships.
 
-The work is done by `strop/worker/child/preprocess.py`, here are the nouns and the rules that fill them in.
+The work is done by `strop_child/preprocess.py`, here are the nouns and the rules that fill them in.
 """
 
 from collections.abc import Mapping, Sequence

@@ -131,7 +131,7 @@ class Offer(Noun):
     @model_validator(mode="after")
     def _offered_or_refused(self) -> Self:
         if (self.recipe is None) != bool(self.refused):
-            raise ValueError(f"offer {self.name!r} has either a recipe, or `refused`: why it is not offered")
+            raise ValueError(f"offer {self.name!r} must have either a recipe or `refused`, which says why it is not offered")
         return self
 
     @property

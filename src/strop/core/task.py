@@ -19,7 +19,7 @@ class Dataset(Noun):
 
     `inputs` maps a model input to its `.npy` file (shape [count, …]), `labels` is a file or None.
     `generated` is True where the values were made up. `group` examples, one after another, bear one label. `casts` says which
-    arrays were of which type, and of which they are now.
+    arrays were of which type, and which the model takes.
     """
 
     digest: str
@@ -29,11 +29,11 @@ class Dataset(Noun):
     labels: str | None = None
     generated: bool = False
     group: int = 1
-    casts: dict[str, tuple[str, str]] = {}
+    casts: tuple[tuple[str, str, str], ...] = ()
 
     @property
     def cast_words(self) -> tuple[str, ...]:
-        return tuple(f"{name}: {old} cast to {new}" for name, (old, new) in self.casts.items())
+        return tuple(dict.fromkeys(f"{name}: {old} cast to {new}" for name, old, new in self.casts))
 
 
 class Workload(Noun):
@@ -83,8 +83,12 @@ class Language(Noun):
     chat: Chat | None = None
 
 
+TENSOR = "tensor"
+"""The family of models of arrays."""
+
+
 class Task(Noun):
-    """Data, metric and workload.
+    """Data, metric and workload. `family` is that of the model: who knows how it is called and scored.
 
     `output` names the model output that is scored. `k` is for top-k. `pooling` makes one vector of a text's hidden states.
     `preprocess` made the data from what the user gave, by files named in `ships` (name → path) and `packages` (name →
@@ -108,6 +112,7 @@ class Task(Noun):
     """Input → name of the array that it came from, where that is another."""
     cut: float | None = None
     """Where class 1 begins for a classifier that gives one number per example, known once the baseline has answered."""
+    family: str = TENSOR
     language: Language | None = None
     options: dict[str, str] = {}
     """What the user tells a single backend, as `backend.key`."""

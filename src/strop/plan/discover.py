@@ -6,7 +6,7 @@ from strop.core.backend import Backend
 from strop.core.errors import BackendError
 
 GROUP = "strop.backends"
-RUNNER = "`runner` is a file with open(path, settings); without one the backend only builds, and `runs` is empty"
+RUNNER = "give `runner`, a file with open(path, settings); a backend without one can only build: leave `runs` empty"
 
 
 def backends() -> dict[str, Backend]:

@@ -10,10 +10,9 @@ from typing import NamedTuple
 
 from strop.core.budget import Saving
 
-AUTO_TENSOR_S, AUTO_LANGUAGE_S = 300.0, 600.0
-"""What `--budget auto` comes to at most."""
-AUTO_LEAST_S, AUTO_LANGUAGE_LEAST_S = 60.0, 120.0
-"""And at least: a run that is done sooner ends sooner, and estimates of a short one may be far off."""
+AUTO_S = (60.0, 300.0)
+"""What `--budget auto` comes to, at least and at most, of models of arrays: a run that is done sooner ends sooner, and
+estimates of a short one may be far off."""
 AUTO_STEP_S = 10.0
 TUNING_SHARE = 1 / 3
 """Of what tuning the baseline and the search have together: so of the whole budget at most as much."""
@@ -25,9 +24,9 @@ long that a p99 needs more of them."""
 LEAST_PAIRS, LEAST_QUADS = 3, 4
 """No interval over processes is made of fewer than three pairs."""
 SIZES = (24, 12, 8, 6, 4)
-ROUNDS, LANGUAGE_ROUNDS, SET_S = (4, 12), (3, 6), 10.0
-"""Rounds of a set of a race, at least and at most, of tensor models and of language models, whose turns are whole requests; and
-the seconds that its rounds take, unless the least of them take longer."""
+ROUNDS, SET_S = (4, 12), 10.0
+"""Rounds of a set of a race, at least and at most, of models of arrays; and the seconds that the rounds of any set take, unless
+the least of them take longer."""
 REPEATS = 3
 """Processes that a finalist's memory is measured in; the first is of the search."""
 
@@ -144,23 +143,22 @@ def kept_from_tuning(left_s: float, wanted_s: Sequence[float]) -> float:
     return min(left_s, max((1 - TUNING_SHARE) * left_s, sum(wanted_s)))
 
 
-def auto_seconds(spent_s: float, rest_s: float, language: bool, least_s: float) -> float:
-    """What `--budget auto` comes to: the estimate of a full run, at least one minute and at most five; two and ten for a language
-    model.
+def auto_seconds(spent_s: float, rest_s: float, bounds: tuple[float, float], least_s: float) -> float:
+    """What `--budget auto` comes to: the estimate of a full run, within these bounds.
 
     A model so large that its reference took most of that already still gets the time for one candidate.
 
     Args:
         spent_s: so far. rest_s: estimate for all that is left to do. least_s: what one candidate takes, packing included.
     """
-    least, most = (AUTO_LANGUAGE_LEAST_S, AUTO_LANGUAGE_S) if language else (AUTO_LEAST_S, AUTO_TENSOR_S)
+    least, most = bounds
     wanted = min(most, max(least, spent_s + rest_s))
     return AUTO_STEP_S * math.ceil(max(wanted, spent_s + least_s) / AUTO_STEP_S)
 
 
-def rounds_that_fit(left_s: float, costs: RaceCosts, language: bool) -> int:
+def rounds_that_fit(left_s: float, costs: RaceCosts, rounds: tuple[int, int]) -> int:
     """Rounds of a set in this time; 0 where not even the least fit. A set of slow models has fewer, so that it does not last."""
-    least, most = LANGUAGE_ROUNDS if language else ROUNDS
+    least, most = rounds
     wanted = min(most, max(least, int(SET_S / max(costs.round, 1e-9))))
     if math.isinf(left_s):
         return wanted

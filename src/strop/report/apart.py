@@ -3,7 +3,8 @@
 from strop.core.candidate import Result
 from strop.core.outcome import Outcome
 from strop.core.verdict import Interval
-from strop.report.parts import DASH, Cell, percent_cell, ratio_cell
+from strop.report.blocks import Cell
+from strop.report.parts import DASH, percent_cell, ratio_cell
 from strop.report.verdict import percent, ratio
 
 NAMES = {"divergence": "divergence", "difference": "largest difference"}

@@ -8,10 +8,10 @@ from markupsafe import Markup
 from strop.core.foreign import in_markdown
 from strop.core.noun import SCHEMA
 from strop.core.outcome import Outcome
-from strop.report.document import figure
-from strop.report.markdown import table as markdown_table
-from strop.report.page import STYLE, asset, policy_hash
-from strop.report.parts import Cell, Table, template
+from strop.report.blocks import Cell, Table
+from strop.report.render.html import STYLE, asset, policy_hash, template
+from strop.report.render.json import figure
+from strop.report.render.markdown import table as markdown_table
 from strop.report.verdict import model_name, percent, ratio, settings, target_name, three_lines
 
 HEAD = ("target", "outcome", "choice", "speed", "accuracy kept", "memory", "MB on disk", "open until measured there")

@@ -1,8 +1,6 @@
-"""What the export does badly, which frameworks were advised and why: in words, and the way through the tree. Pure."""
+"""What the export does badly, which frameworks were advised and why: in words. Pure."""
 
-import textwrap
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
 from strop.core.inspection import Advice, ExportRemark, Ranked
 
@@ -50,38 +48,6 @@ def explain(advice: Advice) -> Iterator[str]:
         yield f"facts overrule the tree: {advice.moved}"
     yield f"quantize by default: {advice.quantization}"
     yield from advice.notes
-
-
-class Box(NamedTuple):
-    """A question of the tree in the picture: where it is, its lines of text, and how it was answered."""
-
-    y: int
-    lines: tuple[str, ...]
-    yes: bool
-
-
-class Tree(NamedTuple):
-    """The path through the tree as boxes from top to bottom, and the strategy that it ends in."""
-
-    boxes: tuple[Box, ...]
-    end: tuple[str, ...]
-    end_y: int
-    height: int
-    label: str
-
-
-BOX, GAP, WRAP = 56, 34, 34
-"""Height of a box, space to the next, and letters in a line of it."""
-
-
-def tree_of(advice: Advice) -> Tree:
-    """The picture's parts; its label says the same in words."""
-    boxes = tuple(
-        Box(place * (BOX + GAP), tuple(textwrap.wrap(asked.ask, WRAP)), asked.yes) for place, asked in enumerate(advice.asked)
-    )
-    said = "; ".join(f"{a.ask} {'yes' if a.yes else 'no'}" for a in advice.asked)
-    end_y = len(boxes) * (BOX + GAP)
-    return Tree(boxes, tuple(textwrap.wrap(advice.strategy, WRAP)), end_y, end_y + BOX, f"{said}: {advice.strategy}")
 
 
 def _reasons(ranked: Ranked) -> Iterator[str]:

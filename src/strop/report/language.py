@@ -9,8 +9,9 @@ from strop.core.candidate import Result
 from strop.core.noun import Noun, Scalar
 from strop.core.outcome import Outcome
 from strop.core.verdict import Interval, exactly
+from strop.report.blocks import Cell, Table
 from strop.report.evidence import NO_EVIDENCE, Evidence, Writing
-from strop.report.parts import DASH, Cell, Table, number_cell, percent_cell, ratio_cell
+from strop.report.parts import DASH, number_cell, percent_cell, ratio_cell
 from strop.report.verdict import NOT_REPRESENTATIVE, ordered, perplexity_ratio
 
 SIZES = {"size": "model files, MB"}

@@ -4,7 +4,8 @@ from strop.core.candidate import Result, Throughput, Timing
 from strop.core.outcome import Outcome
 from strop.core.throughput import counts
 from strop.core.verdict import Interval
-from strop.report.parts import DASH, Cell, interval_text
+from strop.report.blocks import Cell, Words, code
+from strop.report.parts import DASH, interval_text
 
 
 def unit_of(outcome: Outcome) -> str:
@@ -80,13 +81,13 @@ def file_words(outcome: Outcome, name: str) -> str:
     return "the cleaned-up model" if recipe is not None and recipe.cleaned else "the given model"
 
 
-def denominator(outcome: Outcome) -> str:
-    """A sentence on what ratios of throughput are over, where that is not the tuned baseline; else empty. In Markdown."""
+def denominator(outcome: Outcome) -> Words:
+    """A sentence on what ratios of throughput are over, where that is not the tuned baseline; else empty."""
     found = outcome.result(outcome.baseline).throughput
     if found is None or found.over == outcome.baseline or outcome.task.workload.concurrency == 1:
         return ""
     what = file_words(outcome, found.over)
-    return f"The denominator of throughput is `{found.over}`: {what}, unquantized, set up for the load."
+    return ("The denominator of throughput is ", code(found.over), f": {what}, unquantized, set up for the load.")
 
 
 def at_batch(timing: Timing) -> str:

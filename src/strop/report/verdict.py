@@ -14,6 +14,8 @@ from strop.report.unlabeled import unlabeled_words
 SPEED = "×"
 NOT_REPRESENTATIVE = "not representative"
 NOISY, BY_CPU_TIME = "(noisy)", "(by CPU time)"
+MARKS = {"PASS": "✓ passed", "FAIL": "✗ missed", "INCONCLUSIVE": "? open", "UNMEASURED": "? unmeasured"}
+"""A gate's result with its sign."""
 
 
 def ratio(figure: Interval | None, unit: str = "", digits: int = 3) -> str:
@@ -138,16 +140,6 @@ def cleanup_speed(found: CleanUp) -> str:
     """Its speed over the given file, marked where that is not by wall time."""
     by = f" {BY_CPU_TIME}" if found.clock == "CPU time" and found.speedup is not None else ""
     return f"{ratio(found.speedup, SPEED)}{by}" if found.speedup is not None else rough(found.rough)
-
-
-def cleanup_sentence(found: CleanUp) -> str:
-    """What was cleaned up, what that gives alone, and whether the baseline includes it. In Markdown."""
-    taken = "the baseline includes it" if found.taken else "the baseline is the file as given"
-    faults = f" ({', '.join(found.faults)})" if found.faults else ""
-    return (
-        f"Cleaning up the export{faults} alone gives {cleanup_speed(found)} (`{found.name}` over the given file, same settings); "
-        f"{taken}."
-    )
 
 
 def _cleanup_remark(outcome: Outcome) -> tuple[str, ...]:

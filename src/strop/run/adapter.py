@@ -4,10 +4,11 @@ from pathlib import Path
 
 from strop.core.backend import Backend
 from strop.core.errors import ModelError, UsageError, WorkerError, WorkerFailure
+from strop.run.host import HERE
 from strop.run.reading import read_inspection
 from strop.store import files
 from strop.store.store import Store
-from strop.worker.call import Child, Limits
+from strop.worker.call import Limits
 from strop.worker.interpreter import why_missing, work_of
 
 CONFIG = "adapter_config.json"
@@ -41,7 +42,7 @@ def merged(reader: Backend, path: Path, adapter: Path, log: Path, limits: Limits
     })  # fmt: skip
 
     def make(draft: Path) -> None:
-        with Child(work_of(reader), log, limits._replace(seconds=MERGE_S)) as child:
+        with HERE.open(work_of(reader), log, limits._replace(seconds=MERGE_S)) as child:
             child.call("merge", path=str(path.absolute()), adapter=str(adapter.absolute()), out_dir=str(draft))
 
     try:

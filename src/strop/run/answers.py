@@ -15,11 +15,8 @@ from strop.core.metrics import (
     Accuracy,
     Array,
     agreement,
-    answered,
     cosine,
     mean_interval,
-    perplexity_error,
-    perplexity_interval,
     score,
     share,
     student,
@@ -28,36 +25,31 @@ from strop.core.metrics import (
 from strop.core.resampled import mean
 from strop.core.statistics import bootstrap_ratio, paired_proportion_ratio
 from strop.core.task import Dataset, Task
-from strop.core.verdict import EXACTLY_NONE, EXACTLY_ONE, Interval, exactly
+from strop.core.verdict import EXACTLY_NONE, Interval
 from strop.plan.unlabeled import EMBEDDINGS
-from strop.run.checking import SCORES, check_name, open_array, shards
+from strop.run.checking import SCORES, open_array, shards
 from strop.run.export import CLASSES
-from strop.worker.child.preprocess import embeddings, normalized
+from strop.run.family import family_of
+from strop_child.preprocess import embeddings, normalized
 
 OF_CLASSES = ("top1", "f1", "roc_auc", "agreement")
 """Metrics that read one number per example as two classes."""
 OF_TOKENS = ("token_accuracy", "token_f1")
 
 
-def looks(folder: Path, longer: int, name: str) -> Array:
-    """An output of a check and of its further looks, one after another."""
-    folders = [folder, *(folder.with_name(check_name(look)) for look in range(1, longer + 1))]
-    found = [open_array(shards(f)[name]) for f in folders]
-    return found[0] if len(found) == 1 else np.concatenate(found)
-
-
 def scored_array(folder: Path, task: Task, longer: int = 0) -> Array:
-    """The values of one check: the scorer's, the cosine of each pair of texts, embeddings, or the output as it is.
+    """The values of one check: the scorer's, or what the task's family scores.
 
     Args:
         folder: the check's. longer: further looks that count too.
     Returns:
         Shape [examples, …], or [pairs] for pairs of texts that have labels.
     """
-    if task.scorer is not None:
-        return open_array(folder / SCORES)
-    if task.language is not None:
-        return looks(folder, longer, "nll")
+    return open_array(folder / SCORES) if task.scorer is not None else family_of(task).scored(folder, task, longer)
+
+
+def of_output(folder: Path, task: Task) -> Array:
+    """The scored output of one check: the cosine of each pair of texts, embeddings, or the output as it is."""
     output = open_array(shards(folder)[task.output])
     if task.kind not in EMBEDDINGS:
         return output
@@ -84,7 +76,7 @@ def two_named(task: Task) -> bool:
 
 def cut_for(baseline: Path, task: Task) -> float | None:
     """Where class 1 begins, of a classifier whose scored output is one number per example; None for others."""
-    if task.language is not None or task.kind != "classification" or not (task.metric in OF_CLASSES or two_named(task)):
+    if task.kind != "classification" or not (task.metric in OF_CLASSES or two_named(task)):
         return None
     values = open_array(shards(baseline)[task.output])
     return cut_of(values) if width(values) == 1 and not holds_classes(values) else None
@@ -93,46 +85,6 @@ def cut_for(baseline: Path, task: Task) -> float | None:
 def labels_of(data: Dataset) -> Array | None:
     """The labels of a data set, loaded."""
     return None if data.labels is None else np.load(Path(data.folder) / data.labels, allow_pickle=False)
-
-
-def language_quality(mine: Path, theirs: Path, task: Task, longer: int = 0) -> dict[str, Interval]:
-    """Perplexity and its standard error; how far the distributions are from the given model's, and how often the tops are alike.
-
-    Args:
-        mine, theirs: folders of checks; the baseline's own is both. longer: further looks that count too.
-    """
-    losses, quality = looks(mine, longer, "nll"), task_quality(mine, theirs, task)
-    error = perplexity_error(losses)
-    if error is None:
-        return quality  # a single window says nothing of the spread: no gate may pass or fail by it
-    quality |= {"perplexity": perplexity_interval(losses), "perplexity_se": exactly(error)}
-    if "kl" not in shards(mine):
-        return quality | {"kl": EXACTLY_NONE, "kl_p99": EXACTLY_NONE, "same_top": EXACTLY_ONE}
-    divergence, alike = looks(mine, longer, "kl"), looks(mine, longer, "same_top")
-    worst = exactly(float(np.percentile(divergence, 99)))
-    return quality | {"kl": mean_interval(divergence), "kl_p99": worst, "same_top": mean_interval(alike, most=1)}
-
-
-def task_quality(mine: Path, theirs: Path, task: Task) -> dict[str, Interval]:
-    """Share of the questions answered rightly, and of the baseline's, if that answers any; empty where none were asked."""
-    if task.language is None or not task.language.questions:
-        return {}
-    right, before = right_answers(mine, task), right_answers(theirs, task)
-    if not before.any():
-        return {"task_accuracy": share(right)}
-    retained = EXACTLY_ONE if mine == theirs else paired_proportion_ratio(right, before)
-    return {"task_accuracy": share(right), "task_retained": retained}
-
-
-def right_answers(folder: Path, task: Task) -> NDArray[np.bool_]:
-    """Whether each question is answered rightly in this check."""
-    found = shards(folder)
-    return answered(open_array(found["likelihood"]), open_array(found["greedy"]), question_rows(task))
-
-
-def question_rows(task: Task) -> Array:
-    """What may follow each question, as `answered` takes it."""
-    return open_array(Path(task.evaluation.folder) / task.evaluation.inputs["question_rows"])
 
 
 def apart(mine: Path, theirs: Path) -> Apart:
@@ -240,19 +192,12 @@ def advantage(mine: Path, theirs: Path, baseline: Path, task: Task) -> dict[str,
         found: Interval | None = _nearer(task, *(scored_array(folder, task) for folder in (mine, theirs, baseline)))
     else:
         found = accuracy(mine, theirs, task).retained
-    better = {"accuracy_retained": _shifted(found)} if found is not None else {}
-    if task.language is None:
-        return better | _nearer_by_divergence(mine, theirs, baseline, task)
-    if task.language.questions:
-        better["task_retained"] = _shifted(paired_proportion_ratio(right_answers(mine, task), right_answers(theirs, task)))
-    for name, sign in (("kl", -1.0), ("same_top", 1.0)):
-        if name in shards(mine) and name in shards(theirs):
-            difference = looks(mine, 0, name).mean(axis=1) - looks(theirs, 0, name).mean(axis=1)
-            better[name] = student(sign * np.asarray(difference, np.float64))
-    return better
+    better = {"accuracy_retained": shifted(found)} if found is not None else {}
+    return better | family_of(task).advantage(mine, theirs, baseline, task)
 
 
-def _nearer_by_divergence(mine: Path, theirs: Path, baseline: Path, task: Task) -> dict[str, Interval]:
+def nearer_by_divergence(mine: Path, theirs: Path, baseline: Path, task: Task) -> dict[str, Interval]:
+    """By how much less one candidate's probabilities are from the baseline's than another's, nats."""
     one, other = (divergence_of(folder, baseline, task) for folder in (mine, theirs))
     return {"divergence": student(other - one)} if one is not None and other is not None else {}
 
@@ -266,5 +211,6 @@ def _nearer(task: Task, mine: Array, theirs: Array, baseline: Array) -> Interval
     return bootstrap_ratio(lambda drawn: (mean(one, drawn), mean(other, drawn)), len(one))
 
 
-def _shifted(ratio: Interval) -> Interval:
+def shifted(ratio: Interval) -> Interval:
+    """A ratio as a difference: 0 where it is 1."""
     return ratio.model_copy(update={"value": ratio.value - 1, "low": ratio.low - 1, "high": ratio.high - 1})

@@ -1,32 +1,31 @@
 """The tuned baseline: the given model, unquantized, under the best settings inside the budget; a language model in its fastest
 runtime."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
 
 from strop.core.candidate import Failure, Result, Timing
 from strop.core.errors import BaselineError, BudgetError
-from strop.core.measurement import Check
-from strop.core.metrics import UNLABELED, better_than_chance, chance_of
+from strop.core.metrics import UNLABELED, better_than_chance
 from strop.core.model import Model
 from strop.core.race import SETS
 from strop.core.recipe import Offer, Recipe
 from strop.core.task import Task
 from strop.core.verdict import EXACTLY_ONE, Interval
-from strop.plan.batch import batch_to_test, require_apart
+from strop.plan.batch import require_apart
 from strop.plan.space import by_role
-from strop.run.answers import closeness, labels_of, language_quality, question_rows, scored_array
+from strop.run.answers import labels_of, scored_array
 from strop.run.budget import least_of
 from strop.run.building import build
-from strop.run.checking import Visit, check, footprint, open_array, shards, subject
+from strop.run.checking import Visit, check, footprint, shards, subject
 from strop.run.context import Run
 from strop.run.denominator import agrees, as_denominator, beyond_rounding, is_rebuilt, may_be_denominator, note_denominator
 from strop.run.planning import affordable_together, settle
 from strop.run.preparing import fail, finish, not_reached, prepare, with_answers_judged
 from strop.run.race import Racing
-from strop.run.trial import Trial, accuracy_of, is_setting, memory_ratio, pace_of
+from strop.run.trial import Trial, accuracy_of, is_setting, memory_ratio
 
 DENOMINATOR_LEVEL, WORTH_CORES, WORTH_TRYING = 0.80, 1.05, 1.02
 ITSELF = Timing(stage="search", speedup=EXACTLY_ONE)
@@ -43,14 +42,14 @@ def tune(run: Run, model: Model, task: Task, found: Sequence[Offer]) -> tuple[Tr
         reference = establish(run, model, task, by_role(found, "reference")[0])
     settle(run, model, task, found, reference)
     variants, trials = variants_within(run, found), [reference]
-    language = task.language is not None
+    others = run.family.other_runtimes
     rebuilt = any(is_rebuilt(recipe) for recipe in variants)
     if rebuilt:
         run.budget.enter("search")  # what speed-ups are over comes before any candidate
     half = run.budget.left() / 2 if rebuilt and run.budget.total is not None else 0.0
-    can_pay = affordable_together(run, variants, model, task, trials, half, seated=not language)
+    can_pay = affordable_together(run, variants, model, task, trials, half, seated=not others)
     for trial in prepare(run, model, task, can_pay, reference, trials):
-        kept = trial if language else without_other_answers(trial)
+        kept = trial if others else without_other_answers(trial)
         trials.append(trial if kept is trial else finish(run, task, kept))
     trials += [not_reached(recipe) for recipe in variants if recipe not in can_pay]
     racing, trials = tuning_race(run, model, task, trials)
@@ -87,7 +86,7 @@ def tuning_race(run: Run, model: Model, task: Task, trials: list[Trial]) -> tupl
         BaselineError: the reference failed.
     """
     reference = trials[0]
-    for seated in [t for t in trials if t.ready and agrees(t)] if task.language is not None else []:
+    for seated in [t for t in trials if t.ready and agrees(t)] if run.family.other_runtimes else []:
         try:
             return _raced(run, model, task, trials, seated)
         except BaselineError as error:
@@ -112,7 +111,8 @@ def _raced(run: Run, model: Model, task: Task, trials: list[Trial], seated: Tria
         return racing, closed
     if not racing.sets and not racing.alone:  # no time: the reference is all there is
         untimed = seated.not_reached("its answers were judged; the budget left no time to time it")
-        return Racing(run, model, task, reference, "tuning"), [untimed if t is seated else t for t in trials]
+        others = [untimed if t.name == seated.name else t for t in closed[1:]]
+        return Racing(run, model, task, reference, "tuning"), [reference, *others]
     finish(run, task, own)
     known = closed[0]
     if not known.alive and known.result.failure is None:  # not timed: it is the reference all the same
@@ -230,59 +230,31 @@ def establish(run: Run, model: Model, task: Task, recipe: Recipe) -> Trial:
         if first.failure is not None:
             raise BaselineError(f"the given model does not run: {first.failure.message}", "try it in its own runtime first")
         with run.spending("check"):
-            done, folder = check(run, of, None, None, task, mixing=mixing_of(run, model, task), visit=visit)
+            done, folder = check(run, of, None, None, task, mixing=run.family.mixing(run, model, task), visit=visit)
     if done.failure is not None:
         raise BaselineError(f"the given model cannot be a baseline: {done.failure}", "a baseline must give the same answer twice")
     require_apart(done.mixing)
-    if task.language is None and task.output not in done.shards:
-        raise BaselineError(
-            f"output {task.output!r} has no row for each example",
-            "choose another with --output; where the examples lie along another axis than the first: --batch-axis INPUT=AXIS",
-        )
-    note_without_rows(run, model, done, task)
+    run.family.require_baseline(run, model, done, task)
     run.tell("reference-done", candidate=recipe.name)
     trial = Trial(Result(candidate=candidate, status="measured"), of, done, folder, (first,))
-    values = open_array(shards(folder)["nll" if task.language is not None else task.output])
+    values = run.family.answers(folder, task)
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         raise BaselineError("the given model answers NaN or infinity on the evaluation data", "check the preprocessing")
     if task.evaluation.labels is not None and task.metric not in (*UNLABELED, "unmeasured", "scorer", "perplexity"):
         require_better_than_chance(trial, task)
-    quality = (language_quality if task.language is not None else closeness)(folder, folder, task)
-    note_chance(run, quality, task)
+    quality = run.family.quality(folder, folder, task)
+    run.family.note_baseline(run, quality, task)
     found = accuracy_of(trial, trial, task)
     peak = first.memory.peak if first.memory is not None else 0
     return Trial(
         trial.result.model_copy(update={
             "accuracy": found.value, "retained": found.retained, "examples": done.examples, "memory_ratio": EXACTLY_ONE,
-            "memory": tuple(m for m in [first.memory] if m is not None), "pace": pace_of([first], of),
+            "memory": tuple(m for m in [first.memory] if m is not None), "pace": run.family.paces([first], of),
             "quality": quality, "ran": str(done.properties.get("ran") or ""),
             "search": ITSELF,
         }),
-        of._replace(reference=None if task.language is not None else shards(folder), memory_bytes=peak), done, folder, (first,),
+        of._replace(reference=shards(folder) if run.family.own_answers else None, memory_bytes=peak), done, folder, (first,),
     )  # fmt: skip
-
-
-def mixing_of(run: Run, model: Model, task: Task) -> int:
-    """With how many examples the baseline is tested for answers that depend on each other."""
-    return batch_to_test(model, task.workload.batch, run.request.batch_axes) if task.language is None else 0
-
-
-def note_without_rows(run: Run, model: Model, done: Check, task: Task) -> None:
-    """Outputs that nothing compares, because they do not have a row for each example."""
-    left = [o.name for o in model.outputs if o.name not in done.shards] if task.language is None else []
-    if left:
-        run.note(f"Not compared, since it has no row for each example: output {', '.join(map(repr, left))}.", first=True)
-
-
-def note_chance(run: Run, quality: Mapping[str, Interval], task: Task) -> None:
-    """What a model keeps of guessing says nothing; told, since perplexity and divergence still hold."""
-    right = quality.get("task_accuracy")
-    chance = chance_of(question_rows(task)) if right is not None else 0.0
-    if right is not None and right.low <= chance:
-        run.note(
-            f"The given model answers {right.value:.1%} [{right.low:.1%}, {right.high:.1%}] of the questions, guessing would "
-            f"answer {chance:.1%}: what is retained of that says nothing. Give easier questions, or more."
-        )
 
 
 def require_better_than_chance(trial: Trial, task: Task) -> None:

@@ -26,11 +26,10 @@ from strop.plan.ladder import PAIR_S, PAIRS, QUADS
 from strop.plan.space import by_role
 from strop.report.verdict import company_lines
 from strop.run.answers import accuracy
-from strop.run.baseline import mixing_of
 from strop.run.checking import Footprint, Visit, check, footprint, open_array, shards, threads_of
 from strop.run.context import Run
 from strop.run.datasets import paths
-from strop.run.intake import read_model, read_task
+from strop.run.intake import read_model
 from strop.run.keywords import BenchFlags
 from strop.run.machine import environment
 from strop.run.open_run import opened
@@ -98,15 +97,15 @@ def bench(
     if request.target != THIS:
         raise ConfigError(f"[target] device = {request.target!r}: bench times on this machine only", "leave the device out")
     with opened(request, observer, keep=False) as (run, model):
-        if model.family == "llm":
-            raise UsageError("bench compares models of arrays, not language models", "strop optimize compares those")
-        task = read_task(run, model)
+        if why := run.family.why_no_bench():
+            raise UsageError(why, "strop optimize compares those")
+        task = run.family.read_task(run, model)
         names = [f"{chr(65 + i)}-{Path(c).stem or Path(c).name}" for i, c in enumerate(contestants)]
         entered = [enter(run, model, task, name, path) for name, path in zip(names, contestants, strict=True)]
         first = entered[0].subject
         with Visit(run, first) as visit:
             base = footprint(run, first, 0, visit=visit)
-            base_check, base_folder = check(run, first, None, None, task, mixing=mixing_of(run, model, task), visit=visit)
+            base_check, base_folder = check(run, first, None, None, task, mixing=run.family.mixing(run, model, task), visit=visit)
         require_apart(base_check.mixing)
         if base_check.failure is not None:
             raise ModelError(f"{contestants[0]}: {base_check.failure}", "the first must run, the others are compared with it")
@@ -140,6 +139,9 @@ def enter(run: Run, first: Model, task: Task, name: str, path: str) -> Contestan
         "examples": data["count"],
         "batch": task.workload.batch,
         "log": log,
+        "host": run.place.host,
+        "family": run.family.name,
+        "called": run.family.called(task),
     }
     if (Path(path) / MANIFEST).exists():
         manifest = verify_bundle(path)

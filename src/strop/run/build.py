@@ -16,7 +16,6 @@ from strop.plan.space import by_role, follow, not_offered
 from strop.run.baseline import establish
 from strop.run.building import build as build_candidate
 from strop.run.context import Run
-from strop.run.intake import read_task
 from strop.run.keywords import BuildFlags
 from strop.run.open_run import opened
 from strop.run.optimize import plan_recipes
@@ -56,7 +55,7 @@ def build(
     default = Path(f"{model_name(model)}-{recipe}")
     require_writable(request, default)
     with opened(request, observer, keep=False, timed=False) as (run, given):
-        task = read_task(run, given)
+        task = run.family.read_task(run, given)
         found = plan_recipes(run, given, task, [recipe.partition("+")[0]]).offers
         reference = by_role(found, "reference")[0]
         variants = [reference, *by_role(found, "baseline-variant")]

@@ -1,6 +1,6 @@
 """The builders: for each backend that builds, one child that has imported its framework and is asked for one step after another.
 
-Each step runs in a fork of that child, so that it finds everything as in a fresh one: see `worker/child/forked.py`.
+Each step runs in a fork of that child, so that it finds everything as in a fresh one: see `strop_child/forked.py`.
 """
 
 import threading
@@ -11,10 +11,10 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
-import psutil
-
+from strop.run.host import HERE, Host
 from strop.worker import interrupt
-from strop.worker.call import WAKE_S, Child, Limits, Work, waiting
+from strop.worker.call import WAKE_S, Limits, Work, waiting
+from strop.worker.process import Process
 
 LANES = 2
 """Builds side by side at most: most steps use one core, a few use all."""
@@ -32,13 +32,13 @@ class Builders:
     A builder is asked for one step after another. Several builders may be asked at once, each from a thread of its own.
     """
 
-    def __init__(self, lasting: bool = True) -> None:
+    def __init__(self, lasting: bool = True, host: Host = HERE) -> None:
         """
         Args:
-            lasting: False for a fresh child for each step.
+            lasting: False for a fresh child for each step. host: where they run.
         """
-        self.lasting = lasting
-        self._children: dict[str, Child] = {}
+        self.lasting, self.host = lasting, host
+        self._children: dict[str, Process] = {}
         self._guard = threading.Lock()
         self._threads: list[threading.Thread] = []
         self._waiting: SimpleQueue[tuple[Future[None], Callable[[], None]] | None] = SimpleQueue()
@@ -78,13 +78,8 @@ class Builders:
     def rest(self) -> None:
         """Before something else is measured. Builders that wait use no CPU; they are closed where the memory that they hold
         could be missed."""
-        held = 0
-        for child in self._children.values():
-            try:
-                held += psutil.Process(child.pid).memory_info().rss
-            except psutil.Error:
-                continue
-        if held > ASLEEP * psutil.virtual_memory().available:
+        held = sum(child.resident_bytes() for child in self._children.values())
+        if held > ASLEEP * self.host.free_memory():
             for name in list(self._children):
                 self._drop(name)
 
@@ -104,12 +99,12 @@ class Builders:
         for child in children:
             child.close()
 
-    def _child(self, name: str, work: Work, log: Path, limits: Limits) -> Child:
+    def _child(self, name: str, work: Work, log: Path, limits: Limits) -> Process:
         with self._guard:
             if self._closed:
                 raise RuntimeError("the builders were closed")
             if name not in self._children:
-                self._children[name] = Child(work, log, limits._replace(memory_bytes=None))
+                self._children[name] = self.host.open(work, log, limits._replace(memory_bytes=None))
             return self._children[name]
 
     def _drop(self, name: str) -> None:
@@ -119,9 +114,9 @@ class Builders:
             child.close()
 
 
-def lanes(cores: int, model_bytes: int) -> int:
-    """How many builds may run side by side: by the cores, and by the memory that is free."""
-    room = psutil.virtual_memory().available // (ROOM + ROOM_FACTOR * model_bytes)
+def lanes(cores: int, model_bytes: int, available: int) -> int:
+    """How many builds may run side by side: by the cores, and by the memory that is available."""
+    room = available // (ROOM + ROOM_FACTOR * model_bytes)
     return max(1, min(LANES, cores, int(room)))
 
 

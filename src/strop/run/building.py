@@ -21,7 +21,7 @@ from strop.run.command import to_argv
 from strop.run.context import Run
 from strop.run.datasets import paths
 from strop.run.machine import package_versions
-from strop.run.options import BUILD, LANGUAGE
+from strop.run.options import BUILD
 from strop.store import files
 from strop.store.store import load, read_json, save, write_json
 from strop.worker.call import CHILD
@@ -64,7 +64,7 @@ def build_all(
     ahead = [_building(run, r, model, task) for r in later if recorded(run, r) is None]
     for name in found:
         run.tell("candidate-built", candidate=name)
-    most = min(lanes(run.place.machine.cores or 1, model.artifact.bytes), max(1, len(waiting)))
+    most = min(lanes(run.place.machine.cores or 1, model.artifact.bytes, run.place.host.free_memory()), max(1, len(waiting)))
     busy: dict[Future[None], Building] = {}
 
     def begin(building: Building) -> None:
@@ -317,7 +317,7 @@ def write_reproduce(run: Run, recipe: Recipe, model: Model) -> str:
     """A script that builds and checks this candidate alone and afresh, so that its failure can be looked at."""
     path = run.folder.candidate(recipe.name) / "reproduce.sh"
     request = run.request
-    taken = [o for o in BUILD if o.name not in ELSEWHERE and (model.family == "llm" or o not in LANGUAGE)]
+    taken = [o for o in BUILD if o.name not in ELSEWHERE and o.family in ("", model.family)]
     parts = [
         sys.executable,
         "-P",

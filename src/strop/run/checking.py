@@ -11,7 +11,6 @@ import numpy as np
 
 from strop.core.backend import Backend
 from strop.core.candidate import MISSING, Candidate, Failure
-from strop.core.channels import lost
 from strop.core.errors import WorkerCrash, WorkerError, WorkerMemory
 from strop.core.measurement import Check, Memory
 from strop.core.metrics import Array
@@ -20,16 +19,13 @@ from strop.core.task import Task
 from strop.run.building import failure_of
 from strop.run.context import Run
 from strop.run.datasets import ask, paths
+from strop.run.family import family_named, family_of
 from strop.run.pairing import Subject, open_request
 from strop.store import files
 from strop.store.store import load, save
-from strop.worker.call import Child
+from strop.worker.process import Process
 
 R = TypeVar("R")
-MEMORY_RUNS, LOOK_NS, MOST_CALLS = 20, 20_000_000, 500
-"""Calls of a first look, at least and at most, and nanoseconds that they take together: twenty calls of 50 µs are still cold."""
-LANGUAGE_RUNS = 3
-"""Requests to a language model, each of many steps."""
 PATIENCE = 0.05
 """Of the budget that is left, what the calls of a first look may take."""
 CHECK, SCORES = "check.json", "scores.npy"
@@ -71,7 +67,8 @@ def subject(run: Run, candidate: Candidate, task: Task, batch: int | None = None
         inputs=data["inputs"], examples=data["count"], batch=batch or task.workload.batch,
         threads=threads_of(run, backend, settings, candidate.recipe.device),
         spins=backend.spins(settings), log=run.log(candidate.recipe), reference=shards(reference) if reference else None,
-        language=task.language.model_dump() if task.language is not None else None, concurrency=task.workload.concurrency,
+        called=family_of(task).called(task), family=task.family, concurrency=task.workload.concurrency,
+        host=run.place.host,
     )  # fmt: skip
 
 
@@ -97,7 +94,7 @@ class Visit:
 
     def __init__(self, run: Run, of: Subject) -> None:
         self.run, self.of = run, of
-        self._child: Child | None = None
+        self._child: Process | None = None
         self._properties: Mapping[str, Scalar] = {}
 
     def __enter__(self) -> Self:
@@ -169,7 +166,7 @@ def footprint(run: Run, of: Subject, repeat: int, brief: bool = False, visit: Vi
 
 
 def footprint_in(
-    child: Child, of: Subject, brief: bool = False, begin: float | None = None, patience: float = math.inf
+    child: Process, of: Subject, brief: bool = False, begin: float | None = None, patience: float = math.inf
 ) -> Footprint:
     """The footprint of the subject in a fresh child of its own child side, which was started at `begin`.
 
@@ -178,9 +175,7 @@ def footprint_in(
     """
     opened = child.ask("open", **open_request(of._replace(reference=None)))
     ready = time.monotonic() - begin if begin is not None else 0.0
-    told = {"latencies_ns": calls(child, MEMORY_RUNS, patience)} if of.language is None else requests(child, brief, patience)
-    if of.language is not None and not brief:
-        child.ask("fill")
+    told = family_named(of.family).look(child, of, brief, patience)
     if of.concurrency > 1:
         child.ask("load", concurrency=of.concurrency)
     sample = child.ask("memory")
@@ -200,34 +195,9 @@ def footprint_in(
     )
 
 
-def calls(child: Child, wanted: int, patience: float) -> list[int]:
-    """Latencies of some calls, ns: as many as wanted, or as fit the time after a first one; where these are so short that they
-    are still cold, of later ones.
-    """
-    first: list[int] = child.ask("block", runs=1)["latencies_ns"]
-    room = wanted if math.isinf(patience) else int(patience * 1e9 / max(1, *first))
-    more = min(wanted, room) - 1
-    found: list[int] = [*first, *(child.ask("block", runs=more)["latencies_ns"] if more > 0 else [])]
-    if sum(found) < LOOK_NS and more > 0:
-        runs = min(MOST_CALLS, 1 + LOOK_NS * len(found) // max(1, sum(found)))
-        found = list(child.ask("block", runs=runs)["latencies_ns"])
-    return found
-
-
-def requests(child: Child, brief: bool, patience: float) -> dict[str, list[int]]:
-    """Nanoseconds of some requests to a language model, of their prompts and of their tokens; of a single request if brief, or if
-    more do not fit the time.
-    """
-    first: dict[str, list[int]] = child.ask("phases", requests=1)
-    room = LANGUAGE_RUNS if math.isinf(patience) else int(patience * 1e9 / max(1, *first["latencies_ns"]))
-    more = 0 if brief else min(LANGUAGE_RUNS, room) - 1
-    later = child.ask("phases", requests=more) if more > 0 else {}
-    return {name: [*times, *later.get(name, [])] for name, times in first.items()}
-
-
-def run_child(run: Run, of: Subject, seconds: float | None = None) -> Child:
+def run_child(run: Run, of: Subject, seconds: float | None = None) -> Process:
     """A child of the subject's own child side."""
-    return Child(of.work, of.log, run.limits(seconds, session=True))
+    return run.place.open(of.work, of.log, run.limits(seconds, session=True))
 
 
 def check(
@@ -255,7 +225,8 @@ def check(
         return known, folder
     files.sweep(folder.parent)
     seconds = None if baseline is None else min(run.request.time_limit_s, max(60.0, SLOWEST * one_by_one_s(baseline)))
-    request: dict[str, Any] = {"expected": str(expected.absolute()) if expected is not None else None, **windows_of(of, longer)}
+    request: dict[str, Any] = {"expected": str(expected.absolute()) if expected is not None else None}
+    request |= run.family.window(of, longer)
     if mixing:
         request["mixing"] = mixing
     with files.whole_folder(folder) as draft, Visit(run, of) as own:
@@ -281,7 +252,7 @@ def one_by_one_s(check: Check) -> float:
 def _answers(visit: Visit, seconds: float | None, **request: Any) -> Check:
     """In larger batches where that may pay; without, where the process did not survive that."""
     of = visit.of
-    if of.language is None and of.batch == 1 and of.examples >= ENOUGH:
+    if family_named(of.family).batches and of.batch == 1 and of.examples >= ENOUGH:
         try:
             return _twice(lambda: visit.answers(seconds, together=TOGETHER, **request))
         except (WorkerCrash, WorkerMemory) as error:
@@ -293,13 +264,6 @@ def _answers(visit: Visit, seconds: float | None, **request: Any) -> Check:
 def check_name(longer: int) -> str:
     """Folder of a check, or of a further look."""
     return f"check-{longer}" if longer else "check"
-
-
-def windows_of(of: Subject, longer: int) -> dict[str, int]:
-    """Which windows a further look takes; empty for a check."""
-    begin = of.examples << max(0, longer - 1)
-    most = int((of.language or {}).get("pool", 0))
-    return {"first": begin, "count": min(begin, most - begin)} if longer else {}
 
 
 def user_scores(run: Run, of: Subject, draft: Path, found: Check, task: Task) -> None:
@@ -348,19 +312,11 @@ def fault(folder: Path, found: Check, expected: Path | None) -> tuple[str, str] 
 
 
 def collapse(folder: Path, found: Check, expected: Path | None, task: Task) -> tuple[str, str] | None:
-    """(kind, text) of an output that no longer follows the input, or None.
-
-    The scored output is left to its labels; a scorer of the user's may look at any, so that all are looked at. Where inputs were
-    generated, nothing is known of how they should be answered.
-    """
-    if expected is None or task.language is not None or task.metric == "unmeasured":
+    """(kind, text) of an output that no longer follows the input, or None. Where inputs were generated, nothing is known of how
+    they should be answered."""
+    if expected is None or task.metric == "unmeasured":
         return None
-    judged = None if task.scorer is not None or task.metric == "difference" else task.output
-    for name, path in shards(expected).items():
-        text = lost(name, open_array(folder / found.shards[name]), open_array(path)) if name != judged else None
-        if text is not None:
-            return "collapse", text
-    return None
+    return family_of(task).collapse(folder, found, expected, task)
 
 
 def open_array(path: str | Path) -> Array:

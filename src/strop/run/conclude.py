@@ -24,7 +24,6 @@ from strop.run.denominator import agrees
 from strop.run.machine import environment
 from strop.run.pairing import Subject
 from strop.run.planning import AS_IS_PAIRS, AS_IS_QUADS, budget_use, costs
-from strop.run.throughput import load_of
 from strop.run.timing import measure, timing_of
 from strop.run.trial import Trial, find, memory_resolution, only_informs
 
@@ -43,7 +42,7 @@ def conclude(
     """
     run.budget.enter("beside")
     tuned = find(trials, baseline)
-    results = tuple(t.result for t in trials)
+    results = tuple(_over_by_now(t) for t in trials)
     best = _best_unquantized(results, baseline)
     as_is = next((t.name for t in trials if only_informs(t, tuned) and t.result.speedup is not None), None)
     chosen = find(trials, choice.name) if choice is not None else None
@@ -72,6 +71,13 @@ def conclude(
         cleanup=_cleanup(trials, tuned, model) if noise else None,
         untimed=_untimed(trials, tuned, {r.name for r in variants_within(run, found)}) if noise else (),
     )  # fmt: skip
+
+
+def _over_by_now(trial: Trial) -> Result:
+    """The result of a trial; of a run that is over none is in progress."""
+    if trial.result.status == "in progress":
+        return trial.not_reached("the run ended before it was timed").result
+    return trial.result
 
 
 def _cleanup(trials: Sequence[Trial], tuned: Trial, model: Model) -> CleanUp | None:
@@ -187,7 +193,7 @@ def _in_batch(run: Run, trial: Trial, task: Task, batch: int) -> Subject:
     """The trial's subject with another batch; its memory grows with that at most as it would for texts."""
     of = subject(run, trial.candidate, task, batch)._replace(reference=None)
     known = trial.subject.memory_bytes if trial.subject is not None else 0
-    return of._replace(memory_bytes=known * max(1, batch // task.workload.batch) if of.language is not None else known)
+    return of._replace(memory_bytes=known * max(1, batch // task.workload.batch) if run.family.by_batch else known)
 
 
 def _batches(run: Run, task: Task, tuned: Trial, chosen: Trial | None) -> dict[int, Timing]:
@@ -215,7 +221,7 @@ def _batches(run: Run, task: Task, tuned: Trial, chosen: Trial | None) -> dict[i
         except WorkerError as error:
             run.note(f"Batch {batch} could not be measured: {error.message}.")
             continue
-        load = load_of(task)._replace(concurrency=1, batch=batch)
+        load = run.family.load(task)._replace(concurrency=1, batch=batch)
         found[batch] = timing_of(pairs, "confirmation", run.folder.candidate(chosen.name) / place).model_copy(
             update={"throughput": throughput_of(pairs, load, "confirmation", tuned.name)}
         )

@@ -36,9 +36,8 @@ from strop.run.checking import Footprint, footprint
 from strop.run.context import Run
 from strop.run.finalists import contender_of, entrant_of, replace_fallen, standing_of
 from strop.run.judging import TIMED, figures_of_timing, why_no_accuracy
-from strop.run.longer import look_longer
 from strop.run.pairing import Subject, plan_quads
-from strop.run.planning import confirmation_quads, costs, delivery_s, is_language
+from strop.run.planning import costs, delivery_s
 from strop.run.preparing import with_answers_judged
 from strop.run.throughput import confirmed_under_load, with_own_throughput, with_server_itself
 from strop.run.timing import measure, refuse_baseline_failure, timing_of
@@ -47,7 +46,6 @@ from strop.run.trial import (
     find,
     memory_ratio,
     misses_must,
-    pace_of,
 )
 
 SELF = "self"
@@ -94,7 +92,7 @@ def confirm(run: Run, model: Model, task: Task, baseline: Trial, queue: Sequence
     if noise.speedup is not None:
         done = replace_fallen(
             entrants, done, baseline, called_up, partial(_standing, run, task, baseline),
-            lambda: run.budget.left() >= comparison_s(), settles=task.language is not None,
+            lambda: run.budget.left() >= comparison_s(), settles=run.family.settles,
         )  # fmt: skip
     return done, noise
 
@@ -107,7 +105,7 @@ def fit_to_confirm(run: Run, model: Model, task: Task, baseline: Trial, finalist
             found.append(with_answers_judged(run, model, task, trial, baseline))
         except BudgetError:
             run.budget.savings.append(Saving(what="finalists", count=1))
-    return look_longer(run, task, baseline, found)
+    return run.family.look_longer(run, task, baseline, found)
 
 
 def fell(run: Run, trial: Trial) -> bool:
@@ -160,15 +158,14 @@ def compared(run: Run, model: Model, baseline: Trial, finalists: Sequence[Trial]
 def planned(run: Run, baseline: Trial, finalists: Sequence[Trial]) -> Plan:
     """The size of the confirmation, by what warm calls and starts have taken; what it leaves out is noted with the budget."""
     slowest = max(finalists, key=lambda t: t.warm_ns, default=baseline)
-    fastest, language = min(finalists, key=lambda t: t.warm_ns, default=baseline), is_language(baseline)
+    fastest, pace = min(finalists, key=lambda t: t.warm_ns, default=baseline), run.family.pace
     sized = (baseline.warm_ns, fastest.warm_ns)
-    quads = confirmation_quads(baseline, fastest) if language else plan_quads(sized, PAIRS, PAIR_S, *QUADS)
-    most = LEAST_PAIRS if language else PAIRS
+    quads = run.family.quads(sized, baseline.subject, plan_quads(sized, PAIRS, PAIR_S, *QUADS))
     run.budget.keep("delivery", delivery_s(run, [baseline, *finalists]))
     each = costs(run, baseline, slowest)
-    plan = plan_confirmation(run.budget.left(), len(finalists), quads, each, most)
-    run.budget.savings += savings(plan, len(finalists), quads, each, most)
-    return plan._replace(second_look=plan.second_look and not language)  # a request is long: it would take minutes
+    plan = plan_confirmation(run.budget.left(), len(finalists), quads, each, pace.pairs)
+    run.budget.savings += savings(plan, len(finalists), quads, each, pace.pairs)
+    return plan._replace(second_look=plan.second_look and pace.second_look)
 
 
 def unconfirmed(
@@ -294,7 +291,7 @@ def _more_memory(run: Run, trial: Trial, baseline: Trial) -> Trial:
             more += [found] if found.failure is None else []
     trial = replace(trial, footprints=(trial.footprints[0], *more))
     memory = tuple(f.memory for f in trial.footprints if f.memory is not None)
-    pace = pace_of(trial.footprints, trial.subject)
+    pace = run.family.paces(trial.footprints, trial.subject)
     return trial.with_result(memory=memory, memory_ratio=memory_ratio(trial, baseline), pace=pace)
 
 

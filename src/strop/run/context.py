@@ -4,10 +4,9 @@ import contextlib
 import time
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar, cast
-
-import psutil
 
 from strop.core.backend import Backend
 from strop.core.errors import BackendError
@@ -18,6 +17,7 @@ from strop.core.target import Target
 from strop.core.verdict import Gate
 from strop.run.budget import Budget
 from strop.run.builders import Builders
+from strop.run.family import Family
 from strop.run.place import Place
 from strop.run.quiet import Quiet
 from strop.run.request import Request
@@ -34,8 +34,8 @@ class Run:
     """What every stage is given. Stages return values; what grows here are records of the run itself: time spent, remarks for
     the report (`kept`), builders, and, by `recall`, what does not change during a run.
 
-    `budget` counts from the start of the command. `gates` are the request's, for a language model with those of its family.
-    `company` is who else used the machine when the run began.
+    `budget` counts from the start of the command. `family` is that of the model. `company` is who else used the machine when the
+    run began.
     """
 
     request: Request
@@ -45,7 +45,7 @@ class Run:
     place: Place
     observer: Observer
     budget: Budget
-    gates: tuple[Gate, ...]
+    family: Family
     builders: Builders = field(default_factory=Builders)
     company: Company | None = None
     timing: dict[str, float] = field(default_factory=dict)
@@ -59,6 +59,11 @@ class Run:
         if key not in self._recalled:
             self._recalled[key] = find()
         return cast("T", self._recalled[key])
+
+    @cached_property
+    def gates(self) -> tuple[Gate, ...]:
+        """Those of the request, with what the family adds."""
+        return self.family.gates(self.request)
 
     @property
     def target(self) -> Target:
@@ -102,7 +107,7 @@ class Run:
             among: how many run side by side; each has its share of what is free.
         """
         asked = self.request.memory_limit_mb
-        memory = asked * 1_000_000 if asked else int(psutil.virtual_memory().available * MEMORY_SHARE / among)
+        memory = asked * 1_000_000 if asked else int(self.place.host.free_memory() * MEMORY_SHARE / among)
         return Limits(
             seconds if seconds is not None else self.request.time_limit_s,
             self.place.memory(memory) if session else memory,

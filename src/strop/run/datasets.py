@@ -15,7 +15,7 @@ from strop.run.request import Request
 from strop.run.source import Form, code_digests, source_digest
 from strop.store import files
 from strop.store.store import read_json
-from strop.worker.call import DATA_WORK, Child, Work
+from strop.worker.call import DATA_WORK, Work
 
 GENERATED = 64
 CALIBRATION_SHARE = 0.2
@@ -181,7 +181,7 @@ def paths(data: Dataset) -> dict[str, Any]:
 def ask(run: Run, function: str, work: Work = DATA_WORK, /, **arguments: Any) -> Any:
     """One call of the data worker, or of a backend that reads data itself; its refusals become the user's."""
     try:
-        with Child(work, run.folder.folder / "data.log", run.limits()) as child:
+        with run.place.open(work, run.folder.folder / "data.log", run.limits()) as child:
             return child.call(function, **arguments)
     except WorkerFailure as error:
         if error.kind == "DataError":

@@ -14,10 +14,10 @@ from strop.core.outcome import Outcome
 from strop.core.shapes import Shapes, parsed
 from strop.core.standing import standing_of
 from strop.core.strict import to_json
-from strop.report.document import report
 from strop.report.evidence import Evidence
-from strop.report.markdown import markdown
-from strop.report.page import page
+from strop.report.render.html import page
+from strop.report.render.json import report
+from strop.report.render.markdown import markdown
 from strop.run.checking import Footprint, open_array, shards, subject
 from strop.run.context import Run
 from strop.run.evidence import gather
@@ -26,13 +26,12 @@ from strop.run.outfolder import choose_out, link_latest, record_of
 from strop.run.pairing import Subject, open_request
 from strop.run.planning import costs
 from strop.run.profiling import profile_candidates
-from strop.run.samples import keep_samples
 from strop.run.timing import measure, timing_of
 from strop.run.trial import Trial
 from strop.store import files
 from strop.store.output import read_record, rewrite
 from strop.store.store import load, save
-from strop.worker.call import BUNDLE_WORK, Child, Work
+from strop.worker.call import BUNDLE_WORK, Work
 
 RUNNER_PAIRS, RUNNER_QUADS = 3, 12
 SLOWER_RUNNER = 0.95
@@ -53,7 +52,7 @@ def deliver(run: Run, outcome: Outcome, new: bool = False) -> Outcome:
         outcome = outcome.model_copy(update={"bundle": free_bundle(run)})
         with run.spending("bundle"):
             outcome = packed(run, outcome)
-            keep_samples(run, outcome)
+            run.family.keep_samples(run, outcome)
         outcome = outcome.model_copy(update={"timing": run.spent()})
     if run.request.profile and run.place.kind == "here":
         profile_candidates(run, outcome)
@@ -127,7 +126,7 @@ def packed(run: Run, outcome: Outcome) -> Outcome:
     if chosen is None:
         return outcome
     outcome, shapes = with_shapes(run, outcome)
-    pack(outcome, run.backend(chosen.candidate.recipe.runtime), target, shapes)
+    pack(outcome, run.backend(chosen.candidate.recipe.runtime), target, shapes, run.family.template)
     verify_bundle(str(target))
     require_same_answers(run, outcome, target)
     return note_runner_speed(run, outcome, target) if run.place.kind == "here" else outcome
@@ -148,7 +147,7 @@ def with_shapes(run: Run, outcome: Outcome) -> tuple[Outcome, Shapes | None]:
         return outcome, found
     of = subject(run, outcome.chosen.candidate, outcome.task)
     try:
-        with Child(of.work, run.folder.folder / "bundle.log", run.limits(session=True)) as child:
+        with run.place.open(of.work, run.folder.folder / "bundle.log", run.limits(session=True)) as child:
             child.ask("open", **open_request(of))
             added = child.ask("fallback")
         why = "" if added["same"] else "answers differently from the one that was measured"
@@ -167,20 +166,13 @@ def require_same_answers(run: Run, outcome: Outcome, bundle: Path) -> None:
     measured = shards(run.folder.candidate(outcome.chosen.name) / "check")
     with tempfile.TemporaryDirectory(prefix="strop-", dir=run.folder.folder) as scratch:
         try:
-            with Child(bundle_work(run, outcome), run.folder.folder / "bundle.log", run.limits()) as child:
-                out = str(Path(scratch).absolute())
-                if of.language is not None:
-                    got = child.call(
-                        "language_losses", folder=str(bundle.absolute()), out=out, tokens=of.inputs["tokens"],
-                        language=of.language, count=of.examples,
-                    )  # fmt: skip
-                else:
-                    got = child.call("infer_shards", folder=str(bundle.absolute()), out=out, inputs=of.inputs)
+            with run.place.open(bundle_work(run, outcome), run.folder.folder / "bundle.log", run.limits()) as child:
+                got = run.family.infer(child, bundle, Path(scratch), of)
         except WorkerError as error:
             raise BundleError(f"the bundle does not run: {error.message}", f"see {run.folder.folder / 'bundle.log'}") from error
         for name, path in measured.items():
-            if of.language is not None and name not in got:
-                continue  # divergences are taken against the baseline, losses are the answers
+            if not run.family.ships_all and name not in got:
+                continue
             if name not in got or not close(open_array(got[name]), open_array(path)):
                 raise BundleError(
                     f"the bundle's output {name!r} differs from the measured session's",
@@ -213,7 +205,7 @@ def note_runner_speed(run: Run, outcome: Outcome, bundle: Path) -> Outcome:
         artifact=str((bundle / "infer.py").absolute()),
         log=run.folder.folder / "bundle.log",
     )
-    if outcome.task.language is not None or run.budget.left() < runner_s(run, outcome.chosen, session):
+    if not run.family.runner_timed or run.budget.left() < runner_s(run, outcome.chosen, session):
         return outcome
     pairs = measure(run, session, runner, "confirmation", range(RUNNER_PAIRS), RUNNER_QUADS)
     figure = timing_of(pairs, "confirmation", "").speedup

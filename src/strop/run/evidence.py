@@ -23,10 +23,10 @@ from strop.run.answers import scored_array
 from strop.run.checking import CHECK, open_array
 from strop.run.command import to_argv
 from strop.run.confirm import SELF
+from strop.run.family import family_of
 from strop.run.options import OPTIMIZE
 from strop.run.profiling import stored_profiles
 from strop.run.request import Request
-from strop.run.samples import ids_of, stored_samples
 from strop.store.store import RunFolder, load, read_json
 
 LOOKED_AT = 16 << 20
@@ -47,9 +47,8 @@ def gather(outcome: Outcome, run: RunFolder) -> Evidence:
     examples = examples_of(outcome, run)
     if examples is None and candidate_to_compare(outcome) is not None:
         missing.append("the answers to the evaluation data are not in the run's folder: no examples")
-    samples = stored_samples(run)
-    if not samples and any(ids_of(run, r.name).exists() for r in outcome.results):
-        missing.append("what the candidates write could not be turned into text; data.log in the run's folder says why")
+    samples, why_none = family_of(outcome.task).samples(outcome, run)
+    missing += [why_none] if why_none else []
     return Evidence(
         curves=tuple(curves(outcome, run)), examples=examples, inputs=tuple(input_ranges(outcome)),
         requirements=requirements(run.folder / outcome.bundle), profiles=tuple(stored_profiles(outcome, run)),
@@ -59,8 +58,8 @@ def gather(outcome: Outcome, run: RunFolder) -> Evidence:
 
 
 def sessions(outcome: Outcome, run: RunFolder) -> dict[str, dict[str, Scalar]]:
-    """What the sessions of a language model's candidates said of themselves when they were checked."""
-    if outcome.task.language is None:
+    """What sessions said of themselves when they were checked, where the family's reports show that."""
+    if not family_of(outcome.task).session_shown:
         return {}
     checks = {r.name: load(run.candidate(r.name) / "check" / CHECK, Check) for r in outcome.results}
     return {name: check.properties for name, check in checks.items() if check is not None and check.properties}
@@ -151,7 +150,7 @@ def input_ranges(outcome: Outcome) -> list[InputRange]:
     """Range, mean and spread of every numeric input over the evaluation data; none for generated data, or for tokens."""
     dataset = outcome.task.evaluation
     found = []
-    for name, file in dataset.inputs.items() if outcome.task.language is None else ():
+    for name, file in dataset.inputs.items() if family_of(outcome.task).numbers else ():
         path = Path(dataset.folder) / file
         if dataset.generated or not path.exists():
             continue

@@ -6,9 +6,10 @@ from typing import Any
 from strop.core.backend import Backend
 from strop.core.errors import ModelError, WorkerError, WorkerFailure
 from strop.core.model import Origin
+from strop.run.host import HERE
 from strop.store import files
 from strop.store.store import Store, read_json, write_json
-from strop.worker.call import Child, Limits
+from strop.worker.call import Limits
 from strop.worker.interpreter import python_version_of, versions_of, why_missing, work_of
 
 RESULT, CLASSES = "export.json", "classes.txt"
@@ -54,7 +55,7 @@ def exported(reader: Backend, kind: str, store: Store, path: Path, log: Path, li
 def _ask(reader: Backend, path: Path, log: Path, limits: Limits, verb: str, **arguments: Any) -> Any:
     """One call of the reader's child; its refusals become the user's."""
     try:
-        with Child(work_of(reader), log, limits) as child:
+        with HERE.open(work_of(reader), log, limits) as child:
             return child.call(verb, path=str(path.absolute()), **arguments)
     except WorkerFailure as error:
         shown = error.message.replace(str(path.absolute()), str(path))

@@ -75,6 +75,17 @@ def clock() -> float | None:
     return (frequency.max or frequency.current) * 1e6 if frequency is not None else None
 
 
+def cpus() -> int | None:
+    """CPUs that the machine has; None where the platform does not say."""
+    found = psutil.cpu_count()
+    return int(found) if found is not None else None
+
+
+def memory() -> int:
+    """Bytes of memory that the machine has."""
+    return int(psutil.virtual_memory().total)
+
+
 def affinity() -> int:
     """CPUs that this process may run on."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -122,7 +133,7 @@ def quota() -> float | None:
 
 def memory_limit() -> int:
     """Bytes of memory this process may use: the container's limit or the machine's memory."""
-    limits = [psutil.virtual_memory().total]
+    limits = [memory()]
     limits += [int(t) for t in _cgroup_files("memory", "memory.max", "memory.limit_in_bytes") if t.isdigit() and int(t) < HUGE]
     return int(min(limits))
 

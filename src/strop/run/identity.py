@@ -14,12 +14,14 @@ from strop.core.model import Model
 from strop.core.noun import Noun
 from strop.core.recipe import Offer
 from strop.core.target import Target
+from strop.run.family import family_named
 from strop.run.machine import package_versions
 from strop.run.preprocessing import BESIDE, TOKENIZER, model_folder
 from strop.run.request import PLACES, Request
 from strop.run.source import code_digests, source_digest
 from strop.store import files
 from strop.store.store import RunFolder, Store, read_json
+from strop.worker.call import CHILD
 from strop.worker.interpreter import why_missing
 
 RECORD, KEY = "run.json", "identity"
@@ -50,11 +52,17 @@ def identity_of(request: Request, model: Model, machine: Target, target: Target,
     return Identity(
         question=request.model_dump(mode="json", exclude=PLACES | {"threads"}), model=model.artifact.digest,
         data={name: source_digest(path) for name, path in data.items()}, beside=beside(request),
-        code=code_digest(Path(strop.__file__).parent),
+        code=code_of_figures(model.family),
         machine={"cpu": machine.cpu, "flags": list(machine.cpu_flags), "cores": machine.cores, "threads": machine.threads},
         target=None if target.here else target.model_dump(mode="json"),
         versions={name: package_versions([b]) for name, b in found.items() if not why_missing(b)},
     )  # fmt: skip
+
+
+def code_of_figures(family: str) -> str:
+    """Digest of Strop's own code on both sides of the process boundary, and of the family's where that is a stranger's."""
+    roots = (Path(strop.__file__).parent, CHILD.parent, *family_named(family).code())
+    return files.digest_json([code_digest(root) for root in roots])
 
 
 def code_digest(root: Path) -> str:

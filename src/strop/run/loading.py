@@ -90,7 +90,7 @@ def loaded_pair(
     Raises:
         WorkerError: what became of the side that failed; its `subject` names it.
     """
-    rng, cores = random.Random(f"load-{seed}-{index}-{b.name}"), cores_for(threads, index)
+    rng, cores = random.Random(f"load-{seed}-{index}-{b.name}"), cores_for(b.host, threads, index)
     together = fit_together(a, b, cap)
     with Server(a, limits, cores) as first, Server(b, limits, cores) as second:
         seats: dict[Side, Server] = {"A": first, "B": second}

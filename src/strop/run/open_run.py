@@ -8,7 +8,6 @@ from pathlib import Path
 import strop
 from strop.core.errors import StoreError, StropError
 from strop.core.events import Observer
-from strop.core.gate import for_language
 from strop.core.measurement import Company
 from strop.core.model import Model
 from strop.core.outcome import Outcome
@@ -19,6 +18,7 @@ from strop.run.builders import Builders
 from strop.run.company import Watch, company_of
 from strop.run.context import Run
 from strop.run.devices import find_device, this_device
+from strop.run.family import family_named
 from strop.run.identity import KEY, RECORD, find_run, identity_of, may_use, name_of, why_new
 from strop.run.intake import read_model
 from strop.run.located import repository
@@ -62,9 +62,9 @@ def opened(request: Request, observer: Observer, keep: bool = True, timed: bool 
         company = settle_company(folder, watch, machine, request.threads) if timed and target.here else None
         if company is not None:
             machine = target = target.model_copy(update={"threads": company.threads})
-        gates = for_language(request.gates, request.questions is not None) if model.family == "llm" else request.gates
-        place = place_for(machine, target, found)
-        run = Run(request, store, folder, found, place, observer, budget, gates, Builders(lasting=keep), company)
+        family, place = family_named(model.family), place_for(machine, target, found)
+        builders = Builders(keep, place.host)
+        run = Run(request, store, folder, found, place, observer, budget, family, builders, company)
         stack.callback(run.builders.close)
         near = why_new(store, identity, uses) if keep and known is None else None
         if not (folder.folder / RECORD).exists():

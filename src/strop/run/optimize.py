@@ -25,7 +25,6 @@ from strop.run.deliver import deliver
 from strop.run.elsewhere import pursue_elsewhere
 from strop.run.finalists import contender_of, select
 from strop.run.identity import note_used
-from strop.run.intake import read_task
 from strop.run.judging import Hasty, verdict_of, why_no_accuracy
 from strop.run.keywords import OptimizeFlags
 from strop.run.open_run import OUTCOME, opened
@@ -95,7 +94,7 @@ def tell_of_new_backends(run: Run, outcome: Outcome) -> None:
 def pursue(run: Run, model: Model) -> Outcome:
     """The run itself, from the data to the conclusion; what is already on disk is read instead of made again."""
     with run.spending("data"), least_of(run.budget.asked):
-        task = read_task(run, model)
+        task = run.family.read_task(run, model)
     if model.origin is not None:
         worst = max(model.origin.differences.values())
         run.note(
@@ -166,7 +165,7 @@ class Plan(NamedTuple):
 def list_plan(model: str, *, config: str | None = None, **flags: Unpack[OptimizeFlags]) -> Plan:
     """As `list_recipes`, with the notes and the remarks on the model's export."""
     with opened(make_request(model, config, **flags), nobody, keep=False, timed=False) as (run, given):
-        task = read_task(run, given)
+        task = run.family.read_task(run, given)
         offers = plan_recipes(run, given, task).offers
         return Plan(offers, tuple(run.kept), export_remarks(given.faults, fixed=bool(task.shapes)))
 

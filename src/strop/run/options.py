@@ -25,7 +25,7 @@ class Option:
     name: its keyword. help: of its flag; empty where it is a key of strop.toml only. key: `section.key` there; empty where it
     has none. field: of the request, where it is not called like the keyword. flag: where it is not spelled like the keyword.
     identifies: whether a run with another value is another run. shown, comment: its line in what `strop init` writes; `before`
-    stands above that line.
+    stands above that line. family: of the models that it is for; empty: all.
     """
 
     name: str
@@ -39,6 +39,7 @@ class Option:
     comment: str = ""
     before: str = ""
     metavar: str | None = None
+    family: str = ""
 
     @property
     def spelled(self) -> str:
@@ -61,6 +62,8 @@ def _code(key: str, shown: str, comment: str, before: str = "") -> Option:
     return Option(key.rpartition(".")[2] + "_code", f.CODED, key=key, field="code", shown=shown, comment=comment, before=before)
 
 
+LANGUAGE_MODELS = "llm"
+"""The family that some options are for."""
 SIDE = f.Whole | tuple[int, int] | Literal[False] | None
 CHANNELS = tuple[float, ...] | Literal[False] | None
 
@@ -73,11 +76,12 @@ DATA = (
 QUESTIONS = Option(
     "questions", f.PATH, "Language models: JSONL of prompts with choices or exact answers.", key="data.questions",
     shown='"questions.jsonl"', comment="language models: prompts with choices or exact answers, a line each",
+    family=LANGUAGE_MODELS,
 )  # fmt: skip
 ADAPTER = Option(
-    "adapter", f.PATH, "LoRA adapter, a folder of PEFT, that is merged into the language model's folder first.",
-    key="model.adapter", identifies=False, shown='"adapter"',
-    comment="of a language model: a LoRA adapter (PEFT) that is merged into its folder first",
+    "adapter", f.PATH, "LoRA adapter, a folder of PEFT, that is merged into the language model first.", key="model.adapter",
+    identifies=False, shown='"adapter"', comment="language models: a LoRA adapter (PEFT) that is merged into the folder first",
+    family=LANGUAGE_MODELS,
 )  # fmt: skip
 READING = (
     Option("labels", f.TEXT, "Array or column that holds the labels [labels].", key="data.labels", shown='"y"',
@@ -144,10 +148,10 @@ LOAD = (
            key="task.streams", shown="1", comment="of these, how many a recipe made for throughput serves at once; one a thread"),
 )  # fmt: skip
 TEXTS = (
-    Option("eval_tokens", f.COUNT, "Tokens of the text that are scored [4096]."),
-    Option("prompt_tokens", f.COUNT, "Tokens of a timed prompt [128]."),
-    Option("output_tokens", f.COUNT, "Tokens of a timed answer [32]."),
-    Option("context", f.COUNT, "Tokens that a language model's cache holds [512]."),
+    Option("eval_tokens", f.COUNT, "Tokens of the text that are scored [4096].", family=LANGUAGE_MODELS),
+    Option("prompt_tokens", f.COUNT, "Tokens of a timed prompt [128].", family=LANGUAGE_MODELS),
+    Option("output_tokens", f.COUNT, "Tokens of a timed answer [32].", family=LANGUAGE_MODELS),
+    Option("context", f.COUNT, "Tokens that a language model's cache holds [512].", family=LANGUAGE_MODELS),
 )
 TARGET = Option(
     "target", f.DEVICE, "A device of the catalog, a profile of your own, or this-machine.", key="target.device", identifies=False,

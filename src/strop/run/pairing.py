@@ -1,6 +1,5 @@
 """Paired timing: baseline and candidate in fresh processes, short blocks in turn, one runs while the other sleeps."""
 
-import os
 import random
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -10,26 +9,23 @@ from operator import methodcaller
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self, TypeVar
 
-import psutil
-
 from strop.core.disturbance import delayed
 from strop.core.errors import WorkerCrash, WorkerError
 from strop.core.measurement import Block, Pair, Quad, Side, VoidQuad
 from strop.core.statistics import block_latency
 from strop.core.tail import tail_percentile
+from strop.core.task import TENSOR
+from strop.run.family import family_named
+from strop.run.host import HERE, Host
 from strop.store import files
 from strop.store.store import load, save
-from strop.worker.call import Child, Limits, Work
+from strop.worker.call import Limits, Work
+from strop.worker.process import Process
 
 T = TypeVar("T")
 BLOCK_S = 0.010
 """Short: a neighbour's disturbance lasts some 30 ms, so that a short quad is whole inside or outside of it."""
 MIN_RUNS = 3
-LANGUAGE_START_S = 10.0
-"""Seconds to start and warm a pair of language models, for planning: a baseline in PyTorch takes seconds to import."""
-LANGUAGE_QUADS, LANGUAGE_PAIR_S = (2, 12), (1.5, 10.0)
-"""Quads of a pair of language models at least and at most, each call of which is a whole request; seconds that a pair's quads may
-take, and that they may where steps for a p99 are lacking."""
 MOST_RUNS = 10_000
 MOST_TRIES = 5
 """A block that was disturbed this many times makes its quad void."""
@@ -47,9 +43,10 @@ class Subject(NamedTuple):
     """Something that can be timed: a model file under a child side, with settings and the inputs it is fed.
 
     reference: output → file, the answers that accuracy was taken from; every timed answer is held against them.
-    language: how a language model is called; None for others.
+    family: of its model. called: what a session of that family is opened with besides, as JSON.
     concurrency: requests in flight while throughput is measured.
     memory_bytes: its measured peak, to decide whether two fit side by side; 0 where unknown.
+    host: where its processes run.
     """
 
     name: str
@@ -64,15 +61,18 @@ class Subject(NamedTuple):
     log: Path
     reference: dict[str, str] | None = None
     memory_bytes: int = 0
-    language: dict[str, Any] | None = None
+    family: str = TENSOR
+    called: dict[str, Any] | None = None
     concurrency: int = 1
+    host: Host = HERE
 
 
 def open_request(subject: Subject) -> dict[str, Any]:
+    family = family_named(subject.family)
     return {
         "artifact": subject.artifact, "settings": subject.settings, "inputs": subject.inputs, "batch": subject.batch,
         "rotate": ROTATE, "reference": subject.reference, "count": subject.examples,
-        "language": subject.language,
+        "family": str(family.session or family.name), **({"called": subject.called} if subject.called is not None else {}),
     }  # fmt: skip
 
 
@@ -81,7 +81,7 @@ class Seat:
 
     def __init__(self, subject: Subject, limits: Limits, cores: Sequence[int]) -> None:
         self.subject, self.limits, self.cores = subject, limits, cores
-        self.child: Child | None = None
+        self.child: Process | None = None
         self.median_ns = 0
         self.warmup_runs = 0
 
@@ -94,7 +94,7 @@ class Seat:
     def start(self) -> None:
         """The process alone, which imports its runtime on any CPU; `load` pins it before it makes its session."""
         self.leave()
-        self.child = Child(self.subject.work, self.subject.log, self.limits)
+        self.child = self.subject.host.open(self.subject.work, self.subject.log, self.limits)
 
     def load(self) -> None:
         """Ask it to load the model; `loaded` waits for that, so that several can load at once."""
@@ -112,13 +112,13 @@ class Seat:
         self.median_ns, self.warmup_runs = max(1, warmed["median_ns"]), warmed["runs"]
         self.rest()
 
-    def open(self) -> Child:
+    def open(self) -> Process:
         """All of that, one after the other."""
         for action in TO_OPEN:
             action(self)
         return self._started()
 
-    def _started(self) -> Child:
+    def _started(self) -> Process:
         assert self.child is not None
         return self.child
 
@@ -154,20 +154,18 @@ def open_together(seats: Iterable[Seat]) -> None:
         _guarded(seat.subject, partial(action, seat))
 
 
-def cores_for(threads: int, index: int) -> list[int]:
+def cores_for(host: Host, threads: int, index: int) -> list[int]:
     """The cores of a process: as many as it has threads, the same for both sides, another choice in the next pair.
 
     Where each side keeps to a core of its own, what is measured is the cores: their neighbours on the host differ.
     """
-    if not hasattr(os, "sched_getaffinity"):
-        return []
-    allowed = sorted(os.sched_getaffinity(0))
+    allowed = host.cpus()
     return [allowed[(index + i) % len(allowed)] for i in range(min(threads, len(allowed)))]
 
 
 def fit_together(a: Subject, b: Subject, limit: int | None) -> bool:
     """Whether both fit in the memory that is free, with some to spare."""
-    available = psutil.virtual_memory().available if limit is None else min(limit, psutil.virtual_memory().available)
+    available = a.host.free_memory() if limit is None else min(limit, a.host.free_memory())
     return bool((a.memory_bytes + b.memory_bytes) * 1.25 < available)
 
 
@@ -180,7 +178,8 @@ def run_pair(a: Subject, b: Subject, index: int, quads: int, seed: int, limits: 
     rng = random.Random(f"{seed}-{index}-{b.name}")
     together = fit_together(a, b, cap)
     mode: Literal["side by side", "one at a time"] = "side by side" if together else "one at a time"
-    with Seat(a, limits, cores_for(a.threads, index)) as seat_a, Seat(b, limits, cores_for(b.threads, index)) as seat_b:
+    cores_a, cores_b = (cores_for(of.host, of.threads, index) for of in (a, b))
+    with Seat(a, limits, cores_a) as seat_a, Seat(b, limits, cores_b) as seat_b:
         seats: dict[Side, Seat] = {"A": seat_a, "B": seat_b}
         if together:
             open_together(seats.values())
@@ -309,12 +308,12 @@ def pair_from(folder: Path, a: Subject, b: Subject, index: int, quads: int, seed
 def identity_of(subject: Subject) -> str:
     """What was timed: the same pair of files, settings and batch is not measured again in one run."""
     artifact = "/".join(Path(subject.artifact).parts[-2:])
-    return files.digest_json([subject.name, artifact, subject.settings, subject.batch, subject.threads, subject.language])
+    return files.digest_json([subject.name, artifact, subject.settings, subject.batch, subject.threads, subject.called])
 
 
 def least_runs(subject: Subject | None) -> int:
-    """Calls of a block at least; a language model's request is many steps."""
-    return MIN_RUNS if subject is None or subject.language is None else 1
+    """Calls of a block at least."""
+    return MIN_RUNS if subject is None else family_named(subject.family).pace.least_calls
 
 
 def quad_seconds(latency_ns: tuple[float, float], least: int = MIN_RUNS) -> float:
@@ -324,23 +323,6 @@ def quad_seconds(latency_ns: tuple[float, float], least: int = MIN_RUNS) -> floa
     """
     runs, lead = even_runs(latency_ns, (least, least)), int(least > 1)
     return sum(2 * (calls + lead) * ns / 1e9 for calls, ns in zip(runs, latency_ns, strict=True))
-
-
-def plan_language_quads(latency_ns: tuple[float, float], steps: int, pairs: int) -> int:
-    """Quads of a pair of language models: what fits 1.5 s, and enough that `pairs` pairs hold steps for a p99, unless that takes
-    more than ten seconds.
-
-    A request is an average over its steps, and a pair's own bias soon outweighs the noise that further quads would take away.
-
-    Args:
-        steps: answered tokens of a request.
-    """
-    least, most = LANGUAGE_QUADS
-    runs, quad_s = min(even_runs(latency_ns, (1, 1))), quad_seconds(latency_ns, 1)
-    quads = max(least, int(LANGUAGE_PAIR_S[0] / quad_s))
-    while quads < most and tail_percentile(2 * runs * steps * quads * pairs) != 99 and (quads + 1) * quad_s <= LANGUAGE_PAIR_S[1]:
-        quads += 1
-    return min(quads, most)
 
 
 def plan_quads(latency_ns: tuple[float, float], pairs: int, seconds: float, least: int, most: int) -> int:

@@ -1,18 +1,21 @@
 """Where a run's sessions run, and for which device: the seam behind which a machine that is far away can stand."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Literal, NamedTuple
 
 from strop.core.backend import Backend
 from strop.core.noun import Scalar
 from strop.core.recipe import Recipe
 from strop.core.target import Target
-from strop.worker.call import Work
+from strop.run.host import HERE, Host
+from strop.worker.call import Limits, Work
 from strop.worker.interpreter import work_of
+from strop.worker.process import Process
 
 
 class Place(NamedTuple):
-    """`machine` runs the sessions, `target` is the device they stand for.
+    """`machine` runs the sessions, by way of `host`; `target` is the device they stand for.
 
     `imitation` holds, per backend that can, the environment variables that hold it to the target's instruction sets; empty where
     the target is this machine, or is none that this machine could be held to.
@@ -21,6 +24,7 @@ class Place(NamedTuple):
     machine: Target
     target: Target
     imitation: Mapping[str, Mapping[str, str]] = {}
+    host: Host = HERE
 
     @property
     def kind(self) -> Literal["here", "imitated", "elsewhere"]:
@@ -32,6 +36,17 @@ class Place(NamedTuple):
     def why_unmeasured(self) -> str:
         """Why a speed, memory or energy that is taken here says nothing about the target."""
         return f"unmeasured on target {self.target.name}: it is not this machine"
+
+    def open(self, work: Work, log: Path, limits: Limits, cores: Sequence[int] = ()) -> Process:
+        """A child of this place, which loads a work module.
+
+        Args:
+            cores: CPUs it may run on; empty: any.
+
+        Raises:
+            WorkerMissing: its Python is not there.
+        """
+        return self.host.open(work, log, limits, cores)
 
     def work_of(self, backend: Backend) -> Work:
         """A backend's child side, held to the target's instruction sets where it can be.

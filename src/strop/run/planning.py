@@ -11,11 +11,7 @@ from strop.core.recipe import Offer, Recipe
 from strop.core.task import Task
 from strop.plan import durations
 from strop.plan.ladder import (
-    LANGUAGE_ROUNDS,
-    LEAST_PAIRS,
-    PAIRS,
     QUADS,
-    ROUNDS,
     Costs,
     Plan,
     RaceCosts,
@@ -29,18 +25,16 @@ from strop.run.budget import packing_s
 from strop.run.building import cached_step
 from strop.run.checking import one_by_one_s
 from strop.run.context import Run
-from strop.run.pairing import BLOCK_S, LANGUAGE_START_S, least_runs, plan_language_quads, quad_seconds
+from strop.run.family import Pace, family_named
+from strop.run.pairing import BLOCK_S, least_runs, quad_seconds
 from strop.run.timing import SEARCH_QUADS
 from strop.run.trial import Trial, goes_unjudged
 from strop.store.store import load
 
-START_S = 1.0
-"""To start a process and load a model, where it was not measured."""
 NEW_START_S = 2.0
 """The same of a runtime that was not started yet: a baseline in PyTorch takes far longer than most."""
 WARM_CALLS, CHUNK, WARM_S = 12, 3, (0.1, 3.0)
-"""A warm-up ends at a plateau: some four chunks of three calls, or of one request to a language model. It takes so many seconds
-at least and at most, and a chunk."""
+"""A warm-up ends at a plateau: some four chunks of calls. It takes so many seconds at least and at most, and a chunk."""
 TOGETHER, LEAD_S = 0.7, 0.001
 """Processes that start together take this share of what they take one by one. The untimed calls before a block last so long."""
 USUAL_SETS = 2
@@ -51,14 +45,15 @@ AS_IS_PAIRS, AS_IS_QUADS = 4, 16
 """Of the choice over the model as it runs today."""
 
 
-def is_language(trial: Trial) -> bool:
-    return trial.subject is not None and trial.subject.language is not None
+def pace_of(trial: Trial) -> Pace:
+    """How calls of its family are timed."""
+    return family_named(trial.subject.family).pace if trial.subject is not None else Pace()
 
 
 def ready_s(trial: Trial) -> float:
     """Seconds until its process has loaded the model."""
     known = trial.footprints[0].ready_s if trial.footprints else 0.0
-    return known or (LANGUAGE_START_S / 2 if is_language(trial) else START_S)
+    return known or pace_of(trial).start_s
 
 
 def alone_s(trial: Trial) -> float:
@@ -68,7 +63,7 @@ def alone_s(trial: Trial) -> float:
 
 
 def warming_s(trial: Trial) -> float:
-    call, chunk = trial.warm_ns / 1e9, 1 if is_language(trial) else CHUNK
+    call, chunk = trial.warm_ns / 1e9, pace_of(trial).chunk
     return max(WARM_S[0], min(WARM_CALLS // CHUNK * chunk * call, max(WARM_S[1], chunk * call)))
 
 
@@ -94,17 +89,11 @@ def share_of_set(baseline: Trial, trial: Trial) -> RaceCosts:
     return RaceCosts(TOGETHER * ready_s(trial) + warming_s(trial), length + max(LEAD_S, trial.warm_ns / 1e9))
 
 
-def sets_s(run: Run, baseline: Trial, language: bool, full: bool) -> float:
+def sets_s(run: Run, baseline: Trial, full: bool) -> float:
     """Seconds of the races that a candidate as fast as the baseline adds: of one short set, or of the usual ones."""
-    share, rounds = share_of_set(baseline, baseline), LANGUAGE_ROUNDS if language else ROUNDS
+    share, rounds = share_of_set(baseline, baseline), run.family.pace.rounds
     sets, count = (USUAL_SETS, rounds[1]) if full else (1, rounds[0])
     return run.budget.pace * sets * (share.start + count * share.round)
-
-
-def confirmation_quads(a: Trial, b: Trial) -> int:
-    """Of a language model's confirmation, by how long its requests take."""
-    steps = int(a.subject.language["output"]) if a.subject is not None and a.subject.language is not None else 1
-    return plan_language_quads((a.warm_ns, b.warm_ns), steps, LEAST_PAIRS)
 
 
 def check_s(trial: Trial) -> float:
@@ -176,7 +165,7 @@ def _built_before(run: Run, name: str) -> list[Candidate]:
 def candidate_s(run: Run, recipe: Recipe, model: Model, task: Task, trials: Sequence[Trial], full: bool = False) -> float:
     """Until a recipe was built, judged and timed, roughly or in full; what is on disk already costs nothing."""
     timed = not recipe.unrepresentative and run.place.kind == "here"
-    timing = sets_s(run, trials[0], task.language is not None, full) if timed else 0.0
+    timing = sets_s(run, trials[0], full) if timed else 0.0
     if timed and not any(t.candidate.recipe.runtime == recipe.runtime and t.footprints for t in trials):
         timing -= run.budget.pace * TOGETHER * max(0.0, ready_s(trials[0]) - NEW_START_S)
     if (run.folder.candidate(recipe.name) / "check").exists():
@@ -189,28 +178,28 @@ def candidate_s(run: Run, recipe: Recipe, model: Model, task: Task, trials: Sequ
 def settle(run: Run, model: Model, task: Task, found: Sequence[Offer], reference: Trial) -> None:
     """The reference is known: what `auto` comes to is settled, and what is kept for which stage."""
     candidates, variants = by_role(found, "candidate"), [*by_role(found, "baseline-variant"), *by_role(found, "as-is")]
-    trials, language = [reference], task.language is not None
+    trials, pace = [reference], run.family.pace
     one = costs(run, reference, reference)
     cheap = {r.name: candidate_s(run, r, model, task, trials) for r in candidates}
     least = min(cheap.values(), default=0.0)
     packing = delivery_s(run, trials)
-    most_pairs, quads = (LEAST_PAIRS, confirmation_quads(reference, reference)) if language else (PAIRS, QUADS[0])
+    most_pairs, quads = pace.pairs, run.family.quads((reference.warm_ns, reference.warm_ns), reference.subject, QUADS[0])
     here = run.place.kind == "here"
     if run.budget.asked in ("auto", None):
         rest = sum(candidate_s(run, r, model, task, trials, full=True) for r in candidates)
         if here:
             judging = judging_s(trials, reference.candidate.recipe.runtime, bool(task.shapes))
-            timing = sets_s(run, reference, language, full=True)
+            timing = sets_s(run, reference, full=True)
             built = [v for v in variants if v.steps]
             plain = [v for v in variants if not v.steps]
             rest += sum(candidate_s(run, v, model, task, trials, full=True) for v in built)
             rest += sum(timing + (alone_s(reference) if goes_unjudged(v, reference) else judging) for v in plain)
             rest += OTHER_SETTINGS * (judging + timing)
-            rest += 0.0 if language else AS_IS_PAIRS * AS_IS_QUADS * one.quad
+            rest += AS_IS_PAIRS * AS_IS_QUADS * one.quad if pace.as_is else 0.0
             rest += seconds_of(Plan(3, most_pairs, quads, False), one)
         estimate = run.budget.spent + rest + packing
         if run.budget.asked == "auto":
-            run.budget.settle(auto_seconds(run.budget.spent, rest + packing, language, least + packing), estimate)
+            run.budget.settle(auto_seconds(run.budget.spent, rest + packing, pace.auto_s, least + packing), estimate)
         else:
             run.tell("estimated", seconds=rest + packing)
     total = run.budget.total
@@ -263,7 +252,7 @@ def first_set_s(run: Run, baseline: Trial, waiting: Sequence[Trial]) -> float:
     if run.budget.total is None:
         return 0.0
     costs = race_costs(run, baseline, waiting)
-    return costs.start + (LANGUAGE_ROUNDS if is_language(baseline) else ROUNDS)[0] * costs.round
+    return costs.start + pace_of(baseline).rounds[0] * costs.round
 
 
 def within_budget(

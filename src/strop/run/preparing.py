@@ -13,12 +13,11 @@ from strop.core.rivalry import ends_race
 from strop.core.shapes import FIXING, was_given
 from strop.core.task import Task
 from strop.core.verdict import Gate, exactly
-from strop.run.answers import closeness, language_quality
 from strop.run.building import build_all, write_reproduce
 from strop.run.checking import Visit, check, footprint, shards, subject
 from strop.run.context import Run
 from strop.run.denominator import agrees, is_rebuilt
-from strop.run.trial import Trial, accuracy_of, goes_unjudged, known_figures, memory_ratio, only_informs, pace_of, racer_of
+from strop.run.trial import Trial, accuracy_of, goes_unjudged, known_figures, memory_ratio, only_informs, racer_of
 
 Stage = Callable[[Run, Model, Task, Trial, Trial, Sequence[Trial], Visit], Trial]
 OF_DIFFERENCE = ("accuracy_retained", "accuracy", "difference")
@@ -165,7 +164,7 @@ def _look(
         return fail(run, model, trial, Failure(stage="check", kind="fallback", message=message))
     peak = first.memory.peak if first.memory is not None else 0
     trial = replace(trial, footprints=(first,), subject=trial.subject._replace(memory_bytes=peak))
-    trial = trial.with_result(pace=pace_of([first], trial.subject))
+    trial = trial.with_result(pace=run.family.paces([first], trial.subject))
     if trial.candidate.recipe.unrepresentative:
         return trial
     ratio = memory_ratio(trial, baseline)
@@ -217,7 +216,7 @@ def _check(
     given = baseline.quality_reference
     if goes_unjudged(trial.candidate.recipe, given):
         as_ran = as_it_ran(run, trial, trial.footprints[0].properties, others)
-        return as_ran if as_ran.result.reason else _taken_as_given(as_ran, given)
+        return _taken_as_given(as_ran, given) if as_ran.result.status == "in progress" else as_ran
     return _judge(run, model, task, trial, baseline, others, visit)
 
 
@@ -264,14 +263,13 @@ def _judge(
         trial,
         check=found,
         check_folder=folder,
-        reference=theirs if task.language is not None or is_rebuilt(trial.candidate.recipe) else None,
-        subject=trial.subject._replace(reference=None if task.language is not None else shards(folder)),
+        reference=theirs if run.family.other_runtimes or is_rebuilt(trial.candidate.recipe) else None,
+        subject=trial.subject._replace(reference=shards(folder) if run.family.own_answers else None),
     )
     scored = accuracy_of(trial, theirs, task)
     quality = {}
     if theirs.check_folder is not None:
-        beside = language_quality if task.language is not None else closeness
-        quality = beside(folder, theirs.check_folder, task) | ({"difference": scored.figure} if scored.figure else {})
+        quality = run.family.quality(folder, theirs.check_folder, task) | ({"difference": scored.figure} if scored.figure else {})
     trial = trial.with_result(
         accuracy=scored.value, retained=scored.retained, differs=scored.where, examples=found.examples, quality=quality,
         ran=str(found.properties.get("ran") or ""),

@@ -13,9 +13,10 @@ from strop.core.noun import Noun
 from strop.core.spelling import spelled
 from strop.core.target import Accelerator
 from strop.plan.discover import backends
+from strop.run.host import HERE
 from strop.run.machine import hardware_id
 from strop.store import files
-from strop.worker.call import Child, Limits, Work
+from strop.worker.call import Limits, Work
 from strop.worker.interpreter import find, home, versions_of, why_missing, work_of
 
 PROBE_S = 120.0
@@ -113,5 +114,5 @@ def ask(work: Work, log: Path) -> Any:
     Raises:
         WorkerError: it could not answer.
     """
-    with Child(work, log, Limits(PROBE_S)) as child:
+    with HERE.open(work, log, Limits(PROBE_S)) as child:
         return child.call("probe")

@@ -12,7 +12,7 @@ from strop.run.context import Run
 from strop.run.hardware import memory_limit
 from strop.run.pairing import Subject, cores_for, open_request
 from strop.store.store import RunFolder, load, save
-from strop.worker.call import Child
+from strop.worker.process import Process
 
 PROFILE = "profile.json"
 WATCH_S, PROFILE_S = 2.0, 1.0
@@ -109,5 +109,5 @@ def _operators(run: Run, of: Subject) -> dict[str, object]:
     return {"profiled_ns": raw["profiled_ns"], "operators": [Operator.model_validate(o) for o in raw["operators"]]}
 
 
-def _child(run: Run, of: Subject) -> Child:
-    return Child(of.work, of.log, run.limits(), cores=cores_for(of.threads, 0))
+def _child(run: Run, of: Subject) -> Process:
+    return run.place.open(of.work, of.log, run.limits(), cores_for(of.host, of.threads, 0))

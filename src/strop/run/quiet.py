@@ -1,12 +1,10 @@
 """A machine that is busy for a while: wait for quiet, visibly and not for long, and pick the quieter CPUs."""
 
-import os
 import time
 from collections.abc import Callable, Sequence
 
-import psutil
-
-from strop.run.company import allowed_cpus, busiest, spare_cpus
+from strop.run.company import busiest, spare_cpus
+from strop.run.host import Host
 
 PATIENCE_S, SHARE = 20.0, 0.05
 """A run waits no longer than this in all, and no more than this share of the time that it has left."""
@@ -44,17 +42,15 @@ class Quiet:
         return quiet
 
 
-def quieter_cpus(count: int, turn: int) -> list[int]:
+def quieter_cpus(host: Host, count: int, turn: int) -> list[int]:
     """So many CPUs of those that this process may use, the least busy first; another choice each turn where none is busy. None
     where a platform cannot pin.
 
     Nothing of this run may be running.
     """
-    if not hasattr(os, "sched_setaffinity"):
-        return []
-    cpus = allowed_cpus()
+    cpus = host.cpus()
     rotated = [cpus[(turn + place) % len(cpus)] for place in range(len(cpus))]
     if len(cpus) <= count:
         return rotated
-    used = dict(enumerate(psutil.cpu_percent(SAMPLE_S, percpu=True)))
-    return sorted(rotated, key=lambda cpu: max(used.get(cpu, 0.0) / 100 - BUSY, 0.0))[:count]
+    used = host.cpu_use(SAMPLE_S)
+    return sorted(rotated, key=lambda cpu: max(used.get(cpu, 0.0) - BUSY, 0.0))[:count]

@@ -27,16 +27,7 @@ from strop.run.planning import race_costs
 from strop.run.preparing import fail, finish
 from strop.run.quiet import quieter_cpus
 from strop.run.race_set import SetPlan, how_many_fit, run_set
-from strop.run.timing import (
-    LANGUAGE_PAIRS,
-    LANGUAGE_SEARCH_QUADS,
-    SEARCH_PAIRS,
-    SEARCH_QUADS,
-    measure,
-    refuse_baseline_failure,
-    timing_of,
-    timing_of_race,
-)
+from strop.run.timing import measure, refuse_baseline_failure, timing_of, timing_of_race
 from strop.run.trial import Trial, only_informs, racer_of
 from strop.store.store import load, save
 from strop.worker.call import Limits
@@ -162,7 +153,8 @@ class Racing:
 
     def _places(self, trials: Sequence[Trial]) -> list[Trial]:
         """The first of these that fit in memory with the baseline and its second process."""
-        return list(trials[: how_many_fit([limit_of(t) for t in trials], 2 * limit_of(self.baseline))])
+        free = self.run.place.host.free_memory()
+        return list(trials[: how_many_fit([limit_of(t) for t in trials], 2 * limit_of(self.baseline), free)])
 
     def _set(self, trials: Sequence[Trial]) -> bool:
         """One set of as many of these as the budget allows, and what follows from it; False where there is no time for any."""
@@ -246,7 +238,7 @@ class Racing:
     def _rounds(self, trials: Sequence[Trial]) -> int:
         """Rounds of a set of these that fit the time left."""
         costs = race_costs(self.run, self.baseline, trials)
-        return rounds_that_fit(self.run.budget.left(), costs, self.task.language is not None)
+        return rounds_that_fit(self.run.budget.left(), costs, self.run.family.pace.rounds)
 
     def _run_set(self, subjects: Sequence[Subject], trials: Sequence[Trial], path: Path) -> RaceSet | None:
         run, costs, rounds = self.run, race_costs(self.run, self.baseline, trials), self._rounds(trials)
@@ -254,9 +246,8 @@ class Racing:
             return None
         expected, begin = costs.start + rounds * costs.round, time.monotonic()
         threads = max(of.threads for of in subjects)
-        plan = SetPlan(
-            self.number - 1, rounds, run.request.seed, quieter_cpus(threads, self.number), begin + PATIENCE * expected,
-        )  # fmt: skip
+        cores = quieter_cpus(run.place.host, threads, self.number)
+        plan = SetPlan(self.number - 1, rounds, run.request.seed, cores, begin + PATIENCE * expected)
         run.tell("racing", contestants=[t.name for t in trials])
         try:
             with run.spending("search"):
@@ -312,9 +303,9 @@ class Racing:
 
     def _in_twos(self, trial: Trial) -> None:
         """Pairs of processes for what does not fit in memory beside two of the baseline."""
-        run, language = self.run, self.task.language is not None
+        run = self.run
         self.alone.add(trial.name)
-        pairs, quads = (LANGUAGE_PAIRS, LANGUAGE_SEARCH_QUADS) if language else (SEARCH_PAIRS, SEARCH_QUADS)
+        pairs, quads = run.family.pace.search
         assert self.baseline.subject is not None
         try:
             with run.spending("search"):

@@ -13,7 +13,6 @@ from strop.core.race import BASELINE, COPY, Dropout, RaceSet, Turn, round_orders
 from strop.core.race_statistics import LEAST_ROUNDS
 from strop.core.statistics import block_latency
 from strop.run.building import failure_of
-from strop.run.hardware import free_memory
 from strop.run.pairing import BLOCK_S, MOST_RUNS, MOST_TRIES, TO_OPEN, Seat, Subject, identity_of, least_runs
 from strop.worker.call import Limits
 
@@ -149,14 +148,14 @@ def names_of(subjects: Sequence[Subject]) -> tuple[str, ...]:
     return (subjects[BASELINE].name, f"{subjects[BASELINE].name} (again)", *(of.name for of in subjects[COPY + 1 :]))
 
 
-def how_many_fit(limits: Sequence[int], always: int, free: int | None = None) -> int:
+def how_many_fit(limits: Sequence[int], always: int, free: int) -> int:
     """How many contestants, of those in line, fit in memory beside what is always there.
 
     Args:
         limits: of each contestant's process, bytes. always: of the others together, bytes.
-        free: bytes; by default what is free now, on this machine or within the container.
+        free: bytes that are free now.
     """
-    left = SHARE_OF_FREE * (free_memory() if free is None else free) - always
+    left = SHARE_OF_FREE * free - always
     for count, limit in enumerate(limits):
         left -= limit
         if left < 0:

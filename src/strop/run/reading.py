@@ -8,8 +8,9 @@ from pydantic import ValidationError
 from strop.core.errors import ModelError, WorkerError, WorkerFailure, WorkerMemory, WorkerTimeout
 from strop.core.foreign import clean, cleaned
 from strop.core.inspection import Inspection
+from strop.run.host import HERE
 from strop.run.located import located
-from strop.worker.call import INSPECTOR_WORK, Child, Limits
+from strop.worker.call import INSPECTOR_WORK, Limits
 
 SECONDS, MEMORY = 5.0, 500_000_000
 """What reading a model may take; an ONNX or TFLite file whose weights are inside it gets more by its size."""
@@ -32,7 +33,7 @@ def read_inspection(path: Path) -> Inspection:
     limits = Limits(SECONDS + SECONDS_A_BYTE * size, MEMORY + MEMORY_A_BYTE * size)
     with tempfile.TemporaryDirectory(prefix="strop-") as scratch:
         try:
-            with Child(INSPECTOR_WORK, Path(scratch) / "inspect.log", limits) as child:
+            with HERE.open(INSPECTOR_WORK, Path(scratch) / "inspect.log", limits) as child:
                 raw = child.call("inspect", path=str(path.absolute()))
         except WorkerFailure as error:
             text = clean(error.message.replace(str(path.absolute()), str(path)))

@@ -14,6 +14,7 @@ from strop.run.budget import Budget
 from strop.run.context import Run
 from strop.run.deliver import write_report
 from strop.run.evidence import gather
+from strop.run.family import family_named
 from strop.run.machine import this_machine
 from strop.run.open_run import OUTCOME
 from strop.run.place import Place
@@ -96,8 +97,8 @@ def profile_run(
     if record["host"] != machine.host:
         raise StoreError(f"run {folder.name} was made on another machine: {record['host']}", AGAIN)
     with folder.hold():
-        here = Place(machine, machine)
-        run = Run(request, place, folder, backends(), here, observer, Budget(request.budget_s), request.gates)
+        here, budget, family = Place(machine, machine), Budget(request.budget_s), family_named(outcome.model.family)
+        run = Run(request, place, folder, backends(), here, observer, budget, family)
         run.budget.enter("delivery")
         made = profile_candidates(run, outcome, candidates, again=True)
         write_report(folder.folder, outcome, gather(outcome, folder))

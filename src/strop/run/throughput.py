@@ -21,6 +21,7 @@ from strop.plan.serving import base_of
 from strop.run.building import failure_of, write_reproduce
 from strop.run.context import Run
 from strop.run.denominator import agrees
+from strop.run.family import family_of
 from strop.run.judging import is_fresh
 from strop.run.loading import FOLDERS, block_seconds, measure_throughput
 from strop.run.pairing import Subject
@@ -50,12 +51,6 @@ WAYS = 3
 LOOK_SHARE, FULL_SHARE, SHOWN_SHARE = 0.2, 0.3, 0.15
 """Of the time left when the baseline is tuned: so much at most is kept for the look, and for the confirmation where throughput
 counts and where it is only shown."""
-
-
-def load_of(task: Task) -> Load:
-    """What a call is worth: of a language model the tokens of its answer."""
-    called, language = task.workload, task.language
-    return Load(called.concurrency, called.batch) if language is None else Load(1, called.batch, language.output, "tokens")
 
 
 def matters(run: Run) -> bool:
@@ -94,7 +89,7 @@ def with_server(run: Run, model: Model, task: Task, baseline: Trial, trials: Seq
 
     By value is enough, as for latency: a denominator that is too slow would flatter every candidate.
     """
-    load, best, over_own, found = load_of(task), baseline, EXACTLY_ONE, {t.name: t for t in trials}
+    load, best, over_own, found = run.family.load(task), baseline, EXACTLY_ONE, {t.name: t for t in trials}
     own: Interval | None = None
     if load.concurrency == 1:
         return baseline, list(trials)
@@ -146,7 +141,7 @@ def ranked(run: Run, model: Model, task: Task, baseline: Trial, trials: Sequence
     """A short look at the throughput of each candidate that may still be chosen, where it counts."""
     if not matters(run):
         return list(trials)
-    load, found = load_of(task), {t.name: t for t in trials}
+    load, found = run.family.load(task), {t.name: t for t in trials}
     field = [t for t in trials if t.alive and may_serve(t, baseline)]
     if load.concurrency == 1:
         return list((found | {t.name: followed(t, load, "search", baseline.name) for t in field}).values())
@@ -170,7 +165,7 @@ def promising(trial: Trial) -> tuple[bool, float]:
 
 def confirmed_under_load(run: Run, model: Model, task: Task, baseline: Trial, trials: Sequence[Trial]) -> list[Trial]:
     """The finalists' throughput from fresh samples; round by round, so that a slow drift of the machine affects all equally."""
-    load = load_of(task)
+    load = run.family.load(task)
     if load.concurrency == 1:
         return [followed(t, load, "confirmation", baseline.name) if t.result.confirmation is not None else t for t in trials]
     found = {t.name: t for t in trials}
@@ -202,7 +197,7 @@ def those_that_fit(finalists: int, left_s: float, seconds: Callable[[Size], floa
 
 def with_own_throughput(run: Run, model: Model, task: Task, baseline: Trial, trials: Sequence[Trial]) -> Trial:
     """The baseline with its own: by its side of the candidates' pairs, else over the setting that serves the load best."""
-    load, server = load_of(task), server_of(baseline)
+    load, server = run.family.load(task), server_of(baseline)
     fresh = [t for t in trials if t.name != baseline.name and is_fresh(t.result.throughput)]
     pairs = [pair for t in fresh for pair in (t.pairs if load.concurrency == 1 else t.loaded)]
     if pairs and baseline.server is None:
@@ -223,7 +218,7 @@ def with_server_itself(task: Task, baseline: Trial, trials: Sequence[Trial]) -> 
     if baseline.server is None or not pairs:
         return list(trials)
     name = baseline.server.name
-    figure = baseline_throughput(pairs, load_of(task), "confirmation", name)
+    figure = baseline_throughput(pairs, family_of(task).load(task), "confirmation", name)
     return [t.with_result(throughput=figure) if t.name == name else t for t in trials]
 
 
@@ -285,7 +280,7 @@ def concluded(run: Run, task: Task, trial: Trial, over: Subject, stage: Stage) -
     if not trial.alive or len(trial.loaded) < (MIN_PAIRS if stage == "confirmation" else 1):
         return trial
     samples = str(run.folder.candidate(trial.name) / FOLDERS[stage])
-    return trial.with_result(throughput=throughput_of(trial.loaded, load_of(task), stage, over.name, samples=samples))
+    return trial.with_result(throughput=throughput_of(trial.loaded, run.family.load(task), stage, over.name, samples=samples))
 
 
 def tell(run: Run, trial: Trial) -> None:

@@ -28,14 +28,11 @@ from strop.core.statistics import (
 from strop.core.tail import by_step, tail_percentile, tail_ratio
 from strop.core.verdict import Interval
 from strop.run.context import Run
-from strop.run.pairing import LANGUAGE_QUADS, Subject, pair_from
+from strop.run.family import family_named
+from strop.run.pairing import Subject, pair_from
 
 SEARCH_PAIRS = 3
 SEARCH_QUADS = 12
-LANGUAGE_PAIRS = 1
-"""A language model takes seconds to start and to load: the search, which decides nothing, takes one pair of processes."""
-LANGUAGE_SEARCH_QUADS = 4
-"""Quads of that pair at most: each call is a whole request."""
 
 
 def measure(
@@ -54,8 +51,7 @@ def measure(
         WorkerError: a side failed. BudgetError: the budget ended first; the search keeps the pairs that it has.
     """
     place = run.folder.candidate(b.name) / (folder or stage)
-    most = LANGUAGE_SEARCH_QUADS if stage == "search" else LANGUAGE_QUADS[1]
-    quads = quads if a.language is None else min(quads, most)
+    quads = min(quads, family_named(a.family).pace.most_quads.get(stage, quads))
     cap = run.request.memory_limit_mb
     done: list[Pair] = []
     for index in pairs:

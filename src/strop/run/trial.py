@@ -16,8 +16,9 @@ from strop.core.rivalry import Racer
 from strop.core.statistics import geometric_interval, range_ratio
 from strop.core.task import Task
 from strop.core.verdict import EXACTLY_ONE, Gate, Interval, exactly, inverse
-from strop.run.answers import accuracy, scored_array
+from strop.run.answers import accuracy
 from strop.run.checking import Footprint
+from strop.run.family import family_named, family_of
 from strop.run.pairing import Subject
 
 TWO = 2
@@ -150,20 +151,6 @@ def memory_ratio(trial: Trial, baseline: Trial) -> Interval | None:
     return ratio.model_copy(update={"low": min(ratio.low, 1.0), "high": max(ratio.high, 1.0)})
 
 
-def pace_of(found: Sequence[Footprint], subject: Subject | None) -> dict[str, float]:
-    """Tokens a second of all texts of a batch, and milliseconds: of a language model, from calls alone and unpaired, of all
-    processes; empty for others."""
-    prompts, tokens = [x for f in found for x in f.prompt_ns], [x for f in found for x in f.token_ns]
-    if subject is None or subject.language is None or not prompts or not tokens:
-        return {}
-    prompt, token = float(np.median(prompts)), float(np.median(tokens))
-    return {
-        "prefill tok/s": subject.batch * subject.language["prompt"] / prompt * 1e9, "decode tok/s": subject.batch * 1e9 / token,
-        "time to first token, ms": prompt / 1e6,
-        "time per token p50, ms": token / 1e6, "time per token p95, ms": float(np.percentile(tokens, 95)) / 1e6,
-    }  # fmt: skip
-
-
 def accuracy_of(trial: Trial, baseline: Trial, task: Task, longer: int = 0) -> Accuracy:
     """Metric and retained share, from the output shards of both and of that many further looks."""
     assert trial.check_folder is not None and baseline.check_folder is not None
@@ -176,12 +163,11 @@ def accuracy_of(trial: Trial, baseline: Trial, task: Task, longer: int = 0) -> A
 def _same_answers(trial: Trial, baseline: Trial, task: Task) -> bool:
     """Whether it is the baseline's own file under other settings, and each of its answers is equal bit by bit."""
     mine, theirs = trial.candidate.artifact, baseline.candidate.artifact
-    if task.language is not None or mine is None or theirs is None or mine.digest != theirs.digest:
+    if mine is None or theirs is None or mine.digest != theirs.digest:
         return False
     if trial.candidate.recipe.runtime != baseline.candidate.recipe.runtime:
         return False
-    assert trial.check_folder is not None and baseline.check_folder is not None
-    return np.array_equal(scored_array(trial.check_folder, task), scored_array(baseline.check_folder, task))
+    return family_of(task).same_answers(trial, baseline, task)
 
 
 def quality_figures(trial: Trial) -> dict[str, Interval]:
@@ -249,10 +235,9 @@ def is_setting(mine: Recipe, given: Recipe) -> bool:
 
 def goes_unjudged(recipe: Recipe, given: Trial) -> bool:
     """Whether a recipe is the given file under another setting, and judging it takes so long that it waits until it matters."""
-    language = given.subject is not None and given.subject.language is not None
-    return (
-        not language and given.check is not None and given.check.seconds > LONG_S and is_setting(recipe, given.candidate.recipe)
-    )
+    if given.subject is None or given.check is None or not family_named(given.subject.family).judged_late:
+        return False
+    return given.check.seconds > LONG_S and is_setting(recipe, given.candidate.recipe)
 
 
 def find(trials: Sequence[Trial], name: str) -> Trial:

@@ -30,15 +30,14 @@ def migrated(name: str, value: Raw, schema: int) -> Raw:
 def data_1(value: Raw) -> Raw:
     """What was cast to another type stood among the notes."""
     found = {note: match.groups() for note in value.get("notes", []) if (match := CAST.fullmatch(note))}
-    casts = {name: [old, new] for name, old, new in found.values()}
+    casts = [list(parts) for parts in found.values()]
     return {"casts": casts, **value, "notes": [note for note in value.get("notes", []) if note not in found]}
 
 
 def outcome_1(value: Raw) -> Raw:
-    """The reason of an offer said in words whether it was refused; so did notes of what was cast."""
-    source = value["task"]["evaluation"]
-    casts = {m[1]: [m[2], m[3]] for note in value.get("notes", []) if (m := re.fullmatch(r".+?: " + CAST.pattern + r"\.", note))}
-    task = {**value["task"], "evaluation": {"casts": casts, **source}}
+    """An offer's reason said in words whether it was refused. The family was known by what a language model is called with."""
+    family = "tensor" if value["task"].get("language") is None else "llm"
+    task = {"family": family, **value["task"]}
     return {**value, "task": task, "offers": [_offer_1(offer) for offer in value["offers"]]}
 
 

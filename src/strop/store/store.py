@@ -49,7 +49,7 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         return migrated(path.name, value, schema)
     except (KeyError, TypeError, AttributeError) as error:
-        raise StoreError(f"{path} is damaged: it is not of schema {schema}", REMOVE) from error
+        raise StoreError(f"{path} is damaged: marked as schema {schema}, but not of its form", REMOVE) from error
 
 
 def write_json(path: Path, value: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""The parent's side of the process boundary: start a child, ask, wait, end it. See child/main.py for the protocol."""
+"""The parent's side of the process boundary: start a child, ask, wait, end it. See strop_child/serve.py for the protocol."""
 
 import contextlib
 import errno
@@ -41,10 +41,10 @@ class Work(NamedTuple):
     environment: tuple[tuple[str, str], ...] = ()
 
 
-CHILD = Path(__file__).parent / "child" / "main.py"
-DATA_WORK = Work(Path(__file__).parent / "child" / "data.py")
-INSPECTOR_WORK = Work(Path(__file__).parent / "child" / "inspector" / "work.py")
-BUNDLE_WORK = Work(Path(__file__).parent / "child" / "bundled.py")
+CHILD = Path(__file__).parents[2] / "strop_child" / "main.py"
+DATA_WORK = Work(CHILD.with_name("data.py"))
+INSPECTOR_WORK = Work(CHILD.with_name("inspector") / "work.py")
+BUNDLE_WORK = Work(CHILD.with_name("bundled.py"))
 WAKE_S = 1.0
 """The parent wakes on the child's answer, and at most this often to watch its memory and the clock."""
 LOG_TAIL_LINES = 20
@@ -230,6 +230,13 @@ class Child:
     def resume(self) -> None:
         self._process.send_signal(signal.SIGCONT)
         self.stopped = False
+
+    def resident_bytes(self) -> int:
+        """Memory that it holds; 0 once it is gone."""
+        try:
+            return int(self._ps.memory_info().rss)
+        except psutil.Error:
+            return 0
 
     def log_tail(self) -> str:
         """The last lines this child wrote."""

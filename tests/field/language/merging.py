@@ -1,8 +1,9 @@
-"""A model with adapters of several forms, merged; run by path with torch: `merging.py OUT TRANSFORMERS CHILD`.
+"""A model with adapters of several forms, merged; run by path with torch: `merging.py OUT LORA CHILD`.
 
 Each merged weight is compared with the sum that the formula of LoRA gives.
 """
 
+import importlib.util
 import json
 import sys
 from pathlib import Path
@@ -11,9 +12,13 @@ import torch
 from safetensors.torch import load_file, save_file
 
 OUT = Path(sys.argv[1])
-sys.path[:0] = sys.argv[2:]
-import lora  # noqa: E402
-from refusal import ModelError  # noqa: E402
+sys.path.insert(0, sys.argv[3])
+from strop_child.refusal import ModelError  # noqa: E402
+
+_spec = importlib.util.spec_from_file_location("lora", sys.argv[2])
+assert _spec is not None and _spec.loader is not None
+lora = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(lora)
 
 torch.manual_seed(0)
 Q, UP, EMBED = "model.layers.0.self_attn.q_proj", "model.layers.0.mlp.up_proj", "model.embed_tokens"

@@ -22,7 +22,12 @@ STORIES = Path(strop.__file__).parent / "demo" / "stories"
 def test_adapters_of_several_forms(tmp_path: Path, own_environments: Callable[..., None]) -> None:
     own_environments("export")
     work = work_of(backends()["transformers"])
-    script = [str(Path(__file__).parent / "merging.py"), str(tmp_path), str(work.path.parent), str(CHILD.parent)]
+    script = [
+        str(Path(__file__).parent / "merging.py"),
+        str(tmp_path),
+        str(work.path.with_name("lora.py")),
+        str(CHILD.parent.parent),
+    ]
     done = subprocess.run([work.python, *script], capture_output=True, text=True, check=False)
     assert not done.returncode, done.stderr
     said = json.loads(done.stdout)

@@ -4,7 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
-from chat import after_answer, read_chat, render, try_chat
+
+from strop_child.chat import after_answer, read_chat, render, try_chat
 
 TURNS = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Yes?"}, {"role": "user", "content": "Go"}]
 

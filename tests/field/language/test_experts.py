@@ -1,18 +1,10 @@
 """Importances of a mixture of experts: each expert's own, by the tokens that it was given."""
 
-import importlib.util
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 
-import strop
-
-_spec = importlib.util.spec_from_file_location("experts", Path(strop.__file__).parent / "backends" / "llamacpp" / "experts.py")
-assert _spec is not None and _spec.loader is not None
-experts = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(experts)
-by_expert, means, numbers_of = experts.by_expert, experts.means, experts.numbers_of
+from strop.backends.llamacpp.experts import by_expert, means, numbers_of
 
 
 def tensor(values: np.ndarray) -> SimpleNamespace:

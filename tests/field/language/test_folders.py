@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import refusal
 
 import strop
 from strop.core.errors import ModelError
 from strop.run.located import located, repository
 from strop.run.reading import read_inspection
 from strop.run.request import make_request
+from strop_child import refusal
 from unit.inspected import LLAMA, folder, gguf, header, inspect, llama, string, u32, write_safetensors
 
 

@@ -10,9 +10,10 @@ import pytest
 import strop
 from strop.core.errors import ModelError
 from strop.plan.discover import backends
+from strop.run.host import HERE
 from strop.run.intake import read_model
 from strop.store.store import Store
-from strop.worker.call import Child, Limits
+from strop.worker.call import Limits
 from strop.worker.interpreter import work_of
 from unit.inspected import gguf, string, u32
 
@@ -64,11 +65,11 @@ def test_experts_have_importances(tmp_path: Path, own_environments: Callable[...
     found, stories = backends(), Path(strop.__file__).parent / "demo" / "stories"
     export = work_of(found["transformers"])
     subprocess.run([export.python, "-c", MIXTURE, str(tmp_path / "hf"), str(stories)], check=True, capture_output=True)
-    with Child(export, tmp_path / "log.txt", Limits(120.0)) as child:
+    with HERE.open(export, tmp_path / "log.txt", Limits(120.0)) as child:
         child.call("build", step={"name": "to_gguf", "params": {"kind": "f32"}}, artifact=str(tmp_path / "hf" / "config.json"),
                    out_dir=str(tmp_path))  # fmt: skip
     made = {}
-    with Child(work_of(found["llamacpp"]), tmp_path / "log.txt", Limits(120.0)) as child:
+    with HERE.open(work_of(found["llamacpp"]), tmp_path / "log.txt", Limits(120.0)) as child:
         whole = str(tmp_path / "model.gguf")
         tokenized = child.call("prepare_tokens", source=str(stories / "calibration.txt"), tokenizer=whole, window=256,
                                wanted=2048, vocabulary=2048, out=str(tmp_path), more=1, spare=0)  # fmt: skip

@@ -38,7 +38,10 @@ def llm(architecture: str, **traits: str | int) -> Model:
         (llm("Qwen3ForCausalLM", rotation="dynamic"), {"GenAI": "leaves out the dynamic rotation"}),
         (llm("LlamaForCausalLM", rotation="longrope"), {"GenAI": "leaves out the longrope", "MLX": "LongRoPE"}),
         (llm("Phi3ForCausalLM", rotation="longrope", original=4096), {"MLX": "LongRoPE"}),
-        (llm("Phi3ForCausalLM", rotation="longrope", original=128), {"MLX": "LongRoPE", "llama.cpp": "--context 128", "export": "--context 128"}),
+        (
+            llm("Phi3ForCausalLM", rotation="longrope", original=128),
+            {"MLX": "LongRoPE", "llama.cpp": "--context 128", "export": "--context 128"},
+        ),
     ],
     ids=lambda value: "-".join(map(str, value.traits.values())) if isinstance(value, Model) else "",
 )

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from questions import prepare_questions
-from texts import begin_of, opened, prepare_tokens
-from tokenizer_folder import end_tokens
+
+from strop_child.questions import prepare_questions
+from strop_child.texts import begin_of, opened, prepare_tokens
+from strop_child.tokenizer_folder import end_tokens
 
 from .tokenizer_folders import CASES, TEXTS, save
 

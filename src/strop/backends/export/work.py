@@ -1,4 +1,4 @@
-"""The exporter's child side: a Hugging Face folder → ONNX, checked against the original. Run by path.
+"""The exporter's child side: a Hugging Face folder → ONNX, checked against the original. Imports nothing of strop.
 
 Nothing of the folder is executed: no remote code, no pickled weights. Nothing is fetched.
 """
@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import folder_kinds
-from checked_json import AGAIN, Section, quoted, read_object
-from refusal import ModelError
+from strop_child import folder_kinds
+from strop_child.checked_json import AGAIN, Section, quoted, read_object
+from strop_child.refusal import ModelError
 
 os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", CI="1", TOKENIZERS_PARALLELISM="false")
 

@@ -5,10 +5,11 @@ import os
 from typing import Any
 
 import numpy as np
-import runner
-from experts import by_expert, means, numbers_of
 from numpy.typing import NDArray
-from runner import BOOL, INT, POINTER, SIZE
+
+from . import runner
+from .experts import by_expert, means, numbers_of
+from .runner import BOOL, INT, POINTER, SIZE
 
 SOURCES = 10
 PRODUCTS = (b"MUL_MAT", b"MUL_MAT_ID")

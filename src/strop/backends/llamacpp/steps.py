@@ -8,8 +8,9 @@ from collections import Counter
 from typing import Any
 
 import numpy as np
-import runner
-from runner import BOOL, INT, POINTER, SIZE, UNSIGNED
+
+from . import runner
+from .runner import BOOL, INT, POINTER, SIZE, UNSIGNED
 
 TYPES = {
     "F16": 1, "Q4_0": 2, "Q8_0": 7, "Q2_K": 10, "Q3_K_M": 12, "Q4_K_M": 15, "Q5_K_M": 17, "Q6_K": 18, "IQ2_XS": 20, "IQ4_NL": 25,
@@ -72,13 +73,13 @@ def kept_in_q8(pattern: str) -> Any:
 
 def importance(artifact: str, out: str, data: dict[str, Any]) -> dict[str, Any]:
     """The same file with its importance matrix beside it: the mean square of what every matrix is multiplied with."""
-    import matrix
+    from . import matrix
 
     rows = np.load(data["inputs"]["tokens"], mmap_mode="r", allow_pickle=False)[: data["count"]]
     found = matrix.importances(artifact, rows)
     if not found:
         raise runner.LlamaError("no matrix product was seen: no importance matrix")
-    np.savez(os.path.join(os.path.dirname(out), MATRIX), **found)
+    np.savez(os.path.join(os.path.dirname(out), MATRIX), **found)  # type: ignore[arg-type]
     try:
         os.link(artifact, out)
     except OSError:

@@ -1,4 +1,4 @@
-"""llama.cpp's child side: probe, inspect, build, open. Run by path; imports nothing of Strop."""
+"""llama.cpp's child side: probe, inspect, build, open. Imports nothing of strop."""
 
 import os
 import re
@@ -6,9 +6,10 @@ import sys
 from collections import Counter
 from typing import Any
 
-import runner
-from refusal import ModelError
-from runner import open
+from strop_child.refusal import ModelError
+
+from . import runner
+from .runner import open
 
 EIGHT = ("Q8_0", "Q6_K")
 PLAIN = ("F32", "F16", "BF16")
@@ -39,7 +40,7 @@ def probe() -> dict[str, Any]:
 
 def inspect(path: str) -> dict[str, Any]:
     """What this GGUF is. The inspector has looked at its header before."""
-    from steps import told_of
+    from .steps import told_of
 
     first = parts(path)[0]
     if first != os.path.basename(path):
@@ -90,21 +91,21 @@ def parts(path: str) -> list[str]:
 
 def prepare_tokens(source: str, tokenizer: str, **arguments: Any) -> Any:
     """Windows of a text by the tokenizer in the file."""
-    from texts import write_windows
+    from strop_child.texts import write_windows
 
     return write_windows(source, runner.Vocabulary(tokenizer), **arguments)
 
 
 def prepare_questions(source: str, tokenizer: str, **arguments: Any) -> Any:
     """Token ids of questions by the tokenizer in the file."""
-    from questions import write_questions
+    from strop_child.questions import write_questions
 
     return write_questions(source, runner.Vocabulary(tokenizer), **arguments)
 
 
 def decode_tokens(tokenizer: str, sequences: list[dict[str, list[int]]]) -> Any:
     """Texts of token ids by the tokenizer in the file."""
-    from texts import decoded
+    from strop_child.texts import decoded
 
     return decoded(runner.Vocabulary(tokenizer), sequences)
 
@@ -117,6 +118,6 @@ def read_chat(path: str) -> Any:
 
 def build(step: dict[str, Any], artifact: str, out_dir: str, data: dict[str, Any] | None = None) -> Any:
     """One step: reads `artifact`, writes into `out_dir`, returns the name of the file to go on with."""
-    import steps
+    from . import steps
 
     return getattr(steps, step["name"])(artifact, os.path.join(out_dir, "model.gguf"), data, **step["params"])

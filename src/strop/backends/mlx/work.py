@@ -1,4 +1,4 @@
-"""MLX's child side: probe, build, open. Run by path; imports nothing of Strop.
+"""MLX's child side: probe, build, open. Imports nothing of strop.
 
 Nothing of the folder is executed: no remote code, no pickled weights. Nothing is fetched.
 """
@@ -12,14 +12,14 @@ os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", CI="1", TOKENIZE
 
 def warm_import(_artifact: str) -> Any:
     """What every model shares: the empty process that memory is counted from."""
-    import runner
+    from . import runner
 
-    return runner.mx.__version__
+    return runner.__name__
 
 
 def open(path: str, settings: dict[str, Any]) -> Any:
     """The runner's session: what is measured is what is shipped."""
-    import runner
+    from . import runner
 
     return runner.open(path, settings)
 
@@ -43,15 +43,13 @@ def probe() -> dict[str, Any]:
 
 def warm_build(_step: dict[str, Any]) -> Any:
     """What its steps import, for all of them."""
-    import steps
+    from . import steps
 
-    return steps.mx.__version__
+    return steps.__name__
 
 
 def build(step: dict[str, Any], artifact: str, out_dir: str, data: dict[str, Any] | None = None) -> Any:
     """One step: reads `artifact`, writes into `out_dir`, returns the name of the file to go on with."""
-    import steps
+    from . import steps
 
-    return {"convert": steps.convert, "quantize": steps.quantize}[step["name"]](
-        os.path.dirname(artifact), out_dir, **step["params"]
-    )
+    return getattr(steps, step["name"])(os.path.dirname(artifact), out_dir, **step["params"])

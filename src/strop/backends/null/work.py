@@ -1,4 +1,4 @@
-"""The null backend's child side. Run by path; imports nothing of Strop."""
+"""The null backend's child side. Imports nothing of strop."""
 
 import json
 import os
@@ -8,8 +8,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import runner
-from runner import open
+import numpy as np
+
+from . import runner
+from .runner import open
 
 _ = open
 
@@ -27,7 +29,7 @@ def probe() -> dict[str, Any]:
     return {
         "works": True,
         "why_not": "",
-        "versions": {"numpy": runner.np.__version__},
+        "versions": {"numpy": np.__version__},
         "devices": ["CPU"],
         "python": sys.version.split()[0],
     }

@@ -1,4 +1,4 @@
-"""Olive's child side: probe and build. Run by path; imports nothing of Strop.
+"""Olive's child side: probe and build. Imports nothing of strop.
 
 Olive returns, and its process ends with 0, where its passes failed: only a model in its hands counts.
 """
@@ -36,6 +36,6 @@ def warm_build(step: dict[str, Any]) -> None:
 
 def build(step: dict[str, Any], artifact: str, out_dir: str, data: dict[str, Any] | None = None) -> Any:
     """One step: reads `artifact`, writes into `out_dir`, returns the file to go on with and what Olive claims of it."""
-    import steps
+    from . import steps
 
     return getattr(steps, step["name"])(artifact, out_dir, data, **step["params"])

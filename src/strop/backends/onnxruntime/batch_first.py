@@ -5,9 +5,10 @@ import shutil
 from collections.abc import Callable
 
 import onnx
-import onnx_file
 from onnx import helper
-from refusal import ModelError
+
+from strop_child import onnx_file
+from strop_child.refusal import ModelError
 
 
 def rewrite(path: str, out_dir: str, axes: dict[str, int]) -> str:

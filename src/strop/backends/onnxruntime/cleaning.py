@@ -10,9 +10,10 @@ from typing import Any
 
 import onnx
 import onnx.version_converter
-import onnx_file
 import onnxruntime as ort
-from onnx_faults import (
+
+from strop_child import onnx_file
+from strop_child.onnx_faults import (
     QUANTIZERS,
     cancelling_transposes,
     cast_chains,
@@ -26,7 +27,8 @@ from onnx_faults import (
     unused_weights,
     uses,
 )
-from single import narrow_float64
+
+from .single import narrow_float64
 
 LARGE = 1 << 30
 """Above this many bytes weights stay in files of their own beside the model: protobuf ends at 2 GiB."""

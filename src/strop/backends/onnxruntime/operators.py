@@ -5,7 +5,7 @@ import os
 import tempfile
 from typing import Any
 
-import runner
+from . import runner
 
 LAYOUT = ("ReorderInput", "ReorderOutput", "Transpose", "Reshape", "Flatten", "Squeeze", "Unsqueeze")
 PRECISION = ("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "Cast")

@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnx_file
 from onnx import TensorProto, numpy_helper
-from onnx_faults import nested
+
+from strop_child import onnx_file
+from strop_child.onnx_faults import nested
 
 FLOAT_MAX, FLOAT_TINY = float(np.finfo(np.float32).max), float(np.finfo(np.float32).tiny)
 TYPED = {"dtype", "output_datatype", "stash_type"}

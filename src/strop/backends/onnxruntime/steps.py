@@ -10,16 +10,18 @@ from typing import Any
 
 import numpy as np
 import onnx
-from cleaning import LARGE, OPSET, groom, save, tidy
-from cleaning import clean as clean
-from ending import Ending, ending, float_results
 from numpy.typing import NDArray
-from onnx_faults import QUANTIZERS, default_inputs, opset_of
 from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType
 from onnxruntime.quantization import quantize_dynamic as ort_quantize_dynamic
 from onnxruntime.quantization import quantize_static as ort_quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
-from shards import feed_of, opened
+
+from strop_child.onnx_faults import QUANTIZERS, default_inputs, opset_of
+from strop_child.shards import feed_of, opened
+
+from .cleaning import LARGE, OPSET, groom, save, tidy
+from .cleaning import clean as clean
+from .ending import Ending, ending, float_results
 
 RANGES = "ranges.json"
 FRAGILE = 0.1

@@ -1,18 +1,18 @@
-"""ONNX Runtime GenAI's child side: probe, build, open. Run by path; imports nothing of Strop."""
+"""ONNX Runtime GenAI's child side: probe, build, open. Imports nothing of strop."""
 
 import os
 import sys
 from typing import Any
 
-import runner
-from runner import open
+from . import runner
+from .runner import open
 
 _ = open  # `work.open` is the runner's: what is measured is what is shipped
 
 
 def warm_import(_artifact: str) -> Any:
     """The runtime and its libraries are loaded by now: the empty process that memory is counted from."""
-    return runner.og.__version__
+    return runner.__name__
 
 
 def probe() -> dict[str, Any]:
@@ -38,6 +38,6 @@ def warm_build(_step: dict[str, Any]) -> Any:
 
 def build(step: dict[str, Any], artifact: str, out_dir: str, data: dict[str, Any] | None = None) -> Any:
     """One step: reads the folder of `artifact`, writes into `out_dir`, returns the name of the file to go on with."""
-    import steps
+    from . import steps
 
     return getattr(steps, step["name"])(os.path.dirname(artifact), out_dir, **step["params"])

@@ -4,7 +4,8 @@ import os
 from typing import Any
 
 import openvino as ov
-from runner import name_of
+
+from .runner import name_of
 
 WEIGHTED = {"Convolution": "Conv", "GroupConvolution": "Conv", "MatMul": "MatMul", "Gather": "Gather"}
 """OpenVINO's name of an operator with weights → the name that recipes are chosen by."""

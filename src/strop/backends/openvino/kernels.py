@@ -4,7 +4,7 @@ never part of a bundle."""
 from collections import Counter
 from typing import Any
 
-from operators import LAYOUT, TYPES
+from .operators import LAYOUT, TYPES
 
 IDLE = (
     "Input", "Output", "Const", "Constant", "Parameter", "Result", "Concat", "Gather", "ShapeOf", "Broadcast", "Convert", *LAYOUT,

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-import runner
+from . import runner
 
 LAYOUT = ("Reorder", "Transpose", "Reshape", "Squeeze", "Unsqueeze")
 PRECISION = ("FakeQuantize", "Convert")

@@ -35,8 +35,11 @@ def offer(model: Model, target: Target, task: Task) -> Sequence[Offer]:
     if task.language is not None:
         found = list(language_offers(target, task, has_bf16(target), model.stored))
         first = model.beyond_first(task.language.context)
-        why = f"the export keeps the rotation of the first {first} tokens, and the context is of {task.language.context}; --context {first}"
-        return [Offer(name=o.name, refused=f"{why} has no other") for o in found] if first else found
+        why = (
+            f"the export keeps the rotation of the first {first} tokens, and the context is of {task.language.context}; "
+            f"--context {first} has no other"
+        )
+        return [Offer(name=o.name, refused=why) for o in found] if first else found
     offers = [*_unquantized(model, target), *_static_shapes(model, target, task), *_quantized(model, target, task)]
     return [*offers, *_accelerated(model, target, task)]
 

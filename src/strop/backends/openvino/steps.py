@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 import openvino as ov
-from ending import ending
 from numpy.typing import NDArray
-from runner import name_of
-from shards import feed_of, opened
+
+from strop_child.shards import feed_of, opened
+
+from .ending import ending
+from .runner import name_of
 
 IR = "model.xml"
 LOW = {"i8", "u8", "i4", "u4"}

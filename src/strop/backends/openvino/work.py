@@ -1,4 +1,4 @@
-"""OpenVINO's child side: probe, inspect, build, open. Run by path; imports nothing of Strop."""
+"""OpenVINO's child side: probe, inspect, build, open. Imports nothing of strop."""
 
 import os
 import sys
@@ -6,8 +6,8 @@ from typing import Any
 
 os.environ.update(CI="true", NNCF_CI="1")  # no telemetry
 
-import runner
-from runner import open
+from . import runner
+from .runner import open
 
 _ = open  # `work.open` is the runner's: what is measured is what is shipped
 
@@ -21,9 +21,11 @@ def probe() -> dict[str, Any]:
     """What works here, and why not."""
     from importlib.metadata import version
 
-    core = runner.ov.Core()
+    import openvino as ov
+
+    core = ov.Core()
     works = "CPU" in core.available_devices
-    import devices
+    from . import devices
 
     return {
         "works": works,
@@ -37,14 +39,14 @@ def probe() -> dict[str, Any]:
 
 def inspect(path: str) -> Any:
     """What this IR is; refuses damaged and incomplete ones."""
-    import ir
+    from . import ir
 
     return ir.describe(path)
 
 
 def warm_build(step: dict[str, Any]) -> None:
     """What its steps import, for all of them; NNCF only where something is quantized."""
-    import steps
+    from . import steps
 
     if step["name"] != "convert":
         steps.nncf()
@@ -52,20 +54,20 @@ def warm_build(step: dict[str, Any]) -> None:
 
 def build(step: dict[str, Any], artifact: str, out_dir: str, data: dict[str, Any] | None = None) -> Any:
     """One step: reads `artifact`, writes into `out_dir`, returns the name of the file to go on with."""
-    import steps
+    from . import steps
 
     return getattr(steps, step["name"])(artifact, out_dir, data, **step["params"])
 
 
 def ran(session: Any) -> str:
     """In which types the session's kernels compute."""
-    import kernels
+    from . import kernels
 
     return str(kernels.ran(session))
 
 
 def profile(path: str, settings: dict[str, Any]) -> Any:
     """A session that also tells what each operator takes."""
-    import operators
+    from . import operators
 
     return operators.open(path, settings)

@@ -9,10 +9,11 @@ import re
 import shutil
 from typing import Any
 
-from checked_json import Section, read_object
-from refusal import ModelError
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
+
+from strop_child.checked_json import Section, read_object
+from strop_child.refusal import ModelError
 
 CONFIG, WEIGHTS, WHOLE = "adapter_config.json", "adapter_model.safetensors", "model.safetensors"
 PREFIX = "base_model.model."

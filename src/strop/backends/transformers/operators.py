@@ -2,8 +2,9 @@
 
 from typing import Any
 
-import runner
-from runner import torch
+import torch
+
+from . import runner
 
 LAYOUT = ("aten::transpose", "aten::permute", "aten::reshape", "aten::view", "aten::contiguous", "aten::clone", "aten::copy_",
           "aten::expand", "aten::unsqueeze", "aten::squeeze", "aten::slice", "aten::cat", "aten::t")  # fmt: skip

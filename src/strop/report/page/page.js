@@ -87,7 +87,7 @@
   };
 
   const pareto = () => {
-    const canvas = document.getElementById("pareto-plot");
+    const canvas = document.querySelector("canvas[data-plot=pareto]");
     if (!canvas) return;
     const [x, y] = ["x-axis", "y-axis"].map((id) => document.getElementById(id).value);
     const points = data.points.filter((p) => p.axes[x] && p.axes[y]);
@@ -154,8 +154,8 @@
     const found = data.language;
     const y = document.getElementById("quality-axis")?.value;
     if (!found || !y) return;
-    for (const canvas of document.querySelectorAll("canvas[data-quality]")) {
-      const x = document.getElementById(`${canvas.dataset.quality}-axis`)?.value ?? canvas.dataset.axis;
+    for (const canvas of document.querySelectorAll("canvas[data-plot=quality]")) {
+      const x = document.getElementById(`${canvas.dataset.of}-axis`)?.value ?? canvas.dataset.axis;
       const points = found.points.filter((p) => p.axes[x] && p.axes[y]);
       if (!points.length) continue;
       const best = found.frontiers[`${x}/${y}`];
@@ -183,7 +183,7 @@
       }).filter((set) => set.data.length);
       const line = best.map((name) => points.find((p) => p.name === name)).map((p) => ({ x: lift(x, p.axes[x][0]), y: lift(y, p.axes[y][0]) }));
       sets.push({
-        type: "line", label: "best at each " + (canvas.dataset.quality === "size" ? "size" : "pace"), data: line, pointRadius: 0, pointHitRadius: 0,
+        type: "line", label: "best at each " + (canvas.dataset.of === "size" ? "size" : "pace"), data: line, pointRadius: 0, pointHitRadius: 0,
         borderColor: ink("--soft"), borderWidth: 1.5, borderDash: [5, 4], pointStyle: "line", order: 9,
       });
       const options = shared(true);
@@ -200,8 +200,8 @@
   };
 
   const curves = () => {
-    for (const canvas of document.querySelectorAll("canvas[data-curve]")) {
-      const curve = data.curves[Number(canvas.dataset.curve)];
+    for (const canvas of document.querySelectorAll("canvas[data-plot=curve]")) {
+      const curve = data.curves[Number(canvas.dataset.of)];
       const self = curve.name === data.baseline;
       const line = (label, values, color, dash) => ({
         label, data: values.map((ms, i) => ({ x: ms, y: curve.percent[i] })), showLine: true, pointRadius: 0, pointHitRadius: 6,
@@ -218,7 +218,7 @@
   };
 
   const memory = () => {
-    const canvas = document.getElementById("memory-plot");
+    const canvas = document.querySelector("canvas[data-plot=memory]");
     if (!canvas) return;
     const looks = [["--ink", [6, 4]], ["--accent", []], ["--soft", []], ["--ink", [2, 3]], ["--accent", [2, 3]]];
     const options = shared(true);

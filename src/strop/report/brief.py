@@ -1,0 +1,43 @@
+"""All candidates in few columns, for a terminal."""
+
+from strop.core.candidate import Result
+from strop.core.outcome import Outcome
+from strop.report import apart, throughput
+from strop.report.blocks import TERMINAL, Cell, Table
+from strop.report.parts import DASH
+from strop.report.unlabeled import KEPT
+from strop.report.verdict import ordered, ratio, speed
+
+
+def brief_table(outcome: Outcome) -> Table:
+    """A line a candidate; report.md has the intervals of the rest and every reason."""
+    beside = apart.shown(outcome)
+    judged = (KEPT.get(outcome.task.metric, "kept"), *([apart.SHORT[beside]] if beside else []))
+    here = outcome.place == "here"
+    head = ("candidate", *(("speed-up ×", *judged, "memory", "per s") if here else ("imitated ×", *judged, "MB on disk")), "")
+    rows = tuple(tuple(map(Cell, _row(outcome, result))) for result in ordered(outcome))
+    return Table("All candidates", head, rows, numbers=tuple(range(1, len(head) - 1)), whole=True, where=TERMINAL)
+
+
+def _row(outcome: Outcome, result: Result) -> list[str]:
+    chosen = outcome.chosen is not None and result.name == outcome.chosen.name
+    name = f"{'→ ' if chosen else '  '}{result.name}"
+    kept = [DASH if result.retained is None else f"{result.retained.value:.1%}"]
+    kept += [apart.brief(outcome, result)] if apart.shown(outcome) else []
+    if outcome.place != "here":
+        artifact, held = result.candidate.artifact, result.imitated
+        size = f"{artifact.bytes / 1e6:.2f}" if artifact is not None else DASH
+        return [name, ratio(held.speedup) if held is not None else DASH, *kept, size, _status(outcome, result)]
+    memory = DASH if result.memory_ratio is None else f"{result.memory_ratio.value:.2f}"
+    return [name, speed(result, ""), *kept, memory, throughput.rate(result, digits_only=True), _status(outcome, result)]
+
+
+def _status(outcome: Outcome, result: Result) -> str:
+    """How far it got, in a word; what was not timed on its device is judged only."""
+    if result.name == outcome.baseline:
+        return "baseline"
+    if result.confirmation:
+        return "confirmed"
+    if result.status != "measured":
+        return result.status
+    return "judged" if result.candidate.recipe.unrepresentative or outcome.place != "here" else "search"

@@ -1,0 +1,1 @@
+"""What a model is, by its files alone: a reader for each format."""

@@ -1,0 +1,96 @@
+"""Labels as they stood in the source, as numbers; and as one array beside the shards. Needs numpy."""
+
+import os
+import re
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from strop_child.sources import Broken, Record, class_numbers
+
+IGNORED = -100
+"""The label of a token that is not scored."""
+
+
+def labelled(found: Any, kind: str | None, classes: list[str], broken: Broken, form: str) -> Iterator[Record]:
+    """Records with their labels read: class numbers, a number, or class numbers by word."""
+    if form == "pictures" and not classes:
+        found = list(found)
+        classes = sorted({r.label for r in found if isinstance(r.label, str)}) if folder_names(found) else []
+    for record in found:
+        if kind is None or record.label is None:
+            yield record
+            continue
+        try:
+            yield record._replace(label=label_of(record.label, kind, classes))
+        except (ValueError, TypeError) as error:
+            broken.add(record.where, error)
+
+
+def folder_names(found: list[Record]) -> bool:
+    """Whether labels are the names of folders."""
+    return all(r.label is not None and r.where.startswith(f"{r.label}{os.sep}") for r in found)
+
+
+def label_of(label: Any, kind: str, classes: list[str]) -> Any:
+    if kind == "numbers":
+        return float(label)
+    if kind == "tokens":
+        words = label if isinstance(label, list) else str(label).split()
+        return [class_numbers(str(word), classes)[0] for word in words]
+    numbers = class_numbers(label.tolist() if isinstance(label, np.ndarray) else label, classes)
+    if not numbers:
+        raise ValueError("no label")
+    return numbers
+
+
+LIKELY = ("label", "labels", "y", "target", "targets", "class", "classes", "category", "truth", "ground_truth", "gt", "gold")
+"""Names of labels, alone or with what stands before or after them: `y_test`, `test_labels`."""
+COUNTERS = ("id", "ids", "index", "indices", "idx", "row", "rows")
+
+
+def likely_name(name: str) -> bool:
+    """Whether an array or column is called as labels are."""
+    parts = re.split(r"[_\W]+", name.lower())
+    return name.lower() in LIKELY or parts[0] in LIKELY or parts[-1] in LIKELY
+
+
+def unused(arrays: Mapping[str, Any], used: Collection[str], count: int) -> list[str]:
+    """Arrays that look like labels and are none: called so, or whole numbers that come back, one for each example."""
+    found = []
+    for name, array in arrays.items():
+        if name in used or array.ndim == 0 or len(array) != count or count < 2:
+            continue
+        one_each = array.dtype.kind in "iub" and int(np.prod(array.shape)) == count
+        classes = one_each and 2 * len(np.unique(np.asarray(array[0:count]))) <= count and name.lower() not in COUNTERS
+        if likely_name(name) or classes:
+            found.append(name)
+    return sorted(found, key=lambda name: (not likely_name(name), name))
+
+
+def aligned(labels: list[int] | None, words: NDArray[Any], length: int) -> NDArray[Any] | None:
+    """Labels by word → by token: on each word's first token, −100 elsewhere."""
+    if labels is None:
+        return None
+    made = np.full(length, IGNORED, np.int64)
+    for at, word in enumerate(words[:length]):
+        if 0 <= word < len(labels) and (at == 0 or words[at - 1] != word):
+            made[at] = labels[word]
+    return made
+
+
+def save_labels(kept: list[Any], kind: str | None, out: str) -> str | None:
+    """Labels of one array: [examples], [examples, alternatives] padded with −1, or [examples, length] for tokens."""
+    if kind is None or any(label is None for label in kept):
+        return None
+    if kind == "classes":
+        most = max(len(label) for label in kept)
+        rows = [[*label, *[-1] * (most - len(label))] for label in kept]
+        array = np.array(rows, np.int64)
+        array = array[:, 0] if most == 1 else array
+    else:
+        array = np.array(kept)
+    np.save(os.path.join(out, "labels.npy"), array)
+    return "labels.npy"
