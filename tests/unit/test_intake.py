@@ -244,7 +244,10 @@ def test_indices_of_an_embedding_have_its_bounds(tmp_path):
 def test_a_path_that_is_no_model_is_refused(tmp_path):
     (tmp_path / "m.pkl").write_text("")
     (tmp_path / "folder.onnx").mkdir()
-    for name, what in (("no.onnx", "no such file"), ("m.pkl", "pickled weights are not opened"), ("folder.onnx", "not a model")):
+    refusals = {
+        "no.onnx": "no such file", "m.pkl": "pickled weights are not opened", "folder.onnx": "no model of a known format in it",
+    }  # fmt: skip
+    for name, what in refusals.items():
         with pytest.raises(ModelError, match=what):
             read_model(backends(), tmp_path / name, tmp_path / "log.txt", Limits(60.0), Store(tmp_path / "store"))
 

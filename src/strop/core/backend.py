@@ -98,8 +98,8 @@ class Backend:
     variants: Callable[[dict[str, Scalar], Target], Mapping[str, dict[str, Scalar]]] = no_variants
     serve: Callable[[dict[str, Scalar], Target, int], dict[str, Scalar] | None] = serves_one
     imitate: Callable[[Target], dict[str, str] | None] = cannot_imitate
-    moves_batch: bool = False
     merges: bool = False
+    moves_batch: bool = False
     compiles_shapes: bool = False
 
     @property

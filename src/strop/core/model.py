@@ -72,6 +72,8 @@ class Origin(Noun):
     versions: dict[str, str]
 
 
+LONG = ("longrope", "su")
+"""transformers' names of LongRoPE, newer and older."""
 SILU = ("silu", "swish")
 GATED = {
     **{f"{name}ForCausalLM": SILU for name in (
@@ -128,6 +130,11 @@ class Model(Noun):
         if not own or usual is None or own in usual:
             return ""
         return f"{framework} computes {name} with {usual[-1] if usual is not SILU else usual[0]}, and this model has {own}"
+
+    def beyond_first(self, context: int) -> int:
+        """Tokens of the first context of a model with LongRoPE, which rotates otherwise beyond it; 0 within it and of others."""
+        first = int(str(self.traits.get("original") or 0))
+        return first if self.traits.get("rotation") in LONG and 0 < first < context else 0
 
     def slides_not(self, framework: str, architectures: Collection[str], context: int) -> str:
         """Why a framework without a sliding window for these architectures answers wrongly; empty where it does not.

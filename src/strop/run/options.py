@@ -80,7 +80,7 @@ QUESTIONS = Option(
 )  # fmt: skip
 ADAPTER = Option(
     "adapter", f.PATH, "LoRA adapter, a folder of PEFT, that is merged into the language model first.", key="model.adapter",
-    identifies=False, shown='"adapter/"', comment="a LoRA adapter (PEFT) that is merged into the language model's folder first",
+    identifies=False, shown='"adapter"', comment="language models: a LoRA adapter (PEFT) that is merged into the folder first",
     family=LANGUAGE_MODELS,
 )  # fmt: skip
 READING = (

@@ -49,8 +49,6 @@ SENSITIVE, KEPT = "ffn_down|attn_v", 0.29
 """Tensors whose errors cost most, and their share of a Llama's linear weights."""
 UNSLID = ("MistralForCausalLM", "Phi3ForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM")
 """Architectures whose sliding window llama.cpp has not."""
-LONG = ("longrope", "su")
-"""transformers' names of LongRoPE, newer and older."""
 NO_TEXT = "an importance matrix needs calibration text; give --calibration, or a longer --data"
 
 
@@ -64,8 +62,8 @@ def offer(model: Model, target: Target, task: Task) -> Sequence[Offer]:
 
 def not_computed(model: Model, context: int) -> str:
     """Why llama.cpp's answers would be wrong; empty where they are not."""
-    first = int(str(model.traits.get("original") or 0))
-    if model.traits.get("rotation") in LONG and 0 < first < context:
+    first = model.beyond_first(context)
+    if first:
         return (
             f"llama.cpp rotates all positions for long texts where the context, {context}, is beyond the {first} tokens of the "
             f"first training; --context {first} has the same rotation everywhere"

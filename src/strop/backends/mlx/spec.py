@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from strop.core.backend import Backend
-from strop.core.model import Model
+from strop.core.model import LONG, Model
 from strop.core.noun import Scalar
 from strop.core.recipe import Held, Offer, Recipe, Step, role_of_unquantized
 from strop.core.target import Target
@@ -16,8 +16,6 @@ APPLE = ("Darwin", "macOS", "iOS")
 NOT_APPLE = "MLX is made for Apple's GPUs; on this CPU it uses one thread and plain kernels"
 UNSLID = ("Gemma2ForCausalLM", "MistralForCausalLM", "Phi3ForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM")
 """Architectures whose sliding window MLX has not."""
-LONG = ("longrope", "su")
-"""transformers' names of LongRoPE, newer and older."""
 WIDTHS = {
     (8, 64): (2, 1, "8 bits in groups of 64: nothing that can be seen is lost"),
     (6, 64): (3, 3, "6 bits in groups of 64"),

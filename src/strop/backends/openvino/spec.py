@@ -33,7 +33,13 @@ REST = frozenset((
 def offer(model: Model, target: Target, task: Task) -> Sequence[Offer]:
     """All recipes considered for this model, target and task; pure."""
     if task.language is not None:
-        return list(language_offers(target, task, has_bf16(target), model.stored))
+        found = list(language_offers(target, task, has_bf16(target), model.stored))
+        first = model.beyond_first(task.language.context)
+        why = (
+            f"the export keeps the rotation of the first {first} tokens, and the context is of {task.language.context}; "
+            f"--context {first} has no other"
+        )
+        return [Offer(name=o.name, refused=why) for o in found] if first else found
     offers = [*_unquantized(model, target), *_static_shapes(model, target, task), *_quantized(model, target, task)]
     return [*offers, *_accelerated(model, target, task)]
 

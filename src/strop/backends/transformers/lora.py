@@ -9,7 +9,6 @@ import re
 import shutil
 from typing import Any
 
-import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
@@ -117,11 +116,11 @@ def changed(weight: Any, change: dict[str, Any], told: Section, name: str, adapt
 def scale_of(told: Section, module: str, rank: int) -> float:
     """What the product of a module is multiplied with; PEFT lets patterns of names have an alpha of their own."""
     patterns = told.part("alpha_pattern")
-    own = [p for p in (patterns.values if patterns is not None else ()) if re.match(rf"(.*\.)?({p})$", module)]
+    try:
+        own = [p for p in (patterns.values if patterns is not None else ()) if re.match(rf"(.*\.)?({p})$", module)]
+    except re.error as error:
+        raise ModelError(f"{told.where}: alpha_pattern holds no regular expression: {error}", YOURSELF) from None
     alpha = patterns.number(own[0]) if patterns is not None and own else told.number("lora_alpha")
     if alpha is None:
         raise ModelError(f"{told.where}: no lora_alpha", "copy it again from where the adapter came from")
-    return alpha / (math.sqrt(rank) if told.flag("use_rslora") else rank)
-
-
-_ = torch  # safetensors.torch needs it
+    return float(alpha / (math.sqrt(rank) if told.flag("use_rslora") else rank))
