@@ -26,11 +26,11 @@ from strop.run.build import pick
 from strop.run.building import build
 from strop.run.checking import footprint, subject
 from strop.run.context import Run
+from strop.run.families.language.calls import token_paces
 from strop.run.open_run import opened
 from strop.run.optimize import plan_recipes
 from strop.run.reading import read_inspection
 from strop.run.request import make_request
-from strop.run.trial import pace_of
 
 RECIPES = (
     "transformers-fp32", "gguf-q8-0", "gguf-q4-k-m", "gguf-q4-0", "openvino-int8", "openvino-int4-sym", "genai-int8",
@@ -113,7 +113,7 @@ def row(run: Run, given: Model, task: Task, recipe: Recipe, shape: str) -> dict[
     reckoned = language_footprint(held, recipe.precision, read_inspection(Path(run.request.model)), CONTEXT) if held else None
     told |= {
         "size_mb": candidate.artifact.bytes / 1e6, "load_s": first.memory.load_s, "memory_mb": first.memory.peak / 1e6,
-        "reckoned_mb": reckoned.memory / 1e6 if reckoned is not None else None, **pace_of([first], of),
+        "reckoned_mb": reckoned.memory / 1e6 if reckoned is not None else None, **token_paces([first], of),
     }  # fmt: skip
     print(f"sizes: {shape} {recipe.name}: {told['build_s']:.0f} s, {told['memory_mb']:.0f} MB", flush=True)
     return told

@@ -82,6 +82,7 @@ def reports(found: Replayed) -> tuple[dict[str, Any], dict[str, Any]]:
     now = json.loads(to_json(report(found.now, gather(found.now, found.run.folder))))
     then["notes"] = then["notes"][: len(now["notes"])]
     as_of_schema_2(then)
+    as_tokenized_today(then, now)
     first, second = ({k: v for k, v in whole.items() if k not in OF_THE_MACHINE} for whole in (then, now))
     return first, second
 
@@ -94,3 +95,10 @@ def as_of_schema_2(recorded: dict[str, Any]) -> None:
     recorded["not_offered"] = [{**o, "reason": o["reason"].removeprefix("not offered: ")} for o in recorded["not_offered"]]
     for part in (p for p in ("evaluation", "calibration") if recorded["task"][p] is not None):
         recorded["task"][part] = {**recorded["task"][part], "casts": []}
+
+
+def as_tokenized_today(recorded: dict[str, Any], now: dict[str, Any]) -> None:
+    """Also wanted to differ: the key of a text, which names the version of how it becomes tokens. The tokens are the recorded ones."""
+    for part in ("evaluation", "calibration"):
+        if recorded["task"]["family"] == "llm" and recorded["task"][part] is not None:
+            recorded["task"][part] |= {key: now["task"][part][key] for key in ("digest", "folder")}
