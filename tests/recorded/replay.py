@@ -98,7 +98,7 @@ def as_of_schema_2(recorded: dict[str, Any]) -> None:
 
 
 def as_tokenized_today(recorded: dict[str, Any], now: dict[str, Any]) -> None:
-    """Also wanted to differ: the key of a text, which names the version of how it becomes tokens. The tokens are the recorded ones."""
+    """Also wanted to differ: the key of a text, which names the version of how it becomes tokens. These are the recorded ones."""
     for part in ("evaluation", "calibration"):
         if recorded["task"]["family"] == "llm" and recorded["task"][part] is not None:
             recorded["task"][part] |= {key: now["task"][part][key] for key in ("digest", "folder")}
