@@ -19,11 +19,11 @@ install: $(VENV)/.installed ## .venv, and the frameworks' own environments: ever
 	@$(STROP) backends install openvino olive export
 
 demo: install ## optimize a real keyword-spotting model across frameworks on real data, under three minutes
-	@$(STROP) optimize src/strop/demo/kws.onnx --config src/strop/demo/strop.toml --budget 160s --allow-provisional
+	@$(STROP) optimize src/strop/demo/kws.onnx --config src/strop/demo/strop.toml --budget 160s
 
 demo-llm: install ## the same for a small language model, across four runtimes, under six minutes
 	@$(STROP) backends install transformers llamacpp onnxruntime-genai mlx
-	@$(STROP) optimize src/strop/demo/stories --config src/strop/demo/stories/strop.toml --budget 300s --allow-provisional \
+	@$(STROP) optimize src/strop/demo/stories --config src/strop/demo/stories/strop.toml --budget 300s \
 		$(foreach name,llamacpp openvino onnxruntime-genai mlx,--backend $(name)) $(foreach name,$(DEMO_RECIPES),--recipe $(name))
 
 test: install ## unit, contract, docs and the shorter end-to-end tests, under five minutes

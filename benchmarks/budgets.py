@@ -84,7 +84,7 @@ def timed(case: Case) -> dict[str, Any]:
     """One run of the command line: seconds of its budget, what came of it, what it left out."""
     with tempfile.TemporaryDirectory(prefix="strop-budgets-") as folder:
         command = [sys.executable, "-m", "strop", "optimize", *case.arguments, "--budget", f"{case.budget_s:g}s",
-                   "--allow-provisional", "--quiet", "--out", f"{folder}/out", "--store", f"{folder}/store"]  # fmt: skip
+                   "--quiet", "--out", f"{folder}/out", "--store", f"{folder}/store"]  # fmt: skip
         begin = time.monotonic()
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
         seconds = time.monotonic() - begin

@@ -24,7 +24,7 @@ class Done(NamedTuple):
 
 def optimize(given: Given, folder: Path, *more: str) -> Done:
     """`strop optimize` with store and output in `folder`."""
-    command = [sys.executable, "-m", "strop", "optimize", *inputs(given), "--json", "--allow-provisional", "--quiet", *more]
+    command = [sys.executable, "-m", "strop", "optimize", *inputs(given), "--json", "--quiet", *more]
     folder.mkdir(parents=True, exist_ok=True)
     begin = time.monotonic()
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)

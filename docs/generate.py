@@ -83,9 +83,9 @@ def meanings() -> dict[str, str]:
 def exit_codes() -> str:
     """Outcomes, then every error class with its code."""
     outcomes = [
-        [str(errors.EXIT_CHOSEN), "chosen: every gate passed; for other commands: it went well"],
+        [str(errors.EXIT_OK), "chosen or provisional: no must failed or stayed open; for other commands: it went well"],
         [str(errors.StropError.exit_code), "an error that Strop did not foresee, or output that nobody reads any more"],
-        [str(errors.EXIT_PROVISIONAL), "provisional: every must held, a goal was missed (0 with `--allow-provisional`)"],
+        [str(errors.EXIT_GOALS), "provisional, with `--require-goals`: a goal was not reached, or a must could not be measured"],
         [str(errors.EXIT_NONE), "none: no candidate meets every must"],
         [str(errors.EXIT_INTERRUPTED), "interrupted by Ctrl-C; the same command goes on from there"],
     ]

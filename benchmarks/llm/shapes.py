@@ -79,7 +79,7 @@ def command_for(model: Path, place: Path) -> list[str]:
     flags = [part for flag, names in (("--backend", RUNTIMES), ("--recipe", RECIPES)) for name in names for part in (flag, name)]
     return [
         sys.executable, "-m", "strop", "optimize", str(model), "--data", str(TOKENIZER / "eval.txt"), "--threads", str(THREADS),
-        *flags, *OPEN, "--budget", "none", "--allow-provisional", "--quiet", "--out", str(place / "out"),
+        *flags, *OPEN, "--budget", "none", "--quiet", "--out", str(place / "out"),
         "--store", str(place / "store"),
     ]  # fmt: skip
 

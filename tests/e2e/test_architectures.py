@@ -22,7 +22,7 @@ ELSEWHERE = "intel-core-ultra-7-258v"
 """A device that is not here: recipes are built and judged, nothing is timed."""
 ASKED = (
     "--data", STORIES / "eval.txt", "--target", ELSEWHERE, "--eval-tokens", 1024, "--prompt-tokens", 16, "--output-tokens", 4,
-    "--threads", 1, "--allow-provisional",
+    "--threads", 1,
 )  # fmt: skip
 REFUSED = {
     "smollm3": {"onnxruntime-genai": "fails at SmolLM3's layers without rotation"},

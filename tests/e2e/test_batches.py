@@ -67,7 +67,7 @@ def test_a_run_in_batches(tmp_path: Path, own_environments: Callable[..., None])
     own_environments("transformers", "llamacpp", "openvino")
     done = run_strop(
         tmp_path, "optimize", DEMO, *ASKED, "--batch", 2, "--batch", 3, "--recipe", "gguf-q8-0", "--budget", "100s",
-        "--allow-provisional", timeout=580,
+        timeout=580,
     )  # fmt: skip
     assert done.code in (0, 10), done.err
     found = report(tmp_path)

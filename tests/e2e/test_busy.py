@@ -32,7 +32,7 @@ def test_a_busy_machine_gets_figures_by_cpu_time_and_a_bundle(cli, tmp_path):
     model = null_model(tmp_path, ["fast"])
     with one_crowded_core() as prefix:
         done = cli("optimize", model, *DATA, "--budget", "25s", "--out", "out", prefix=prefix)
-    assert done.code == 10, done.err
+    assert done.code == 0, done.err
     assert "The machine is busy" in done.err.split("recipes offered")[0]
     document = json.loads((tmp_path / "out" / "report.json").read_text())
     fast = candidates(document)["fast"]["measurement"]

@@ -37,7 +37,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict]:
     folder = tmp_path_factory.mktemp("modes")
     model = null_model(folder, [*MODES, "chatty", "fast"])  # what is far slower than one that was judged would not be judged
     done = run_strop(folder, "optimize", model, *DATA, *LIMITS)
-    assert done.code == 10, done.err
+    assert done.code == 0, done.err
     return folder, report(folder)
 
 
@@ -109,8 +109,12 @@ def test_a_finished_run_is_not_run_again_and_what_the_user_put_there_stays(finis
     before = next(folder.glob(".strop/runs/*/events.jsonl")).read_text().count("candidate-done")
     here = os.pathsep.join([str(newcomer), *os.environ.get("PYTHONPATH", "").split(os.pathsep)])
     done = run_strop(folder, "optimize", folder / "model.null", *DATA, *LIMITS, prefix=["env", f"PYTHONPATH={here}"])
-    assert done.code == 10
+    assert done.code == 0
     assert report(folder) == document
+    strict = ("--require-goals", "--allow-provisional")
+    again = run_strop(folder, "optimize", folder / "model.null", *DATA, *LIMITS, *strict)
+    assert again.code == 10
+    assert "--allow-provisional does nothing" in again.err
     assert next(folder.glob(".strop/runs/*/events.jsonl")).read_text().count("candidate-done") == before
     assert "installed since this run: newcomer" in done.out
     assert (out / "notes.txt").read_text() == "mine"

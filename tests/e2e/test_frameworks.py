@@ -43,7 +43,7 @@ def answers(tmp_path: Path) -> Callable[[str], np.ndarray]:
 def test_one_run_across_frameworks(tmp_path: Path, answers: Callable[[str], np.ndarray]) -> None:
     """Every framework's candidate is built and run, and answers nearly as the baseline does."""
     done = run_strop(tmp_path, "optimize", DEMO / "kws.onnx", *CONFIG, "--budget", "150s", *flags(*RECIPES))
-    assert done.code in (0, 10), done.err
+    assert done.code == 0, done.err
     document = report(tmp_path)
     found = candidates(document)
     for name in RECIPES:
@@ -77,7 +77,7 @@ def test_an_ir_is_optimized_and_packed(tmp_path: Path, answers: Callable[[str], 
     assert run_strop(tmp_path, "build", DEMO / "kws.onnx", *CONFIG, "--recipe", "openvino-f32", "--out", "ir").code == 0
     claims = {"openvino-bf16": "bf16", "openvino-f16-weights-bf16": "bf16", "nncf-int8-mixed": "int8"}
     done = run_strop(tmp_path, "optimize", "ir/model.xml", *CONFIG, "--budget", "40s", *flags(*claims))
-    assert done.code in (0, 10), done.err
+    assert done.code == 0, done.err
     document = report(tmp_path)
     for name, kind in claims.items():
         assert f"{kind} " in candidates(document)[name]["measurement"]["ran"], "its kernels are of the type that it claims"
@@ -99,7 +99,7 @@ def test_an_olive_that_hands_over_nothing_is_one_candidates_failure(tmp_path: Pa
         tmp_path, "optimize", DEMO / "kws.onnx", *CONFIG, "--budget", "60s", "--olive-config", "olive.json",
         *flags("olive-config", "int8-dynamic"),
     )  # fmt: skip
-    assert done.code in (0, 10), done.err
+    assert done.code == 0, done.err
     found = candidates(report(tmp_path))
     assert found["olive-config"]["status"] == "failed"
     assert found["olive-config"]["failure"]["stage"] == "build"
@@ -139,7 +139,7 @@ def test_an_interpreter_that_is_deleted_is_explained_and_taken_up_again(
     assert candidates(report(tmp_path))["int8-dynamic"]["status"] != "failed"
     bring_back()
     done = run_strop(tmp_path, *command)
-    assert done.code in (0, 10), done.err
+    assert done.code == 0, done.err
     assert candidates(report(tmp_path))["openvino-f32"]["status"] != "failed"
     assert len(list(tmp_path.glob(".strop/runs/*"))) == 1
 

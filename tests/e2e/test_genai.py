@@ -80,7 +80,7 @@ def test_a_folder_through_genai(tmp_path: Path, llama: Path, own_environments: C
     own_environments("transformers", NAME)
     chosen = ("genai-fp32", "genai-int4", "genai-int4-block-128", "genai-int4-k-quant-mixed")
     recipes = [x for name in chosen for x in ("--recipe", name)]
-    done = run_strop(tmp_path, "optimize", llama, *ASKED, *recipes, "--allow-provisional", timeout=580)
+    done = run_strop(tmp_path, "optimize", llama, *ASKED, *recipes, timeout=580)
     assert done.code in (0, 10), done.err
     found = report(tmp_path)
     of = candidates(found)

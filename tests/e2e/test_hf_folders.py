@@ -49,7 +49,7 @@ def trained(tmp_path: Path, own_environments: Callable[..., None]) -> Callable[[
 def optimized(folder: Path, kind: str, *flags: object) -> dict[str, Any]:
     """The report of a whole run, which must end in a bundle."""
     data = [part for name, flag in (("eval", "--data"), ("calibration", "--calibration")) for part in (flag, name + SUFFIX[kind])]
-    done = run_strop(folder, "optimize", "model", *data, "--threads", 1, "--allow-provisional", "-q", *flags)
+    done = run_strop(folder, "optimize", "model", *data, "--threads", 1, "-q", *flags)
     assert done.code == 0, done.err
     assert "its answers differ from the original's by at most" in done.out
     return report(folder)

@@ -164,7 +164,7 @@ def test_pictures_end_in_a_bundle_that_takes_pictures(pictures, cli):
     (pictures / "eval" / "red" / "0.png").write_bytes(b"broken")
     (pictures / "classes.txt").write_text("\n".join(COLORS) + "\n")
     done = cli("optimize", "model.onnx", "--data", "eval", "--preset", "unit", "--classes", "classes.txt", "--metric", "top1",
-               "--recipe", "int8-weights", "--budget", "40s", "--threads", 1, "--allow-provisional", "-q")  # fmt: skip
+               "--recipe", "int8-weights", "--budget", "40s", "--threads", 1, "-q")  # fmt: skip
     assert done.code == 0, done.err
     assert "1 of 120 items are broken and left out: red/0.png: cannot identify image file" in done.out
     bundle = pictures / "strop-out" / "latest" / "bundle"

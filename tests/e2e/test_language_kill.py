@@ -19,7 +19,7 @@ STORIES = Path(__file__).parent.parent / "data" / "stories260k"
 RECIPES = ("openvino-int8", "openvino-int4-mixed")
 ASKED = (
     "--data", STORIES / "eval.txt", "--threads", 1, "--eval-tokens", 1024, "--prompt-tokens", 16, "--output-tokens", 4,
-    "--budget", "90s", "--allow-provisional", *(part for name in RECIPES for part in ("--recipe", name)),
+    "--budget", "90s", *(part for name in RECIPES for part in ("--recipe", name)),
 )  # fmt: skip
 
 

@@ -87,7 +87,7 @@ def test_the_choice_may_be_the_unquantized_model_in_its_fastest_runtime(
         tmp_path, "optimize", folder, "--data", STORIES / "eval.txt", "--threads", 1, *SHORT, "--backend", "llamacpp",
         "--recipe", "gguf-q2-k", "--must", "kl<=0.0001", "--out", "out", timeout=580,
     )  # fmt: skip
-    assert done.code == 10, done.err
+    assert done.code == 0, done.err
     found = json.loads((tmp_path / "out" / "report.json").read_text())
     if found["baseline"]["untimed_settings"]:
         return  # the machine was too busy to tell which runtime is faster
@@ -161,7 +161,7 @@ def test_mlx_for_a_mac_that_is_elsewhere(tmp_path: Path, folder: Path, own_envir
         tmp_path, "optimize", folder, "--data", STORIES / "eval.txt", "--target", "apple-m1", *SHORT, "--recipe", "mlx-8bit-g64",
         timeout=580,
     )  # fmt: skip
-    assert done.code == 10, done.err
+    assert done.code == 0, done.err
     assert report(tmp_path)["chosen"]["name"] == "mlx-8bit-g64"
     bundle = tmp_path / "strop-out" / "latest" / "bundle"
     assert "mlx[cpu]==" in (bundle / "requirements.txt").read_text()

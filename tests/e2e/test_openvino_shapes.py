@@ -85,7 +85,7 @@ def test_a_run_with_fixed_shapes(tmp_path: Path, own_environments: Callable[...,
     own_environments("openvino")
     done = run_strop(
         tmp_path, "optimize", DEMO / "kws.onnx", "--config", DEMO / "strop.toml", "--threads", 1, "--recipe", "openvino-f32",
-        "--backend", "openvino", "--budget", "40s", "--allow-provisional", "--concurrency", 2,
+        "--backend", "openvino", "--budget", "40s", "--concurrency", 2,
     )  # fmt: skip
     assert done.code == 0, done.err
     found = candidates(report(tmp_path))
@@ -99,7 +99,7 @@ def test_a_bundle_states_what_its_fallback_adds(tmp_path: Path, own_environments
     own_environments("openvino")
     done = run_strop(
         tmp_path, "optimize", DEMO / "kws.onnx", "--config", DEMO / "strop.toml", "--target", "intel-n100",
-        "--recipe", "openvino-f32", "--backend", "openvino", "--allow-provisional",
+        "--recipe", "openvino-f32", "--backend", "openvino",
     )  # fmt: skip
     assert done.code == 0, done.err
     bundle = tmp_path / "strop-out" / "latest" / "bundle"

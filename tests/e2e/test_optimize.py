@@ -156,7 +156,7 @@ def test_no_data_is_unmeasured_and_provisional(tmp_path: Path) -> None:
     """Inputs are generated, nothing needs calibration, the outcome is provisional at most."""
     shutil.copy(DEMO / "kws.onnx", tmp_path)
     done = run_strop(tmp_path, "optimize", "kws.onnx", "--threads", 1, "--budget", "24s", "--recipe", "int8-dynamic", "--json")
-    assert done.code == 10, done.err
+    assert done.code == 0, done.err
     document = json.loads(done.out)
     assert document["outcome"] == "provisional"
     assert document["chosen"]["accuracy_retained"] is None
@@ -200,7 +200,7 @@ def test_what_is_not_representative_is_judged_and_never_chosen(tmp_path: Path) -
     """It would be the fastest by far, but its speed is another machine's matter."""
     model = null_model(tmp_path, ["foreign"])
     done = run_strop(tmp_path, "optimize", model, *DATA, "--must", "tail_ratio<=99", "--budget", "60s")
-    assert done.code == 10, done.err
+    assert done.code == 0, done.err
     assert "not representative" in done.out
     document = report(tmp_path)
     foreign = candidates(document)["foreign"]

@@ -84,7 +84,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     wide_model(folder)
     done = run_strop(
         folder, "optimize", "wide.onnx", "--data", "eval.npz", "--recipe", "int8-weights", "--backend", "onnxruntime",
-        "--target", "raspberry-pi-5", "--allow-provisional", "--batch", 1, "--batch", 2,
+        "--target", "raspberry-pi-5", "--batch", 1, "--batch", 2,
     )  # fmt: skip
     assert done.code == 0, done.err
     outcome = load(next(folder.glob(f".strop/runs/*/{OUTCOME}")), Outcome)

@@ -31,7 +31,7 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
     done = run_strop(
         folder, "optimize", KWS, *DATA, "--target", "raspberry-pi-5", "--target", "apple-m4", "--recipe", "int8-static",
     )  # fmt: skip
-    assert done.code == 10, done.err
+    assert done.code == 0, done.err
     (folder / "err.txt").write_text(done.err)
     return folder / "strop-out" / "latest"
 
@@ -60,7 +60,7 @@ def test_what_only_the_target_can_tell_stays_open(two: Path, name: str) -> None:
 
 def test_an_accelerator_that_is_not_here_is_built_for_and_not_measured(tmp_path: Path) -> None:
     done = run_strop(tmp_path, "optimize", KWS, *DATA, "--target", "apple-m4", "--recipe", "coreml-fp16")
-    assert done.code == 10, done.err
+    assert done.code == 0, done.err
     found = report(tmp_path)
     core = next(c for c in found["candidates"] if c["name"] == "coreml-fp16")
     assert core["status"] == "not measurable"
@@ -117,7 +117,7 @@ def test_a_lesser_cpu_is_imitated_where_the_runtime_can_be_held_to_it(
         tmp_path, "optimize", KWS, *DATA, "--target", "lesser.toml", "--recipe", "openvino-f32", "--recipe", "nncf-int8",
         "--recipe", "int8-static",
     )  # fmt: skip
-    assert done.code == 10, done.err
+    assert done.code == 0, done.err
     found = report(tmp_path)
     assert found["place"] == "imitated"
     measured = {c["name"]: c["measurement"] for c in found["candidates"]}
@@ -149,7 +149,7 @@ def test_an_accelerator_of_an_unknown_kind_falls_back_and_says_so(tmp_path: Path
     text = 'name = "odd"\n[cpu]\narchitecture = "aarch64"\ncores = 1\n[[accelerators]]\nkind = "quantum"\nname = "Qubits"\n'
     (tmp_path / "odd.toml").write_text(text)
     done = run_strop(tmp_path, "optimize", KWS, *DATA, "--target", "odd.toml", "--recipe", "int8-static", "--budget", "60s")
-    assert done.code == 10, done.err
+    assert done.code == 0, done.err
     found = report(tmp_path)
     said = [note for note in found["notes"] if "Qubits" in note]
     assert said == ["Qubits: no framework of Strop's computes on a quantum device; what is made runs on the CPU beside it."]

@@ -21,7 +21,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Done]:
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: toy\nVersion: 1\n")
     (info / "entry_points.txt").write_text("[strop.backends]\ntoy = toy:BACKEND\n\n[strop.families]\nmirrored = toy:FAMILY\n")
     here = os.pathsep.join([str(info.parent), str(TOY), *os.environ.get("PYTHONPATH", "").split(os.pathsep)])
-    arguments = ("model.toy", *DATA, "--profile", "--threads", 1, "--budget", "60s", "--allow-provisional")
+    arguments = ("model.toy", *DATA, "--profile", "--threads", 1, "--budget", "60s")
     return folder, run_strop(folder, "optimize", *arguments, prefix=["env", f"PYTHONPATH={here}"])
 
 

@@ -25,7 +25,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory(prefix="strop-record-") as folder:
             store = Path(folder) / "store"
             command = [sys.executable, "-m", "strop", "optimize", *RUNS[name], "--threads", "1", "--budget", "none",
-                       "--allow-provisional", "--store", str(store)]  # fmt: skip
+                       "--store", str(store)]  # fmt: skip
             subprocess.run(command, cwd=folder, check=True)
             pack(store, HERE / f"{name}.tar.xz", places(store))
         print(f"{name}: {(HERE / f'{name}.tar.xz').stat().st_size / 1e6:.2f} MB")

@@ -27,6 +27,8 @@ from .archive import HERE, LEFT, unpack
 DEMO = Path(strop.__file__).parent / "demo"
 OF_THE_MACHINE = ("timing", "budget", "environment", "advice")
 """Parts of a report that say how long the command took, on which machine, and which frameworks are installed there."""
+REWORDED = ("trade_offs",)
+"""Parts of a report that are sentences, which are written differently today."""
 SAMPLES = ("candidates", "races")
 
 
@@ -83,7 +85,7 @@ def reports(found: Replayed) -> tuple[dict[str, Any], dict[str, Any]]:
     then["notes"] = then["notes"][: len(now["notes"])]
     as_of_schema_2(then)
     as_tokenized_today(then, now)
-    first, second = ({k: v for k, v in whole.items() if k not in OF_THE_MACHINE} for whole in (then, now))
+    first, second = ({k: v for k, v in whole.items() if k not in (*OF_THE_MACHINE, *REWORDED)} for whole in (then, now))
     return first, second
 
 

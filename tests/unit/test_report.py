@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from strop.bundle.card import model_card
 from strop.core.candidate import Candidate, Failure, Result, Timing
 from strop.core.choose import Choice
 from strop.core.gate import DEFAULT_GATES, Missing, judge
@@ -87,7 +88,29 @@ def test_three_lines_of_a_choice():
 def test_three_lines_of_a_provisional_choice_say_what_was_missed():
     what, _, mind = three_lines(outcome(result("fast", 1.5), chosen="fast"))
     assert what.startswith("provisional:")
-    assert mind == "Missed: speedup ≥ 2 (goal): FAIL at 1.5."
+    assert mind == "Goal not reached: speedup ≥ 2 (found 1.5)."
+
+
+def test_a_must_that_was_not_measured_comes_first():
+    found = result("fast", 3.0)
+    figures = {r.gate.metric: r.figure for r in found.verdict.results if r.figure is not None and r.gate.kind == "goal"}
+    missing = {name: Missing("unmeasured: no data were given", "no data") for name in ("accuracy_retained", "tail_ratio")}
+    blind = found.model_copy(update={"verdict": judge(DEFAULT_GATES, figures, None, missing), "retained": None, "accuracy": None})
+    made = outcome(blind, chosen="fast")
+    first = (
+        "provisional, since musts are unmeasured (accuracy_retained ≥ 0.95: no data were given; tail_ratio ≤ 1.5: no data were "
+        "given): use fast (null, threads=2)."
+    )
+    assert three_lines(made)[0] == first
+    assert page(made, NO_EVIDENCE).index("Musts are unmeasured") < page(made, NO_EVIDENCE).index("Strop tried")
+
+
+def test_nobody_reads_that_a_goal_failed():
+    found = outcome(result("fast", 1.5), chosen="fast")
+    for text in (*three_lines(found), markdown(found), model_card(found, found.chosen)):
+        assert "FAIL" not in text
+        assert "missed" not in text
+    assert "– not reached" in markdown(found)
 
 
 def test_what_an_open_must_keeps_from_the_choice_stands_in_the_verdict():

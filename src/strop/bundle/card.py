@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from strop.core.candidate import Result
 from strop.core.foreign import in_markdown
+from strop.core.judged import word
 from strop.core.model import TensorSpec
 from strop.core.outcome import Outcome
 from strop.core.shapes import Shape, Shapes, text_of
@@ -158,7 +159,7 @@ def model_card(
     inputs = "\n".join(_row(s.name, s.dtype, list(s.shape)) for s in outcome.model.inputs)
     outputs = "\n".join(_row(s.name, s.dtype, list(s.shape)) for s in outcome.model.outputs)
     verdict = chosen.verdict.results if chosen.verdict else ()
-    gates = "\n".join(_row(r.gate, r.gate.kind, r.result, r.reason) for r in verdict)
+    gates = "\n".join(_row(r.gate, r.gate.kind, word(r), r.reason) for r in verdict)
     return f"""# {in_markdown(source.path.rpartition("/")[2])}, optimized: {in_markdown(recipe.name)}
 
 Outcome: **{outcome.outcome}**. Run `{outcome.run}` of Strop {outcome.environment.strop}.

@@ -12,7 +12,7 @@ import strop
 from strop.cli import options as o
 from strop.cli.console import complain, print_json, say, say_wrapped, stderr, stdout, table
 from strop.cli.progress import Progress
-from strop.core.errors import EXIT_CHOSEN, EXIT_INTERRUPTED, EXIT_NONE, EXIT_PROVISIONAL
+from strop.core.errors import EXIT_GOALS, EXIT_INTERRUPTED, EXIT_NONE, EXIT_OK
 from strop.core.outcome import Outcome
 from strop.core.recipe import Offer
 from strop.report.frameworks import export_lines
@@ -25,7 +25,8 @@ from strop.run.several import comparison_folder
 
 USES = {None: "INPUTS.npz OUTPUTS.npz", "image": "PICTURE", "text": '--text "TEXT"', "language": '--prompt "TEXT"'}
 """What a bundle's infer.py takes, by the kind of its preprocessing."""
-EXITS = {"chosen": EXIT_CHOSEN, "provisional": EXIT_PROVISIONAL, "none": EXIT_NONE}
+EXITS = {"chosen": EXIT_OK, "provisional": EXIT_OK, "none": EXIT_NONE}
+NO_LONGER = "--allow-provisional does nothing: a provisional outcome exits 0 without it, and 10 with --require-goals"
 
 
 @o.takes(OPTIMIZE, "target", target="Device to optimize for; repeat for several [this-machine].")
@@ -35,15 +36,20 @@ def command(
     config: o.Config = None,
     flags: dict[str, Any],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List the recipes and why; build nothing.")] = False,
-    allow_provisional: Annotated[bool, typer.Option("--allow-provisional", help="Exit 0 for a provisional outcome too.")] = False,
+    require_goals: Annotated[
+        bool, typer.Option("--require-goals", help="Exit 10 unless every goal is reached and every must was measured.")
+    ] = False,
+    allow_provisional: Annotated[bool, typer.Option("--allow-provisional", hidden=True)] = False,
     json: o.Json = False,
     quiet: o.Quiet = False,
 ) -> None:
     """Find, prove and pack the best version of MODEL for this machine, or, with --target, for other devices.
 
-    Exit: 0 chosen (every gate passed), 10 provisional (musts passed, a goal missed or open), 11 none; of several
-    targets the worst. Errors have codes of their own.
+    Exit: 0 chosen or provisional (no must failed), 11 none. With --require-goals a provisional outcome (a goal that
+    is not reached, a must that was not measured) gives 10. Of several targets the worst. Errors have codes of their own.
     """
+    if allow_provisional:
+        complain(NO_LONGER)
     targets = flags.pop("target", [])
     several = targets if len(targets) > 1 else []
     alone = {"target": targets[0]} if len(targets) == 1 else {}
@@ -68,8 +74,8 @@ def command(
         print_json(read_report(Path(outcomes[0].delivered) / "report.json")) if json else show(outcomes[0])
     for notice in progress.notices:
         stderr.print(notice, soft_wrap=True, highlight=False, markup=False) if json else say(notice)
-    codes = [0 if allow_provisional and one.outcome == "provisional" else EXITS[one.outcome] for one in outcomes]
-    raise typer.Exit(max(codes))
+    exits = EXITS | ({"provisional": EXIT_GOALS} if require_goals else {})
+    raise typer.Exit(max(exits[one.outcome] for one in outcomes))
 
 
 def read_report(path: Path) -> dict[str, Any]:

@@ -19,13 +19,14 @@
         ├── WorkerMissing     the interpreter it needs is not there, or went away
         └── WorkerFailure     it raised an exception; kind and text are kept
 
-Outcomes are no errors: `chosen` exits 0, `provisional` 10, `none` 11. Ctrl-C exits 130, a reader that went away (`| head`) 1.
+Outcomes are no errors: `chosen` and `provisional` exit 0, `none` 11; with `--require-goals` `provisional` exits 10.
+Ctrl-C exits 130, a reader that went away (`| head`) 1.
 """
 
 import shlex
 
-EXIT_CHOSEN = 0
-EXIT_PROVISIONAL = 10
+EXIT_OK = 0
+EXIT_GOALS = 10
 EXIT_NONE = 11
 EXIT_INTERRUPTED = 130
 

@@ -2,6 +2,7 @@
 
 from strop.core.candidate import Result
 from strop.core.gate_metrics import VALID, VALID_LABEL, form_of, label_of
+from strop.core.judged import word
 from strop.core.noun import Noun
 from strop.core.outcome import Outcome
 from strop.core.throughput import counts
@@ -12,8 +13,8 @@ from strop.report.verdict import ordered, percent, ratio, settings, target_name
 
 OUTCOMES = {
     "chosen": "Every gate passed: what must hold and every goal.",
-    "provisional": "Every must that could be measured holds, but a goal was missed or something could not be measured. "
-    "It is the best there is: fit to use if you accept what was missed.",
+    "provisional": "Every must that could be measured holds, but a goal was not reached or something could not be measured. "
+    "It is the best there is: fit to use if you accept that.",
     "none": "No version meets everything that must hold, so nothing was packed.",
 }
 
@@ -156,8 +157,8 @@ def _cores(chosen: Result) -> str:
 
 def _missed(chosen: Result) -> str:
     missed = chosen.verdict.missed if chosen.verdict is not None else ()
-    said = [f"{gate_words(r.gate)} ({r.gate.kind}; found {gate_figure(r)})" for r in missed]
-    return f"Not reached: {'; '.join(said)}." if said else ""
+    said = [f"{gate_words(r.gate)} ({r.gate.kind} {word(r)}; found {gate_figure(r)})" for r in missed]
+    return f"Did not pass: {'; '.join(said)}." if said else ""
 
 
 def deployment(outcome: Outcome, evidence: Evidence) -> list[tuple[str, str]]:

@@ -2,20 +2,19 @@
 
 import math
 
+from strop.core import judged
 from strop.core.candidate import Result, Timing
 from strop.core.gate_metrics import METRICS, QUESTIONS
 from strop.core.measurement import Company
 from strop.core.outcome import CleanUp, Noise, Outcome
 from strop.core.prospects import Untimed
-from strop.core.verdict import Gate, GateResult, Interval, inverse
+from strop.core.verdict import Gate, Interval, inverse
 from strop.report import throughput
 from strop.report.unlabeled import unlabeled_words
 
 SPEED = "×"
 NOT_REPRESENTATIVE = "not representative"
 NOISY, BY_CPU_TIME = "(noisy)", "(by CPU time)"
-MARKS = {"PASS": "✓ passed", "FAIL": "✗ missed", "INCONCLUSIVE": "? open", "UNMEASURED": "? unmeasured"}
-"""A gate's result with its sign."""
 
 
 def ratio(figure: Interval | None, unit: str = "", digits: int = 3) -> str:
@@ -102,7 +101,8 @@ def three_lines(outcome: Outcome) -> tuple[str, str, str]:
         return _elsewhere(outcome, chosen)
     same = chosen.name == outcome.baseline
     what = kept_words(chosen) if same else f"use {chosen.name}"
-    first = f"{outcome.outcome}: {what} ({chosen.candidate.recipe.runtime}, {settings(chosen)})."
+    doubt = since(judged.unmeasured_words(chosen))
+    first = f"{outcome.outcome}{doubt}: {what} ({chosen.candidate.recipe.runtime}, {settings(chosen)})."
     over = f"{ratio(outcome.against_as_is, SPEED)} over the model as it runs today" if outcome.against_as_is else ""
     pace = f"{speed(chosen)} the speed of the tuned baseline" if not same else "It is the tuned baseline itself"
     accuracy = "accuracy unmeasured" if chosen.retained is None else f"{percent(chosen.retained)} of the accuracy kept"
@@ -201,7 +201,8 @@ def is_judged(outcome: Outcome, result: Result) -> bool:
 def _elsewhere(outcome: Outcome, chosen: Result) -> tuple[str, str, str]:
     """The three lines of a run for a device that is not this machine."""
     target = target_name(outcome)
-    first = f"{outcome.outcome} for {target}: use {chosen.name} ({chosen.candidate.recipe.runtime}, {settings(chosen)})."
+    doubt = since(judged.unmeasured_words(chosen, target))
+    first = f"{outcome.outcome} for {target}{doubt}: use {chosen.name} ({chosen.candidate.recipe.runtime}, {settings(chosen)})."
     accuracy = (
         "accuracy unmeasured" if chosen.retained is None else f"{percent(chosen.retained)} of the accuracy kept, judged here"
     )
@@ -218,6 +219,11 @@ def _elsewhere(outcome: Outcome, chosen: Result) -> tuple[str, str, str]:
     return first, second, " ".join(part for part in (same, third) if part)
 
 
+def since(doubt: str) -> str:
+    """What comes first in a verdict: that it rests on less than was asked for."""
+    return f", since {doubt}" if doubt else ""
+
+
 BESIDE_SHAPES = ("axes", "crop", "mask")
 """Settings that say the same as `shapes`, or how answers are cropped."""
 
@@ -230,10 +236,7 @@ def settings(result: Result) -> str:
 
 
 def _mind(outcome: Outcome, chosen: Result) -> str:
-    missed = [r for r in (chosen.verdict.results if chosen.verdict else ()) if r.result != "PASS"]
-    said = (
-        "Missed: " + "; ".join(f"{r.gate} ({r.gate.kind}): {short(r)}" for r in missed) + "." if missed else "Every gate passed."
-    )
+    said = judged.missed_words(chosen.verdict.results if chosen.verdict else ()) or "Every gate passed."
     said = f"{said}{_passed_over(outcome)}" if chosen.name == outcome.baseline else said
     return f"{said}{_busy(outcome)}"
 
@@ -275,8 +278,7 @@ def _passed_over(outcome: Outcome) -> str:
     for result in finalists:
         kept = [g for g in (result.verdict.results if result.verdict else ()) if g.gate.kind == "must" and g.result != "PASS"]
         if kept:
-            why = "; ".join(f"{g.gate} ({g.gate.kind}): {short(g)}" for g in kept)
-            return f" Not chosen: {result.name}, {speed(result)}: {why}."
+            return f" Not chosen: {result.name}, {speed(result)}. {judged.missed_words(kept)}"
     return ""
 
 
@@ -316,11 +318,6 @@ def untimed_words(found: Untimed) -> str:
 def remarks(outcome: Outcome) -> tuple[str, ...]:
     """The notes of the run, those first that bear on its figures."""
     return (*map(untimed_words, outcome.untimed), *_cleanup_remark(outcome), *outcome.notes)
-
-
-def short(result: GateResult) -> str:
-    """A gate's result in a few words."""
-    return result.result if result.figure is None else f"{result.result} at {result.figure.value:.3g}"
 
 
 def _nearest(outcome: Outcome) -> str:

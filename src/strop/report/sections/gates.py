@@ -1,5 +1,6 @@
 """Every gate of the candidates that were confirmed."""
 
+from strop.core import judged
 from strop.core.gate_metrics import form_of, label_of
 from strop.core.outcome import Outcome
 from strop.core.verdict import GateResult
@@ -8,11 +9,11 @@ from strop.report.blocks import Cell, Section, Sentence, Table
 from strop.report.evidence import Evidence
 from strop.report.parts import DASH, percent_cell, ratio_cell
 from strop.report.sections import Part
-from strop.report.verdict import MARKS, is_judged, ordered
+from strop.report.verdict import is_judged, ordered
 
 INTRO = (
-    "Confirmed candidates and the baseline. A gate passes if the whole interval is beyond its bound, is missed if the whole"
-    " interval falls short, and stays open otherwise."
+    "Confirmed candidates and the baseline. A gate passes if the whole interval is beyond its bound. If the whole interval falls "
+    "short, a must has failed and a goal is not reached. Otherwise the gate stays open."
 )
 
 
@@ -34,5 +35,5 @@ def _row(result: GateResult) -> tuple[Cell, ...]:
     shown = percent_cell(figure) if form == "share" else ratio_cell(figure, "×" if form == "times" else "")
     sign = "≥" if gate.direction == "at_least" else "≤"
     bound = Cell(DASH) if gate.metric == "valid" else Cell(f"{sign} {advice.bound(gate)}")
-    mark = Cell(MARKS[result.result], look=result.result.lower())
+    mark = Cell(judged.mark(result), look=judged.look(result))
     return (Cell(label_of(gate.metric)), bound, Cell(gate.kind), shown, mark, Cell(result.reason))

@@ -1,5 +1,6 @@
 """The verdict: what to use, what it brings, and its gates."""
 
+from strop.core import judged
 from strop.core.candidate import Result
 from strop.core.outcome import Outcome
 from strop.core.verdict import Interval
@@ -30,7 +31,6 @@ from strop.report.parts import percent_cell, ratio_cell
 from strop.report.sections import Part
 from strop.report.unlabeled import kept_name, unlabeled_words
 from strop.report.verdict import (
-    MARKS,
     cleanup_words,
     model_name,
     possible,
@@ -45,7 +45,7 @@ FIRST: tuple[Medium, ...] = ("markdown", *TERMINAL)
 WORDS: tuple[str | Span, ...] = (
     strong("Tuned baseline"), ": the given model, unquantized, with the settings found best here; of a language model, in the "
     "runtime found fastest. Every speed-up is over it, so that a bad default does not look like a gain. ", strong("Must"),
-    ": a gate that has to pass. ", strong("Goal"), ": one that should. ", strong("Interval"), ": the range in which the true "
+    ": a gate that has to pass. ", strong("Goal"), ": one to reach. ", strong("Interval"), ": the range in which the true "
     "figure lies in 95 of 100 such runs. A gate passes only if the whole interval is on the right side of its bound; if the "
     "interval holds the bound, the gate stays open.",
 )  # fmt: skip
@@ -56,6 +56,7 @@ def make(outcome: Outcome, evidence: Evidence) -> Section:
     notes = tuple(note for note in (possible(outcome), *remarks(outcome)) if note)
     blocks: list[Block] = [
         *(Sentence(line, where=FIRST) for line in lines),
+        *_doubt(outcome),
         Sentence(_lead(outcome), "lead"),
         *(_choice(outcome, chosen) if chosen is not None else ()),
         Fold("The verdict in three lines", tuple(map(Sentence, lines)), open=chosen is None, where=PAGE),
@@ -66,6 +67,14 @@ def make(outcome: Outcome, evidence: Evidence) -> Section:
 
 
 SECTION = Part(10, make)
+
+
+def _doubt(outcome: Outcome) -> tuple[Block, ...]:
+    """A must that nobody could measure comes before everything else; the three lines say so elsewhere."""
+    chosen = outcome.chosen
+    where = "" if outcome.place == "here" else target_name(outcome)
+    said = judged.unmeasured_words(chosen, where) if chosen is not None else ""
+    return (Sentence((strong(f"{said[0].upper()}{said[1:]}."),), where=PAGE),) if said else ()
 
 
 def _lead(outcome: Outcome) -> Words:
@@ -111,10 +120,10 @@ def _headline(outcome: Outcome) -> str:
 
 def _choice(outcome: Outcome, chosen: Result) -> list[Block]:
     """How to run it, its figures, and its gates."""
-    judged = chosen.verdict.results if chosen.verdict is not None else ()
+    results = chosen.verdict.results if chosen.verdict is not None else ()
     marks = tuple(
-        Mark(MARKS[g.result], g.result.lower(), advice.gate_words(g.gate), f"{g.gate.kind} · {advice.gate_figure(g)}")
-        for g in judged
+        Mark(judged.mark(g), judged.look(g), advice.gate_words(g.gate), f"{g.gate.kind} · {advice.gate_figure(g)}")
+        for g in results
     )
     return [
         Sentence(("Run it in ", strong(chosen.candidate.recipe.runtime), f" with {settings(chosen)}."), "run-in"),
