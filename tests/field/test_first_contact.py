@@ -1,4 +1,4 @@
-"""Models as exporters write them and labels as people keep them: each is taken with its right value, or refused with the way out."""
+"""Models as exporters write them, labels as people keep them: taken with the right value, or refused with the way out."""
 
 import os
 from pathlib import Path

@@ -29,7 +29,7 @@ def scored_output(model: Model, asked: str | None) -> Scored:
     names, numeric = [o.name for o in model.outputs], [o for o in model.outputs if o.dtype != TEXT]
     if asked is not None and asked not in names:
         raise DataError(f"the model has no output {asked!r}", f"outputs: {', '.join(names)}")
-    if asked is not None and asked not in [o.name for o in numeric] or not numeric:
+    if (asked is not None and asked not in [o.name for o in numeric]) or not numeric:
         raise DataError(f"output {asked or names[0]!r} holds text, which is not scored", "--output names one of numbers")
     if asked is not None or len(names) == 1:
         return Scored(asked or names[0], "")
@@ -37,11 +37,12 @@ def scored_output(model: Model, asked: str | None) -> Scored:
     if scores is not None:
         why = f"{first.name!r} is the class alone; {scores.name!r}, the scores of all classes, is scored"
         return Scored(scores.name, f"Of the model's {len(names)} outputs {why} (--output chooses another).")
-    return Scored(numeric[0].name, f"The model has {len(names)} outputs; {numeric[0].name!r} is scored (--output chooses another).")
+    name = numeric[0].name
+    return Scored(name, f"The model has {len(names)} outputs; {name!r} is scored (--output chooses another).")
 
 
 def class_scores(model: Model) -> TensorSpec | None:
-    """The scores of a classifier whose first output is the class, as exporters of scikit-learn write it; None for other models."""
+    """The scores of a classifier whose first output is the class, as scikit-learn is exported; None for other models."""
     first, rest = model.outputs[0], model.outputs[1:]
     names_class = first.dtype in (*NAMES, TEXT) and values(first) == "one"
     scores = [o for o in rest if o.dtype.startswith("float") and values(o) == "several"]
