@@ -15,6 +15,7 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
+from strop_child.labels import as_classes
 from strop_child.preprocess import DataError
 from strop_child.shards import chunks, create, file_of, release
 
@@ -191,7 +192,7 @@ def write_input(
     shard = create(os.path.join(out, file), wanted, array.shape)
     for rows in chunks(array):
         part = np.asarray(array[rows])
-        check_finite(part, rows.start, name, source)
+        check_finite(part, rows.start, name, source, missing=bool(spec.get("missing")))
         with np.errstate(over="ignore"):
             shard[rows] = part
         if not fits(part, shard[rows]):
@@ -239,15 +240,25 @@ def other_size(shape: Sequence[int], spec: dict[str, Any]) -> str:
 
 def fits(part: NDArray[Any], cast: NDArray[Any]) -> bool:
     """Whether a cast kept its values: whole numbers did not wrap around, floats did not overflow."""
-    return np.array_equal(part, cast) if cast.dtype.kind in "iu" else bool(np.isfinite(cast).all())
+    return np.array_equal(part, cast) if cast.dtype.kind in "iu" else not np.isinf(cast).any()
 
 
-def write_labels(array: Any, name: str, kind: str | None, source: str, out: str) -> str:
-    """Labels as they are, checked for what the metric needs."""
-    if kind is not None and array.dtype.kind not in "iubf":
-        raise DataError(f"{source}: labels {name!r} are {array.dtype}, this metric needs numbers", "encode them as whole numbers")
+def write_labels(
+    array: Any, name: str, kind: str | None, source: str, out: str,
+    names: Sequence[str] = (), own: Sequence[str] = (), notes: list[str] | None = None,
+) -> str:  # fmt: skip
+    """Labels as they are, checked for what the metric needs; classes as their numbers, which a note says.
+
+    names, own: of the classes, as `labels.as_classes` takes them.
+    """
     values = np.asarray(array[0 : len(array)])
-    if kind == "classes" and array.dtype.kind not in "iub":
+    if kind == "classes":
+        values, note = as_classes(values, list(names), list(own), f"{source}: labels {name!r}")
+        if note and notes is not None:
+            notes.append(note)
+    if kind is not None and values.dtype.kind not in "iubf":
+        raise DataError(f"{source}: labels {name!r} are {array.dtype}, this metric needs numbers", "encode them as whole numbers")
+    if kind in ("classes", "tokens") and values.dtype.kind not in "iub":
         if not np.array_equal(values, np.floor(values)):
             raise DataError(f"{source}: labels {name!r} are {array.dtype}, this metric needs whole class numbers", "")
         values = np.asarray(values, np.int64)
@@ -256,7 +267,15 @@ def write_labels(array: Any, name: str, kind: str | None, source: str, out: str)
     return "labels.npy"
 
 
-def check_finite(part: NDArray[Any], start: int, name: str, source: str) -> None:
-    if part.dtype.kind in "fc" and not np.isfinite(part).all():
-        row = start + int(np.argwhere(~np.isfinite(part.reshape(len(part), -1)).all(axis=1))[0, 0])
-        raise DataError(f"{source}: array {name!r} holds NaN or infinity (first in row {row})", "clean the data")
+def check_finite(part: NDArray[Any], start: int, name: str, source: str, missing: bool = False) -> None:
+    """Raises DataError where values are no numbers.
+
+    Args:
+        missing: whether NaN stands for a missing value, as in the features of decision trees.
+    """
+    floats = part.dtype.kind in "fc"
+    bad = np.zeros(part.shape, bool) if not floats else np.isinf(part) if missing else ~np.isfinite(part)
+    if bad.any():
+        row = start + int(np.argwhere(bad.reshape(len(part), -1).any(axis=1))[0, 0])
+        what = "infinity" if missing else "NaN or infinity"
+        raise DataError(f"{source}: array {name!r} holds {what} (first in row {row})", "clean the data")

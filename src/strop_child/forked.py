@@ -9,6 +9,7 @@ import ctypes
 import json
 import os
 import random
+import re
 import signal
 import sys
 import tempfile
@@ -31,9 +32,26 @@ def answer_to(action: Callable[[], dict[str, Any]]) -> str:
         if isinstance(error, (KeyboardInterrupt, SystemExit)):
             raise
         traceback.print_exc()
-        text = (str(error).strip() or type(error).__name__).splitlines()[0]
+        text = useful_line(str(error)) or type(error).__name__
         answer = {"ok": False, "kind": type(error).__name__, "message": text}
         return json.dumps({**answer, "hint": str(getattr(error, "hint", "")), "errno": getattr(error, "errno", None)})
+
+
+SOURCE = re.compile(r"\S+\.(?:cc|cpp|h|hpp):\d+:? (?:[\w:~<>]+\([^()]*\) (?:const )?)?")
+"""Where in its own sources a runtime was, and in which function: `/onnxruntime_src/.../model.cc:256 onnxruntime::Model::Model(…) `."""
+LONGEST = 400
+
+
+def useful_line(text: str) -> str:
+    """The line of an error that says what is wrong, without places in a runtime's sources.
+
+    ONNX Runtime lists what it found and what it expected on lines of their own, which belong to the first; other libraries begin
+    with lines that only say where they were, and end with a colon.
+    """
+    lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
+    told = next((k for k, line in enumerate(lines) if not line.endswith(":")), 0)
+    line = " ".join(lines) if text.startswith("[ONNXRuntimeError]") else next(iter(lines[told:]), "")
+    return SOURCE.sub("", line)[:LONGEST].strip()
 
 
 def die_with(parent: int) -> None:

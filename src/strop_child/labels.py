@@ -8,8 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from strop_child.preprocess import DataError
 from strop_child.sources import Broken, Record, class_numbers
 
+SHOWN = 6
+"""So many classes are listed in a message."""
 IGNORED = -100
 """The label of a token that is not scored."""
 
@@ -44,6 +47,46 @@ def label_of(label: Any, kind: str, classes: list[str]) -> Any:
     if not numbers:
         raise ValueError("no label")
     return numbers
+
+
+def one_hot(values: NDArray[Any]) -> bool:
+    """Whether each row marks one class: a single 1 among zeros, shape [examples, classes]."""
+    if values.ndim != 2 or values.shape[1] < 2 or values.dtype.kind not in "iubf":
+        return False
+    return bool(((values == 0) | (values == 1)).all() and (values.sum(axis=1) == 1).all())
+
+
+def as_classes(values: NDArray[Any], names: list[str], own: list[str], what: str) -> tuple[NDArray[Any], str]:
+    """Labels as class numbers, and a note on how they were read; empty where they are numbers already.
+
+    Args:
+        values: shape [examples, …]. names: of the classes in the order of the model's scores, as the user gives them. own: as
+            the model itself lists them, which may be numbers other than 0, 1, 2. what: how an error names the labels.
+
+    Raises:
+        DataError: a name that is not among the classes, or names where nothing says which number each has.
+    """
+    if one_hot(values):
+        return values.argmax(axis=1), "one-hot labels are read as class numbers"
+    values = values.astype(str) if values.dtype.kind == "S" else values
+    text = values.dtype.kind == "U"
+    listed = names if text and names else own
+    if not text and (not own or own == [str(number) for number in range(len(own))]):
+        return values, ""
+    found, places = np.unique(values, return_inverse=True)
+    shown = [str(one) if text else str(int(one)) if float(one).is_integer() else str(one) for one in found.tolist()]
+    odd = [one for one in shown if one not in listed and not (text and not listed and one.strip().isdecimal())]
+    if odd and listed and not text and -1 in found:
+        return values, ""  # alternatives, filled up with -1, are class numbers
+    if odd:
+        known = f"the classes are {', '.join(listed[:SHOWN])}{', …' if len(listed) > SHOWN else ''}" if listed else ""
+        raise DataError(
+            f"{what} {'are names' if text and not listed else 'hold'} {odd[0]!r}" + (f"; {known}" if known else ""),
+            "label with these" if listed else "name the classes in the order of the model's scores: --classes FILE, one a line",
+        )
+    numbers = np.array([listed.index(one) if one in listed else int(one) for one in shown], np.int64)
+    how = "the classes given" if text and names else "the model's own classes" if listed else "the numbers they spell"
+    return numbers[places].reshape(values.shape), f"labels are read as class numbers by {how}"
 
 
 LIKELY = ("label", "labels", "y", "target", "targets", "class", "classes", "category", "truth", "ground_truth", "gt", "gold")

@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from strop_child.arrays import match, open_source, rows_first, write_input, writ
 from strop_child.beside import finish
 from strop_child.labels import unused
 from strop_child.preprocess import DataError
+from strop_child.sources import read_classes
 
 
 def prepare(
@@ -21,6 +22,9 @@ def prepare(
     label_kind: str | None,
     out: str,
     axes: dict[str, int] | None = None,
+    needed: bool | None = None,
+    classes: str | None = None,
+    own_classes: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Shards of arrays.
 
@@ -28,7 +32,9 @@ def prepare(
     specs: the model's inputs, [{name, dtype, shape}].
     mapping: model input → array name, where they differ. labels: the array that holds labels, or None.
     axes: model input → the axis along which the examples lie in the model as it was given, as arrays may have them too.
-    label_kind: "classes", "numbers" or None where none are needed.
+    label_kind: "classes", "tokens" (class numbers of many places), "numbers", or None: as they are.
+    needed: whether missing labels are refused; None: where `label_kind` says what they are.
+    classes: a file of class names. own_classes: those of the model, where the scores that are judged are in their order.
     Returns {inputs: {name: file}, labels: file or None, count, notes, group, packages, files, unused, casts}; `unused` are arrays
     that look like labels where there are none; `casts` says which arrays were of which type, and what they became.
     """
@@ -51,8 +57,9 @@ def prepare(
             casts.append((name, str(arrays[name].dtype), str(np.dtype(spec["dtype"]))))
     file = None
     if "labels" in chosen:
-        file = write_labels(arrays[chosen["labels"]], chosen["labels"], label_kind, source, out)
-    elif label_kind is not None:
+        names = read_classes(classes)
+        file = write_labels(arrays[chosen["labels"]], chosen["labels"], label_kind, source, out, names, own_classes, notes)
+    elif label_kind is not None if needed is None else needed:
         raise DataError(
             f"{source}: no labels: has {', '.join(sorted(arrays))}",
             "name the array that holds them (--labels NAME, or [data] labels in strop.toml), or use --metric agreement",

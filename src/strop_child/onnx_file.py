@@ -7,6 +7,7 @@ from typing import Any
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from strop_child.class_labels import class_labels
 from strop_child.ranges import declared
 from strop_child.refusal import ModelError
 
@@ -18,14 +19,15 @@ CONTRIBUTED = {"com.microsoft", "com.microsoft.nchwc", "ai.onnx.ml", "ai.onnx.tr
 
 def describe(path: str) -> dict[str, Any]:
     """Everything the parent needs to know, as plain values."""
-    from strop_child import onnx_faults  # which reads files with what stands here
+    from strop_child import onnx_faults  # which reads files with what stands here, as the inspector does
+    from strop_child.inspector.onnx_weights import Weights, tensors_of
 
     model = load(path)
     graph = model.graph
     names = {i.name for i in graph.initializer} | {s.values.name for s in graph.sparse_initializer}
     files = [os.path.basename(path), *external_files(model, path)]
     check_operators(model)
-    inputs = [_spec(v) for v in graph.input if v.name not in names]
+    inputs = [_spec(v, True) for v in graph.input if v.name not in names]
     if not inputs:
         raise ModelError(f"{path}: the model has no inputs", "give a model that takes at least one tensor")
     if not graph.output:
@@ -37,8 +39,8 @@ def describe(path: str) -> dict[str, Any]:
     return {
         "files": files,
         "inputs": inputs,
-        "outputs": [_spec(v) for v in graph.output],
-        "parameters": sum(_size(i.dims) for i in graph.initializer),
+        "outputs": [_spec(v, False) for v in graph.output],
+        "parameters": Weights([n for body in (graph, *model.functions) for n in nodes(body)], tensors_of(graph)).parameters,
         "opset": next((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), 0),
         "operators": _count(node.op_type for node in graph.node),
         "weights": _count(n.op_type for n in graph.node if n.op_type in WEIGHTED and _weight(n, shapes)),
@@ -51,6 +53,7 @@ def describe(path: str) -> dict[str, Any]:
             "listed_initializers": listed,
             "folds": _reshaped_weights(graph, shapes),
             "default_inputs": chosen,
+            **({"classes": classes} if (classes := class_labels(graph)) else {}),
         },
         "faults": onnx_faults.faults(model),
         "notes": [f"{listed} weights are listed as inputs (an old-style file)"] if listed > len(chosen) else [],
@@ -123,14 +126,21 @@ def _external(model: onnx.ModelProto) -> Iterator[tuple[TensorProto, dict[str, s
 
 
 def check_external(model: onnx.ModelProto, path: str) -> None:
-    """External data must be regular files inside the model's own folder, and long enough."""
+    """External data must be regular files inside the model's own folder, and long enough.
+
+    Where the model itself is a link, as in a snapshot of the Hugging Face cache, its data may be links into the real folder of
+    the model's file, and nowhere else.
+    """
+    real = os.path.dirname(os.path.realpath(path)) if os.path.islink(path) else None
     folder = os.path.realpath(os.path.dirname(os.path.abspath(path)))
     for tensor, entry in _external(model):
         where = entry.get("location", "")
         full = os.path.realpath(os.path.join(folder, where))
         inside = os.path.commonpath([folder, full]) == folder
         linked = os.path.islink(os.path.join(folder, where))
-        if not where or os.path.isabs(where) or ".." in where.replace("\\", "/").split("/") or not inside or linked:
+        cached = linked and os.path.dirname(full) == real
+        inside = (inside and not linked) or cached
+        if not where or os.path.isabs(where) or ".." in where.replace("\\", "/").split("/") or not inside:
             raise ModelError(
                 f"{path}: external data of {tensor.name!r} at {where!r} leaves the model's folder",
                 "keep weights as plain files beside the model",
@@ -180,12 +190,60 @@ def check_operators(model: onnx.ModelProto) -> None:
             raise ModelError(f"unknown operator {where!r} (node {node.name!r})", "export with standard operators")
 
 
-def _spec(value: onnx.ValueInfoProto) -> dict[str, Any]:
-    kind = value.type.tensor_type
+def _spec(value: onnx.ValueInfoProto, is_input: bool) -> dict[str, Any]:
+    kind, what = value.type.tensor_type, "input" if is_input else "output"
     if not value.type.HasField("tensor_type"):
-        raise ModelError(f"{value.name!r} is no tensor", "sequences, maps and optionals are not supported")
-    dims = [dim(d) for d in kind.shape.dim]
-    return {"name": value.name, "dtype": str(helper.tensor_dtype_to_np_dtype(kind.elem_type)), "shape": dims}
+        held = type_name(value.type)
+        way = ZIPMAP if "map(" in held else f"export the model with tensors in place of that {held.partition('(')[0]}"
+        raise ModelError(f"{what} {value.name!r} is a {held}, not a tensor", way)
+    name = dtype_name(kind.elem_type)
+    if name == "string" and is_input:
+        way = "split the model behind the operators that turn text into numbers, and give the part that takes numbers"
+        raise ModelError(f"input {value.name!r} takes text (a string tensor): only numbers are fed", way)
+    if name not in NUMPY and name != "string":
+        raise ModelError(
+            f"{what} {value.name!r} is of type {name}, which no array holds",
+            "export the model with float32 or float16 there (a Cast inside it); its weights may stay as they are",
+        )
+    if is_input and not kind.HasField("shape"):
+        raise ModelError(f"input {value.name!r} declares no number of axes", "export it with a shape, its open axes by name")
+    return {"name": value.name, "dtype": name, "shape": [dim(d) for d in kind.shape.dim]}
+
+
+NUMPY = {"float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "bool",
+         "complex64", "complex128"}  # fmt: skip
+"""Types that numpy has, and so every runtime's Python interface."""
+ZIPMAP = (
+    "scikit-learn's ZipMap makes it; export the probabilities as an array: to_onnx(model, X, options={'zipmap': False}) in "
+    "skl2onnx, zipmap=False in onnxmltools (convert_lightgbm)"
+)
+
+
+def type_name(kind: onnx.TypeProto) -> str:
+    """A value's type as ONNX writes it: `float32`, `sequence(map(int64, float32))`, `optional(int64)`."""
+    found = kind.WhichOneof("value")
+    if found == "sequence_type":
+        return f"sequence({type_name(kind.sequence_type.elem_type)})"
+    if found == "optional_type":
+        return f"optional({type_name(kind.optional_type.elem_type)})"
+    if found == "map_type":
+        return f"map({dtype_name(kind.map_type.key_type)}, {type_name(kind.map_type.value_type)})"
+    if found == "sparse_tensor_type":
+        return f"sparse({dtype_name(kind.sparse_tensor_type.elem_type)})"
+    return dtype_name(kind.tensor_type.elem_type)
+
+
+def dtype_name(kind: int) -> str:
+    """An element type by the name that numpy or its extensions have for it."""
+    try:
+        name = str(TensorProto.DataType.Name(kind))
+    except ValueError:
+        return "undefined"
+    return DTYPES.get(name, name.lower())
+
+
+DTYPES = {"FLOAT": "float32", "DOUBLE": "float64", "FLOAT8E4M3FN": "float8_e4m3", "FLOAT8E5M2": "float8_e5m2",
+          "FLOAT8E8M0": "float8_e8m0", "FLOAT4E2M1": "float4_e2m1"}  # fmt: skip
 
 
 def dim(axis: onnx.TensorShapeProto.Dimension) -> int | str | None:

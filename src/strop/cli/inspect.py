@@ -97,6 +97,8 @@ def assumed(model: Inspection) -> str:
 
 
 def spec_text(spec: TensorSpec) -> str:
+    if "(" in spec.dtype:  # a sequence, a map or an optional has no axes of its own
+        return f"{spec.name}: {spec.dtype}"
     return f"{spec.name}: {spec.dtype} [{', '.join('?' if d is None else str(d) for d in spec.shape)}]"
 
 

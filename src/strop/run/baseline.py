@@ -15,6 +15,7 @@ from strop.core.recipe import Offer, Recipe
 from strop.core.task import Task
 from strop.core.verdict import EXACTLY_ONE, Interval
 from strop.plan.batch import require_apart
+from strop.plan.mislabeled import held, likely_cause
 from strop.plan.space import by_role
 from strop.run.answers import labels_of, scored_array
 from strop.run.budget import least_of
@@ -266,8 +267,8 @@ def require_better_than_chance(trial: Trial, task: Task) -> None:
         value = accuracy_of(trial, trial, task).value
         raise BaselineError(
             f"the given model is no better than chance on the evaluation data: {task.metric} {value:.4g}, "
-            f"shuffled labels give {chance:.4g}",
-            "wrong preprocessing, wrong labels or the wrong output? fix the data and run again",
+            f"shuffled labels give {chance:.4g}; output {task.output!r} is {held(outputs)}, labels are {held(labels)}",
+            likely_cause(task.metric, outputs, labels),
         )
 
 

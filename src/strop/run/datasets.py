@@ -9,6 +9,7 @@ from strop.core.metrics import UNLABELED
 from strop.core.model import Model
 from strop.core.preprocess import Images, Texts
 from strop.core.task import Dataset, TaskKind
+from strop.plan.outputs import own_classes, takes_missing
 from strop.run.context import Run
 from strop.run.preprocessing import Settled
 from strop.run.request import Request
@@ -20,9 +21,10 @@ from strop.worker.call import DATA_WORK, Work
 GENERATED = 64
 CALIBRATION_SHARE = 0.2
 CALIBRATION_MOST = 200
-PRODUCED_VERSION = 4
+PRODUCED_VERSION = 5
 """Of the data worker: raise it when the shards it makes change."""
 NUMBERS = ("mae", "spearman", "pearson", "scorer")
+TOKENS = ("token_accuracy", "token_f1")
 DATA = "data.json"
 
 
@@ -46,7 +48,7 @@ def prepare(run: Run, model: Model, source: Path, plan: Plan, labelled: bool) ->
     if plan.form != "loader" and not source.exists():
         raise DataError(f"{source}: no such file", "paths in strop.toml are relative to it, those of flags to here")
     arrays = plan.form == "arrays"
-    arguments = _of_arrays(run, model, labelled) if arrays else _of_items(run, model, plan, labelled)
+    arguments = _of_arrays(run, model, plan, labelled) if arrays else _of_items(run, model, plan, labelled)
     key = files.digest_json({
         "data": source_digest(str(source)), "version": PRODUCED_VERSION, "labelled": labelled,
         **_by_content(arguments, run.request),
@@ -76,13 +78,16 @@ def sample(run: Run, model: Model, source: Path, plan: Plan, count: int, folder:
     )  # fmt: skip
 
 
-def _of_arrays(run: Run, model: Model, labelled: bool) -> dict[str, Any]:
-    request, kind = run.request, None
-    if labelled and request.metric not in UNLABELED and (request.metric or request.labels):
-        kind = "numbers" if request.metric in NUMBERS else "classes"
+def _of_arrays(run: Run, model: Model, plan: Plan, labelled: bool) -> dict[str, Any]:
+    request = run.request
+    needed = labelled and request.metric not in UNLABELED and bool(request.metric or request.labels)
+    kind = _label_kind(request, plan.kind) if labelled else None
+    if not needed and ("scorer" in request.code or plan.kind == "feature-extraction"):
+        kind = None  # a scorer of the user's takes them as they are, a cosine takes none
     return {
         "specs": _told(model, request), "mapping": request.mapping, "labels": request.labels if labelled else None,
-        "label_kind": kind, "axes": request.batch_axes,
+        "label_kind": kind, "needed": needed, "axes": request.batch_axes, "classes": _classes(run, model),
+        "own_classes": own_classes(model, request.output) if kind == "classes" else [],
     }  # fmt: skip
 
 
@@ -111,7 +116,7 @@ def _label_kind(request: Request, kind: TaskKind) -> str | None:
     """What the labels are: None where the metric takes none."""
     if request.metric in UNLABELED:
         return None
-    if kind == "token-classification":
+    if kind == "token-classification" or request.metric in TOKENS:
         return "tokens"
     return "numbers" if kind == "sentence-similarity" or request.metric in NUMBERS or "scorer" in request.code else "classes"
 
@@ -143,8 +148,8 @@ def _specs(model: Model) -> list[dict[str, Any]]:
 
 def _told(model: Model, request: Request) -> list[dict[str, Any]]:
     """With what `--shape` says of an input, so that data of another size are compared with that and not with the model."""
-    told = request.shapes
-    return [{**spec, "told": list(told[spec["name"]])} if spec["name"] in told else spec for spec in _specs(model)]
+    told, missing = request.shapes, {"missing": True} if takes_missing(model) else {}
+    return [{**spec, **missing, **({"told": list(told[spec["name"]])} if spec["name"] in told else {})} for spec in _specs(model)]
 
 
 def _dataset(folder: Path, key: str, generated: bool = False) -> Dataset:

@@ -1,6 +1,7 @@
 """Reading the model: parsed in a worker, checked, turned into `Model`; one that no runtime here runs is exported first."""
 
 import os
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -97,9 +98,26 @@ def read_model(
         made, origin = exported(reader, kind, store, path, log, limits)
         return inspect(*find_reader(backends, made), made, log, limits).model_copy(update={"origin": origin})
     found = inspect(reader, kind, path, log, limits)
+    if not path.is_dir() and len(found.artifact.files) > 1 and any((path.parent / n).is_symlink() for n in found.artifact.files):
+        path = plain_files(path, found, store)
+        found = inspect(reader, kind, path, log, limits)
     if not axes or not any(axes.values()):
         return found
     return inspect(reader, kind, with_batch_first(reader, found, path, log, limits, store, axes), log, limits)
+
+
+def plain_files(path: Path, model: Model, store: Store) -> Path:
+    """A model whose files are links, as in the Hugging Face cache, copied to plain ones: ONNX's library refuses links to weights,
+    and files that have two names.
+    """
+    key = files.digest_json({"plain files": model.artifact.digest, "names": list(model.artifact.files)})
+
+    def make(draft: Path) -> None:
+        for name in model.artifact.files:
+            (draft / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path.parent / name, draft / name)
+
+    return store.once("build", key, make) / path.name
 
 
 def with_batch_first(

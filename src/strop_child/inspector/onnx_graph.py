@@ -9,7 +9,8 @@ from strop_child import onnx_faults, onnx_file
 from strop_child.inspector import onnx_shapes
 from strop_child.inspector.answer import Answer, Port, Shape, counted, modality_of, product
 from strop_child.inspector.costs import FORMULAS, Op, macs, peak
-from strop_child.inspector.onnx_weights import BITS, Weights, dtype_name
+from strop_child.inspector.onnx_weights import BITS, Weights, tensors_of
+from strop_child.onnx_file import dtype_name
 from strop_child.refusal import ModelError
 
 MOST_AXIS = 1 << 40
@@ -30,7 +31,7 @@ def inspect(path: str) -> Answer:
     nodes = list(onnx_file.nodes(model.graph))
     if len(nodes) > MOST_NODES:
         raise ModelError(f"{path}: more than {MOST_NODES} nodes", "no graph of that many is read")
-    tensors = list(_initializers(model))
+    tensors = tensors_of(model.graph)
     _check_names(model, nodes, tensors, path)
     onnx_file.check_operators(model)
     weights = Weights([*nodes, *(n for f in model.functions for n in onnx_file.nodes(f))], tensors)
@@ -55,13 +56,6 @@ def inspect(path: str) -> Answer:
     return answer
 
 
-def _initializers(model: onnx.ModelProto) -> list[onnx.TensorProto]:
-    """Of the graph and of those nested in it."""
-    graphs = [model.graph]
-    graphs += [g for n in onnx_file.nodes(model.graph) for a in n.attribute for g in (a.g, *a.graphs) if g.node or g.initializer]
-    return [t for g in graphs for t in g.initializer]
-
-
 def _check_names(model: onnx.ModelProto, nodes: list[onnx.NodeProto], tensors: list[onnx.TensorProto], path: str) -> None:
     """The library gives names that are no UTF-8 as bytes."""
     values = (*model.graph.input, *model.graph.output, *model.graph.value_info, *tensors)
@@ -78,7 +72,9 @@ def _port(value: onnx.ValueInfoProto, path: str) -> Port:
     if any(isinstance(s, int) and s > MOST_AXIS for s in shape):
         raise ModelError(f"{path}: damaged: {value.name[:80]!r} has an axis of {max(s for s in shape if isinstance(s, int))}",
                          "export it again")  # fmt: skip
-    return {"name": value.name, "dtype": dtype_name(kind.elem_type), "shape": shape}
+    if not kind.HasField("shape"):
+        shape = ["..."] if value.type.HasField("tensor_type") else []  # of no declared rank
+    return {"name": value.name, "dtype": onnx_file.type_name(value.type), "shape": shape}
 
 
 def _generates(answer: Answer) -> bool:

@@ -11,6 +11,8 @@ from strop_child.inspector.answer import Shape, product
 
 SEQUENCE, SIDE = 128, 224
 """Sizes for dynamic axes: tokens, and the sides of a picture."""
+CHANNELS = 4
+"""Of a picture that is given, at most."""
 LONG = re.compile(r"seq|len|token|time|frame|step", re.IGNORECASE)
 SMALL = 1024
 """Elements of a constant that shape inference may need for its values."""
@@ -31,12 +33,12 @@ def assume(graph: onnx.GraphProto, weights: set[str]) -> dict[str, int]:
         if value.name in weights:
             continue
         dims = value.type.tensor_type.shape.dim
-        picture = len(dims) == 4
+        sides = _sides(dims)
         for axis, dim in enumerate(dims):
             if not dim.HasField("dim_value") or dim.dim_value < 0:
                 name = dim.dim_param or f"{value.name}:{axis}"
                 if name not in assumed:
-                    assumed[name] = _size(name, axis, picture, bool(dim.dim_param))
+                    assumed[name] = _size(name, axis in sides, bool(dim.dim_param))
                 dim.dim_value = assumed[name]
     for value in (*graph.value_info, *graph.output):
         for dim in value.type.tensor_type.shape.dim:
@@ -47,14 +49,20 @@ def assume(graph: onnx.GraphProto, weights: set[str]) -> dict[str, int]:
     return assumed
 
 
-def _size(name: str, axis: int, picture: bool, is_named: bool) -> int:
+def _sides(dims: Any) -> tuple[int, ...]:
+    """The axes of a picture's sides: of four axes those beside the channels, which are few, by whatever names."""
+    if len(dims) != 4:
+        return ()
+    few = [0 < dim.dim_value <= CHANNELS for dim in dims]
+    return (1, 2) if few[3] and not few[1] else (2, 3)
+
+
+def _size(name: str, is_side: bool, is_named: bool) -> int:
     if is_named and "batch" in name.lower():
         return 1
     if is_named and LONG.search(name):
         return SEQUENCE
-    if picture and axis >= 1 and (not is_named or re.search(r"height|width|^h$|^w$", name, re.IGNORECASE)):
-        return SIDE if axis >= 2 else 1
-    return 1
+    return SIDE if is_side else 1
 
 
 def lighten(model: onnx.ModelProto) -> None:

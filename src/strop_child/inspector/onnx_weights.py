@@ -7,9 +7,8 @@ import onnx
 from onnx import TensorProto, numpy_helper
 
 from strop_child.inspector.answer import Answer, Layer, Shape, product
+from strop_child.onnx_file import dtype_name, nodes
 
-NAMES = {"FLOAT": "float32", "DOUBLE": "float64", "FLOAT8E4M3FN": "float8_e4m3", "FLOAT8E5M2": "float8_e5m2",
-         "FLOAT8E8M0": "float8_e8m0", "FLOAT4E2M1": "float4_e2m1"}  # fmt: skip
 BITS = {"float64": 64, "int64": 64, "uint64": 64, "complex64": 64, "complex128": 128, "float32": 32, "int32": 32, "uint32": 32,
         "float16": 16, "bfloat16": 16, "int16": 16, "uint16": 16, "int4": 4, "uint4": 4, "float4_e2m1": 4, "int2": 2,
         "uint2": 2}  # fmt: skip
@@ -47,6 +46,12 @@ class Constant(NamedTuple):
     dtype: str
     shape: Shape
     elements: int
+
+
+def tensors_of(graph: onnx.GraphProto) -> list[TensorProto]:
+    """Initializers of the graph and of those nested in it: the branches of an If, the body of a Loop."""
+    inner = [g for n in nodes(graph) for a in n.attribute for g in (a.g, *a.graphs) if g.node or g.initializer]
+    return [tensor for g in (graph, *inner) for tensor in g.initializer]
 
 
 class Weights:
@@ -141,7 +146,12 @@ class Weights:
     def fill(self, answer: Answer) -> None:
         for found in self.own.values():
             answer.store(found.dtype, found.elements, self.sizes[found.name])
-            answer.parameters += found.elements if self.is_parameter(found) else 0
+        answer.parameters += self.parameters
+
+    @property
+    def parameters(self) -> int:
+        """Numbers that nodes compute with."""
+        return sum(found.elements for found in self.own.values() if self.is_parameter(found))
 
     def layers(self, nodes: list[onnx.NodeProto]) -> Iterator[Layer]:
         """One for every node with a constant weight; what is shared has its parameters with the first node that uses it."""
@@ -167,14 +177,6 @@ class Weights:
         """A Gather from a table of floats or quantized values."""
         found = self._at(node, 0) if node.op_type in ("Gather", "GatherBlockQuantized") else None
         return found is not None and len(found.shape) == 2 and self.is_parameter(self.own[found.name])
-
-
-def dtype_name(kind: int) -> str:
-    try:
-        name = TensorProto.DataType.Name(kind)
-    except ValueError:
-        return "undefined"
-    return NAMES.get(name, str(name).lower())
 
 
 def _role(node: onnx.NodeProto, shape: Shape, rows: set[int]) -> tuple[str, int | None]:

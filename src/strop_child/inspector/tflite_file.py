@@ -18,6 +18,8 @@ WEIGHT = {
 MULTIPLY = {"SVDF", "UNIDIRECTIONAL_SEQUENCE_LSTM", "LSTM", "UNIDIRECTIONAL_SEQUENCE_RNN", "RNN", "CONV_3D", "CUSTOM",
             "BIDIRECTIONAL_SEQUENCE_LSTM", "CONV_3D_TRANSPOSE"}  # fmt: skip
 """Operators with multiply-accumulates that no formula here counts."""
+UNPACKED, MOST_UNPACKED = {"DEQUANTIZE", "DENSIFY"}, 4
+"""Operators behind which a constant is still the same weight, and how many of them stand in a row at most."""
 VIEWS = {"RESHAPE", "SQUEEZE", "EXPAND_DIMS"}
 
 
@@ -68,16 +70,25 @@ def _port(tensor: Tensor) -> Port:
 
 
 def _layers(graph: Graph) -> Iterator[Layer]:
+    held = {o.outputs[0]: o.inputs[0] for o in graph.operators if o.kind in UNPACKED and o.inputs and o.outputs}
     for operator in graph.operators:
         if operator.kind not in WEIGHT:
             continue
         role, weight, bias = WEIGHT[operator.kind]
-        found, added = _at(graph, operator, weight), _at(graph, operator, bias)
+        found, added = (_stored(graph, held, operator, place) for place in (weight, bias))
         if found is None or not found.size or (role == "embedding" and (len(found.shape) != 2 or found.dtype == "int32")):
             continue
         many = product(found.shape) + (product(added.shape) if added is not None and added.size else 0)
         inner = found.shape[-1] if role in ("linear", "embedding", "recurrent") and found.shape else None
         yield Layer(role, operator.kind, found.name, found.shape, many, inner)
+
+
+def _stored(graph: Graph, held: dict[int, int], operator: Operator, place: int) -> Tensor | None:
+    """The tensor of an input as the file stores it: weights in float16 or sparse are unpacked before they are used."""
+    number = operator.inputs[place] if 0 <= place < len(operator.inputs) else -1
+    for _ in range(MOST_UNPACKED):
+        number = held.get(number, number)
+    return graph.tensors[number] if number >= 0 else None
 
 
 def _at(graph: Graph, operator: Operator, place: int) -> Tensor | None:

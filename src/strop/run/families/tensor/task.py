@@ -12,6 +12,7 @@ from strop.core.preprocess import Preprocess, Texts
 from strop.core.task import Dataset, MetricName, Task, TaskKind, Workload
 from strop.plan.batch import require_batch_first
 from strop.plan.export import default_inputs_note
+from strop.plan.outputs import scored_output
 from strop.plan.shapes import fixed_shapes, lengths_for, narrowed
 from strop.plan.unlabeled import unlabeled, values
 from strop.run import datasets
@@ -163,12 +164,10 @@ def _metric(run: Run, model: Model, evaluation: Dataset, kind: TaskKind, output:
 
 
 def _output(run: Run, model: Model) -> str:
-    names, wanted = [o.name for o in model.outputs], run.request.output
-    if wanted is not None and wanted not in names:
-        raise DataError(f"the model has no output {wanted!r}", f"outputs: {', '.join(names)}")
-    if wanted is None and len(names) > 1:
-        run.note(f"The model has {len(names)} outputs; {names[0]!r} is scored (--output chooses another).")
-    return wanted or names[0]
+    found = scored_output(model, run.request.output)
+    if found.why:
+        run.note(found.why)
+    return found.name
 
 
 def _batches(run: Run, model: Model) -> Workload:
