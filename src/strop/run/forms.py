@@ -4,7 +4,8 @@ import operator
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, SupportsFloat, SupportsIndex
 
@@ -12,7 +13,7 @@ from pydantic import Field
 
 from strop.core.budget import Asked
 from strop.core.choose import parse_weights
-from strop.core.errors import UsageError
+from strop.core.errors import ArgumentError, UsageError
 from strop.core.metrics import UNLABELED, metric
 from strop.core.shapes import Shape, text_of
 from strop.core.verdict import Gate
@@ -71,6 +72,18 @@ def texts(value: Any) -> list[str]:
     raise TypeError("a text or a list of texts")
 
 
+def listed(name: str, value: Any) -> list[str]:
+    """An argument that is a text, a path, or several.
+
+    Raises:
+        ArgumentError: neither.
+    """
+    try:
+        return texts(value)
+    except TypeError as error:
+        raise ArgumentError(f"{name} is {type(value).__name__}; expected {error}", "give one path, or a list of them") from None
+
+
 def shapes(value: Any) -> list[str]:
     """Shapes by input, each as a text or as numbers."""
     if not isinstance(value, Mapping):
@@ -101,6 +114,7 @@ def number(value: Any) -> float:
 
 
 def duration(value: Any) -> str:
+    value = value.total_seconds() if isinstance(value, timedelta) else value
     return value if isinstance(value, str) else format(number(value), "f")
 
 
@@ -257,6 +271,7 @@ def _pairs(toml: Any, read: Callable[[str, Sequence[str]], Any]) -> Form:
 TEXT = Form(a_text, str, "str", str | None)
 FOLDER = Form(a_text, str, "str | PathLike[str]", str | None, _folder)
 PATH = Form(a_text, str, "str | PathLike[str]", str | None, configured=lambda told, base: str(base / told))
+DATA = replace(PATH, keyword="Data")
 DEVICE = Form(
     a_text, str, "str | PathLike[str]", str | None, _device, lambda told, base: str(base / told) if is_path(told) else told
 )  # fmt: skip
@@ -283,7 +298,7 @@ SHAPES = Form(
     lambda told, _: {name: tuple(dims) for name, dims in told.items()},
     lambda value: [f"{name}={text_of(shape)}" for name, shape in value.items()],
 )  # fmt: skip
-BUDGET = Form(duration, str, "str | float", None, lambda _, given: parse_budget(given), written=_budget_text)
+BUDGET = Form(duration, str, "str | float | timedelta", None, lambda _, given: parse_budget(given), written=_budget_text)
 WEIGHTS = Form(
     weights, str, "str | Mapping[str, float]", str | None, lambda _, given: parse_weights(given),
     lambda told, _: parse_weights(told),

@@ -68,9 +68,9 @@ SIDE = f.Whole | tuple[int, int] | Literal[False] | None
 CHANNELS = tuple[float, ...] | Literal[False] | None
 
 DATA = (
-    Option("data", f.PATH, "Evaluation data: arrays, a table of texts, a folder of pictures; plain text for a language model.",
+    Option("data", f.DATA, "Evaluation data: arrays, a table of texts, a folder of pictures; plain text for a language model.",
            key="data.evaluation", identifies=False, shown='"eval.npz"'),
-    Option("calibration", f.PATH, "Calibration data, apart from the evaluation data.", key="data.calibration", identifies=False,
+    Option("calibration", f.DATA, "Calibration data, apart from the evaluation data.", key="data.calibration", identifies=False,
            shown='"calibration.npz"', comment="never part of the evaluation data; without it the evaluation data are split"),
 )  # fmt: skip
 QUESTIONS = Option(
