@@ -47,11 +47,18 @@ def helps(command: object, name: str, parent: typer.Context | None = None) -> It
         yield from helps(below, child, context)
 
 
+TEXT = (
+    "What `--help` prints, for `strop` and each of its commands. An environment variable stands for every flag of `optimize`, "
+    "`bench` and `build`: `STROP_BUDGET=5m` for `--budget 5m`, `STROP_MEMORY_LIMIT` for `--memory-limit`; a flag wins over it, "
+    "and it over `strop.toml`. `strop --install-completion` completes commands and flags in your shell."
+)
+
+
 def cli() -> str:
     """Every command's help, as `--help` prints it at a width of 100."""
     found = list(helps(get_command(app), "strop"))
     sections = [f"## {path}\n\n```text\n{text.rstrip()}\n```" for path, text in found]
-    return page("Commands", "What `--help` prints, for `strop` and each of its commands.", *sections)
+    return page("Commands", TEXT, *sections)
 
 
 def devices() -> str:

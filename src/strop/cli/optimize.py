@@ -31,7 +31,9 @@ EXITS = {"chosen": EXIT_CHOSEN, "provisional": EXIT_PROVISIONAL, "none": EXIT_NO
 @o.takes(OPTIMIZE, "target", target="Device to optimize for; repeat for several [this-machine].")
 def command(
     *,
-    model: Annotated[str, typer.Argument(help="The model: a file (ONNX, GGUF, OpenVINO IR) or a Hugging Face folder.")],
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="The model: a file (ONNX, GGUF, OpenVINO IR) or a Hugging Face folder.")
+    ],
     config: o.Config = None,
     flags: dict[str, Any],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List the recipes and why; build nothing.")] = False,

@@ -157,6 +157,9 @@ class Progress:
         self.budget_s = self.budget if not isinstance(self.budget, str) else None
         self._say(f"for {name}:", "bold")
 
+    def _on_config_read(self, path: str) -> None:
+        self._say(f"settings from {path}")
+
     def _on_run_opened(self, run: str, resumed: bool) -> None:
         self.run = run
         self._say(f"run {run}" + (" resumes where it stopped" if resumed else ""))

@@ -71,6 +71,7 @@ class Backend:
         there are none.
     compiles_shapes: whether sessions that are compiled for fixed shapes are faster, by the setting `shapes`: every recipe on the
         CPU then has it where shapes are fixed, and for texts a few compiled lengths are tried. Such sessions have `fork`.
+    hidden: whether it is for tests only and left out of what users are shown.
     moves_batch: whether `work.batch_first` can put the examples along the first axis of a model that it reads.
     """
 
@@ -98,6 +99,7 @@ class Backend:
     imitate: Callable[[Target], dict[str, str] | None] = cannot_imitate
     moves_batch: bool = False
     compiles_shapes: bool = False
+    hidden: bool = False
 
     @property
     def consumes(self) -> tuple[str, ...]:

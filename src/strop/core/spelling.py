@@ -7,7 +7,7 @@ import functools
 import inspect
 import os
 import reprlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 from types import UnionType
 from typing import Any, ParamSpec, SupportsIndex, TypeVar, Unpack, get_args, get_origin, get_type_hints
@@ -52,6 +52,13 @@ def spelled(function: Callable[P, R]) -> Callable[P, R]:
 
     called.__signature__ = signature  # type: ignore[attr-defined]
     return called
+
+
+def known_names(odd: str, known: Iterable[str], what: str = "known") -> str:
+    """A hint for a name that is not known: the one that was probably meant, and all there are."""
+    names = list(known)
+    near = nearest(odd, names)
+    return (f"did you mean {near!r}? " if near else "") + f"{what}: {', '.join(names)}"
 
 
 def nearest(odd: str, known: list[str]) -> str | None:

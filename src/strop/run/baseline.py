@@ -8,6 +8,7 @@ import numpy as np
 
 from strop.core.candidate import Failure, Result, Timing
 from strop.core.errors import BaselineError, BudgetError
+from strop.core.label_hints import label_hint
 from strop.core.metrics import UNLABELED, better_than_chance
 from strop.core.model import Model
 from strop.core.race import SETS
@@ -266,7 +267,7 @@ def require_better_than_chance(trial: Trial, task: Task) -> None:
         raise BaselineError(
             f"the given model is no better than chance on the evaluation data: {task.metric} {value:.4g}, "
             f"shuffled labels give {chance:.4g}",
-            "wrong preprocessing, wrong labels or the wrong output? fix the data and run again",
+            label_hint(outputs, labels) or "wrong preprocessing, wrong labels or the wrong output? fix the data and run again",
         )
 
 

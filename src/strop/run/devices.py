@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from difflib import get_close_matches
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -133,6 +134,7 @@ def device_text(name: str) -> tuple[Path, str]:
     path = Path(name) if is_path(name) else catalog().get(name)
     if path is None:
         near = [known for known in catalog() if name and (name.lower() in known or known in name.lower())]
+        near = near or get_close_matches(name.lower(), list(catalog()), 3)
         hint = f"did you mean {', '.join(near[:3])}?" if near else "`strop devices list` shows them."
         raise UsageError(
             f"no device {name!r} in the catalog", f"{hint} A profile of your own is given by its path, ending in {SUFFIX}"

@@ -13,7 +13,7 @@ from typing import Any
 
 from strop.core.backend import Backend
 from strop.core.errors import BackendError, UsageError, WorkerError
-from strop.core.spelling import PathText, spelled
+from strop.core.spelling import PathText, known_names, spelled
 from strop.plan.discover import backends
 from strop.run.probe import ask
 from strop.store import files
@@ -99,7 +99,7 @@ def _needs_one(name: str) -> Backend:
     able = sorted(b.name for b in found.values() if b.requirements is not None)
     if name not in able:
         what = "lives in Strop's own environment" if name in found else "is unknown"
-        raise UsageError(f"backend {name!r} {what}", f"there are {', '.join(able)}")
+        raise UsageError(f"backend {name!r} {what}", known_names(name, able, "there are"))
     return found[name]
 
 
