@@ -1,6 +1,7 @@
 """The example in every public docstring runs as it stands, in a folder with a real model and its data."""
 
 import doctest
+import re
 import shutil
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import strop
 DEMO = Path(strop.__file__).parent / "demo"
 QUICK = [
     "list_backends", "init", "list_recipes", "build", "Store", "inspect", "this_device", "list_devices", "find_device",
-    "device_profile",
+    "device_profile", "show_progress",
 ]  # fmt: skip
 INSTALLING = ["install_backend", "remove_backend"]
 SEVERAL = ["optimize_for"]
@@ -62,6 +63,15 @@ def test_examples_of_a_whole_run(folder: Path) -> None:
 def test_examples_of_several_targets(folder: Path) -> None:
     for name in SEVERAL:
         run_example(name)
+
+
+@pytest.mark.slow
+def test_the_page_from_python_runs(folder: Path) -> None:
+    """Block after block, as in a notebook."""
+    page = (Path(__file__).parents[2] / "docs" / "how-to" / "from-python.md").read_text(encoding="utf-8")
+    scope: dict[str, object] = {}
+    for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL):
+        exec(compile(block, "<from-python.md>", "exec"), scope)
 
 
 def test_every_public_function_is_an_example_here() -> None:

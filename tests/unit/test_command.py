@@ -42,6 +42,7 @@ def pairs(values, keys=names):
 FORMS = {
     f.TEXT: texts,
     f.PATH: texts,
+    f.DATA: texts,
     f.FOLDER: texts,
     f.DEVICE: st.sampled_from(["raspberry-pi-5", "a/my box.toml"]),
     f.METRIC: st.sampled_from(["topk", "mae", "difference"]),

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -13,7 +14,7 @@ from typing import Any
 from strop.bundle.verify import verify_bundle
 from strop.core.errors import BundleError, DataError, OutputError, UsageError, WorkerError, WorkerFailure
 from strop.core.manifest import Manifest
-from strop.core.spelling import spelled
+from strop.core.spelling import PathText, spelled
 from strop.plan.discover import backends
 from strop.store import files
 from strop.worker.call import BUNDLE_WORK, Child, Limits, Work
@@ -23,7 +24,7 @@ SECONDS = 3600.0
 
 
 @spelled
-def infer_bundle(folder: str, inputs: str, output: str) -> None:
+def infer_bundle(folder: PathText, inputs: PathText, output: PathText) -> None:
     """Run a verified bundle on the arrays of an `.npz`, write its outputs to another.
 
     Args:
@@ -39,6 +40,7 @@ def infer_bundle(folder: str, inputs: str, output: str) -> None:
     Example:
         >>> strop.infer_bundle("strop-out/latest/bundle", "inputs.npz", "outputs.npz")
     """
+    folder, inputs, output = os.fspath(folder), os.fspath(inputs), os.fspath(output)
     manifest = _not_of_language(folder, verify_bundle(folder))
     if not Path(inputs).is_file():
         raise DataError(f"{inputs}: no such file", f"an .npz with {', '.join(i.name for i in manifest.inputs)}")

@@ -9,7 +9,7 @@ from strop.core.errors import BundleError
 from strop.core.foreign import MOST_JSON, ForeignError, clean, parse_object
 from strop.core.manifest import Manifest
 from strop.core.noun import SCHEMA
-from strop.core.spelling import spelled
+from strop.core.spelling import PathText, spelled
 from strop.store import files
 from strop.store.migration import migrated
 
@@ -59,7 +59,7 @@ def require_inside(folder: Path, manifest: Manifest) -> None:
 
 
 @spelled
-def verify_bundle(folder: str) -> Manifest:
+def verify_bundle(folder: PathText) -> Manifest:
     """The manifest of a bundle in which every file is the one that was packed.
 
     Args:

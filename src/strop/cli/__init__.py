@@ -23,7 +23,7 @@ def main() -> None:
 
 def answer() -> int:
     """The exit code of one command. `--version` alone is answered before anything else is imported."""
-    if sys.argv[1:] == ["--version"]:
+    if sys.argv[1:] in (["--version"], ["-v"]):
         print(f"strop {__version__}")
         return 0
     from strop.cli.app import run

@@ -10,18 +10,20 @@ import typer
 from strop import __version__
 from strop.cli import backends, bench, build, bundle, devices, init, inspect, optimize, runs
 from strop.cli.console import complain, stderr
+from strop.cli.options import Grouped
 from strop.core.errors import EXIT_INTERRUPTED, StropError, UntrustedError
 from strop.run.request import require_utf8
 from strop.worker import interrupt
 
 app = typer.Typer(
-    name="strop", no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
+    name="strop", no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     help="Given a model and a target device, find, prove and pack the fastest version that keeps its quality.",
 )  # fmt: skip
-app.command("optimize")(optimize.command)
+app.command("optimize", cls=Grouped)(optimize.command)
 app.command("inspect")(inspect.command)
-app.command("bench")(bench.command)
-app.command("build")(build.command)
+app.command("bench", cls=Grouped)(bench.command)
+app.command("build", cls=Grouped)(build.command)
 app.command("init")(init.command)
 app.add_typer(devices.app, name="devices")
 app.add_typer(runs.app, name="runs")
@@ -30,7 +32,7 @@ app.add_typer(backends.app, name="backends")
 
 
 @app.callback(invoke_without_command=True)
-def root(version: bool = typer.Option(False, "--version", help="Print the version and exit.")) -> None:
+def root(version: bool = typer.Option(False, "-v", "--version", help="Print the version and exit.")) -> None:
     """Options of `strop` itself."""
     if version:
         print(f"strop {__version__}")

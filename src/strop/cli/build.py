@@ -14,7 +14,7 @@ from strop.run.options import BUILD
 @o.takes(BUILD, out="Where the files go [MODEL-RECIPE].", replace="Replace a result of optimize in the output folder, too.")
 def command(
     *,
-    model: Annotated[str, typer.Argument(help="The model.")],
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="The model.")],
     recipe: Annotated[str, typer.Option("--recipe", help="A name that `strop optimize MODEL --dry-run` lists.")],
     check: Annotated[bool, typer.Option("--check", help="Run it as optimize would, too.")] = False,
     config: o.Config = None,

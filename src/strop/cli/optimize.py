@@ -32,7 +32,9 @@ NO_LONGER = "--allow-provisional does nothing: a provisional outcome exits 0 wit
 @o.takes(OPTIMIZE, "target", target="Device to optimize for; repeat for several [this-machine].")
 def command(
     *,
-    model: Annotated[str, typer.Argument(help="The model: a file (ONNX, GGUF, OpenVINO IR) or a Hugging Face folder.")],
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="The model: a file (ONNX, GGUF, OpenVINO IR) or a Hugging Face folder.")
+    ],
     config: o.Config = None,
     flags: dict[str, Any],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List the recipes and why; build nothing.")] = False,

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from strop.run import options
 from strop.run.options import Option
@@ -47,11 +48,30 @@ def takes(some: Sequence[Option], *repeated: str, **helps: str) -> Callable[[Com
     return wrap
 
 
+class Grouped(TyperCommand):
+    """A command whose `--help` lists its options under headings."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        groups: dict[str, list[tuple[str, str]]] = {}
+        for each in self.get_params(ctx):
+            record = each.get_help_record(ctx)
+            if record is not None:
+                own = "Arguments" if each.param_type_name == "argument" else "Command"
+                groups.setdefault(getattr(each, "rich_help_panel", None) or own, []).append(record)
+        order = ["Arguments", *dict.fromkeys(options.GROUPS.values()), "Command"]
+        for name in sorted(groups, key=lambda name: order.index(name) if name in order else len(order)):
+            with formatter.section(name):
+                formatter.write_dl(groups[name])
+
+
 def parameter(option: Option, repeated: bool, text: str) -> inspect.Parameter:
     """An option as typer takes it."""
     kind = list[option.form.flag] if repeated else option.form.flag  # type: ignore[name-defined]
     default = False if kind is bool else None
-    told = typer.Option(option.spelled, help=text, metavar=option.metavar)
+    told = typer.Option(
+        option.spelled, help=text, metavar=None if kind is bool else option.value, rich_help_panel=option.group,
+        envvar=option.variable, show_envvar=False,
+    )  # fmt: skip
     whole: Any = kind if kind is bool else kind | None
     return inspect.Parameter(option.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[whole, told])
 

@@ -18,6 +18,7 @@ from strop.core.measurement import Company
 from strop.report.budget import budget_line
 from strop.report.unlabeled import figure_name
 from strop.report.verdict import BY_CPU_TIME, NOISY, company_lines
+from strop.run.forms import parse_budget
 
 MARKS = {"measured": "✓", "failed": "✗", "dropped": "–", "duplicate": "=", "not reached": "…", "not measurable": "?"}
 
@@ -39,6 +40,23 @@ STEPS, ENOUGH, CONFIRMING_S = 3, 2, 60
 def about(seconds: float) -> str:
     """A rough time that is left."""
     return f"about {seconds / 60:.0f} min left" if seconds >= 90 else f"about {max(0, seconds):.0f} s left"
+
+
+def show_progress(budget: str | float | None = None, quiet: bool = False) -> "Progress":
+    """An observer that prints how a run goes on, on a terminal or below a notebook's cell.
+
+    Args:
+        budget: the run's, for the time that is left; None where it has none of its own.
+        quiet: print nothing.
+
+    Raises:
+        UsageError: the budget is not a duration.
+
+    Example:
+        >>> observer = strop.show_progress()
+    """
+    console = Console(stderr=True)
+    return Progress(Console() if console.is_jupyter else console, parse_budget(budget), quiet)
 
 
 class Progress:
@@ -138,6 +156,9 @@ class Progress:
         self.budget_start = time.monotonic()
         self.budget_s = self.budget if not isinstance(self.budget, str) else None
         self._say(f"for {name}:", "bold")
+
+    def _on_config_read(self, path: str) -> None:
+        self._say(f"settings from {path}")
 
     def _on_run_opened(self, run: str, resumed: bool) -> None:
         self.run = run

@@ -73,6 +73,7 @@ class Backend:
     compiles_shapes: whether sessions that are compiled for fixed shapes are faster, by the setting `shapes`: every recipe on the
         CPU then has it where shapes are fixed, and for texts a few compiled lengths are tried. Such sessions have `fork`.
     merges: whether `work.merge` can put a LoRA adapter into a model that it reads.
+    hidden: whether it is for tests only and left out of what users are shown.
     moves_batch: whether `work.batch_first` can put the examples along the first axis of a model that it reads.
     """
 
@@ -101,6 +102,7 @@ class Backend:
     merges: bool = False
     moves_batch: bool = False
     compiles_shapes: bool = False
+    hidden: bool = False
 
     @property
     def consumes(self) -> tuple[str, ...]:

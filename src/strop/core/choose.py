@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from strop.core.errors import ConfigError
 from strop.core.frontier import Figures
 from strop.core.noun import Noun
+from strop.core.spelling import known_names
 from strop.core.verdict import Interval
 
 DEFAULT_WEIGHTS = {"speed": 0.6, "memory": 0.3, "accuracy": 0.1}
@@ -31,7 +32,7 @@ def parse_weights(text: str | None) -> dict[str, float]:
     for part in text.split(","):
         name, _, number = (piece.strip() for piece in part.partition("="))
         if name not in AXES:
-            raise ConfigError(f"--prefer: unknown axis {name!r}", f"known: {', '.join(AXES)}")
+            raise ConfigError(f"--prefer: unknown axis {name!r}", known_names(name, AXES))
         if name in weights:
             raise ConfigError(f"--prefer: {name} is given twice", "give each axis once")
         try:

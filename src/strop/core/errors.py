@@ -2,6 +2,7 @@
 
     StropError
     ├── UsageError        2   a flag or an argument that cannot be meant
+    │   └── ArgumentError     a keyword of a Python function that is not known, or a value of another type
     ├── ModelError        3   the model cannot be read, is damaged, unsafe or unsupported
     ├── DataError         4   evaluation or calibration data do not fit the model or each other
     ├── ConfigError       5   strop.toml, a gate, a metric or a weight that contradicts itself
@@ -40,10 +41,16 @@ class StropError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+        if hint:
+            self.add_note(hint)  # tracebacks and notebooks show it below the message
 
 
 class UsageError(StropError):
     exit_code = 2
+
+
+class ArgumentError(UsageError, TypeError):
+    """Also a TypeError, as Python's own functions raise."""
 
 
 class ModelError(StropError):

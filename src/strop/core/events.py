@@ -6,12 +6,12 @@ Journals are kept: a name that was written once is read for ever.
 from typing import Any, Literal, NamedTuple, Protocol
 
 Event = Literal[
-    "target", "run-opened", "run-new", "company", "planned", "estimated", "budget-settled", "reference-done", "baseline-tuned",
-    "preparing", "build-started", "build-done", "candidate-built", "candidate-started", "candidate-checked", "candidate-done",
-    "racing", "race-set", "race-void", "waiting", "pair-measured", "server-chosen", "loading", "loaded", "imitating",
-    "confirmation-planned", "confirmation-cut", "finalist-called-up", "more-text", "confirming", "confirmed", "packing",
-    "profiling", "delivered", "finished", "stopped", "beside", "kept", "bundle-replaced", "earlier-kept", "installed-since",
-    "latest", "no-latest",
+    "target", "config-read", "run-opened", "run-new", "company", "planned", "estimated", "budget-settled", "reference-done",
+    "baseline-tuned", "preparing", "build-started", "build-done", "candidate-built", "candidate-started", "candidate-checked",
+    "candidate-done", "racing", "race-set", "race-void", "waiting", "pair-measured", "server-chosen", "loading", "loaded",
+    "imitating", "confirmation-planned", "confirmation-cut", "finalist-called-up", "more-text", "confirming", "confirmed",
+    "packing", "profiling", "delivered", "finished", "stopped", "beside", "kept", "bundle-replaced", "earlier-kept",
+    "installed-since", "latest", "no-latest",
 ]  # fmt: skip
 
 
@@ -25,6 +25,7 @@ class Told(NamedTuple):
 
 EVENTS: dict[Event, Told] = {
     "target": Told("the next of several devices", ("name",)),
+    "config-read": Told("the strop.toml that settings came from", ("path",)),
     "run-opened": Told("which run this is, and whether it goes on", ("run", "resumed"), True),
     "run-new": Told("the run most like this one, and what differs", ("since", "why"), True),
     "company": Told(

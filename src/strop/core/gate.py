@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from strop.core.errors import ConfigError
 from strop.core.gate_metrics import METRICS, REGISTRY, VALID, Range
+from strop.core.spelling import known_names
 from strop.core.verdict import Cause, Direction, Gate, GateResult, Interval, Kind, Result, Verdict
 
 DEFAULT_GATES: tuple[Gate, ...] = (VALID, *(m.gate for m in REGISTRY if m.gate is not None and not m.language))
@@ -24,7 +25,7 @@ def parse_gate(text: str, kind: Kind) -> Gate:
         raise ConfigError(f"gate {text!r} cannot be read", "write it as METRIC>=NUMBER or METRIC<=NUMBER")
     name, sign, number = match.groups()
     if name not in METRICS:
-        raise ConfigError(f"gate {text!r}: unknown metric {name!r}", f"known: {', '.join(METRICS)}")
+        raise ConfigError(f"gate {text!r}: unknown metric {name!r}", known_names(name, METRICS))
     try:
         bound = float(number)
     except ValueError:

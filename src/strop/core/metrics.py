@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from strop.core import resampled
 from strop.core.classes import class_labels, cut_of, flat, hits, predicted
 from strop.core.errors import ConfigError, DataError
+from strop.core.spelling import known_names
 from strop.core.statistics import LEVEL, bootstrap_ratio, paired_proportion_ratio, t_quantile, wilson
 from strop.core.verdict import Interval
 
@@ -196,8 +197,7 @@ def metric(name: str, k: int = 5, cut: float | None = None) -> Metric:
         "scorer": Metric("scorer", lambda o, _: float(np.mean(o)), classes=False),
     }
     if name not in table:
-        known = ", ".join([*table, *UNLABELED])
-        raise ConfigError(f"unknown metric {name!r}", f"known metrics: {known}")
+        raise ConfigError(f"unknown metric {name!r}", known_names(name, [*table, *UNLABELED], "known metrics"))
     return table[name]
 
 

@@ -1,9 +1,11 @@
 """`Outcome`: what a whole run found, and what the report is made from."""
 
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
+from strop.core import shown
 from strop.core.budget import BudgetUse
 from strop.core.candidate import Result, Timing
 from strop.core.choose import Choice
@@ -50,8 +52,10 @@ class Outcome(Noun):
     `reference` names the one whose answers all others were compared with; empty where that is the baseline.
 
     `place` is `here` where the target is this machine; elsewhere its speed, memory and energy are not measured, and imitated
-    means that this machine was held to what the target has, as `held_to` says. `bundle` is its folder within the run's;
-    `delivered` is the folder that the user was given it in, which is not stored. `prospects` are faster than the choice, but a
+    means that this machine was held to what the target has, as `held_to` says. `bundle_name` is the bundle's folder within
+    the run's;
+    `delivered` is the folder that the user was given it in, which is not stored; `report` and `bundle` are in that.
+    `prospects` are faster than the choice, but a
     must on their answers stays open; `untimed` are settings of the baseline that may be faster than the tuned one.
     """
 
@@ -81,13 +85,41 @@ class Outcome(Noun):
     held_to: str = ""
     company: Company | None = None
     """Who else used the machine when the run began; None where nobody did."""
-    bundle: str = "bundle"
+    bundle_name: str = Field("bundle", alias="bundle")
     delivered: str = Field("", exclude=True)
     reference: str = ""
     prospects: tuple[Prospect, ...] = ()
     untimed: tuple[Untimed, ...] = ()
     budget: BudgetUse | None = None
     cleanup: CleanUp | None = None
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, serialize_by_alias=True)
+
+    def __repr__(self) -> str:
+        return shown.line(self)
+
+    __str__ = __repr__
+
+    def _repr_html_(self) -> str:
+        return shown.table(self)
+
+    def to_pandas(self) -> Any:
+        """All candidates as a pandas.DataFrame, a row each; ratios with their intervals, None where unmeasured.
+
+        Raises:
+            UsageError: pandas is not installed.
+        """
+        return shown.frame(self)
+
+    @property
+    def report(self) -> Path | None:
+        """The page in the output folder; None for an outcome that was read from the store."""
+        return Path(self.delivered) / "report.html" if self.delivered else None
+
+    @property
+    def bundle(self) -> Path | None:
+        """The bundle in the output folder; None where nothing was chosen, or the outcome was read from the store."""
+        return Path(self.delivered) / "bundle" if self.delivered and self.chosen is not None else None
 
     def result(self, name: str) -> Result:
         return next(r for r in self.results if r.name == name)

@@ -24,6 +24,8 @@ def likely_cause(metric: str, outputs: Array, labels: Array) -> str:
     Args:
         outputs: shape [examples, …]. labels: shape [examples, …], class numbers.
     """
+    if labels.ndim == 2 and labels.shape[1] == outputs.shape[-1] > 1 and labels.dtype.kind in "iubf" and _one_hot(labels):
+        return f"the labels are one-hot, [examples, {labels.shape[1]}]: give class numbers, labels.argmax(axis=1)"
     unknown = "wrong preprocessing, wrong labels or the wrong output? fix the data and run again"
     if metric not in ("top1", "topk", "f1", "roc_auc") or labels.dtype.kind not in "iub" or labels.size != len(labels):
         return unknown
@@ -46,3 +48,8 @@ def likely_cause(metric: str, outputs: Array, labels: Array) -> str:
 
 def _right(outputs: Array, labels: Array) -> float:
     return float(hits(outputs, labels, 1).mean())
+
+
+def _one_hot(labels: Array) -> bool:
+    values = labels.astype(np.float64)
+    return bool(np.isin(values, (0, 1)).all() and (values.sum(axis=1) == 1).all())

@@ -9,6 +9,7 @@ from strop.core.inspection import Advice, Fit
 from strop.core.model import Model
 from strop.core.recipe import Offer, Recipe
 from strop.core.shapes import compiled, compiled_for_lengths
+from strop.core.spelling import known_names
 from strop.core.target import Target
 from strop.core.task import Task
 from strop.plan.serving import base_of, served
@@ -41,7 +42,10 @@ def offers(
     missing = missing or {}
     for name in only:
         if name not in backends:
-            raise ConfigError(f"unknown backend {name!r}", f"installed: {', '.join(backends)}")
+            raise ConfigError(
+                f"unknown backend {name!r}",
+                known_names(name, [b for b, backend in backends.items() if not backend.hidden], "installed"),
+            )
         if missing.get(name):
             raise BackendError(f"backend {name!r} is {missing[name]}", "`strop backends` shows what works here")
     asked = [

@@ -1,6 +1,5 @@
 """`bench`: the same fair table for models and bundles that the user already has."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Unpack
@@ -16,7 +15,7 @@ from strop.core.events import Observer, nobody
 from strop.core.measurement import Environment, Memory
 from strop.core.model import Model
 from strop.core.noun import Noun
-from strop.core.spelling import spelled
+from strop.core.spelling import PathText, spelled
 from strop.core.statistics import range_ratio
 from strop.core.target import THIS
 from strop.core.task import Task
@@ -29,6 +28,7 @@ from strop.run.answers import accuracy
 from strop.run.checking import Footprint, Visit, check, footprint, open_array, shards, threads_of
 from strop.run.context import Run
 from strop.run.datasets import paths
+from strop.run.forms import listed
 from strop.run.intake import read_model
 from strop.run.keywords import BenchFlags
 from strop.run.machine import environment
@@ -75,8 +75,9 @@ class Comparison(Noun):
 
 @spelled
 def bench(
-    contestants: Sequence[str], *, config: str | None = None, observer: Observer = nobody, **flags: Unpack[BenchFlags]
-) -> Comparison:
+    contestants: Sequence[PathText] | PathText, *, config: PathText | None = None, observer: Observer = nobody,
+    **flags: Unpack[BenchFlags],
+) -> Comparison:  # fmt: skip
     """Compare models and bundles, paired with the first, on the same data, cores and clock. Nothing is built.
 
     Args:
@@ -90,25 +91,25 @@ def bench(
     Example:
         >>> strop.bench(["model.onnx", "strop-out/latest/bundle"], data="eval.npz").rows[1].speedup
     """
-    contestants = [os.fspath(c) for c in ([contestants] if isinstance(contestants, str | os.PathLike) else contestants)]
-    if len(contestants) < 2:
+    given = listed("contestants", contestants)
+    if len(given) < 2:
         raise UsageError("bench compares two or more", "for example: strop bench model.onnx other.onnx")
-    request = make_request(contestants[0], config, **flags)
+    request = make_request(given[0], config, **flags)
     if request.target != THIS:
         raise ConfigError(f"[target] device = {request.target!r}: bench times on this machine only", "leave the device out")
     with opened(request, observer, keep=False) as (run, model):
         if why := run.family.why_no_bench():
             raise UsageError(why, "strop optimize compares those")
         task = run.family.read_task(run, model)
-        names = [f"{chr(65 + i)}-{Path(c).stem or Path(c).name}" for i, c in enumerate(contestants)]
-        entered = [enter(run, model, task, name, path) for name, path in zip(names, contestants, strict=True)]
+        names = [f"{chr(65 + i)}-{Path(c).stem or Path(c).name}" for i, c in enumerate(given)]
+        entered = [enter(run, model, task, name, path) for name, path in zip(names, given, strict=True)]
         first = entered[0].subject
         with Visit(run, first) as visit:
             base = footprint(run, first, 0, visit=visit)
             base_check, base_folder = check(run, first, None, None, task, mixing=run.family.mixing(run, model, task), visit=visit)
         require_apart(base_check.mixing)
         if base_check.failure is not None:
-            raise ModelError(f"{contestants[0]}: {base_check.failure}", "the first must run, the others are compared with it")
+            raise ModelError(f"{given[0]}: {base_check.failure}", "the first must run, the others are compared with it")
         first = first._replace(reference=shards(base_folder))
         rows = [row(run, task, first, base_folder, base, contestant) for contestant in entered]
         env = environment(run.place.machine, list(run.backends.values()), run.request.seed)

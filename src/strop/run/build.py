@@ -10,7 +10,7 @@ from strop.core.errors import BackendError
 from strop.core.events import Observer, nobody
 from strop.core.model import Artifact, Model
 from strop.core.recipe import Offer, Recipe
-from strop.core.spelling import spelled
+from strop.core.spelling import PathText, spelled
 from strop.core.task import Task
 from strop.plan.space import by_role, follow, not_offered
 from strop.run.baseline import establish
@@ -30,10 +30,10 @@ from strop.store.output import rewrite
 
 @spelled
 def build(
-    model: str,
+    model: PathText,
     recipe: str,
     *,
-    config: str | None = None,
+    config: PathText | None = None,
     observer: Observer = nobody,
     check: bool = False,
     **flags: Unpack[BuildFlags],

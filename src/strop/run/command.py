@@ -7,7 +7,7 @@ from typing import Any
 from strop.core.gate import DEFAULT_GATES
 from strop.core.gate_metrics import VALID
 from strop.run.devices import is_path
-from strop.run.forms import DEVICE, PATH, SWITCH
+from strop.run.forms import DATA, DEVICE, PATH, SWITCH
 from strop.run.options import Option
 from strop.run.request import Request
 
@@ -30,7 +30,7 @@ def to_argv(request: Request, takes: Collection[Option], absolute: bool = False)
         value = told(option, request)
         if value is AS_USUAL:
             continue
-        if absolute and (option.form is PATH or (option.form is DEVICE and is_path(value))):
+        if absolute and (option.form in (PATH, DATA) or (option.form is DEVICE and is_path(value))):
             value = str(Path(value).absolute())
         texts = option.form.written(value)
         found += [option.spelled] * len(texts) if option.form is SWITCH else [p for text in texts for p in (option.spelled, text)]

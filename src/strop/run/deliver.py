@@ -49,7 +49,7 @@ def deliver(run: Run, outcome: Outcome, new: bool = False) -> Outcome:
     folder = run.folder.folder
     if new:
         run.tell("packing")
-        outcome = outcome.model_copy(update={"bundle": free_bundle(run)})
+        outcome = outcome.model_copy(update={"bundle_name": free_bundle(run)})
         with run.spending("bundle"):
             outcome = packed(run, outcome)
             run.family.keep_samples(run, outcome)
@@ -76,7 +76,7 @@ def write_out(run: Run, outcome: Outcome, evidence: Evidence) -> Path:
     def write(draft: Path) -> None:
         write_report(draft, outcome, evidence)
         if outcome.chosen is not None:
-            shutil.copytree(run.folder.folder / outcome.bundle, draft / "bundle")
+            shutil.copytree(run.folder.folder / outcome.bundle_name, draft / "bundle")
 
     for kept in rewrite(place, about, write):
         run.tell("kept", name=str(place / kept.name), kept=str(place / kept.kept))
@@ -92,7 +92,7 @@ def tell_of_replaced_bundle(run: Run, out: Path) -> None:
     other = record.run if record is not None else ""
     with contextlib.suppress(StoreError):  # a damaged record of the other run says nothing
         before = load(run.store.run(other).folder / OUTCOME, Outcome) if other and other != run.folder.name else None
-        kept = run.store.run(other).folder / before.bundle if before is not None else None
+        kept = run.store.run(other).folder / before.bundle_name if before is not None else None
         if kept is not None and kept.is_dir():
             run.tell("bundle-replaced", place=str(out / "bundle"), other=other, kept=str(kept))
 
@@ -101,7 +101,7 @@ def free_bundle(run: Run) -> str:
     """A name for the bundle in the run's folder that no earlier outcome of the run uses; what a killed packing left goes."""
     folder = run.folder.folder
     earlier = load(folder / OUTCOME, Outcome)
-    used = earlier.bundle if earlier is not None else ""
+    used = earlier.bundle_name if earlier is not None else ""
     for left in folder.glob("bundle*"):
         if left.is_dir() and left.name != used:
             shutil.rmtree(left)
@@ -122,7 +122,7 @@ def packed(run: Run, outcome: Outcome) -> Outcome:
         BundleError: the bundle does not answer as the measured session did; nothing is delivered.
     """
     chosen = outcome.chosen
-    target = run.folder.folder / outcome.bundle
+    target = run.folder.folder / outcome.bundle_name
     if chosen is None:
         return outcome
     outcome, shapes = with_shapes(run, outcome)

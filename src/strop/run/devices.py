@@ -1,12 +1,14 @@
 """`strop devices`: this machine with its accelerators, the catalog of device profiles, and a user's own."""
 
+import os
 from collections.abc import Sequence
+from difflib import get_close_matches
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
 from strop.core.errors import ConfigError, UsageError
-from strop.core.spelling import spelled
+from strop.core.spelling import PathText, spelled
 from strop.core.target import THIS, Accelerator, Target
 from strop.plan.device import parse_device, target_of
 from strop.plan.discover import backends
@@ -80,7 +82,7 @@ def list_devices() -> list[Target]:
 
 
 @spelled
-def find_device(name: str, threads: int | None = None) -> Target:
+def find_device(name: PathText, threads: int | None = None) -> Target:
     """A device by its name in the catalog, by the path of a profile, or this machine.
 
     Args:
@@ -95,7 +97,7 @@ def find_device(name: str, threads: int | None = None) -> Target:
     """
     if name == THIS:
         return this_device(threads)
-    path, text = device_text(name)
+    path, text = device_text(os.fspath(name))
     target = target_of(parse_device(text, str(path)), threads)
     if threads is not None and target.cores is not None and threads > target.cores:
         raise UsageError(f"--threads {threads}: {target.name} has {target.cores} core(s)", f"give 1 to {target.cores}")
@@ -103,7 +105,7 @@ def find_device(name: str, threads: int | None = None) -> Target:
 
 
 @spelled
-def device_profile(name: str) -> str:
+def device_profile(name: PathText) -> str:
     """The text of a device's profile: a start for one of your own.
 
     Args:
@@ -115,7 +117,7 @@ def device_profile(name: str) -> str:
     Example:
         >>> print(strop.device_profile("raspberry-pi-5"))
     """
-    return device_text(name)[1]
+    return device_text(os.fspath(name))[1]
 
 
 def is_path(name: str) -> bool:
@@ -132,6 +134,7 @@ def device_text(name: str) -> tuple[Path, str]:
     path = Path(name) if is_path(name) else catalog().get(name)
     if path is None:
         near = [known for known in catalog() if name and (name.lower() in known or known in name.lower())]
+        near = near or get_close_matches(name.lower(), list(catalog()), 3)
         hint = f"did you mean {', '.join(near[:3])}?" if near else "`strop devices list` shows them."
         raise UsageError(
             f"no device {name!r} in the catalog", f"{hint} A profile of your own is given by its path, ending in {SUFFIX}"

@@ -51,7 +51,7 @@ def gather(outcome: Outcome, run: RunFolder) -> Evidence:
     missing += [why_none] if why_none else []
     return Evidence(
         curves=tuple(curves(outcome, run)), examples=examples, inputs=tuple(input_ranges(outcome)),
-        requirements=requirements(run.folder / outcome.bundle), profiles=tuple(stored_profiles(outcome, run)),
+        requirements=requirements(run.folder / outcome.bundle_name), profiles=tuple(stored_profiles(outcome, run)),
         samples=samples, sessions=sessions(outcome, run),
         missing=tuple(missing), command=command(run.folder / COMMAND),
     )  # fmt: skip

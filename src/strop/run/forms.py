@@ -4,7 +4,8 @@ import operator
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, SupportsFloat, SupportsIndex
 
@@ -12,9 +13,10 @@ from pydantic import Field
 
 from strop.core.budget import Asked
 from strop.core.choose import parse_weights
-from strop.core.errors import UsageError
+from strop.core.errors import ArgumentError, UsageError
 from strop.core.metrics import UNLABELED, metric
 from strop.core.shapes import Shape, text_of
+from strop.core.spelling import known_names
 from strop.core.verdict import Gate
 from strop.run.devices import is_path
 
@@ -34,6 +36,7 @@ class Form:
     flag: the type on the command line; None where there is no flag. keyword: that of the keyword, in source code.
     toml: the type in strop.toml. read: the flag's name and what the command line gives → the value of the request.
     configured: the value in strop.toml and the folder of that file → the same. written: the value → the texts of its flags.
+    metavar: what the value is, in `--help`.
     """
 
     python: Callable[[Any], Any]
@@ -43,6 +46,7 @@ class Form:
     read: Callable[[str, Any], Any] = lambda _, given: given
     configured: Callable[[Any, Path], Any] = lambda told, _: told
     written: Callable[[Any], list[str]] = lambda value: [plain(value)]
+    metavar: str = ""
 
     @property
     def merges(self) -> bool:
@@ -69,6 +73,18 @@ def texts(value: Any) -> list[str]:
     if isinstance(value, Iterable):
         return [a_text(item) for item in value]
     raise TypeError("a text or a list of texts")
+
+
+def listed(name: str, value: Any) -> list[str]:
+    """An argument that is a text, a path, or several.
+
+    Raises:
+        ArgumentError: neither.
+    """
+    try:
+        return texts(value)
+    except TypeError as error:
+        raise ArgumentError(f"{name} is {type(value).__name__}; expected {error}", "give one path, or a list of them") from None
 
 
 def shapes(value: Any) -> list[str]:
@@ -101,6 +117,7 @@ def number(value: Any) -> float:
 
 
 def duration(value: Any) -> str:
+    value = value.total_seconds() if isinstance(value, timedelta) else value
     return value if isinstance(value, str) else format(number(value), "f")
 
 
@@ -204,7 +221,7 @@ def at_most(most: int, what: str) -> Form:
             raise UsageError(f"{flag} {given} is too many {what}", f"give at most {most}")
         return given
 
-    return Form(whole, int, "int", Annotated[int, Field(ge=1, le=most)] | None, read)
+    return Form(whole, int, "int", Annotated[int, Field(ge=1, le=most)] | None, read, metavar="N")
 
 
 def choice(what: str, *known: str) -> Form:
@@ -212,10 +229,10 @@ def choice(what: str, *known: str) -> Form:
 
     def read(flag: str, given: str) -> str:
         if given not in known:
-            raise UsageError(f"{flag} {given}: no such {what}", f"known: {', '.join(known)}")
+            raise UsageError(f"{flag} {given}: no such {what}", known_names(given, known))
         return given
 
-    return Form(a_text, str, "str", Literal[known] | None, read)
+    return Form(a_text, str, "str", Literal[known] | None, read, metavar=what.upper())
 
 
 def _folder(flag: str, given: str) -> str:
@@ -250,44 +267,55 @@ def _pairs_text(value: Mapping[str, Any]) -> list[str]:
     return [f"{name}={item}" for name, item in value.items()]
 
 
-def _pairs(toml: Any, read: Callable[[str, Sequence[str]], Any]) -> Form:
-    return Form(texts, list[str], "Mapping[str, object] | Sequence[str] | str", toml, read, written=_pairs_text)
+def _pairs(toml: Any, read: Callable[[str, Sequence[str]], Any], metavar: str) -> Form:
+    keyword = "Mapping[str, object] | Sequence[str] | str"
+    return Form(texts, list[str], keyword, toml, read, written=_pairs_text, metavar=metavar)
 
 
-TEXT = Form(a_text, str, "str", str | None)
-FOLDER = Form(a_text, str, "str | PathLike[str]", str | None, _folder)
-PATH = Form(a_text, str, "str | PathLike[str]", str | None, configured=lambda told, base: str(base / told))
+TEXT = Form(a_text, str, "str", str | None, metavar="NAME")
+FOLDER = Form(
+    a_text, str, "str | PathLike[str]", str | None, _folder, lambda told, base: str(base / _folder("", told)), metavar="FOLDER"
+)  # fmt: skip
+PATH = Form(a_text, str, "str | PathLike[str]", str | None, configured=lambda told, base: str(base / told), metavar="PATH")
+DATA = replace(PATH, keyword="Data")
 DEVICE = Form(
     a_text, str, "str | PathLike[str]", str | None, _device, lambda told, base: str(base / told) if is_path(told) else told
 )  # fmt: skip
-METRIC = Form(a_text, str, "str", str | None, _metric, lambda told, _: _metric("", told))
+METRIC = Form(a_text, str, "str", str | None, _metric, lambda told, _: _metric("", told), metavar="METRIC")
 TEXTS = Form(
-    texts, list[str], "Sequence[str] | str", list[str], lambda _, given: tuple(given), lambda told, _: tuple(told), list
+    texts, list[str], "Sequence[str] | str", list[str], lambda _, given: tuple(given), lambda told, _: tuple(told), list,
+    "NAME",
 )  # fmt: skip
-GATES = Form(texts, list[str], "Sequence[str] | str", list[str], written=lambda gates: [gate_text(gate) for gate in gates])
-COUNT = Form(whole, int, "int", Whole | None, _above_none)
-SEED = Form(whole, int, "int", None)
+GATES = Form(
+    texts, list[str], "Sequence[str] | str", list[str], written=lambda gates: [gate_text(gate) for gate in gates],
+    metavar="METRIC>=NUMBER",
+)  # fmt: skip
+COUNT = Form(whole, int, "int", Whole | None, _above_none, metavar="N")
+SEED = Form(whole, int, "int", Annotated[int, Field(le=MOST)] | None, metavar="N")
 COUNTS = Form(
     wholes, list[int], "int | Sequence[int]", list[int] | None, lambda _, given: tuple(given), lambda told, _: tuple(told),
-    lambda sizes: [plain(size) for size in sizes],
+    lambda sizes: [plain(size) for size in sizes], "N",
 )  # fmt: skip
-SECONDS = Form(number, float, "float", None, _above_none)
+SECONDS = Form(number, float, "float", Annotated[float, Field(gt=0, le=MOST)] | None, _above_none, metavar="SECONDS")
 SWITCH = Form(a_switch, bool, "bool", bool, written=lambda on: [""] if on else [])
-PAIRS = _pairs(dict[str, str], lambda flag, given: parse_pairs(given, flag))
-COLUMNS = _pairs(dict[COLUMN, str], _columns)
-SIZES = _pairs(dict[str, Whole], lambda flag, given: parse_sizes(given, flag))
-AXES = _pairs(dict[str, Annotated[int, Field(ge=0, le=MOST)]], _axes)
+PAIRS = _pairs(dict[str, str], lambda flag, given: parse_pairs(given, flag), "INPUT=ARRAY")
+COLUMNS = _pairs(dict[COLUMN, str], _columns, "WHAT=NAME")
+SIZES = _pairs(dict[str, Whole], lambda flag, given: parse_sizes(given, flag), "AXIS=N")
+AXES = _pairs(dict[str, Annotated[int, Field(ge=0, le=MOST)]], _axes, "INPUT=AXIS")
 SHAPES = Form(
     shapes, list[str], "Mapping[str, str | Sequence[int]] | Sequence[str] | str",
     dict[str, Annotated[list[Whole], Field(min_length=1)]], _shapes,
     lambda told, _: {name: tuple(dims) for name, dims in told.items()},
-    lambda value: [f"{name}={text_of(shape)}" for name, shape in value.items()],
+    lambda value: [f"{name}={text_of(shape)}" for name, shape in value.items()], "INPUT=SHAPE",
 )  # fmt: skip
-BUDGET = Form(duration, str, "str | float", None, lambda _, given: parse_budget(given), written=_budget_text)
+BUDGET = Form(
+    duration, str, "str | float | timedelta", str | float | None, lambda _, given: parse_budget(given),
+    lambda told, _: parse_budget(told), _budget_text, "TIME",
+)  # fmt: skip
 WEIGHTS = Form(
     weights, str, "str | Mapping[str, float]", str | None, lambda _, given: parse_weights(given),
     lambda told, _: parse_weights(told),
-    lambda value: [",".join(f"{axis}={plain(weight)}" for axis, weight in value.items())],
+    lambda value: [",".join(f"{axis}={plain(weight)}" for axis, weight in value.items())], "AXIS=WEIGHT,...",
 )  # fmt: skip
 CODED = Form(a_text, None, "", Annotated[str | None, Field(pattern=CODE)])
 """`module:function`; in a file only, which has to be named before it runs."""

@@ -1,5 +1,6 @@
 """`init`: a commented `strop.toml` for a model."""
 
+import os
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +10,7 @@ import tomli_w
 from strop.core.errors import OutputError
 from strop.core.foreign import STEERING, clean, writable
 from strop.core.model import Model
-from strop.core.spelling import spelled
+from strop.core.spelling import PathText, spelled
 from strop.plan.discover import backends
 from strop.run.config import CONFIG, home_of
 from strop.run.intake import read_model
@@ -20,7 +21,7 @@ from strop.worker.call import Limits
 
 
 @spelled
-def init(model: str, path: str | None = None, force: bool = False) -> Path:
+def init(model: PathText, path: PathText | None = None, force: bool = False) -> Path:
     """Write a commented `strop.toml` beside a model, or in its folder, its inputs and outputs filled in.
 
     Args:
@@ -33,6 +34,7 @@ def init(model: str, path: str | None = None, force: bool = False) -> Path:
     Example:
         >>> strop.init("model.onnx")
     """
+    model = os.fspath(model)
     target = Path(path) if path is not None else home_of(model) / CONFIG
     with tempfile.TemporaryDirectory(prefix="strop-") as scratch:
         found = read_model(backends(), Path(model), Path(scratch) / "inspect.log", Limits(120.0), Store(Path(".strop")))

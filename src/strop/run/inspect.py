@@ -6,7 +6,7 @@ from pathlib import Path
 from strop.core.backend import Backend
 from strop.core.errors import UsageError
 from strop.core.inspection import Advice, Assessment, Inspection
-from strop.core.spelling import spelled
+from strop.core.spelling import PathText, spelled
 from strop.core.target import Target
 from strop.plan.advise import advise
 from strop.plan.discover import backends
@@ -23,8 +23,9 @@ from strop.worker.interpreter import why_missing
 
 @spelled
 def inspect(
-    model: str, *, target: str | None = None, purpose: str = "any", context: int | None = None, store: str = ".strop"
-) -> Assessment:
+    model: PathText, *, target: PathText | None = None, purpose: str = "any", context: int | None = None,
+    store: PathText = ".strop",
+) -> Assessment:  # fmt: skip
     """What a model is, what it takes at each precision, and what to try with it on a device.
 
     Args:

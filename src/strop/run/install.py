@@ -13,7 +13,7 @@ from typing import Any
 
 from strop.core.backend import Backend
 from strop.core.errors import BackendError, UsageError, WorkerError
-from strop.core.spelling import spelled
+from strop.core.spelling import PathText, known_names, spelled
 from strop.plan.discover import backends
 from strop.run.probe import ask
 from strop.store import files
@@ -33,7 +33,7 @@ def silent(_line: str) -> None:
 
 
 @spelled
-def install_backend(name: str, *, python: str | None = None, progress: Progress = silent) -> Interpreter:
+def install_backend(name: str, *, python: PathText | None = None, progress: Progress = silent) -> Interpreter:
     """Make a backend's own environment, or take one that is there. Done already: nothing happens.
 
     Safe to interrupt: an environment counts once its record is written, which is last; what an interrupted one left is
@@ -99,7 +99,7 @@ def _needs_one(name: str) -> Backend:
     able = sorted(b.name for b in found.values() if b.requirements is not None)
     if name not in able:
         what = "lives in Strop's own environment" if name in found else "is unknown"
-        raise UsageError(f"backend {name!r} {what}", f"there are {', '.join(able)}")
+        raise UsageError(f"backend {name!r} {what}", known_names(name, able, "there are"))
     return found[name]
 
 

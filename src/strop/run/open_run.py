@@ -71,6 +71,8 @@ def opened(request: Request, observer: Observer, keep: bool = True, timed: bool 
             about = {"request": request.model_dump(mode="json"), "host": machine.host, "strop": strop.__version__}
             write_json(folder.folder / RECORD, {**about, KEY: identity.model_dump(mode="json")})
         resumed = (folder.folder / "candidates").exists()
+        if request.config is not None:
+            run.tell("config-read", path=request.config)
         run.emit("run-opened", run=folder.name, resumed=resumed)
         if company is not None:
             run.emit("company", **company.model_dump(), began=resumed)

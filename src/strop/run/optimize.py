@@ -10,7 +10,7 @@ from strop.core.inspection import Advice, ExportRemark
 from strop.core.model import Model
 from strop.core.outcome import Outcome
 from strop.core.recipe import Offer
-from strop.core.spelling import spelled
+from strop.core.spelling import PathText, spelled
 from strop.core.standing import standing_of, why_worse
 from strop.core.task import Task
 from strop.plan.export import export_remarks
@@ -38,7 +38,9 @@ from strop.worker.interpreter import why_missing
 
 
 @spelled
-def optimize(model: str, *, config: str | None = None, observer: Observer = nobody, **flags: Unpack[OptimizeFlags]) -> Outcome:
+def optimize(
+    model: PathText, *, config: PathText | None = None, observer: Observer = nobody, **flags: Unpack[OptimizeFlags]
+) -> Outcome:
     """Find, prove and pack the best version of a model for this machine.
 
     Args:
@@ -53,7 +55,7 @@ def optimize(model: str, *, config: str | None = None, observer: Observer = nobo
 
     Raises:
         StropError: bad input of any kind; each subclass has its exit code.
-        TypeError: a keyword that is not known, or a value of another type.
+        ArgumentError: a keyword that is not known, or a value of another type.
 
     Example:
         >>> outcome = strop.optimize("model.onnx", data="eval.npz", calibration="calibration.npz")
@@ -139,7 +141,7 @@ def plan_recipes(run: Run, model: Model, task: Task, asked: Sequence[str] = ()) 
 
 
 @spelled
-def list_recipes(model: str, *, config: str | None = None, **flags: Unpack[OptimizeFlags]) -> list[Offer]:
+def list_recipes(model: PathText, *, config: PathText | None = None, **flags: Unpack[OptimizeFlags]) -> list[Offer]:
     """What `optimize` would try and why, without building or timing anything (`--dry-run`).
 
     Args:
@@ -162,7 +164,7 @@ class Plan(NamedTuple):
     export: tuple[ExportRemark, ...] = ()
 
 
-def list_plan(model: str, *, config: str | None = None, **flags: Unpack[OptimizeFlags]) -> Plan:
+def list_plan(model: PathText, *, config: PathText | None = None, **flags: Unpack[OptimizeFlags]) -> Plan:
     """As `list_recipes`, with the notes and the remarks on the model's export."""
     with opened(make_request(model, config, **flags), nobody, keep=False, timed=False) as (run, given):
         task = run.family.read_task(run, given)

@@ -17,6 +17,12 @@ from strop.plan.serving import MOST_IN_FLIGHT
 from strop.run import forms as f
 from strop.run.forms import Form
 
+GROUPS = {
+    "data": "Data", "model": "Data", "preprocess": "Data", "task": "Task and calls", "target": "Device and limits", "gates": "Gates and choice",
+    "backends": "Recipes", "run": "Run",
+}  # fmt: skip
+"""Section of strop.toml → the heading that its options have in `--help`."""
+
 
 @dataclass(frozen=True)
 class Option:
@@ -47,6 +53,21 @@ class Option:
         return self.flag or f"--{self.name.replace('_', '-')}"
 
     @property
+    def variable(self) -> str:
+        """The environment variable that stands for the flag."""
+        return f"STROP_{self.spelled.removeprefix('--').replace('-', '_').upper()}"
+
+    @property
+    def group(self) -> str:
+        """The heading of `--help` that it stands under: its section of strop.toml."""
+        return GROUPS[self.key.partition(".")[0]]
+
+    @property
+    def value(self) -> str | None:
+        """What `--help` shows in place of its value."""
+        return self.metavar or self.form.metavar or None
+
+    @property
     def part(self) -> str:
         """The field of the request that it becomes, or becomes part of."""
         return self.field or self.name
@@ -68,9 +89,9 @@ SIDE = f.Whole | tuple[int, int] | Literal[False] | None
 CHANNELS = tuple[float, ...] | Literal[False] | None
 
 DATA = (
-    Option("data", f.PATH, "Evaluation data: arrays, a table of texts, a folder of pictures; plain text for a language model.",
+    Option("data", f.DATA, "Evaluation data: arrays, a table of texts, a folder of pictures; plain text for a language model.",
            key="data.evaluation", identifies=False, shown='"eval.npz"'),
-    Option("calibration", f.PATH, "Calibration data, apart from the evaluation data.", key="data.calibration", identifies=False,
+    Option("calibration", f.DATA, "Calibration data, apart from the evaluation data.", key="data.calibration", identifies=False,
            shown='"calibration.npz"', comment="never part of the evaluation data; without it the evaluation data are split"),
 )  # fmt: skip
 QUESTIONS = Option(
@@ -148,10 +169,42 @@ LOAD = (
            key="task.streams", shown="1", comment="of these, how many a recipe made for throughput serves at once; one a thread"),
 )  # fmt: skip
 TEXTS = (
-    Option("eval_tokens", f.COUNT, "Tokens of the text that are scored [4096].", family=LANGUAGE_MODELS),
-    Option("prompt_tokens", f.COUNT, "Tokens of a timed prompt [128].", family=LANGUAGE_MODELS),
-    Option("output_tokens", f.COUNT, "Tokens of a timed answer [32].", family=LANGUAGE_MODELS),
-    Option("context", f.COUNT, "Tokens that a language model's cache holds [512].", family=LANGUAGE_MODELS),
+    Option(
+        "eval_tokens",
+        f.COUNT,
+        "Tokens of the text that are scored [4096].",
+        key="task.eval_tokens",
+        shown="4096",
+        comment="language models: tokens of the text that are scored",
+        family=LANGUAGE_MODELS,
+    ),
+    Option(
+        "prompt_tokens",
+        f.COUNT,
+        "Tokens of a timed prompt [128].",
+        key="task.prompt_tokens",
+        shown="128",
+        comment="of a timed prompt",
+        family=LANGUAGE_MODELS,
+    ),
+    Option(
+        "output_tokens",
+        f.COUNT,
+        "Tokens of a timed answer [32].",
+        key="task.output_tokens",
+        shown="32",
+        comment="of a timed answer",
+        family=LANGUAGE_MODELS,
+    ),
+    Option(
+        "context",
+        f.COUNT,
+        "Tokens that a language model's cache holds [512].",
+        key="task.context",
+        shown="512",
+        comment="that a language model's cache holds",
+        family=LANGUAGE_MODELS,
+    ),
 )
 TARGET = Option(
     "target", f.DEVICE, "A device of the catalog, a profile of your own, or this-machine.", key="target.device", identifies=False,
@@ -167,7 +220,8 @@ LIMITS = (
            comment="budget of cores; all that affinity and quota allow"),
     Option("memory_limit_mb", f.COUNT, "MB a child may take [80 % of what is free].", key="target.memory_limit_mb",
            flag="--memory-limit", shown="2000", comment="what one child may take"),
-    Option("time_limit_s", f.SECONDS, "Seconds one request to a child may take [600].", flag="--time-limit"),
+    Option("time_limit_s", f.SECONDS, "Seconds one request to a child may take [600].", key="target.time_limit_s",
+           flag="--time-limit", shown="600", comment="what one request to a child may take"),
 )  # fmt: skip
 GATES = (
     Option("must", f.GATES, "Gate that must pass, e.g. accuracy_retained>=0.99.", key="gates.must", field="gates",
@@ -188,15 +242,31 @@ OLIVE = Option(
     "olive_config", f.PATH, "An Olive workflow configuration: a recipe of its own.", key="backends.olive_config",
     identifies=False, shown='"olive.json"', comment="an Olive workflow configuration: a recipe of its own",
 )  # fmt: skip
-BUDGET = Option("budget", f.BUDGET, "Time for the whole run: e.g. 90s, 5m; auto or none [auto].", field="budget_s")
-OUT = Option("out", f.FOLDER, "Where report and bundle go [strop-out/MODEL].", identifies=False)
+BUDGET = Option(
+    "budget", f.BUDGET, "Time for the whole run: e.g. 90s, 5m; auto or none [auto].", key="run.budget", field="budget_s",
+    shown='"5m"', comment="90 (seconds), 5m, 1h; auto or none",
+)  # fmt: skip
+OUT = Option(
+    "out", f.FOLDER, "Where report and bundle go [strop-out/MODEL].", key="run.out", identifies=False,
+    shown='"strop-out/model"',
+)  # fmt: skip
 KEPT = (
-    Option("store", f.FOLDER, "Where builds, data and runs are kept [.strop].", identifies=False),
-    Option("seed", f.SEED, "Seed of everything random [0]."),
-)
-FRESH = Option("fresh", f.SWITCH, "Measure again, even if this question was answered before.", identifies=False)
-REPLACE = Option("replace", f.SWITCH, "Replace a better result in the output folder, too.", identifies=False)
-PROFILE = Option("profile", f.SWITCH, "Profile baseline and finalists too; some seconds beyond the budget.", identifies=False)
+    Option("store", f.FOLDER, "Where builds, data and runs are kept [.strop].", key="run.store", identifies=False,
+           shown='".strop"'),
+    Option("seed", f.SEED, "Seed of everything random [0].", key="run.seed", shown="0"),
+)  # fmt: skip
+FRESH = Option(
+    "fresh", f.SWITCH, "Measure again, even if this question was answered before.", key="run.fresh", identifies=False,
+    shown="false", comment="measure again",
+)  # fmt: skip
+REPLACE = Option(
+    "replace", f.SWITCH, "Replace a better result in the output folder, too.", key="run.replace", identifies=False,
+    shown="false", comment="a better result, too",
+)  # fmt: skip
+PROFILE = Option(
+    "profile", f.SWITCH, "Profile baseline and finalists too; some seconds beyond the budget.", key="run.profile",
+    identifies=False, shown="false", comment="baseline and finalists",
+)  # fmt: skip
 
 OPTIONS = (
     *DATA, QUESTIONS, ADAPTER, *READING, OTHER_SHAPES, *LOAD, *TEXTS, TARGET, PURPOSE, *LIMITS, *GATES, *ASKED, OLIVE, BUDGET,

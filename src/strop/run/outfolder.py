@@ -27,12 +27,12 @@ class Placed(NamedTuple):
     why: str = ""
 
 
-def absolute(path: str) -> str:
+def absolute(path: str | os.PathLike[str]) -> str:
     """A path from the root, without following links: the files of a download cache are links to names that say nothing."""
     return os.path.normpath(Path(path).absolute())
 
 
-def model_name(model: str) -> str:
+def model_name(model: str | os.PathLike[str]) -> str:
     """What a model is called: its folder, or its file without the suffix."""
     path = Path(absolute(model))
     if path.is_dir():

@@ -2,6 +2,7 @@
 
 import json
 import os
+import reprlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,16 +11,18 @@ from pydantic import Field
 
 from strop.core.budget import Asked
 from strop.core.choose import DEFAULT_WEIGHTS
-from strop.core.errors import ConfigError, UsageError
+from strop.core.errors import ArgumentError, ConfigError, UsageError
 from strop.core.foreign import MOST_JSON, SURROGATE, ForeignError, parse_object
 from strop.core.gate import assemble, parse_gate
 from strop.core.noun import Noun
 from strop.core.shapes import OtherShapes, Shape, text_of
+from strop.core.spelling import PathText
 from strop.core.target import THIS
 from strop.core.task import Pooling, TaskKind
 from strop.core.verdict import Gate, Kind
 from strop.run.config import Config, home_of, read_config, require_trust
 from strop.run.forms import CODED
+from strop.run.handed import stored
 from strop.run.located import located
 from strop.run.options import OPTIONS, Option
 from strop.store.files import read_bytes
@@ -152,14 +155,16 @@ def formed(flags: Mapping[str, Any]) -> dict[str, Any]:
     """Keywords as the command line would give them: one text for a list of them, a number for a duration, a path.
 
     Raises:
-        TypeError: a value of another type; says what was given and what is expected.
+        ArgumentError: a value of another type; says what was given and what is expected.
     """
-    forms, made = {option.name: option.form for option in OPTIONS}, {}
+    known, made = {option.name: option for option in OPTIONS}, {}
+    flags = stored(flags)
     for name, value in flags.items():
         try:
-            made[name] = None if value is None else forms[name].python(value)
+            made[name] = None if value is None else known[name].form.python(value)
         except TypeError as error:
-            raise TypeError(f"{name}={value!r} is {type(value).__name__}; expected {error}") from None
+            what = f"{name}={reprlib.repr(value)} is {type(value).__name__}; expected {error}"
+            raise ArgumentError(what, f"{name}: {known[name].help}") from None
     return made
 
 
@@ -173,16 +178,16 @@ def value_of(option: Option, given: Any, config: Config, base: Path) -> Any:
     return {**told, **value} if told is not ABSENT else value
 
 
-def make_request(model: str, config_path: str | None = None, **flags: Any) -> Request:
+def make_request(model: PathText, config_path: PathText | None = None, **flags: Any) -> Request:
     """Flags over `strop.toml` over defaults.
 
     Args:
         flags: keywords of `strop.run.options`. None and empty mean "not given".
 
     Raises:
-        ConfigError, UsageError: an invalid value. TypeError: a value of another type.
+        ConfigError, UsageError: an invalid value. ArgumentError: a value of another type.
     """
-    model, flags = os.fspath(model), formed(flags)
+    model, config_path, flags = os.fspath(model), os.fspath(config_path) if config_path else None, formed(flags)
     given = [text for value in flags.values() for text in (value if isinstance(value, (list, tuple)) else [value])]
     require_utf8([str(Path(model).absolute()), config_path, *given])
     config, base, found = read_config(Path(config_path) if config_path else None, home_of(model))

@@ -8,7 +8,7 @@ from strop.core.errors import StoreError, UsageError
 from strop.core.events import Observer, nobody
 from strop.core.outcome import Outcome
 from strop.core.profile import Profiled
-from strop.core.spelling import spelled
+from strop.core.spelling import PathText, spelled
 from strop.plan.discover import backends
 from strop.run.budget import Budget
 from strop.run.context import Run
@@ -25,7 +25,7 @@ from strop.store.store import RunFolder, Store, load, read_json
 
 
 @spelled
-def report_run(name: str, *, store: str = ".strop", out: str | None = None) -> Path:
+def report_run(name: str, *, store: PathText = ".strop", out: PathText | None = None) -> Path:
     """Write report.json, report.md and report.html of a finished run again, from what it stored.
 
     Args:
@@ -71,7 +71,7 @@ def finished_run(store: Store, name: str) -> tuple[RunFolder, Outcome]:
 
 @spelled
 def profile_run(
-    name: str, *, store: str = ".strop", candidates: Sequence[str] = (), observer: Observer = nobody
+    name: str, *, store: PathText = ".strop", candidates: Sequence[str] = (), observer: Observer = nobody
 ) -> list[Profiled]:
     """Profile candidates of a finished run, on the machine that it ran on, and write its reports again.
 

@@ -7,10 +7,11 @@ from typing import Unpack
 from strop.core.errors import UsageError
 from strop.core.events import Observer, nobody
 from strop.core.outcome import Outcome
-from strop.core.spelling import spelled
+from strop.core.spelling import PathText, spelled
 from strop.core.strict import to_json
 from strop.report.comparison import comparison_document, comparison_markdown, comparison_page
 from strop.run.devices import find_device
+from strop.run.forms import listed
 from strop.run.keywords import OptimizeForFlags
 from strop.run.optimize import optimize
 from strop.run.outfolder import absolute, choose_out, link_latest, require_writable
@@ -24,7 +25,8 @@ COMPARISON = ".strop-comparison"
 
 @spelled
 def optimize_for(
-    model: str, targets: Sequence[str], *, config: str | None = None, out: str | None = None, observer: Observer = nobody,
+    model: PathText, targets: Sequence[PathText] | PathText, *, config: PathText | None = None, out: PathText | None = None,
+    observer: Observer = nobody,
     **flags: Unpack[OptimizeForFlags],
 ) -> list[Outcome]:  # fmt: skip
     """`optimize` for each of several devices; what they share is built once.
@@ -40,7 +42,7 @@ def optimize_for(
     Example:
         >>> [outcome.outcome for outcome in strop.optimize_for("model.onnx", ["this-machine", "raspberry-pi-5"])]
     """
-    targets = [targets] if isinstance(targets, str) else targets
+    targets = listed("targets", targets)
     names = [find_device(target).name for target in targets]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:

@@ -54,6 +54,7 @@ def serve(settings: dict[str, Scalar], _target: Target, streams: int) -> dict[st
 
 BACKEND = Backend(
     name=NAME,
+    hidden=True,
     work=HERE / "work.py",
     runner=HERE / "runner.py",
     runs=(NAME,),

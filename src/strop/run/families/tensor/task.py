@@ -1,14 +1,15 @@
 """What a model of arrays is for: evaluation and calibration data as shards, what made them, the metric, the workload."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from strop.core.errors import DataError
+from strop.core.errors import DataError, UsageError
 from strop.core.metrics import UNLABELED
 from strop.core.model import Model
 from strop.core.preprocess import Preprocess, Texts
+from strop.core.spelling import known_names
 from strop.core.task import Dataset, MetricName, Task, TaskKind, Workload
 from strop.plan.batch import require_batch_first
 from strop.plan.export import default_inputs_note
@@ -23,9 +24,21 @@ from strop.run.source import form_of
 from strop.run.workload import workload_of
 
 
+def require_known_names(model: Model, mapping: Collection[str], sizes: Collection[str]) -> None:
+    """Raises UsageError where `--map` names no input, or `--size` no dynamic axis."""
+    inputs = [spec.name for spec in model.inputs]
+    axes = sorted({axis for spec in model.inputs for axis in spec.shape if isinstance(axis, str)})
+    for flag, names, known, what in (("--map", mapping, inputs, "inputs"), ("--size", sizes, axes, "dynamic axes")):
+        odd = next((name for name in names if name not in known), None)
+        if odd is not None:
+            none = f"the model has no {what}" if not known else known_names(odd, known, what)
+            raise UsageError(f"{flag} {odd}=...: the model has none of that name", none)
+
+
 def tensor_task(run: Run, model: Model) -> Task:
     """Evaluation and calibration data as shards, what made them, the metric, and the workload."""
     request = run.request
+    require_known_names(model, request.mapping, request.sizes)
     given, model = model, narrowed(model, request.shapes)
     require_batch_first(model, request.batch_axes)
     note_moved_axes(run)

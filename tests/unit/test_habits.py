@@ -1,0 +1,82 @@
+"""The command line as in other tools: short flags, groups, environment variables, near names, hints."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from typer.main import get_command
+from typer.testing import CliRunner
+
+import strop
+from strop.cli.app import app
+from strop.core.choose import parse_weights
+from strop.core.errors import StropError
+from strop.core.model import Artifact, Model, TensorSpec
+from strop.plan.mislabeled import likely_cause
+from strop.run.families.tensor.task import require_known_names
+from strop.run.options import OPTIMIZE, OPTIONS
+from strop.run.request import make_request
+
+
+def test_every_option_has_a_variable_a_heading_a_key_and_says_what_its_value_is():
+    taken = {p.name: p for p in get_command(app).commands["optimize"].params}
+    assert all(taken[option.name].envvar == option.variable for option in OPTIMIZE)
+    assert all(option.group for option in OPTIMIZE) and all(option.key for option in OPTIONS)
+    assert all(option.value for option in OPTIMIZE if option.form.flag is not bool)
+    assert len({option.variable for option in OPTIMIZE}) == len(OPTIMIZE)
+    shown = CliRunner().invoke(app, ["optimize", "-h"], env={"COLUMNS": "80"}).output
+    assert "Gates and choice:" in shown and "--must METRIC>=NUMBER" in shown and "<int>" not in shown
+
+
+def test_a_variable_stands_for_its_flag_and_the_flag_wins():
+    def said(*arguments):
+        return CliRunner().invoke(app, ["optimize", "m.onnx", *arguments], env={"STROP_METRIC": "topl"})
+
+    assert "unknown metric 'topl'" in str(said().exception)
+    assert "unknown metric 'f2'" in str(said("--metric", "f2").exception)
+
+
+def test_short_version():
+    done = subprocess.run([sys.executable, "-m", "strop", "-v"], capture_output=True, text=True, check=True)
+    assert done.stdout == f"strop {strop.__version__}\n"
+
+
+def test_every_option_can_stand_in_the_file(tmp_path):
+    (tmp_path / "strop.toml").write_text('[run]\nbudget = 90\nseed = 3\nout = "o"\nfresh = true\n[task]\ncontext = 99\n')
+    request = make_request(tmp_path / "m.onnx")
+    assert (request.budget_s, request.seed, request.out, request.fresh, request.context) == (90, 3, str(tmp_path / "o"), True, 99)
+    assert make_request(tmp_path / "m.onnx", budget="5m", seed=4).budget_s == 300
+
+
+@pytest.mark.parametrize(
+    ("call", "near"),
+    [
+        (lambda: make_request("m", metric="topl"), "topk"),
+        (lambda: make_request("m", must="sped>=2"), "speedup"),
+        (lambda: make_request("m", purpose="protoyping"), "prototyping"),
+        (lambda: parse_weights("sped=1"), "speed"),
+        (lambda: strop.find_device("raspbery-pi-5"), "raspberry-pi-5"),
+        (lambda: strop.install_backend("openvno"), "openvino"),
+        (lambda: require_known_names(MODEL, {"imput": "x"}, {}), "input"),
+        (lambda: require_known_names(MODEL, {}, {"sequnce": 3}), "sequence"),
+    ],
+)
+def test_the_near_name_is_given(call, near):
+    with pytest.raises(StropError) as refused:
+        call()
+    assert "did you mean" in refused.value.hint and near in refused.value.hint
+
+
+MODEL = Model(
+    artifact=Artifact(kind="onnx", path="m.onnx", digest="", bytes=0, files=("m.onnx",)), reader="onnxruntime", parameters=0,
+    inputs=(TensorSpec(name="input", dtype="float32", shape=("batch", "sequence")),),
+    outputs=(TensorSpec(name="y", dtype="float32", shape=("batch", 2)),),
+)  # fmt: skip
+
+
+def test_each_fault_of_labels_has_its_own_hint():
+    right = np.array([0, 1, 2, 1, 2, 2])
+    assert "subtract 1" in likely_cause("top1", np.eye(3)[right], right + 1)
+    assert "one-hot" in likely_cause("top1", np.zeros((6, 3)), np.eye(3, dtype=int)[right])
+    assert "up to 7" in likely_cause("top1", np.zeros((6, 3)), np.array([0, 1, 7, 1, 2, 2]))
