@@ -18,8 +18,8 @@ from strop.run import forms as f
 from strop.run.forms import Form
 
 GROUPS = {
-    "data": "Data", "model": "Data", "preprocess": "Data", "task": "Task and calls", "target": "Device and limits", "gates": "Gates and choice",
-    "backends": "Recipes", "run": "Run",
+    "data": "Data", "model": "Data", "preprocess": "Data", "task": "Task and calls", "target": "Device and limits",
+    "gates": "Gates and choice", "backends": "Recipes", "run": "Run",
 }  # fmt: skip
 """Section of strop.toml → the heading that its options have in `--help`."""
 
