@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from statistics import median
 from typing import Any, NamedTuple
 
 import strop
@@ -9,6 +10,7 @@ from strop.core.events import nobody
 from strop.core.noun import SCHEMA
 from strop.core.outcome import Outcome
 from strop.core.strict import to_json
+from strop.core.verdict import GateResult, Verdict
 from strop.plan.discover import backends
 from strop.report.render.json import report
 from strop.run.budget import Budget
@@ -27,8 +29,9 @@ from .archive import HERE, LEFT, unpack
 DEMO = Path(strop.__file__).parent / "demo"
 OF_THE_MACHINE = ("timing", "budget", "environment", "advice")
 """Parts of a report that say how long the command took, on which machine, and which frameworks are installed there."""
-REWORDED = ("trade_offs",)
+REWORDED = ("trade_offs", "watch")
 """Parts of a report that are sentences, which are written differently today."""
+MEMORY_GOAL = "memory_ratio"
 SAMPLES = ("candidates", "races")
 
 
@@ -85,14 +88,38 @@ def reports(found: Replayed) -> tuple[dict[str, Any], dict[str, Any]]:
     then["notes"] = then["notes"][: len(now["notes"])]
     as_of_schema_2(then)
     as_tokenized_today(then, now)
+    without_memory_goal(now)
     first, second = ({k: v for k, v in whole.items() if k not in (*OF_THE_MACHINE, *REWORDED)} for whole in (then, now))
     return first, second
+
+
+def as_judged_then(verdict: Verdict) -> tuple[GateResult, ...]:
+    """Without the default goal on memory, which does not apply today where the runtime takes most of it."""
+    return tuple(r for r in verdict.results if r.gate.metric != MEMORY_GOAL)
+
+
+def whole_process(memory: list[dict[str, Any]]) -> dict[str, float] | None:
+    """The resident memory of the whole process, which reports did not have then: MB, over the repeats."""
+    found = [(m["total_rss"] + max(0, m["peak"] - m["steady"])) / 1e6 for m in memory]
+    return {"value": median(found), "low": min(found), "high": max(found)} if found else None
+
+
+def without_memory_goal(document: dict[str, Any]) -> None:
+    """The same of a report."""
+    for one in (document["baseline"], *document["candidates"]):
+        one["gates"] = [gate for gate in one["gates"] if gate["metric"] != MEMORY_GOAL]
+    document["chosen"]["missed"] = [m for m in document["chosen"]["missed"] if not m["gate"].startswith(MEMORY_GOAL)]
 
 
 def as_of_schema_2(recorded: dict[str, Any]) -> None:
     """What is wanted to differ from a report of schema 1: reasons of what is not offered no longer begin with these words, and
     data sets say what of them was cast, a task names its family."""
     recorded["schema"] = SCHEMA
+    without_memory_goal(recorded)
+    for one in (recorded["baseline"], *recorded["candidates"]):
+        one["measurement"]["memory_mb"] = whole_process(one["measurement"]["memory"])
+        if one["name"] == recorded["chosen"]["name"]:
+            recorded["chosen"]["memory_mb"] = one["measurement"]["memory_mb"]
     recorded["task"]["family"] = "tensor" if recorded["task"]["language"] is None else "llm"
     recorded["not_offered"] = [{**o, "reason": o["reason"].removeprefix("not offered: ")} for o in recorded["not_offered"]]
     for part in (p for p in ("evaluation", "calibration") if recorded["task"][p] is not None):

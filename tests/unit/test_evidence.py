@@ -153,7 +153,7 @@ def test_trade_offs_say_why_something_faster_was_not_chosen():
     sentences = " ".join(trade_offs(outcome(inaccurate, made("fast", [step("prune")], 3.0), chosen="fast")))
     assert "rough looks faster (9× [8.9, 9.1]) and was not chosen: it does not pass accuracy kept ≥ 95 %" in sentences
     assert "a loss of more than 2.0% of it is unlikely" in sentences
-    assert "It needs less memory: 0.4" in sentences
+    assert "The model's part of the memory is less: 0.4×" in sentences
 
 
 @pytest.mark.parametrize(

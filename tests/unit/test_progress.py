@@ -53,3 +53,24 @@ def test_the_end_is_told_before_anything_was_tried(shown):
     assert shown.left() == "about 5 min left"
     shown("budget-settled", {"seconds": 120.0, "asked": "auto", "estimate": 120.0})
     assert "of the budget left" in shown.left()
+
+
+def test_a_tick_means_a_figure(shown):
+    shown("confirmed", {"candidate": "a", "speedup": [1.7, 1.75, 1.8], "rough": None, "clock": "wall time"})
+    shown("confirmed", {"candidate": "b", "speedup": None, "rough": 1.2, "clock": "wall time"})
+    shown("confirmed", {"candidate": "c", "speedup": None, "rough": None, "clock": "wall time"})
+    shown("loaded", {"candidate": "c", "concurrency": 4, "rate": None, "ratio": None})
+    done(shown, "d")
+    lines = told(shown).splitlines()
+    assert "✓ a confirmed: 1.750× [1.700, 1.800]" in lines[0]
+    assert "? b not confirmed: the machine was too busy for a figure; roughly 1.20×, which decides nothing" in lines[1]
+    assert "? c not confirmed" in lines[2]
+    assert not [line for line in lines[1:] if "✓" in line]
+
+
+@pytest.mark.parametrize("metric", ["perplexity", "agreement", "cosine", "difference", "mae"])
+def test_nothing_but_accuracy_is_called_so(shown, metric):
+    details = {"candidate": "a", "status": "measured", "reason": "", "speedup": 2.0, "rough": None, "accuracy": 0.5}
+    shown("candidate-done", {**details, "metric": metric, "clock": "wall time"})
+    shown("more-text", {"candidate": "a", "windows": 8, "open": ["accuracy_retained"]})
+    assert "accuracy" not in told(shown)

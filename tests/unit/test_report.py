@@ -81,7 +81,7 @@ def test_three_lines_of_a_choice():
     what, brings, mind = three_lines(outcome(result("fast", 3.0), chosen="fast"))
     assert what == "chosen: use fast (null, threads=2)."
     assert "3× [2.9, 3.1] the speed of the tuned baseline" in brings
-    assert "0.4 of the memory" in brings
+    assert "the model's part of the memory 0.4×" in brings
     assert mind == "Every gate passed."
 
 
@@ -287,7 +287,7 @@ def test_what_is_measured_without_labels_is_not_called_accuracy(metric, named):
 @pytest.mark.parametrize(
     ("quality", "head", "text", "short"),
     [
-        ({"divergence": interval(0.0098, 0.009, 0.011)}, "divergence", "0.0098 (0.009 to 0.011)", ["divergence", "0.0098"]),
+        ({"divergence": interval(0.0098, 0.009, 0.011)}, "divergence", "0.0098 (0.009 to 0.011)", ["diverges", "0.0098"]),
         ({"difference": interval(0.021, 0.01, 0.03)}, "largest difference", "2.1% (1.0% to 3.0%)", ["differs", "2.1%"]),
     ],
 )

@@ -19,6 +19,7 @@ def verdict(found):
     [
         ("PASS", "PASS", "chosen"),
         ("PASS", "FAIL", "provisional"),
+        ("PASS", "NOT APPLICABLE", "chosen"),
         ("PASS", "INCONCLUSIVE", "provisional"),
         ("PASS", "UNMEASURED", "provisional"),
         ("UNMEASURED", "PASS", "provisional"),

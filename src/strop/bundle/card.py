@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from strop.core import amounts
 from strop.core.candidate import Result
 from strop.core.foreign import in_markdown
 from strop.core.judged import word
@@ -43,12 +44,20 @@ def _throughput(outcome: Outcome, chosen: Result) -> str:
     found = chosen.throughput
     if found is None or found.rate is None:
         return "unmeasured"
-    text = f"{shown(found.rate)} {found.unit} a second with {found.concurrency} request(s) in flight"
+    low, high = amounts.plain(found.rate.low), amounts.plain(found.rate.high)
+    rate = f"{amounts.plain(found.rate.value)} [{low}, {high}] {found.unit} a second"
+    text = f"{rate} with {found.concurrency} request(s) in flight"
     if found.ratio is not None and found.over != chosen.name:
         over = next((r.candidate.recipe for r in outcome.results if r.name == found.over), None)
         which = "cleaned-up" if over is not None and over.cleaned else "given"
         text += f", {shown(found.ratio, '×')} that of the {which} model ({found.over})"
     return text + (f"; call `run` from {found.concurrency} threads" if found.concurrency > 1 else "")
+
+
+def _memory(outcome: Outcome, chosen: Result) -> str:
+    """The whole process in MB, then the model's part over the baseline's."""
+    part = f"the model's part over the baseline's: {shown(chosen.memory_ratio, '×')}"
+    return f"{amounts.memory_words(outcome, chosen.name)}; {part}" if outcome.place == "here" and chosen.memory else "unmeasured"
 
 
 def _cleanup(outcome: Outcome) -> str:
@@ -181,10 +190,11 @@ Steps: {steps}. Runtime: {recipe.runtime}, settings {recipe.settings or "the run
 
 {_where(outcome)}On {outcome.environment.cpu}, {outcome.environment.threads} thread(s) in the budget, batch {task.workload.batch}.
 
+- Latency: {amounts.latency_words(outcome, chosen.name) or "unmeasured"}
 - Speed-up over the tuned baseline ({outcome.baseline}): {shown(chosen.speedup, "×")}{_clock(chosen)}
 {_cleanup(outcome)}- Throughput: {_throughput(outcome, chosen)}
 {_quality(outcome, chosen)}
-- Peak memory over the baseline's: {shown(chosen.memory_ratio)}
+- Memory: {_memory(outcome, chosen)}
 
 | gate | kind | result | figure |
 |---|---|---|---|

@@ -107,8 +107,12 @@ def sizes(found: Assessment) -> None:
     fit = {f.precision: f for f in found.fits}
     rows = [[f.precision, show_bytes(f.weights), show_bytes(f.memory), *([fit[f.precision].verdict, fit[f.precision].reason]
              if fit else [])] for f in found.footprints]  # fmt: skip
-    memory = f"memory with a cache of {found.context:,} tokens (estimate)" if found.context else "memory (estimate)"
+    cache = f", with a cache of {found.context:,} tokens" if found.context else ""
+    memory = f"memory of the model{cache} (estimate)"
     stdout.print(table(["at", "weights", memory, *(["", "on the target"] if fit else [])], rows, right=(1, 2)))
+    if found.runtimes:
+        shares = ", ".join(f"{share.framework} {share.mb:.0f} MB" for share in found.runtimes)
+        say_wrapped(f"The process takes the runtime's own memory besides: {shares} (measured on Linux, x86-64; Python included).")
 
 
 def ways(found: Assessment) -> None:

@@ -11,6 +11,7 @@ from rich.live import Live
 from rich.markup import escape
 from rich.text import Text
 
+from strop.core.amounts import plain
 from strop.core.budget import Asked
 from strop.core.events import Event
 from strop.core.foreign import clean
@@ -210,14 +211,13 @@ class Progress:
         metric: str, clock: str,
     ) -> None:  # fmt: skip
         self._through(candidate)
-        named = metric if metric == "perplexity" else figure_name(metric, "accuracy")
         facts = [
             f"{speedup:.2f}×{_by(clock)}" if speedup is not None else f"~{rough:.2f}× {NOISY}" if rough is not None else "",
-            f"{named} {accuracy:.4f}" if accuracy is not None else "",
+            f"{figure_name(metric)} {accuracy:.4f}" if accuracy is not None else "",
             reason,
         ]
         self._say(
-            f"{MARKS[status]} {candidate}: {status}; " + "; ".join(f for f in facts if f),
+            f"{_mark(status, speedup, rough, accuracy)} {candidate}: {status}; " + "; ".join(f for f in facts if f),
             "red" if status == "failed" else "",
         )
         if status == "measured" and speedup is not None and speedup > self.leading:
@@ -270,15 +270,18 @@ class Progress:
 
     def _on_more_text(self, candidate: str, windows: int, open: list[str]) -> None:
         noun = "window" if windows == 1 else "windows"
-        self._say(f"{candidate}: {', '.join(open)} undecided: scoring {windows} more {noun} of text")
+        undecided = ", ".join("perplexity kept" if metric == "accuracy_retained" else metric for metric in open)
+        self._say(f"{candidate}: {undecided} undecided: scoring {windows} more {noun} of text")
 
     def _on_confirming(self, candidate: str) -> None:
         self.doing = f"confirming {candidate}"
 
     def _on_confirmed(self, candidate: str, speedup: list[float] | None, rough: float | None, clock: str) -> None:
-        figure = f"~{rough:.2f}× {NOISY}" if rough is not None else "no figure"
-        figure = f"{speedup[1]:.3f}× [{speedup[0]:.3f}, {speedup[2]:.3f}]{_by(clock)}" if speedup else figure
-        self._say(f"✓ {candidate} confirmed: {figure}")
+        if speedup:
+            self._say(f"✓ {candidate} confirmed: {speedup[1]:.3f}× [{speedup[0]:.3f}, {speedup[2]:.3f}]{_by(clock)}")
+            return
+        about_it = f"; roughly {rough:.2f}×, which decides nothing" if rough is not None else ""
+        self._say(f"? {candidate} not confirmed: the machine was too busy for a figure{about_it}", "yellow")
 
     def _on_server_chosen(self, recipe: str, concurrency: int) -> None:
         self._say(f"with {concurrency} requests in flight the given model does best under {recipe}")
@@ -288,8 +291,8 @@ class Progress:
 
     def _on_loaded(self, candidate: str, concurrency: int, rate: list[float] | None, ratio: list[float] | None) -> None:
         shown = f", {ratio[1]:.3f}× [{ratio[0]:.3f}, {ratio[2]:.3f}]" if ratio else ""
-        figure = f"{rate[1]:,.4g} a second{shown}" if rate else "no figure"
-        self._say(f"✓ {candidate} with {concurrency} requests in flight: {figure}")
+        mark, figure = ("✓", f"{plain(rate[1])} a second{shown}") if rate else ("?", "too disturbed for a figure")
+        self._say(f"{mark} {candidate} with {concurrency} requests in flight: {figure}")
 
     def _on_pair_measured(self, **_: Any) -> None:
         pass
@@ -304,6 +307,15 @@ class Progress:
     def _on_packing(self) -> None:
         self._leave_out()
         self.doing = "packing and checking the bundle"
+
+
+def _mark(status: str, speedup: float | None, rough: float | None, accuracy: float | None) -> str:
+    """A tick means a figure: of what was timed its speed-up, of what is only judged that of its answers."""
+    if status != "measured":
+        return MARKS[status]
+    if rough is not None:
+        return "~"
+    return MARKS[status] if speedup is not None or accuracy is not None else "?"
 
 
 def _by(clock: str) -> str:

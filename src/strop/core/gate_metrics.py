@@ -82,7 +82,8 @@ REGISTRY = (
         POSITIVE, QUIET, "times", of_target=True, over_baseline=True,
     ),
     GateMetric(
-        "memory_ratio", "peak memory over the baseline's", "peak memory over the baseline's", "memory", "at_most", AT_LEAST_ZERO,
+        "memory_ratio", "memory of the model's part over the baseline's",
+        "the model's part of the memory, above an empty runtime, over the baseline's", "memory", "at_most", AT_LEAST_ZERO,
         LARGER, of_target=True, over_baseline=True, gate=Gate(metric="memory_ratio", direction="at_most", bound=0.5, kind="goal"),
     ),
     GateMetric("accuracy", "accuracy", "the metric itself", "answers", None, None, EXAMPLES),
@@ -102,10 +103,13 @@ REGISTRY = (
         SHARE, EXAMPLES, "share",
     ),
     GateMetric(
-        "latency_ms", "median latency, ms", "median latency, milliseconds", "clock", "at_most", POSITIVE, QUIET, of_target=True,
+        "latency_ms", "typical latency, ms",
+        "typical latency: the mean over processes of their median call, milliseconds", "clock", "at_most", POSITIVE, QUIET,
+        of_target=True,
     ),
     GateMetric(
-        "memory_mb", "peak memory, MB", "peak memory above an empty runtime, MB", "memory", "at_most", AT_LEAST_ZERO, LARGER,
+        "memory_mb", "memory of the whole process, MB",
+        "resident memory of the whole process at its highest, runtime included, MB", "memory", "at_most", AT_LEAST_ZERO, LARGER,
         of_target=True,
     ),
     GateMetric(

@@ -173,6 +173,13 @@ class Advice(Noun):
         return {ranked.framework: place for place, ranked in enumerate(r for r in self.ranking if not r.blocked)}
 
 
+class RuntimeShare(Noun):
+    """What a process takes with this runtime loaded and no model, resident MB, by measurement."""
+
+    framework: str
+    mb: float
+
+
 class Assessment(Noun):
     """All that `strop inspect` says: the model, its sizes, what can be quantized, what its export does badly; for a target, what
     fits and what to try.
@@ -187,3 +194,5 @@ class Assessment(Noun):
     fits: tuple[Fit, ...] = ()
     advice: Advice | None = None
     export: tuple[ExportRemark, ...] = ()
+    runtimes: tuple[RuntimeShare, ...] = ()
+    """What comes on top of `footprints`, whichever runtime it is."""

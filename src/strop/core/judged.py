@@ -5,14 +5,15 @@ from collections.abc import Sequence
 from strop.core.candidate import Result
 from strop.core.verdict import GateResult
 
-WORDS = {"PASS": "passed", "FAIL": "failed", "INCONCLUSIVE": "open", "UNMEASURED": "unmeasured"}
-SIGNS = {"PASS": "✓", "FAIL": "✗", "INCONCLUSIVE": "?", "UNMEASURED": "?"}
+WORDS = {"PASS": "passed", "FAIL": "failed", "INCONCLUSIVE": "open", "UNMEASURED": "unmeasured",
+         "NOT APPLICABLE": "not applicable"}  # fmt: skip
+SIGNS = {"PASS": "✓", "FAIL": "✗", "INCONCLUSIVE": "?", "UNMEASURED": "?", "NOT APPLICABLE": "–"}
 NOT_REACHED = "not reached"
 CAUSES = {"no data": "no data were given", "too busy": "the machine was too busy", "no time": "the budget left no time"}
 
 
 def word(result: GateResult) -> str:
-    """`passed`, `failed`, `not reached`, `open` or `unmeasured`."""
+    """`passed`, `failed`, `not reached`, `open`, `unmeasured` or `not applicable`."""
     return NOT_REACHED if _short_of_goal(result) else WORDS[result.result]
 
 
@@ -23,11 +24,13 @@ def mark(result: GateResult) -> str:
 
 def look(result: GateResult) -> str:
     """How it looks on the page: a goal that is not reached is no alarm."""
-    return "unreached" if _short_of_goal(result) else result.result.lower()
+    return "unreached" if _short_of_goal(result) else result.result.lower().replace(" ", "-")
 
 
 def found(result: GateResult) -> str:
     """`speedup ≥ 2 (found 1.75)`."""
+    if result.result == "NOT APPLICABLE":
+        return f"{result.gate} ({result.reason})"
     return str(result.gate) if result.figure is None else f"{result.gate} (found {result.figure.value:.3g})"
 
 

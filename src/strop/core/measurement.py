@@ -89,8 +89,9 @@ class Company(Noun):
 
 
 class Memory(Noun):
-    """One process alone, bytes. `peak` is what the gate uses: private pages plus resident pages of the model's own
-    files, at their highest, above the same process with the runtime imported and no model loaded."""
+    """One process alone, bytes. `peak` is the model's part: private pages plus resident pages of the model's own
+    files, at their highest, above the same process with the runtime imported and no model loaded. `total_rss` is all that is
+    resident in the process after its calls: runtime, libraries, interpreter and some inputs included."""
 
     peak: int
     steady: int
@@ -98,6 +99,11 @@ class Memory(Noun):
     total_rss: int
     load_s: float
     first_inference_s: float
+
+    @property
+    def resident(self) -> int:
+        """Resident memory of the whole process at its highest: what a device must have free."""
+        return self.total_rss + max(0, self.peak - self.steady)
 
 
 class Check(Noun):

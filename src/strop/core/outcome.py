@@ -29,6 +29,8 @@ class Noise(Noun):
     excluded: float
     memory_resolution_bytes: float
     rough: Interval | None = None
+    latency_ms: dict[str, float] = {}
+    """Percentiles of the baseline's calls there."""
 
 
 class CleanUp(Noun):

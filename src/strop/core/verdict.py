@@ -5,7 +5,9 @@ from typing import Literal
 from strop.core.noun import Noun
 from strop.core.strict import High, Low
 
-Result = Literal["PASS", "FAIL", "INCONCLUSIVE", "UNMEASURED"]
+Result = Literal["PASS", "FAIL", "INCONCLUSIVE", "UNMEASURED", "NOT APPLICABLE"]
+"""`NOT APPLICABLE`: a default goal that no candidate could reach here, so that it counts for nothing."""
+SETTLED: tuple[Result, ...] = ("PASS", "NOT APPLICABLE")
 Kind = Literal["must", "goal"]
 RANKS = ("chosen", "provisional")
 """Outcomes of what kept every must that could be measured, the better first."""
@@ -77,7 +79,7 @@ class Verdict(Noun):
 
     @property
     def outcome(self) -> Literal["chosen", "provisional", "none"]:
-        """`chosen`: every gate passed. `provisional`: no must failed or stayed open. Else `none`.
+        """`chosen`: every gate that applies passed. `provisional`: no must failed or stayed open. Else `none`.
 
         A must that could not be measured (no data, a machine too busy to time, no time left, or the target is elsewhere) caps the
         outcome at `provisional`.
@@ -85,8 +87,8 @@ class Verdict(Noun):
         musts = [r.result for r in self.results if r.gate.kind == "must" and not r.elsewhere]
         if any(result in ("FAIL", "INCONCLUSIVE") for result in musts):
             return "none"
-        return "chosen" if all(r.result == "PASS" for r in self.results) else "provisional"
+        return "chosen" if all(r.result in SETTLED for r in self.results) else "provisional"
 
     @property
     def missed(self) -> tuple[GateResult, ...]:
-        return tuple(r for r in self.results if r.result != "PASS")
+        return tuple(r for r in self.results if r.result not in SETTLED)

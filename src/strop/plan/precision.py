@@ -150,5 +150,6 @@ def _fit(one: Footprint, target: Target) -> Fit:
     if target.model_memory is None:
         return Fit(precision=one.precision, verdict="not known", reason="the device's memory is not known")
     share = one.memory / target.model_memory
-    text = f"needs {show_bytes(one.memory)}, {share:.1%} of {show_bytes(target.model_memory)} {what_memory(target)}"
+    has = f"{show_bytes(target.model_memory)} {what_memory(target)}"
+    text = f"needs {show_bytes(one.memory)} beside the runtime, {share:.1%} of {has}"
     return Fit(precision=one.precision, verdict="tight" if share > TIGHT else "fits", reason=text)

@@ -1,5 +1,8 @@
 """What an outcome means, in sentences: what was given up, how to deploy, what to watch. Pure; shared by all reports."""
 
+from statistics import median
+
+from strop.core.amounts import MB, P50, latency_ms, memory_mb, memory_words, plain
 from strop.core.candidate import Result
 from strop.core.gate_metrics import VALID, VALID_LABEL, form_of, label_of
 from strop.core.judged import word
@@ -46,7 +49,7 @@ def bound(gate: Gate) -> str:
 
 def gate_figure(result: GateResult) -> str:
     """The figure that was judged, with its interval, or why there is none."""
-    if result.figure is None:
+    if result.figure is None or result.result == "NOT APPLICABLE":
         return result.reason
     form = form_of(result.gate.metric)
     if form == "share":
@@ -125,11 +128,12 @@ def _memory(outcome: Outcome, chosen: Result) -> str:
     memory = chosen.memory_ratio
     if memory is None:
         return "Memory could not be measured here."
+    whole = f"; {words}" if (words := memory_words(outcome, chosen.name)) else ""
     if memory.high < 1:
-        return f"It needs less memory: {ratio(memory)} of the baseline's."
+        return f"The model's part of the memory is less: {ratio(memory, '×')} of the baseline's{whole}."
     if memory.low > 1:
-        return f"It needs more memory than the baseline: {ratio(memory)} times as much."
-    return "" if memory.low == memory.high else f"Memory cannot be told apart from the given model's: {ratio(memory)}."
+        return f"The model's part of the memory is more: {ratio(memory, '×')} of the baseline's{whole}."
+    return "" if memory.low == memory.high else f"Memory cannot be told apart from the given model's: {ratio(memory, '×')}."
 
 
 def _size(outcome: Outcome, chosen: Result) -> str:
@@ -241,32 +245,34 @@ def _watch_accuracy(outcome: Outcome, chosen: Result) -> list[Watch]:
 
 
 def _watch_latency(outcome: Outcome, chosen: Result) -> list[Watch]:
-    timing = chosen.timing
     how = "time the call itself, on the same kind of machine, over at least 700 calls"
-    if timing is None or "p50" not in timing.latency_ms:
+    latency = latency_ms(outcome, chosen.name)
+    if P50 not in latency:
         return [Watch(what="latency", here="not measured", alarm="measure it first, then set one", how=how)]
-    p50 = timing.latency_ms["p50"]
-    slower = timing.speedup.value / timing.speedup.low if timing.speedup is not None and timing.speedup.low > 0 else 1.0
+    p50, figure = latency[P50], chosen.speedup
+    slower = figure.value / figure.low if figure is not None and figure.low > 0 else 1.0
     parts = [Watch(what="typical latency (p50)", here=f"{p50:.3g} ms", alarm=f"above {p50 * max(1.1, slower):.3g} ms", how=how)]
-    tail = next((f"p{p}" for p in (99, 95, 90) if f"p{p}" in timing.latency_ms), None)
+    tail = next((f"p{p}" for p in (99, 95, 90) if f"p{p}" in latency), None)
     if tail is not None:
         gate = next((g for g in outcome.gates if g.metric == "tail_ratio"), None)
-        usual = timing.latency_ms[tail] / p50
+        usual = latency[tail] / p50
         most = usual * (gate.bound if gate is not None else 1.5)
         parts.append(
-            Watch(what=f"slow calls ({tail}/p50)", here=f"{usual:.2f} ({tail} {timing.latency_ms[tail]:.3g} ms)",
+            Watch(what=f"slow calls ({tail}/p50)", here=f"{usual:.2f} ({tail} {latency[tail]:.3g} ms)",
                   alarm=f"above {most:.2f}", how=how)
         )  # fmt: skip
     return parts
 
 
 def _watch_memory(chosen: Result) -> list[Watch]:
-    if not chosen.memory:
+    whole = memory_mb(chosen)
+    if whole is None:
         return []
-    peak, total = max(m.peak for m in chosen.memory) / 1e6, max(m.total_rss for m in chosen.memory) / 1e6
+    peak = median(m.peak for m in chosen.memory) / MB
     return [
-        Watch(what="memory of the process", here=f"{total:.0f} MB resident, of which {peak:.1f} MB are the model's at its peak",
-              alarm=f"above {1.2 * total:.0f} MB, or growing without end", how="resident size (RSS) after some thousand calls")
+        Watch(what="memory of the process", here=f"{plain(whole.value)} MB resident, {plain(peak)} MB of them the model's part",
+              alarm=f"above {1.2 * whole.value:.0f} MB, or growing without end",
+              how="resident size (RSS) after some thousand calls")
     ]  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from strop.report.parts import DASH, percent_cell, ratio_cell
 from strop.report.verdict import percent, ratio
 
 NAMES = {"divergence": "divergence", "difference": "largest difference"}
-SHORT = NAMES | {"difference": "differs"}
+SHORT = {"divergence": "diverges", "difference": "differs"}
 WHAT = {
     "divergence": "Divergence is that of the class probabilities from the given model's (Kullback-Leibler, in nats, mean over "
     "the examples). Accuracy looks at the highest class only; divergence sees every class.",

@@ -1,12 +1,13 @@
 """All candidates in few columns, for a terminal."""
 
+from strop.core import amounts
 from strop.core.candidate import Result
 from strop.core.outcome import Outcome
-from strop.report import apart, throughput
+from strop.report import apart
 from strop.report.blocks import TERMINAL, Cell, Table
 from strop.report.parts import DASH
 from strop.report.unlabeled import KEPT
-from strop.report.verdict import ordered, ratio, speed
+from strop.report.verdict import NOT_REPRESENTATIVE, ordered, ratio
 
 
 def brief_table(outcome: Outcome) -> Table:
@@ -14,7 +15,8 @@ def brief_table(outcome: Outcome) -> Table:
     beside = apart.shown(outcome)
     judged = (KEPT.get(outcome.task.metric, "kept"), *([apart.SHORT[beside]] if beside else []))
     here = outcome.place == "here"
-    head = ("candidate", *(("speed-up ×", *judged, "memory", "per s") if here else ("imitated ×", *judged, "MB on disk")), "")
+    rate = "tok/s" if outcome.task.language is not None else "per s"
+    head = ("candidate", *(("speed", "ms", *judged, "MB", rate) if here else ("imitated ×", *judged, "MB on disk")), "")
     rows = tuple(tuple(map(Cell, _row(outcome, result))) for result in ordered(outcome))
     return Table("All candidates", head, rows, numbers=tuple(range(1, len(head) - 1)), whole=True, where=TERMINAL)
 
@@ -28,8 +30,18 @@ def _row(outcome: Outcome, result: Result) -> list[str]:
         artifact, held = result.candidate.artifact, result.imitated
         size = f"{artifact.bytes / 1e6:.2f}" if artifact is not None else DASH
         return [name, ratio(held.speedup) if held is not None else DASH, *kept, size, _status(outcome, result)]
-    memory = DASH if result.memory_ratio is None else f"{result.memory_ratio.value:.2f}"
-    return [name, speed(result, ""), *kept, memory, throughput.rate(result, digits_only=True), _status(outcome, result)]
+    p50, memory = amounts.latency_ms(outcome, result.name).get(amounts.P50), amounts.memory_mb(result)
+    shown = [p50, memory.value if memory is not None else None, amounts.a_second(outcome, result.name)]
+    ms, mb, rate = (DASH if value is None else amounts.plain(value) for value in shown)
+    return [name, _speed(result), ms, *kept, mb, rate, _status(outcome, result)]
+
+
+def _speed(result: Result) -> str:
+    """In few letters, with a mark where it is rough; its interval is in the report, and for the choice in the verdict."""
+    figure, sign = (result.noisy, "~") if result.noisy is not None else (result.speedup, "")
+    if result.candidate.recipe.unrepresentative:
+        return NOT_REPRESENTATIVE
+    return DASH if figure is None else f"{sign}{figure.value:.3g}×"
 
 
 def _status(outcome: Outcome, result: Result) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from strop.core.amounts import P50, latency_ms, memory_mb
 from strop.core.candidate import Result
 from strop.core.outcome import Outcome
 from strop.core.profile import Profile
@@ -15,7 +16,8 @@ from strop.report.unlabeled import kept_name
 AXES = {
     "speed": "speed-up over the tuned baseline, ×",
     "accuracy": "accuracy kept, %",
-    "memory": "peak memory over the baseline's, ×",
+    "memory": "memory of the whole process, MB",
+    "memory_ratio": "memory of the model's part over the baseline's, ×",
     "size": "model files, MB",
     "latency": "median latency (p50), ms",
 }
@@ -76,13 +78,13 @@ def memory_curve(profile: Profile) -> dict[str, Any]:
 
 def point(outcome: Outcome, result: Result) -> dict[str, Any]:
     """One candidate of the Pareto plot."""
-    artifact, timing = result.candidate.artifact, result.timing
-    p50 = timing.latency_ms.get("p50") if timing is not None else None
+    artifact, p50 = result.candidate.artifact, latency_ms(outcome, result.name).get(P50)
     return {
         "name": result.name, "role": role(outcome, result), "frontier": result.name in outcome.frontier,
         "confirmed": result.confirmation is not None or result.name == outcome.baseline,
         "axes": {
-            "speed": triple(result.speedup), "accuracy": triple(result.retained, PERCENT), "memory": triple(result.memory_ratio),
+            "speed": triple(result.speedup), "accuracy": triple(result.retained, PERCENT), "memory": triple(memory_mb(result)),
+            "memory_ratio": triple(result.memory_ratio),
             "size": None if artifact is None else [artifact.bytes / 1e6] * 3, "latency": None if p50 is None else [p50] * 3,
         },
     }  # fmt: skip

@@ -5,6 +5,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from strop.core.amounts import latency_words, memory_words
 from strop.core.foreign import in_markdown
 from strop.core.noun import SCHEMA
 from strop.core.outcome import Outcome
@@ -12,7 +13,7 @@ from strop.report.blocks import Cell, Table
 from strop.report.render.html import STYLE, asset, policy_hash, template
 from strop.report.render.json import figure
 from strop.report.render.markdown import table as markdown_table
-from strop.report.verdict import model_name, percent, ratio, settings, target_name, three_lines
+from strop.report.verdict import bracketed, model_name, percent, ratio, settings, target_name, three_lines
 
 HEAD = ("target", "outcome", "choice", "speed", "accuracy kept", "memory", "MB on disk", "open until measured there")
 
@@ -25,11 +26,12 @@ def row(outcome: Outcome) -> list[str]:
         return [name, outcome.outcome, "–", "–", "–", "–", "–", three_lines(outcome)[1]]
     artifact, held = chosen.candidate.artifact, chosen.imitated
     pace = ratio(chosen.speedup, "×") if outcome.place == "here" else "unmeasured"
+    pace += bracketed(latency_words(outcome, chosen.name)) if outcome.place == "here" else ""
     pace += f"; imitated {ratio(held.speedup, '×')} over {held.over}" if held is not None else ""
     waiting = ", ".join(str(r.gate) for r in (chosen.verdict.results if chosen.verdict else ()) if r.elsewhere)
     return [
         name, outcome.outcome, f"{chosen.name} in {chosen.candidate.recipe.runtime}, {settings(chosen)}", pace,
-        percent(chosen.retained), ratio(chosen.memory_ratio) if outcome.place == "here" else "unmeasured",
+        percent(chosen.retained), memory_words(outcome, chosen.name) if outcome.place == "here" else "unmeasured",
         f"{artifact.bytes / 1e6:.2f}" if artifact is not None else "–", waiting or "–",
     ]  # fmt: skip
 

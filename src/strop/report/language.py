@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from itertools import product, takewhile
 from typing import Any
 
+from strop.core.amounts import DECODE, memory_mb
 from strop.core.candidate import Result
 from strop.core.noun import Noun, Scalar
 from strop.core.outcome import Outcome
@@ -18,7 +19,6 @@ SIZES = {"size": "model files, MB"}
 PACES = {"decode": "decode, tokens a second", "speed": "speed-up over the tuned baseline, ×"}
 QUALITIES = {"kl": "divergence, nats", "perplexity": "perplexity"}
 HIGHER_IS_BETTER = tuple(PACES)
-DECODE = "decode tok/s"
 PACE_HEADS = ("prefill tok/s", DECODE, "time to first token, ms", "time per token p50, ms", "time per token p95, ms")
 HEAD = ("candidate", "size, MB", "perplexity", "perplexity ratio", "divergence", "divergence p99", "same top")
 TASK_HEAD = ("questions right", "of the reference's")
@@ -72,7 +72,7 @@ def _row(result: Result, ran: dict[str, Scalar], here: bool) -> LanguageRow:
         same_top=quality.get("same_top"), task_accuracy=quality.get("task_accuracy"), task_retained=quality.get("task_retained"),
         pace=result.pace if here else {}, load_s=memory.load_s if memory else None,
         cold_s=memory.load_s + memory.first_inference_s if memory else None,
-        memory_mb=memory.peak / 1e6 if memory else None, ran=ran,
+        memory_mb=resident.value if here and (resident := memory_mb(result)) is not None else None, ran=ran,
         doubt=result.candidate.recipe.unrepresentative,
     )  # fmt: skip
 
@@ -291,8 +291,8 @@ def how_measured(outcome: Outcome) -> str:
         f"Windows of {of.window} tokens, every position scored, tokens forced. Answers are compared with those of the reference, "
         f"{outcome.quality_reference}. Paces are of a prompt of {of.prompt} and an "
         f"answer of {of.output} tokens{f', {texts} texts side by side' if texts > 1 else ''}, alone and unpaired: for "
-        f"orientation; the speed-up is of whole requests, paired. Memory is the peak with a cache of {of.context} tokens"
-        f"{' a text' if texts > 1 else ''}."
+        f"orientation; the speed-up is of whole requests, paired. Memory is the whole process's with a cache of {of.context} "
+        f"tokens{' a text' if texts > 1 else ''}."
     )
     asked = f" {of.questions} questions, answered by likelihood." if of.questions else ""
     return text + asked + doubts

@@ -1,5 +1,7 @@
 """Cells of tables: figures with their intervals. Shared by all sections."""
 
+from strop.core.amounts import memory_mb, plain
+from strop.core.candidate import Result
 from strop.core.verdict import Interval
 from strop.report.blocks import Cell
 
@@ -22,6 +24,13 @@ def percent_cell(figure: Interval | None) -> Cell:
         return Cell(DASH)
     spread = "" if figure.low == figure.high else f"{figure.low:.1%} to {figure.high:.1%}"
     return Cell(f"{figure.value:.1%}", spread, figure.value)
+
+
+def memory_cell(result: Result) -> Cell:
+    """The whole process in MB; below it the model's part over the baseline's."""
+    found, part = memory_mb(result), result.memory_ratio
+    below = "" if part is None else f"model's part {part.value:.3g}×{f' ({spread})' if (spread := interval_text(part)) else ''}"
+    return Cell(below or DASH) if found is None else Cell(plain(found.value), below, found.value)
 
 
 def number_cell(value: float | None, digits: str = ".3g", below: str = "") -> Cell:

@@ -1,5 +1,6 @@
 """Throughput in words: examples a second, with how many requests in flight, beside the unquantized model's."""
 
+from strop.core.amounts import plain
 from strop.core.candidate import Result, Throughput, Timing
 from strop.core.outcome import Outcome
 from strop.core.throughput import counts
@@ -9,8 +10,8 @@ from strop.report.parts import DASH, interval_text
 
 
 def unit_of(outcome: Outcome) -> str:
-    """`examples/s`, or of a language model `tok/s`."""
-    return "tok/s" if outcome.task.language is not None else "examples/s"
+    """`examples/s`, or of a language model what a whole request gives, its prompt included."""
+    return "tok/s over whole requests" if outcome.task.language is not None else "examples/s"
 
 
 def head(outcome: Outcome) -> str:
@@ -23,11 +24,6 @@ def head(outcome: Outcome) -> str:
 def noisy(outcome: Outcome) -> str:
     """A mark where the baseline could not be timed against itself, so that no figure of time decides a gate."""
     return " (noisy)" if outcome.noise.speedup is None and outcome.noise.rough is not None else ""
-
-
-def plain(value: float) -> str:
-    """Three digits that count, without an exponent: `12,400`."""
-    return f"{float(f'{value:.3g}'):,.10g}"
 
 
 def rate(result: Result, digits_only: bool = False) -> str:

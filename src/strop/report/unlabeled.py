@@ -15,12 +15,12 @@ NOUNS = {
 
 def kept_name(metric: str) -> str:
     """The column of what is retained."""
-    return KEPT.get(metric, "accuracy kept")
+    return "perplexity kept" if metric == "perplexity" else KEPT.get(metric, "accuracy kept")
 
 
 def figure_name(metric: str, usual: str | None = None) -> str:
     """The column of the metric itself; `usual` for those that have labels."""
-    return FIGURES.get(metric, metric if usual is None or metric in KEPT else usual)
+    return FIGURES.get(metric, metric if usual is None or metric in KEPT or metric == "perplexity" else usual)
 
 
 def unlabeled_words(outcome: Outcome, chosen: Result) -> str | None:

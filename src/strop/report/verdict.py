@@ -2,7 +2,7 @@
 
 import math
 
-from strop.core import judged
+from strop.core import amounts, judged
 from strop.core.candidate import Result, Timing
 from strop.core.gate_metrics import METRICS, QUESTIONS
 from strop.core.measurement import Company
@@ -10,7 +10,7 @@ from strop.core.outcome import CleanUp, Noise, Outcome
 from strop.core.prospects import Untimed
 from strop.core.verdict import Gate, Interval, inverse
 from strop.report import throughput
-from strop.report.unlabeled import unlabeled_words
+from strop.report.unlabeled import kept_name, unlabeled_words
 
 SPEED = "×"
 NOT_REPRESENTATIVE = "not representative"
@@ -105,10 +105,11 @@ def three_lines(outcome: Outcome) -> tuple[str, str, str]:
     first = f"{outcome.outcome}{doubt}: {what} ({chosen.candidate.recipe.runtime}, {settings(chosen)})."
     over = f"{ratio(outcome.against_as_is, SPEED)} over the model as it runs today" if outcome.against_as_is else ""
     pace = f"{speed(chosen)} the speed of the tuned baseline" if not same else "It is the tuned baseline itself"
+    pace += bracketed(amounts.latency_words(outcome, chosen.name), quick_words(outcome, chosen))
     accuracy = "accuracy unmeasured" if chosen.retained is None else f"{percent(chosen.retained)} of the accuracy kept"
     accuracy = unlabeled_words(outcome, chosen) or accuracy
     accuracy = language_words(outcome, chosen) if outcome.task.language is not None else accuracy
-    memory = f"{ratio(chosen.memory_ratio)} of the memory" if chosen.memory_ratio is not None else "memory unmeasured"
+    memory = memory_words(outcome, chosen)
     second = (
         "; ".join(
             part for part in (pace, over, cleanup_words(outcome), throughput.words(outcome, chosen), memory, accuracy) if part
@@ -116,6 +117,26 @@ def three_lines(outcome: Outcome) -> tuple[str, str, str]:
         + "."
     )
     return first, second, " ".join(part for part in (_mind(outcome, chosen), possible(outcome)) if part)
+
+
+def bracketed(*parts: str) -> str:
+    """What stands beside a figure; nothing where there is nothing."""
+    said = "; ".join(part for part in parts if part)
+    return f" ({said})" if said else ""
+
+
+def memory_words(outcome: Outcome, chosen: Result) -> str:
+    """The whole process in MB, and of another than the baseline the model's part of that over the baseline's."""
+    whole, part = amounts.memory_words(outcome, chosen.name), chosen.memory_ratio
+    differs = part is not None and chosen.name != outcome.baseline
+    beside = f"the model's part of the memory {ratio(part, SPEED)}" if differs else ""
+    return "; ".join(said for said in (whole, beside) if said) or "memory unmeasured"
+
+
+def quick_words(outcome: Outcome, chosen: Result) -> str:
+    """Examples a second, unless they are told with what else there is to say of the throughput, or of a language model."""
+    told = outcome.task.language is not None or throughput.wanted(outcome)
+    return "" if told else amounts.rate_words(outcome, chosen.name)
 
 
 def kept_words(baseline: Result) -> str:
@@ -152,7 +173,7 @@ def _cleanup_remark(outcome: Outcome) -> tuple[str, ...]:
 
 def language_words(outcome: Outcome, chosen: Result) -> str:
     """What the choice keeps of a language model, and its pace."""
-    found, kept, pace, same = perplexity_ratio(chosen), chosen.quality, "decode tok/s", chosen.name == outcome.quality_reference
+    found, kept, pace, same = perplexity_ratio(chosen), chosen.quality, amounts.DECODE, chosen.name == outcome.quality_reference
     if same and chosen.accuracy is not None:
         parts = [f"perplexity {chosen.accuracy:#.4g}"]
     else:
@@ -165,15 +186,10 @@ def language_words(outcome: Outcome, chosen: Result) -> str:
         )
     if pace in chosen.pace and outcome.place == "here":
         before = outcome.result(outcome.baseline).pace.get(pace)
-        beside = f" (baseline {_digits(before)})" if before is not None and chosen.name != outcome.baseline else ""
+        beside = f" (baseline {amounts.plain(before)})" if before is not None and chosen.name != outcome.baseline else ""
         texts = f", {outcome.task.workload.batch} texts together" if outcome.task.workload.batch > 1 else ""
-        parts.append(f"writes {_digits(chosen.pace[pace])} tokens a second{texts}{beside}")
+        parts.append(f"writes {amounts.plain(chosen.pace[pace])} tokens a second{texts}{beside}")
     return "; ".join(parts)
-
-
-def _digits(value: float) -> str:
-    """Three digits that count, without an exponent: `6,020`."""
-    return f"{float(f'{value:.3g}'):,.10g}"
 
 
 def perplexity_ratio(result: Result) -> Interval | None:
@@ -236,7 +252,10 @@ def settings(result: Result) -> str:
 
 
 def _mind(outcome: Outcome, chosen: Result) -> str:
-    said = judged.missed_words(chosen.verdict.results if chosen.verdict else ()) or "Every gate passed."
+    verdict = chosen.verdict
+    said = judged.missed_words(verdict.results if verdict is not None else ())
+    if verdict is None or not verdict.missed:
+        said = f"Every other gate passed. {said}" if said else "Every gate passed."
     said = f"{said}{_passed_over(outcome)}" if chosen.name == outcome.baseline else said
     return f"{said}{_busy(outcome)}"
 
@@ -289,7 +308,10 @@ def possible(outcome: Outcome) -> str:
     found, language = outcome.prospects[0], outcome.task.language is not None
     gate, figure = found.gate, found.figure
     share = gate.metric in ("accuracy_retained", "task_retained")
-    shown = f"{percent(figure)} of the accuracy" if share else f"{gate.metric} {ratio(figure)}"
+    kept = kept_name(outcome.task.metric)
+    of_what = f"{percent(figure)} of the accuracy" if kept == "accuracy kept" else f"{kept} of {percent(figure)}"
+    of_what = f"{percent(figure)} of the right answers" if gate.metric == "task_retained" else of_what
+    shown = of_what if share else f"{gate.metric} {ratio(figure)}"
     more = "questions" if METRICS[gate.metric].needs == QUESTIONS else "text" if language else "evaluation examples"
     unsure = "" if found.confirmed else " (speed by the search, not confirmed)"
     sign = ">=" if gate.direction == "at_least" else "<="

@@ -60,7 +60,7 @@ def conclude(
             speedup=noise.speedup if noise else None, clock=noise.clock if noise else "wall time",
             half_width=_half_width(noise.speedup) if noise else None,
             excluded=noise.excluded if noise else 0.0, memory_resolution_bytes=memory_resolution(tuned.peaks),
-            rough=noise.rough if noise else None,
+            rough=noise.rough if noise else None, latency_ms=noise.latency_ms if noise else {},
         ),
         target=run.target, advice=advice, place=run.place.kind,
         held_to=run.place.held if run.place.kind == "imitated" else "",

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from strop.bundle.pack import pack
 from strop.bundle.verify import verify_bundle
+from strop.core.amounts import MB, memory_mb, plain
 from strop.core.candidate import Result
 from strop.core.difference import close
 from strop.core.errors import BundleError, StoreError, WorkerError
@@ -18,7 +19,7 @@ from strop.report.evidence import Evidence
 from strop.report.render.html import page
 from strop.report.render.json import report
 from strop.report.render.markdown import markdown
-from strop.run.checking import Footprint, open_array, shards, subject
+from strop.run.checking import Footprint, footprint_in, open_array, shards, subject
 from strop.run.context import Run
 from strop.run.evidence import gather
 from strop.run.open_run import OUTCOME
@@ -192,7 +193,7 @@ def runner_s(run: Run, chosen: Result, session: Subject) -> float:
     known = load(run.folder.candidate(chosen.name) / "memory-0.json", Footprint)
     trial = Trial(chosen, session, footprints=(known,) if known is not None else ())
     each = costs(run, trial, trial)
-    return REPORT_S + RUNNER_PAIRS * (each.pair + RUNNER_QUADS * each.quad)
+    return REPORT_S + each.alone + RUNNER_PAIRS * (each.pair + RUNNER_QUADS * each.quad)
 
 
 def note_runner_speed(run: Run, outcome: Outcome, bundle: Path) -> Outcome:
@@ -216,4 +217,18 @@ def note_runner_speed(run: Run, outcome: Outcome, bundle: Path) -> Outcome:
             f"The bundle's runner has {figure.value:.3f} [{figure.low:.3f}, {figure.high:.3f}] of the measured session's speed."
         )
         text += " It is slower than what was measured." if figure.high < SLOWER_RUNNER else ""
+    text = " ".join(said for said in (text, runner_memory(run, outcome.chosen, runner)) if said)
     return outcome.model_copy(update={"notes": (*outcome.notes, text)})
+
+
+def runner_memory(run: Run, chosen: Result, runner: Subject) -> str:
+    """What the process of the bundle's own `infer.py` takes, beside the measured session's; empty where it cannot be told."""
+    session = memory_mb(chosen)
+    try:
+        with run.place.open(runner.work, runner.log, run.limits(session=True)) as child:
+            found = footprint_in(child, runner, brief=True).memory
+    except WorkerError:
+        return ""
+    if found is None or session is None:
+        return ""
+    return f"Its process takes {plain(found.resident / MB)} MB, the measured session's {plain(session.value)} MB."

@@ -13,7 +13,7 @@ from strop.core.measurement import Check, Pair
 from strop.core.metrics import Array
 from strop.core.noun import Scalar
 from strop.core.outcome import Outcome
-from strop.core.statistics import Ratios, latencies
+from strop.core.statistics import SIDES, Ratios, all_latencies, latencies
 from strop.core.tail import tail_percentile
 from strop.core.task import Task
 from strop.report.evidence import Curve, Evidence, Examples, InputRange
@@ -69,19 +69,29 @@ def curves(outcome: Outcome, run: RunFolder) -> list[Curve]:
     """Latency distributions of the confirmations and of the A/A comparison, from the quads that were kept."""
     found = []
     for result in outcome.results:
-        stage = SELF if result.name == outcome.baseline else "confirmation" if result.confirmation is not None else None
-        if stage is not None:
-            found.append(curve(result.name, run.candidate(result.name) / stage))
+        folder, timing, noise = run.candidate(result.name), result.confirmation, outcome.noise
+        if result.name == outcome.baseline:
+            found.append(curve(result.name, folder / SELF, by_wall=noise.speedup is not None and noise.clock == "wall time"))
+        elif timing is not None:
+            by_wall = timing.speedup is not None and timing.clock == "wall time"
+            found.append(curve(result.name, folder / "confirmation", timing.pairs, by_wall))
     return [c for c in found if c is not None]
 
 
-def curve(name: str, folder: Path) -> Curve | None:
-    """One comparison's distribution; None without samples that were kept."""
-    pairs = [load(path, Pair) for path in sorted(folder.glob("pair-*.json"))]
-    quads = [quad for kept in Ratios([p for p in pairs if p is not None]).kept for quad in kept]
-    if not quads:
+def curve(name: str, folder: Path, count: int | None = None, by_wall: bool = True) -> Curve | None:
+    """One comparison's distribution, of the samples that its figures are of; None without any.
+
+    Args:
+        count: how many pairs entered the figures; all that are there where not given. by_wall: whether the comparison is by wall
+            time, so that disturbed quads are left out.
+    """
+    found = (load(path, Pair) for path in sorted(folder.glob("pair-*.json")))
+    pairs = sorted((p for p in found if p is not None), key=lambda pair: pair.index)[:count]
+    quads = [quad for kept in Ratios(pairs).kept for quad in kept]
+    of = {side: (latencies(quads, side) if by_wall else all_latencies(pairs, side)) / 1e6 for side in SIDES}
+    baseline, candidate = of["A"], of["B"]
+    if not len(baseline) or not len(candidate):
         return None
-    baseline, candidate = latencies(quads, "A") / 1e6, latencies(quads, "B") / 1e6
     last = tail_percentile(min(len(baseline), len(candidate))) or 50
     percent = tuple(range(1, last + 1))
     return Curve(

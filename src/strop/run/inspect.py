@@ -13,6 +13,7 @@ from strop.plan.discover import backends
 from strop.plan.export import export_remarks
 from strop.plan.precision import cached, fits, footprints, quantizable
 from strop.plan.rules import rules
+from strop.plan.runtimes import runtime_shares
 from strop.run.devices import find_device
 from strop.run.experience import experience
 from strop.run.options import PURPOSE
@@ -53,7 +54,7 @@ def inspect(
     return Assessment(
         inspection=inspection, context=context or cached(inspection) or None, footprints=sizes,
         quantizable=quantizable(inspection),
-        export=export_remarks(inspection.faults),
+        export=export_remarks(inspection.faults), runtimes=runtime_shares(inspection.family),
         fits=fits(sizes, device) if device is not None else (),
         advice=advice_for(inspection, device, purpose, Store(Path(store)), context) if device is not None else None,
     )  # fmt: skip

@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from strop.core.candidate import Throughput, Timing
+from strop.core.amounts import memory_mb, plain, runtime_mb
+from strop.core.candidate import Result, Throughput, Timing
 from strop.core.gate import NOT_MEASURED, Missing, judge
-from strop.core.gate_metrics import named
+from strop.core.gate_metrics import METRICS, named
 from strop.core.statistics import MIN_PAIRS
 from strop.core.task import Task
 from strop.core.verdict import EXACTLY_ONE, Gate, GateResult, Interval, Verdict
@@ -103,13 +104,12 @@ def verdict_of(
         missing |= dict.fromkeys(MEMORY, NO_REPEATS if confirmed else Missing("measured in one process: not among the finalists"))
     elif result.memory_ratio is not None:
         figures["memory_ratio"] = result.memory_ratio
-        peaks = [m.peak / 1e6 for m in result.memory]
-        figures["memory_mb"] = Interval(value=sorted(peaks)[len(peaks) // 2], low=min(peaks), high=max(peaks))
+        figures |= {"memory_mb": found} if (found := memory_mb(result)) is not None else {}
     if result.candidate.artifact is not None:
         size = result.candidate.artifact.bytes / 1e6
         figures["size_mb"] = Interval(value=size, low=size, high=size)
     verdict = judge(gates, figures, str(result.failure) if result.failure else None, missing, elsewhere)
-    results = [name_tail(r, result.confirmation) for r in verdict.results]
+    results = [out_of_reach(name_tail(r, result.confirmation), baseline.result) for r in verdict.results]
     return Verdict(results=tuple(over_untuned(r) if hasty.untuned and not own else r for r in results))
 
 
@@ -119,6 +119,16 @@ def over_untuned(result: GateResult) -> GateResult:
     if result.gate.metric not in ("speedup", "throughput_ratio") or result.result != "PASS":
         return result
     return result.model_copy(update={"result": "UNMEASURED", "reason": f"{result.reason}, but {NOT_TUNED}", "cause": "no time"})
+
+
+def out_of_reach(result: GateResult, baseline: Result) -> GateResult:
+    """Not applicable, where it is the default goal on memory and the runtime alone takes more than that share of the baseline's
+    process: no model, however small, would bring what a user can see down to it."""
+    gate, whole, runtime = result.gate, memory_mb(baseline), runtime_mb(baseline)
+    if gate != METRICS["memory_ratio"].gate or whole is None or runtime is None or runtime <= gate.bound * whole.value:
+        return result
+    reason = f"the runtime alone takes {plain(runtime)} of the baseline's {plain(whole.value)} MB"
+    return result.model_copy(update={"result": "NOT APPLICABLE", "reason": reason})
 
 
 def is_fresh(throughput: Throughput | None) -> bool:

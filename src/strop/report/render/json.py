@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from strop.core.amounts import memory_mb
 from strop.core.candidate import Result, Timing
 from strop.core.noun import SCHEMA
 from strop.core.outcome import Outcome
@@ -103,6 +104,7 @@ def _chosen(outcome: Outcome, chosen: Result) -> dict[str, Any]:
         "speedup": figure(chosen.speedup),
         "throughput": chosen.throughput.model_dump(mode="json") if chosen.throughput else None,
         "accuracy_retained": figure(chosen.retained),
+        "memory_mb": figure(memory_mb(chosen)),
         "memory_ratio": figure(chosen.memory_ratio),
         "against_as_is": figure(outcome.against_as_is),
         "against_best_unquantized": figure(outcome.against_best_unquantized),
@@ -146,6 +148,7 @@ def _candidate(result: Result) -> dict[str, Any]:
             "accuracy_retained": figure(result.retained),
             "examples": result.examples,
             "ran": result.ran,
+            "memory_mb": figure(memory_mb(result)),
             "memory_ratio": figure(result.memory_ratio),
             "memory": [m.model_dump(mode="json") for m in result.memory],
             "bytes": candidate.artifact.bytes if candidate.artifact else None,

@@ -1,5 +1,8 @@
 """How long single calls take: baseline and candidate in one comparison each."""
 
+from collections.abc import Sequence
+
+from strop.core import amounts
 from strop.core.outcome import Outcome
 from strop.report.blocks import PAGE, Cell, Plot, Plots, Section, Sentence, Table, why
 from strop.report.evidence import Curve, Evidence
@@ -13,15 +16,19 @@ INTRO = (
 HOW = (
     "One call of the session on arrays in memory, by one clock, in fresh processes. Inputs rotate through the evaluation "
     "data. Calls in blocks that other work on the machine disturbed are left out, never calls for being slow. Plots and "
-    "percentiles go as far up as there are enough calls."
+    "percentiles go as far up as there are enough calls. Comparisons are made one after another, and the machine's pace may "
+    "change in between. The baseline is in each of them: each plot has that of its own comparison, and the figures are those "
+    "beside the choice."
 )
+
+
+HEAD = ("candidate", "calls", *PERCENTILES)
 
 
 def make(outcome: Outcome, evidence: Evidence) -> Section | None:
     if not evidence.curves:
         return None
-    rows = tuple(row for curve in evidence.curves for row in _rows(curve))
-    table = Table("Percentiles of single calls, milliseconds", ("side", "calls", *PERCENTILES), rows, numbers=(1, 2, 3, 4, 5))
+    table = Table("Percentiles of single calls, milliseconds", HEAD, _rows(outcome, evidence.curves), numbers=(1, 2, 3, 4, 5))
     plots = tuple(_plot(number, curve, outcome.baseline) for number, curve in enumerate(evidence.curves))
     return Section(
         "latency",
@@ -39,11 +46,17 @@ def _plot(number: int, curve: Curve, baseline: str) -> Plot:
     return Plot("curve", label, title, str(number), size="small")
 
 
-def _rows(curve: Curve) -> list[tuple[Cell, ...]]:
-    """Both sides of one comparison."""
-    rows = []
-    for side, calls, values in zip(("baseline", curve.name), curve.calls, (curve.baseline_ms, curve.candidate_ms), strict=True):
-        at = dict(zip(curve.percent, values, strict=True))
-        shown = [number_cell(at.get(int(p[1:]))) for p in PERCENTILES]
-        rows.append((Cell(side, f"in the comparison with {curve.name}"), number_cell(calls, ",d"), *shown))
-    return rows
+def _rows(outcome: Outcome, curves: Sequence[Curve]) -> tuple[tuple[Cell, ...], ...]:
+    """A line for each candidate, and one for the baseline, of the comparison that its figures are of everywhere."""
+    chosen = outcome.chosen.name if outcome.chosen is not None else outcome.baseline
+    calls, of_baseline = {c.name: c.calls[1] for c in curves}, {c.name: c.calls[0] for c in curves}
+    beside = next((name for name in (chosen, outcome.baseline) if name in calls), curves[0].name)
+    whom = "itself" if beside == outcome.baseline else beside
+    rows = [_row(outcome, outcome.baseline, of_baseline[beside], f"baseline, in the comparison with {whom}")]
+    others = [r.name for r in outcome.results if r.name in calls and r.name != outcome.baseline]
+    return (*rows, *(_row(outcome, name, calls[name], amounts.pace_then(outcome, name)) for name in others))
+
+
+def _row(outcome: Outcome, name: str, calls: int, below: str) -> tuple[Cell, ...]:
+    latency = amounts.latency_ms(outcome, name)
+    return Cell(name, below), number_cell(calls, ",d"), *(number_cell(latency.get(p)) for p in PERCENTILES)

@@ -1,5 +1,6 @@
 """All candidates with all figures; on the terminal in few columns, and the notes below them."""
 
+from strop.core import amounts
 from strop.core.candidate import Result
 from strop.core.outcome import Outcome
 from strop.report import apart, throughput
@@ -7,7 +8,7 @@ from strop.report.blocks import TERMINAL, Block, Cell, Fold, Notes, Section, Sen
 from strop.report.brief import brief_table
 from strop.report.candidates import STATUSES, imitated_cell, speed_cell, tags
 from strop.report.evidence import Evidence
-from strop.report.parts import DASH, PERCENTILES, number_cell, percent_cell, ratio_cell
+from strop.report.parts import DASH, PERCENTILES, memory_cell, number_cell, percent_cell
 from strop.report.sections import Part
 from strop.report.unlabeled import figure_name, kept_name
 from strop.report.verdict import ordered, remarks, status_of
@@ -22,7 +23,7 @@ def make(outcome: Outcome, evidence: Evidence) -> Section:
     pace = "imitated speed" if outcome.place == "imitated" else "speed-up"
     beside = apart.shown(outcome)
     head = ("candidate", "status", pace, kept_name(outcome.task.metric), figure_name(outcome.task.metric),
-            *([apart.NAMES[beside]] if beside else []), "memory", "size, MB",
+            *([apart.NAMES[beside]] if beside else []), "memory, MB", "size, MB",
             throughput.head(outcome), *(f"{p}, ms" for p in PERCENTILES), "first inference, ms", "load, ms")  # fmt: skip
     rows = tuple(_row(outcome, r) for r in ordered(outcome))
     blocks: list[Block] = [
@@ -41,8 +42,8 @@ SECTION = Part(20, make)
 
 def _row(outcome: Outcome, result: Result) -> tuple[Cell, ...]:
     artifact, timing = result.candidate.artifact, result.timing
+    latency, pace = amounts.latency_ms(outcome, result.name), amounts.pace_then(outcome, result.name)
     memory = result.memory[0] if result.memory else None
-    latency = timing.latency_ms if timing is not None else {}
     stage = "" if timing is None else "confirmed" if timing.stage == "confirmation" else "search only"
     stage = "1× by definition" if result.name == outcome.baseline else stage
     return (
@@ -51,18 +52,11 @@ def _row(outcome: Outcome, result: Result) -> tuple[Cell, ...]:
         imitated_cell(result) if outcome.place == "imitated" else speed_cell(result),
         percent_cell(result.retained), number_cell(result.accuracy, ".4f"),
         *([apart.cell(outcome, result)] if apart.shown(outcome) else []),
-        ratio_cell(result.memory_ratio, "×"), number_cell(artifact.bytes / 1e6 if artifact else None, ".2f"),
+        memory_cell(result), number_cell(artifact.bytes / 1e6 if artifact else None, ".2f"),
         throughput.rate_cell(result),
-        *(number_cell(latency.get(p), below=_baselines(outcome, result, p)) for p in PERCENTILES),
+        *(number_cell(latency.get(p), below=pace if p == amounts.P50 else "") for p in PERCENTILES),
         number_cell(1000 * memory.first_inference_s if memory else None), number_cell(1000 * memory.load_s if memory else None),
     )  # fmt: skip
-
-
-def _baselines(outcome: Outcome, result: Result, percentile: str) -> str:
-    """The baseline's median in the same pairs."""
-    timing = result.timing
-    value = timing.baseline_latency_ms.get(percentile) if timing is not None and percentile == PERCENTILES[0] else None
-    return "" if value is None or result.name == outcome.baseline else f"baseline {value:.3g}"
 
 
 def _precision(outcome: Outcome) -> list[Block]:
@@ -84,9 +78,11 @@ def _columns(outcome: Outcome, beside: str | None) -> tuple[str | Span, ...]:
         strong("Speed-up"), " is over the tuned baseline, measured in pairs on the same cores. ",
         strong("Accuracy kept"), " is the candidate's figure over the baseline's on the same examples. ",
         *((f"{apart.WHAT[beside]} ",) if beside else ()),
-        strong("Memory"), " is the peak over the baseline's, above an empty runtime. ", *_in_flight(outcome),
-        "Percentiles are of single calls, and printed only if there are enough calls: p90 needs 64, p95 130, p99 662; below p50 "
-        "stands the baseline's in the same pairs. ", strong("First inference"), " and ", strong("load"),
+        strong("Memory"), " is what is resident in the whole process at its highest, runtime included; below it stands the "
+        "model's part of that, above an empty runtime, over the baseline's. ", *_in_flight(outcome),
+        "Percentiles are of single calls, and printed only if there are enough calls: p90 needs 64, p95 130, p99 662. Each "
+        "candidate is timed beside the baseline. Where the machine was slower or faster then than beside the choice, the small "
+        "print says so; the speed-up is not affected. ", strong("First inference"), " and ", strong("load"),
         " are taken once, in a process of its own; they are no part of a latency.",
     )  # fmt: skip
 

@@ -1,5 +1,6 @@
 """The noise floor, and how each number was made."""
 
+from strop.core.amounts import memory_mb, plain, runtime_mb
 from strop.core.candidate import Timing
 from strop.core.outcome import Outcome
 from strop.report.blocks import Block, Bullets, Facts, Fold, Section, Sentence, Words, code, why
@@ -17,8 +18,9 @@ ACCURACY = (
     "scorer for all frameworks. Candidate and baseline are paired by example."
 )
 MEMORY = (
-    "One process alone: private pages and the model's own resident files, at their highest, above the same process with an "
-    "empty runtime."
+    "One process alone. Its memory in MB is all that is resident in it at its highest, runtime and libraries included. The "
+    "model's part is its private pages and the model's own resident files, above the same process with an empty runtime; ratios "
+    "are of that."
 )
 CONSISTENCY = (
     "The candidate's tail over its median, divided by the same of the baseline. The tail is the highest percentile that "
@@ -58,11 +60,10 @@ def _against_itself(outcome: Outcome) -> str:
 
 def _small(outcome: Outcome) -> list[tuple[str, Words]]:
     """Where the runtime needs more memory than the model."""
-    memory = outcome.result(outcome.baseline).memory
-    if outcome.place != "here" or not memory or memory[0].peak >= memory[0].empty:
+    whole, runtime = memory_mb(outcome.result(outcome.baseline)), runtime_mb(outcome.result(outcome.baseline))
+    if outcome.place != "here" or whole is None or runtime is None or runtime < whole.value / 2:
         return []
-    own, runtime = memory[0].peak / 1e6, memory[0].empty / 1e6
-    said = f"The model takes {own:.1f} MB, its runtime {runtime:.1f} MB: memory here is mostly the runtime's."
+    said = f"Of the process's {plain(whole.value)} MB the runtime alone takes {plain(runtime)} MB, the model the rest."
     return [("Model and runtime", said)]
 
 

@@ -6,7 +6,7 @@ from strop.report.blocks import Block, Cell, Control, Fold, Plot, Plots, Section
 from strop.report.candidates import tags
 from strop.report.charts import axes_of
 from strop.report.evidence import Evidence
-from strop.report.parts import percent_cell, ratio_cell
+from strop.report.parts import memory_cell, percent_cell, ratio_cell
 from strop.report.sections import Part
 from strop.report.unlabeled import kept_name
 from strop.report.verdict import ordered
@@ -29,7 +29,7 @@ def make(outcome: Outcome, evidence: Evidence) -> Section | None:
     timed = [r for r in ordered(outcome) if r.speedup is not None]
     if not timed:
         return None
-    head = ("candidate", "speed-up", kept_name(outcome.task.metric), "memory")
+    head = ("candidate", "speed-up", kept_name(outcome.task.metric), "memory, MB")
     table = Table(
         "Every candidate that was timed", head, tuple(_row(outcome, r) for r in timed), numbers=(1, 2, 3), sortable=True
     )
@@ -56,7 +56,7 @@ SECTION = Part(30, make)
 def _row(outcome: Outcome, result: Result) -> tuple[Cell, ...]:
     return (
         Cell(result.name, tags(outcome, result)), ratio_cell(result.speedup, "×"), percent_cell(result.retained),
-        ratio_cell(result.memory_ratio, "×"),
+        memory_cell(result),
     )  # fmt: skip
 
 

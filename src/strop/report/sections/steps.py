@@ -13,7 +13,7 @@ from strop.report.unlabeled import figure_name
 
 INTRO = (
     "A candidate is set beside the one that it adds a step, or a setting, to. Ratios are of the candidate over that one: "
-    "speed above 1× is a gain, memory below 1× is a saving."
+    "speed above 1× is a gain, memory of the model's part below 1× is a saving."
 )
 HOW = (
     "Both candidates were measured against the tuned baseline; the ratio of their figures is shown, and their intervals are"
@@ -26,7 +26,7 @@ def make(outcome: Outcome, evidence: Evidence) -> Section | None:
     found, chosen = gains(outcome), outcome.chosen
     if not found:
         return None
-    head = ("candidate", "added", "speed", figure_name(outcome.task.metric, "accuracy"), "memory", "size, MB", "build, s")
+    head = ("candidate", "added", "speed", figure_name(outcome.task.metric, "accuracy"), "model's memory", "size, MB", "build, s")
     way, every = (
         Table(caption, head, tuple(map(_row, part)), numbers=(2, 3, 4, 5, 6))
         for caption, part in (

@@ -1,6 +1,6 @@
 """The verdict: what to use, what it brings, and its gates."""
 
-from strop.core import judged
+from strop.core import amounts, judged
 from strop.core.candidate import Result
 from strop.core.outcome import Outcome
 from strop.core.verdict import Interval
@@ -27,7 +27,7 @@ from strop.report.blocks import (
 )
 from strop.report.candidates import speed_cell
 from strop.report.evidence import Evidence
-from strop.report.parts import percent_cell, ratio_cell
+from strop.report.parts import DASH, percent_cell
 from strop.report.sections import Part
 from strop.report.unlabeled import kept_name, unlabeled_words
 from strop.report.verdict import (
@@ -144,6 +144,8 @@ def _speed(outcome: Outcome, chosen: Result) -> Card:
         if outcome.place != "here"
         else f"of the tuned baseline's speed, on the same cores.{_unclear(chosen.speedup)}"
     )
+    beside = [amounts.latency_words(outcome, chosen.name), amounts.rate_words(outcome, chosen.name)]
+    pace += f" {said}." if outcome.place == "here" and (said := "; ".join(part for part in beside if part)) else ""
     today = f" Against the model as it runs today: {ratio(outcome.against_as_is, '×')}." if outcome.against_as_is else ""
     today += f" {words[0].upper()}{words[1:]}." if (words := cleanup_words(outcome)) else ""
     interval = speed.below if chosen.noisy or not speed.below else f"95 % interval: {speed.below}"
@@ -157,15 +159,21 @@ def _kept(outcome: Outcome, chosen: Result) -> Card:
 
 
 def _memory(outcome: Outcome, chosen: Result) -> Card:
-    memory = ratio_cell(chosen.memory_ratio, "×")
-    room = (
-        f"of the baseline's peak; below 1 is less.{_unclear(chosen.memory_ratio)}"
-        if chosen.memory_ratio
-        else "Not measured here."
-        if outcome.place == "here"
-        else f"Unmeasured on {target_name(outcome)}."
-    )
-    return Card("Memory", memory.text, f"range of repeats: {memory.below}" if memory.below else "", room)
+    whole, before = amounts.memory_mb(chosen), amounts.memory_mb(outcome.result(outcome.baseline))
+    if outcome.place != "here" or whole is None:
+        here = outcome.place == "here"
+        return Card("Memory", DASH, "", "Not measured here." if here else f"Unmeasured on {target_name(outcome)}.")
+    same = before is None or chosen.name == outcome.baseline
+    room = "resident in the whole process, runtime included"
+    room += "." if same or before is None else f"; the baseline has {_mb(before)}."
+    part = chosen.memory_ratio
+    room += f" The model's part is {ratio(part, '×')} of the baseline's.{_unclear(part)}" if part is not None and not same else ""
+    spread = "" if whole.low == whole.high else f"range of repeats: {whole.low:.4g} to {whole.high:.4g}"
+    return Card("Memory", _mb(whole), spread, room)
+
+
+def _mb(figure: Interval) -> str:
+    return f"{amounts.plain(figure.value)} MB"
 
 
 def _unclear(figure: Interval | None) -> str:
