@@ -87,7 +87,7 @@ def reports(found: Replayed) -> tuple[dict[str, Any], dict[str, Any]]:
     now = json.loads(to_json(report(found.now, gather(found.now, found.run.folder))))
     then["notes"] = then["notes"][: len(now["notes"])]
     as_of_schema_2(then)
-    as_tokenized_today(then, now)
+    as_read_today(then, now)
     without_memory_goal(now)
     first, second = ({k: v for k, v in whole.items() if k not in (*OF_THE_MACHINE, *REWORDED)} for whole in (then, now))
     return first, second
@@ -126,8 +126,8 @@ def as_of_schema_2(recorded: dict[str, Any]) -> None:
         recorded["task"][part] = {**recorded["task"][part], "casts": []}
 
 
-def as_tokenized_today(recorded: dict[str, Any], now: dict[str, Any]) -> None:
-    """Also wanted to differ: the key of a text, which names the version of how it becomes tokens. These are the recorded ones."""
+def as_read_today(recorded: dict[str, Any], now: dict[str, Any]) -> None:
+    """Also wanted to differ: the key of a data set, which names how it is read. What is read are the recorded values."""
     for part in ("evaluation", "calibration"):
-        if recorded["task"]["family"] == "llm" and recorded["task"][part] is not None:
+        if recorded["task"][part] is not None:
             recorded["task"][part] |= {key: now["task"][part][key] for key in ("digest", "folder")}
