@@ -247,7 +247,7 @@ def write_labels(array: Any, name: str, kind: str | None, source: str, out: str)
     if kind is not None and array.dtype.kind not in "iubf":
         raise DataError(f"{source}: labels {name!r} are {array.dtype}, this metric needs numbers", "encode them as whole numbers")
     values = np.asarray(array[0 : len(array)])
-    if kind == "classes" and array.dtype.kind not in "iub":
+    if kind in ("classes", "whole") and array.dtype.kind not in "iub":
         if not np.array_equal(values, np.floor(values)):
             raise DataError(f"{source}: labels {name!r} are {array.dtype}, this metric needs whole class numbers", "")
         values = np.asarray(values, np.int64)

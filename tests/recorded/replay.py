@@ -88,9 +88,10 @@ def reports(found: Replayed) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def as_of_schema_2(recorded: dict[str, Any]) -> None:
     """What is wanted to differ from a report of schema 1: reasons of what is not offered no longer begin with these words, and
-    data sets say what of them was cast, a task names its family."""
+    data sets say what of them was cast, a task names its family and the options of its metric."""
     recorded["schema"] = SCHEMA
     recorded["task"]["family"] = "tensor" if recorded["task"]["language"] is None else "llm"
+    recorded["task"]["metric_options"] = {}
     recorded["not_offered"] = [{**o, "reason": o["reason"].removeprefix("not offered: ")} for o in recorded["not_offered"]]
     for part in (p for p in ("evaluation", "calibration") if recorded["task"][p] is not None):
         recorded["task"][part] = {**recorded["task"][part], "casts": {}}

@@ -5,7 +5,7 @@ Labels are whole numbers of shape [examples], or [examples, alternatives] where 
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,8 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from strop.core import resampled
-from strop.core.classes import class_labels, cut_of, flat, hits, predicted
+from strop.core.classes import class_labels, cut_of, flat, hits, predicted, width
 from strop.core.errors import ConfigError, DataError
+from strop.core.resampled import Drawn
+from strop.core.scorers import READY, Kept, once
+from strop.core.scorers.told import Told
+from strop.core.scorers.told import told as parsed
 from strop.core.statistics import LEVEL, bootstrap_ratio, paired_proportion_ratio, t_quantile, wilson
 from strop.core.verdict import Interval
 
@@ -23,6 +27,8 @@ UNLABELED = ("agreement", "cosine", "difference")
 """Metrics that compare a candidate with the baseline and need no labels."""
 CHANCE_SHUFFLES = 200
 CHANCE_P = 0.05
+COSTLY_SHUFFLES, COSTLY_EXAMPLES = 40, 200
+"""Of metrics that take long, and examples that are shuffled."""
 IGNORED = -100
 """The label of a token that is not scored."""
 TEXT_LOOKS = 3
@@ -161,7 +167,8 @@ class Metric:
     """`figure(outputs, labels) -> float`; `per_example` where the figure is a share of right examples.
 
     `classes`: the labels are one class per example. `reduced`: all that the figure takes of the outputs, found once where it is
-    computed for many draws of examples. `over_draws`: that for all draws at once; None: for one after the other.
+    computed for many draws of examples. `over_draws`: that for all draws at once; None: for one after the other. `drawn`:
+    the same, of outputs and labels (`core/scorers`). `kept`: what the retained share is, as in `scorers.Kept`.
     """
 
     name: str
@@ -171,24 +178,40 @@ class Metric:
     classes: bool = True
     reduced: Callable[[Array], Array] = np.asarray
     over_draws: resampled.OverDraws | None = None
+    drawn: Callable[[Array, Array], Drawn] | None = None
+    kept: Kept = "ratio"
+    costly: bool = False
+
+    def figures(self, outputs: Array, labels: Array) -> Drawn:
+        """Figures of many draws at once."""
+        if self.drawn is not None:
+            return self.drawn(outputs, labels)
+        over_draws, answers = self.over_draws or one_by_one(self), self.reduced(outputs)
+        return lambda counts: over_draws(answers, labels, counts)
 
 
-def metric(name: str, k: int = 5, cut: float | None = None) -> Metric:
+def metric(name: str, k: int = 5, cut: float | None = None, told: Told | None = None) -> Metric:
     """The metric of that name.
 
     Args:
         k: of top-k.
         cut: where class 1 begins, for outputs of one number per example; None: by the outputs themselves.
+        told: options of the metric. Its threshold is taken, where it has one, else `cut`.
 
     Raises:
         ConfigError: no such metric.
     """
+    told = told or Told()
+    cut = cut if told.threshold is None else told.threshold
+    if name in READY:
+        return _ready(name, told._replace(threshold=cut))
     table = {
         "top1": Metric("top1", lambda o, y: float(hits(o, y, 1, cut).mean()), per_example=lambda o, y: hits(o, y, 1, cut)),
         "topk": Metric("topk", lambda o, y: float(hits(o, y, k).mean()), per_example=lambda o, y: hits(o, y, k)),
+        "binary": Metric("binary", lambda o, y: float(binary(o, y, cut).mean()), per_example=lambda o, y: binary(o, y, cut)),
         "f1": Metric("f1", lambda o, y: f1(o, y, cut)),
         "roc_auc": Metric("roc_auc", roc_auc, over_draws=over_scores("roc_auc", resampled.roc_auc)),
-        "mae": Metric("mae", mae, lower_is_better=True, classes=False, over_draws=mae_over_draws),
+        "mae": Metric("mae", mae, lower_is_better=True, classes=False, over_draws=mae_over_draws, kept="inverse"),
         "spearman": Metric("spearman", spearman, classes=False, over_draws=over_scores("spearman", resampled.spearman)),
         "pearson": Metric("pearson", pearson, classes=False, over_draws=over_scores("pearson", resampled.pearson)),
         "token_accuracy": Metric("token_accuracy", token_accuracy, classes=False, reduced=token_classes),
@@ -196,9 +219,63 @@ def metric(name: str, k: int = 5, cut: float | None = None) -> Metric:
         "scorer": Metric("scorer", lambda o, _: float(np.mean(o)), classes=False),
     }
     if name not in table:
-        known = ", ".join([*table, *UNLABELED])
+        known = ", ".join([*table, *READY, *UNLABELED])
         raise ConfigError(f"unknown metric {name!r}", f"known metrics: {known}")
     return table[name]
+
+
+def _ready(name: str, told: Told) -> Metric:
+    """A metric of `core/scorers`."""
+    ready = READY[name]
+
+    each = ready.per_example
+
+    def drawn(outputs: Array, labels: Array) -> Drawn:
+        return ready.scorer(outputs, labels, told)
+
+    return Metric(
+        name, lambda outputs, labels: once(drawn(outputs, labels), len(labels)), lower_is_better=ready.kept != "ratio",
+        per_example=None if each is None else lambda outputs, labels: each(outputs, labels, told),
+        classes=False, drawn=drawn, kept=ready.kept, costly=ready.costly,
+    )  # fmt: skip
+
+
+def kept_of(name: str) -> Kept:
+    """How the retained share of that metric comes from its figures."""
+    return READY[name].kept if name in READY else "inverse" if name == "mae" else "ratio"
+
+
+def told_of(name: str, options: Mapping[str, str]) -> Told:
+    """Options of that metric.
+
+    Raises:
+        ConfigError: it has no such option, or the option no such value.
+    """
+    known = READY[name].options if name in READY else ("threshold",) if name in ("binary", "f1") else ()
+    return parsed(options, known, name)
+
+
+def binary(outputs: Array, labels: Array, cut: float | None) -> NDArray[np.bool_]:
+    """Whether the one number of each example is on the label's side of the threshold.
+
+    Raises:
+        DataError: outputs of several values.
+    """
+    if width(outputs) != 1:
+        raise DataError(
+            f"metric 'binary' takes one number an example, found outputs {list(outputs.shape)}",
+            "use top1 for one class of several, multilabel_f1 for several at once; --output chooses another output",
+        )
+    return np.asarray(predicted(outputs, cut) == _single(labels, "binary"))
+
+
+def level_of(name: str, baseline: Array) -> float:
+    """Where a score begins to count as yes: 0.5 for probabilities, 0 for logits; by all answers of the baseline."""
+    if name not in READY or "threshold" not in READY[name].options:
+        return cut_of(baseline)
+    if baseline.dtype.kind != "f":
+        return 0.0
+    return 0.5 if bool(baseline.min() >= 0 and baseline.max() <= 1) else 0.0
 
 
 @dataclass(frozen=True)
@@ -214,7 +291,7 @@ class Accuracy:
     figure: Interval | None = None
 
 
-def score(name: str, outputs: Array, baseline: Array, labels: Array | None, k: int = 5) -> Accuracy:
+def score(name: str, outputs: Array, baseline: Array, labels: Array | None, k: int = 5, told: Told | None = None) -> Accuracy:
     """Metric and retained share of a candidate, paired by example with the baseline.
 
     Args:
@@ -233,20 +310,21 @@ def score(name: str, outputs: Array, baseline: Array, labels: Array | None, k: i
         return Accuracy(found.value, found)
     if labels is None:
         raise DataError(f"metric {name!r} needs labels", "name the array that holds them, or use --metric agreement")
-    chosen = metric(name, k, cut_of(baseline))
+    chosen = metric(name, k, level_of(name, baseline), told)
     known = class_labels(baseline, labels, name, k) if chosen.classes else labels
-    value = chosen.figure(outputs, known)
     if chosen.per_example is not None:
         right, right_before = chosen.per_example(outputs, known), chosen.per_example(baseline, known)
-        return Accuracy(value, paired_proportion_ratio(right, right_before))
+        return Accuracy(float(right.mean()), paired_proportion_ratio(right, right_before))
 
-    over_draws = chosen.over_draws or one_by_one(chosen)
-    answers, before = chosen.reduced(outputs), chosen.reduced(baseline)
+    sides = [chosen.figures(side, known) for side in (outputs, baseline)]
 
     def both(counts: resampled.Counts) -> tuple[resampled.Floats, resampled.Floats]:
-        mine, theirs = over_draws(answers, known, counts), over_draws(before, known, counts)
-        return (np.maximum(theirs, TINY), np.maximum(mine, TINY)) if chosen.lower_is_better else (mine, theirs)
+        mine, theirs = (figures(counts) for figures in sides)
+        if chosen.kept == "complement":
+            return np.maximum(1 - mine, 0), np.maximum(1 - theirs, 0)
+        return (np.maximum(theirs, TINY), np.maximum(mine, TINY)) if chosen.kept == "inverse" else (mine, theirs)
 
+    value = chosen.figure(outputs, known) if chosen.drawn is None else once(sides[0], len(known))
     return Accuracy(value, bootstrap_ratio(both, len(known)))
 
 
@@ -348,18 +426,23 @@ def exponential(figure: Interval) -> Interval:
     return Interval(value=value, low=low, high=high, level=figure.level)
 
 
-def better_than_chance(name: str, outputs: Array, labels: Array, k: int = 5, seed: int = 0) -> tuple[bool, float]:
+def better_than_chance(
+    name: str, outputs: Array, labels: Array, k: int = 5, seed: int = 0, told: Told | None = None
+) -> tuple[bool, float]:
     """Whether the figure beats that of shuffled labels (a permutation test at 5 %), and the shuffled mean.
 
     A constant answer, however often it is right, is chance; a skewed but working classifier is not.
     """
-    chosen = metric(name, k, cut_of(outputs))
+    chosen = metric(name, k, level_of(name, outputs), told)
     if chosen.classes:
         labels = class_labels(outputs, labels, name, k)
-    rng = np.random.default_rng(seed)
+    rng, shuffles = np.random.default_rng(seed), CHANCE_SHUFFLES
+    if chosen.costly:
+        rows, shuffles = np.sort(rng.permutation(len(labels))[:COSTLY_EXAMPLES]), COSTLY_SHUFFLES
+        outputs, labels = outputs[rows], labels[rows]
     sign = -1.0 if chosen.lower_is_better else 1.0
     real = sign * chosen.figure(outputs, labels)
     answers = chosen.reduced(outputs)
-    shuffled = np.array([sign * chosen.figure(answers, rng.permutation(labels)) for _ in range(CHANCE_SHUFFLES)])
-    reached = (1 + int(np.sum(shuffled >= real - 1e-12))) / (1 + CHANCE_SHUFFLES)
+    shuffled = np.array([sign * chosen.figure(answers, rng.permutation(labels)) for _ in range(shuffles)])
+    reached = (1 + int(np.sum(shuffled >= real - 1e-12))) / (1 + shuffles)
     return bool(real > shuffled.mean() and reached <= CHANCE_P), float(sign * shuffled.mean())

@@ -8,6 +8,7 @@ from strop.core.errors import DataError, WorkerError, WorkerFailure
 from strop.core.metrics import UNLABELED
 from strop.core.model import Model
 from strop.core.preprocess import Images, Texts
+from strop.core.scorers import READY
 from strop.core.task import Dataset, TaskKind
 from strop.run.context import Run
 from strop.run.preprocessing import Settled
@@ -23,6 +24,8 @@ CALIBRATION_MOST = 200
 PRODUCED_VERSION = 4
 """Of the data worker: raise it when the shards it makes change."""
 NUMBERS = ("mae", "spearman", "pearson", "scorer")
+WHOLE = ("several", "sequences", "masks")
+"""Labels of arrays that are whole numbers, but no classes of whole examples."""
 DATA = "data.json"
 
 
@@ -79,7 +82,8 @@ def sample(run: Run, model: Model, source: Path, plan: Plan, count: int, folder:
 def _of_arrays(run: Run, model: Model, labelled: bool) -> dict[str, Any]:
     request, kind = run.request, None
     if labelled and request.metric not in UNLABELED and (request.metric or request.labels):
-        kind = "numbers" if request.metric in NUMBERS else "classes"
+        kind = _kind_by(request.metric)
+        kind = "whole" if kind in WHOLE else "numbers" if kind == "boxes" else kind
     return {
         "specs": _told(model, request), "mapping": request.mapping, "labels": request.labels if labelled else None,
         "label_kind": kind, "axes": request.batch_axes,
@@ -113,7 +117,14 @@ def _label_kind(request: Request, kind: TaskKind) -> str | None:
         return None
     if kind == "token-classification":
         return "tokens"
-    return "numbers" if kind == "sentence-similarity" or request.metric in NUMBERS or "scorer" in request.code else "classes"
+    return "numbers" if kind == "sentence-similarity" or "scorer" in request.code else _kind_by(request.metric)
+
+
+def _kind_by(metric: str | None) -> str:
+    """What the labels of a metric are."""
+    if metric in READY:
+        return READY[metric].labels
+    return "numbers" if metric in NUMBERS else "classes"
 
 
 def _by_content(arguments: dict[str, Any], request: Request) -> dict[str, Any]:

@@ -19,6 +19,7 @@ class OptimizeForFlags(TypedDict, total=False):
     task: str | None
     map: Mapping[str, object] | Sequence[str] | str | None
     metric: str | None
+    metric_option: Mapping[str, object] | Sequence[str] | str | None
     k: int | None
     output: str | None
     batches: int | Sequence[int] | None
@@ -72,6 +73,7 @@ class BuildFlags(TypedDict, total=False):
     task: str | None
     map: Mapping[str, object] | Sequence[str] | str | None
     metric: str | None
+    metric_option: Mapping[str, object] | Sequence[str] | str | None
     k: int | None
     output: str | None
     batches: int | Sequence[int] | None
@@ -111,6 +113,7 @@ class BenchFlags(TypedDict, total=False):
     task: str | None
     map: Mapping[str, object] | Sequence[str] | str | None
     metric: str | None
+    metric_option: Mapping[str, object] | Sequence[str] | str | None
     k: int | None
     output: str | None
     batches: int | Sequence[int] | None

@@ -45,6 +45,7 @@ class Request(Noun):
     questions: str | None = None
     labels: str | None = None
     mapping: dict[str, str] = {}
+    metric_options: dict[str, str] = {}
     columns: dict[str, str] = {}
     classes: str | None = None
     tokenizer: str | None = None

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from strop.core.errors import DataError
-from strop.core.metrics import UNLABELED
+from strop.core.metrics import UNLABELED, told_of
 from strop.core.model import Model
 from strop.core.preprocess import Preprocess, Texts
 from strop.core.task import Dataset, MetricName, Task, TaskKind, Workload
@@ -68,6 +68,7 @@ def tensor_task(run: Run, model: Model) -> Task:
             raise DataError(f"{data.count} {what} example(s) do not fill the model's fixed batch of {fixed}", "give more")
         require_same_numbers(model, data, batches.batches)
     metric = _metric(run, model, evaluation, kind, output)
+    told_of(metric, request.metric_options)
     if ignored and metric in UNLABELED and request.metric is None:
         what = "a column" if form in ("table", "pictures-table") else "an array"
         name, others = ignored[0], f" (as do {', '.join(map(repr, ignored[1:]))})" if ignored[1:] else ""
@@ -76,7 +77,8 @@ def tensor_task(run: Run, model: Model) -> Task:
     shapes = fixed_shapes(given, model, settled.preprocess, batches.batches)
     return Task(
         family=model.family, evaluation=evaluation, calibration=calibration, metric=metric, output=output,
-        k=request.k, kind=kind, pooling=pooling, preprocess=settled.preprocess, scorer=request.code.get("scorer"),
+        k=request.k, metric_options=request.metric_options, kind=kind, pooling=pooling, preprocess=settled.preprocess,
+        scorer=request.code.get("scorer"),
         **datasets.shipped(whole), workload=batches, options=request.options, arrays=request.mapping,
         shapes=shapes, other_shapes=request.other_shapes,
         lengths=None if shapes else lengths_for(model, settled.preprocess, batches.batch, lengths_of(settled.preprocess, whole)),
