@@ -124,3 +124,14 @@ def test_sequences_of_classes_are_decoded(tmp_path):
     passing(tmp_path, {"y": np.eye(6)[path]}, labels=labels)
     assert accuracy(tmp_path, metric="cer")[0] == 0.0
     assert accuracy(tmp_path, metric="ctc_exact", metric_option={"blank": "0"})[0] == 1.0
+
+
+def test_what_an_output_holds_decides_what_is_compared(tmp_path):
+    passing(tmp_path, {"y": np.random.default_rng(0).random((40, 12, 6))})
+    value, notes = accuracy(tmp_path, output_kind={"y": "texts"})
+    assert value == 1.0
+    assert any("text agreement with the given model's answers, not correctness" in note for note in notes)
+    with pytest.raises(DataError, match="is no kind of output"):
+        accuracy(tmp_path, output_kind={"y": "faces"})
+    with pytest.raises(DataError, match="has no output 'z'"):
+        accuracy(tmp_path, output_kind={"z": "texts"})

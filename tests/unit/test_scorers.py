@@ -139,6 +139,9 @@ def test_options_are_read_and_refused():
     assert {option for ready in READY.values() for option in ready.options} == set(Told._fields)
     with pytest.raises(ConfigError, match="'rmse' has no option 'threshold'"):
         m.told_of("rmse", {"threshold": "0.5"})
+    for name, option in m.NEEDED.items():
+        with pytest.raises(ConfigError, match=f"needs its option '{option}'"):
+            m.told_of(name, {})
     for name, text in (("threshold", "nan"), ("layout", "yolo9000"), ("quantiles", "1.5"), ("blank", "-1"), ("nms", "2")):
         with pytest.raises(ConfigError, match="expected"):
             told({name: text})

@@ -16,14 +16,15 @@ from strop.core import resampled
 from strop.core.classes import class_labels, cut_of, flat, hits, predicted, width
 from strop.core.errors import ConfigError, DataError
 from strop.core.resampled import Drawn
-from strop.core.scorers import READY, Kept, once
-from strop.core.scorers.told import Told
+from strop.core.scorers import DETECTION, READY, Kept, once
+from strop.core.scorers.alike import ALIKE, SURE
+from strop.core.scorers.told import EXAMPLES, Told
 from strop.core.scorers.told import told as parsed
 from strop.core.statistics import LEVEL, bootstrap_ratio, paired_proportion_ratio, t_quantile, wilson
 from strop.core.verdict import Interval
 
 Array = NDArray[Any]
-UNLABELED = ("agreement", "cosine", "difference")
+UNLABELED = ("agreement", "cosine", "difference", *ALIKE)
 """Metrics that compare a candidate with the baseline and need no labels."""
 CHANCE_SHUFFLES = 200
 CHANCE_P = 0.05
@@ -33,6 +34,8 @@ IGNORED = -100
 """The label of a token that is not scored."""
 TEXT_LOOKS = 3
 """A language model's text is scored, and up to twice more where a gate stays undecided."""
+NEEDED = {"pinball": "quantiles", "wer": "separator", **dict.fromkeys(DETECTION, "layout")}
+"""Options without which a metric would be a guess."""
 TINY = 1e-12
 """An error of nothing is counted as this, so that what is retained stays a number."""
 
@@ -249,10 +252,20 @@ def told_of(name: str, options: Mapping[str, str]) -> Told:
     """Options of that metric.
 
     Raises:
-        ConfigError: it has no such option, or the option no such value.
+        ConfigError: it has no such option, the option no such value, or one is missing that it needs.
     """
-    known = READY[name].options if name in READY else ("threshold",) if name in ("binary", "f1") else ()
-    return parsed(options, known, name)
+    needed = NEEDED.get(name)
+    if needed is not None and needed not in options:
+        raise ConfigError(f"metric {name!r} needs its option {needed!r}", f"e.g. --metric-option {needed}={EXAMPLES[needed]}")
+    usual = {"score": SURE} if name == "box_agreement" else {}
+    return parsed(usual | dict(options), options_of(name), name)
+
+
+def options_of(name: str) -> tuple[str, ...]:
+    """The options that the metric reads."""
+    if name in READY:
+        return READY[name].options
+    return ALIKE[name].options if name in ALIKE else ("threshold",) if name in ("binary", "f1") else ()
 
 
 def binary(outputs: Array, labels: Array, cut: float | None) -> NDArray[np.bool_]:
@@ -271,7 +284,7 @@ def binary(outputs: Array, labels: Array, cut: float | None) -> NDArray[np.bool_
 
 def level_of(name: str, baseline: Array) -> float:
     """Where a score begins to count as yes: 0.5 for probabilities, 0 for logits; by all answers of the baseline."""
-    if name not in READY or "threshold" not in READY[name].options:
+    if "threshold" not in options_of(name) or name in ("binary", "f1"):
         return cut_of(baseline)
     if baseline.dtype.kind != "f":
         return 0.0
@@ -305,6 +318,8 @@ def score(name: str, outputs: Array, baseline: Array, labels: Array | None, k: i
     if name == "cosine":
         near = cosine(outputs, baseline)
         return Accuracy(float(near.mean()), bootstrap_ratio(lambda n: (resampled.mean(near, n), np.ones(len(n))), len(near)))
+    if name in ALIKE:
+        return _alike(nearness(name, outputs, baseline, told))
     if name == "agreement":
         found = share(agreement(outputs, baseline))
         return Accuracy(found.value, found)
@@ -326,6 +341,25 @@ def score(name: str, outputs: Array, baseline: Array, labels: Array | None, k: i
 
     value = chosen.figure(outputs, known) if chosen.drawn is None else once(sides[0], len(known))
     return Accuracy(value, bootstrap_ratio(both, len(known)))
+
+
+def nearness(name: str, outputs: Array, baseline: Array, told: Told | None = None) -> NDArray[np.float64]:
+    """How near each answer is to the baseline's, from 0 to 1, by a metric that needs no labels."""
+    if name == "cosine":
+        return cosine(outputs, baseline)
+    if name not in ALIKE:
+        return agreement(outputs, baseline).astype(np.float64)
+    told = told or Told()
+    cut = level_of(name, baseline) if told.threshold is None else told.threshold
+    return ALIKE[name].near(outputs, baseline, told._replace(threshold=cut))
+
+
+def _alike(near: NDArray[np.float64]) -> Accuracy:
+    """The mean, with Wilson's interval where each answer is the same or not."""
+    if np.isin(near, (0, 1)).all():
+        found = share(near == 1)
+        return Accuracy(found.value, found)
+    return Accuracy(float(near.mean()), bootstrap_ratio(lambda n: (resampled.mean(near, n), np.ones(len(n))), len(near)))
 
 
 def one_by_one(chosen: Metric) -> resampled.OverDraws:

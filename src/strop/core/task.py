@@ -9,7 +9,7 @@ from strop.core.shapes import Lengths, OtherShapes, ShapeSet
 MetricName = Literal[
     "top1", "topk", "f1", "roc_auc", "mae", "spearman", "pearson", "token_accuracy", "token_f1", "cosine", "scorer",
     "agreement", "difference", "unmeasured", "perplexity", "rmse", "r2", "pinball", "binary", "multilabel_f1", "miou",
-    "ctc_exact", "cer", "wer", "map50", "map50_95",
+    "place_agreement", "mask_iou", "text_agreement", "box_agreement", "ctc_exact", "cer", "wer", "map50", "map50_95",
 ]  # fmt: skip
 TaskKind = Literal["classification", "sentence-similarity", "feature-extraction", "token-classification", "language"]
 Pooling = Literal["mean", "cls", "none"]

@@ -16,8 +16,8 @@ from strop.core.metrics import (
     Accuracy,
     Array,
     agreement,
-    cosine,
     mean_interval,
+    nearness,
     score,
     share,
     student,
@@ -135,12 +135,14 @@ def unlabeled_quality(mine: Path, theirs: Path, task: Task) -> dict[str, Interva
 def closeness(mine: Path, theirs: Path, task: Task) -> dict[str, Interval]:
     """How far the answers are from the given model's, which a metric may be blind to, and what `unlabeled_quality` says.
 
-    Of scores of classes it is the divergence, of anything else the largest difference, unless that is the metric. Nothing where
-    inputs were generated.
+    Of scores of classes it is the divergence; of anything else, and of a model with several outputs, the largest difference over
+    all outputs, unless that is the metric. Nothing where inputs were generated.
     """
     found = unlabeled_quality(mine, theirs, task)
     if task.metric in ("unmeasured", "difference"):
         return found
+    if len(shards(theirs)) > 1 and "difference" not in found:
+        found |= {"difference": EXACTLY_NONE if mine == theirs else difference_of(mine, theirs, task).figure}
     each = divergence_of(mine, theirs, task)
     if each is not None:
         return found | {"divergence": EXACTLY_NONE if mine == theirs else mean_divergence(each)}
@@ -227,8 +229,8 @@ def nearer_by_divergence(mine: Path, theirs: Path, baseline: Path, task: Task) -
 
 def _nearer(task: Task, mine: Array, theirs: Array, baseline: Array) -> Interval:
     """Mean agreement (or cosine) with the baseline over the other's, paired by example."""
-    near = cosine if task.metric == "cosine" else agreement
-    one, other = near(mine, baseline), near(theirs, baseline)
+    told = told_of(task.metric, task.metric_options)
+    one, other = (nearness(task.metric, side, baseline, told) for side in (mine, theirs))
     if all(np.isin(values, (0, 1)).all() for values in (one, other)):
         return paired_proportion_ratio(one == 1, other == 1)
     return bootstrap_ratio(lambda drawn: (mean(one, drawn), mean(other, drawn)), len(one))

@@ -22,6 +22,7 @@ class OptimizeForFlags(TypedDict, total=False):
     metric_option: Mapping[str, object] | Sequence[str] | str | None
     k: int | None
     output: str | None
+    output_kind: Mapping[str, object] | Sequence[str] | str | None
     batches: int | Sequence[int] | None
     batch_axis: Mapping[str, object] | Sequence[str] | str | None
     size: Mapping[str, object] | Sequence[str] | str | None
@@ -76,6 +77,7 @@ class BuildFlags(TypedDict, total=False):
     metric_option: Mapping[str, object] | Sequence[str] | str | None
     k: int | None
     output: str | None
+    output_kind: Mapping[str, object] | Sequence[str] | str | None
     batches: int | Sequence[int] | None
     batch_axis: Mapping[str, object] | Sequence[str] | str | None
     size: Mapping[str, object] | Sequence[str] | str | None
@@ -116,6 +118,7 @@ class BenchFlags(TypedDict, total=False):
     metric_option: Mapping[str, object] | Sequence[str] | str | None
     k: int | None
     output: str | None
+    output_kind: Mapping[str, object] | Sequence[str] | str | None
     batches: int | Sequence[int] | None
     batch_axis: Mapping[str, object] | Sequence[str] | str | None
     size: Mapping[str, object] | Sequence[str] | str | None

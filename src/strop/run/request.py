@@ -46,6 +46,7 @@ class Request(Noun):
     labels: str | None = None
     mapping: dict[str, str] = {}
     metric_options: dict[str, str] = {}
+    output_kinds: dict[str, str] = {}
     columns: dict[str, str] = {}
     classes: str | None = None
     tokenizer: str | None = None

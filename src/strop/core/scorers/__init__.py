@@ -48,7 +48,8 @@ READY: Mapping[str, Ready] = {
     "map50": Ready(detection.map50, "ratio", "boxes", ("layout", "boxes", "axis", "score", "nms"), costly=True),
     "map50_95": Ready(detection.map50_95, "ratio", "boxes", ("layout", "boxes", "axis", "score", "nms"), costly=True),
 }
-DETECTION = ("map50", "map50_95")
+DETECTION = ("map50", "map50_95", "box_agreement")
+"""Metrics of detections, which are made of the outputs first."""
 
 
 def once(drawn: Drawn, count: int) -> float:
