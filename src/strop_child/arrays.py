@@ -258,7 +258,7 @@ def write_labels(
             notes.append(note)
     if kind is not None and values.dtype.kind not in "iubf":
         raise DataError(f"{source}: labels {name!r} are {array.dtype}, this metric needs numbers", "encode them as whole numbers")
-    if kind in ("classes", "tokens") and values.dtype.kind not in "iub":
+    if kind in ("classes", "tokens", "whole") and values.dtype.kind not in "iub":
         if not np.array_equal(values, np.floor(values)):
             raise DataError(f"{source}: labels {name!r} are {array.dtype}, this metric needs whole class numbers", "")
         values = np.asarray(values, np.int64)

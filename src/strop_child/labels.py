@@ -1,5 +1,7 @@
 """Labels as they stood in the source, as numbers; and as one array beside the shards. Needs numpy."""
 
+import json
+import math
 import os
 import re
 from collections.abc import Collection, Iterator, Mapping
@@ -40,11 +42,15 @@ def folder_names(found: list[Record]) -> bool:
 def label_of(label: Any, kind: str, classes: list[str]) -> Any:
     if kind == "numbers":
         return float(label)
-    if kind == "tokens":
+    if kind == "boxes":
+        return boxes_of(label)
+    if kind == "masks":
+        raise ValueError("masks are given as an array")
+    if kind in ("tokens", "sequences"):
         words = label if isinstance(label, list) else str(label).split()
         return [class_numbers(str(word), classes)[0] for word in words]
     numbers = class_numbers(label.tolist() if isinstance(label, np.ndarray) else label, classes)
-    if not numbers:
+    if not numbers and kind != "several":
         raise ValueError("no label")
     return numbers
 
@@ -89,6 +95,15 @@ def as_classes(values: NDArray[Any], names: list[str], own: list[str], what: str
     return numbers[places].reshape(values.shape), f"labels are read as class numbers by {how}"
 
 
+def boxes_of(label: Any) -> list[list[float]]:
+    """Boxes of one item, [class, x1, y1, x2, y2] each: a list, or one as JSON."""
+    found = json.loads(label) if isinstance(label, str) else label
+    rows = [[float(number) for number in row] for row in (found.tolist() if isinstance(found, np.ndarray) else found)]
+    if any(len(row) != 5 or not all(map(math.isfinite, row)) for row in rows):
+        raise ValueError("boxes are lists of five numbers: class, x1, y1, x2, y2")
+    return rows
+
+
 LIKELY = ("label", "labels", "y", "target", "targets", "class", "classes", "category", "truth", "ground_truth", "gt", "gold")
 """Names of labels, alone or with what stands before or after them: `y_test`, `test_labels`."""
 COUNTERS = ("id", "ids", "index", "indices", "idx", "row", "rows")
@@ -125,10 +140,18 @@ def aligned(labels: list[int] | None, words: NDArray[Any], length: int) -> NDArr
 
 
 def save_labels(kept: list[Any], kind: str | None, out: str) -> str | None:
-    """Labels of one array: [examples], [examples, alternatives] padded with −1, or [examples, length] for tokens."""
+    """Labels of one array: [examples], [examples, alternatives] padded with −1, [examples, length] for tokens and sequences, or
+    [examples, most, 5] for boxes. Rows of several classes all end with a −1, which tells them from zeros and ones."""
     if kind is None or any(label is None for label in kept):
         return None
-    if kind == "classes":
+    if kind == "boxes":
+        array = np.full((len(kept), max(1, *map(len, kept)), 5), -1.0)
+        for at, boxes in enumerate(kept):
+            array[at, : len(boxes)] = np.reshape(boxes, (-1, 5))
+    elif kind in ("several", "sequences"):
+        most = max(map(len, kept)) + (kind == "several")
+        array = np.array([[*label, *[-1] * (most - len(label))] for label in kept], np.int64)
+    elif kind == "classes":
         most = max(len(label) for label in kept)
         rows = [[*label, *[-1] * (most - len(label))] for label in kept]
         array = np.array(rows, np.int64)

@@ -81,3 +81,57 @@ def test_examples_that_mix_are_seen_where_no_name_says_it(running_sum):
     with pytest.raises(DataError, match="depends on the others in its batch") as refused:
         accuracy(running_sum)
     assert "--batch-axis" in refused.value.hint
+
+
+def passing(folder, outputs, **arrays):
+    """A model that gives its inputs back, one for each output, and the data."""
+    nodes = [helper.make_node("Identity", [f"x_{name}"], [name]) for name in outputs]
+    shapes = {name: list(value.shape[1:]) for name, value in outputs.items()}
+    ports = [
+        [helper.make_tensor_value_info(f"{before}{name}", TensorProto.FLOAT, ["batch", *shape]) for name, shape in shapes.items()]
+        for before in ("x_", "")
+    ]
+    graph = helper.make_graph(nodes, "g", *ports)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), folder / "model.onnx")
+    given = {f"x_{name}": value.astype(np.float32) for name, value in outputs.items()}
+    np.savez(folder / "rows.npz", **given, **arrays)
+    return folder
+
+
+def test_detections_of_two_outputs_are_scored_together(tmp_path):
+    """Boxes and scores of an SSD; half of the examples have a box that is not found."""
+    rng = np.random.default_rng(0)
+    corners = rng.uniform(0, 50, (40, 3, 2))
+    boxes = np.concatenate([corners, corners + rng.uniform(10, 30, (40, 3, 2))], axis=2)
+    kinds = rng.integers(0, 2, (40, 3))
+    scores = np.concatenate([np.full((40, 3, 1), 0.1), 0.8 * np.eye(2)[kinds]], axis=2)
+    labels = np.concatenate([kinds[..., None], boxes], axis=2)
+    passing(tmp_path, {"boxes": boxes, "scores": scores}, labels=labels)
+    told = {"metric": "map50", "metric_option": {"layout": "ssd", "nms": "1", "score": "0.5"}}
+    assert accuracy(tmp_path, **told)[0] == pytest.approx(1.0)
+    labels[::2, 0, 1:] += 500
+    passing(tmp_path, {"boxes": boxes, "scores": scores}, labels=labels)
+    assert 0.6 < accuracy(tmp_path, **told)[0] < 0.9
+
+
+def test_sequences_of_classes_are_decoded(tmp_path):
+    rng = np.random.default_rng(0)
+    path = rng.integers(0, 6, (60, 12))
+    labels = np.full((60, 12), -1)
+    for row, steps in zip(labels, path, strict=True):
+        kept = [one for at, one in enumerate(steps) if one and (at == 0 or steps[at - 1] != one)]
+        row[: len(kept)] = kept
+    passing(tmp_path, {"y": np.eye(6)[path]}, labels=labels)
+    assert accuracy(tmp_path, metric="cer")[0] == 0.0
+    assert accuracy(tmp_path, metric="ctc_exact", metric_option={"blank": "0"})[0] == 1.0
+
+
+def test_what_an_output_holds_decides_what_is_compared(tmp_path):
+    passing(tmp_path, {"y": np.random.default_rng(0).random((40, 12, 6))})
+    value, notes = accuracy(tmp_path, output_kind={"y": "texts"})
+    assert value == 1.0
+    assert any("text agreement with the given model's answers, not correctness" in note for note in notes)
+    with pytest.raises(DataError, match="is no kind of output"):
+        accuracy(tmp_path, output_kind={"y": "faces"})
+    with pytest.raises(DataError, match="has no output 'z'"):
+        accuracy(tmp_path, output_kind={"z": "texts"})

@@ -113,7 +113,7 @@ def without_memory_goal(document: dict[str, Any]) -> None:
 
 def as_of_schema_2(recorded: dict[str, Any]) -> None:
     """What is wanted to differ from a report of schema 1: reasons of what is not offered no longer begin with these words, and
-    data sets say what of them was cast, a task names its family."""
+    data sets say what of them was cast, a task names its family and the options of its metric."""
     recorded["schema"] = SCHEMA
     without_memory_goal(recorded)
     for one in (recorded["baseline"], *recorded["candidates"]):
@@ -121,6 +121,7 @@ def as_of_schema_2(recorded: dict[str, Any]) -> None:
         if one["name"] == recorded["chosen"]["name"]:
             recorded["chosen"]["memory_mb"] = one["measurement"]["memory_mb"]
     recorded["task"]["family"] = "tensor" if recorded["task"]["language"] is None else "llm"
+    recorded["task"]["metric_options"] = {}
     recorded["not_offered"] = [{**o, "reason": o["reason"].removeprefix("not offered: ")} for o in recorded["not_offered"]]
     for part in (p for p in ("evaluation", "calibration") if recorded["task"][p] is not None):
         recorded["task"][part] = {**recorded["task"][part], "casts": []}

@@ -112,6 +112,15 @@ def test_each_task_has_one_figure_of_how_far_the_answers_are(tmp_path, metric, s
     assert all(one.value == (1.0 if name == "agreement" else 0.0) for name, one in itself.items())
 
 
+def test_of_several_outputs_the_largest_difference_stands_beside(tmp_path):
+    """A second output that nobody scores may be wrong while the classes are right."""
+    theirs = folder(tmp_path, "a", y=PROBABILITIES, boxes=LOGITS)
+    mine = folder(tmp_path, "b", y=PROBABILITIES, boxes=LOGITS + RNG.normal(0, 0.3, LOGITS.shape))
+    found = closeness(mine, theirs, task("top1"))
+    assert found["divergence"].value == pytest.approx(0)
+    assert found["difference"].low > 0.05
+
+
 def test_tokens_that_do_not_count_do_not_count(tmp_path):
     labels = np.where(np.arange(20) < 5, 1, -100)[None].repeat(200, 0)
     given = RNG.normal(size=(200, 20, 4)).astype(np.float32)

@@ -57,6 +57,13 @@ def test_agreement_only_where_answers_are_known_to_be_classes(found, told, named
     assert made.why.startswith("No labels were given")
 
 
+@pytest.mark.parametrize(("kind", "metric"), [("boxes", "box_agreement"), ("texts", "text_agreement"), ("numbers", "difference")])
+def test_the_user_says_what_an_output_holds(kind, metric):
+    made = unlabeled(given(GRID), "y", "classification", False, False, holds=kind)
+    assert made.metric == metric
+    assert f"--output-kind says that 'y' holds {kind}" in made.why
+
+
 def test_embeddings_are_compared_by_their_direction():
     assert unlabeled(given(LOGITS), "y", "feature-extraction", False, False).metric == "cosine"
     assert unlabeled(given(LOGITS), "y", "token-classification", True, False).metric == "difference"

@@ -5,7 +5,7 @@ Labels are whole numbers of shape [examples], or [examples, alternatives] where 
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,21 +13,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from strop.core import resampled
-from strop.core.classes import class_labels, cut_of, flat, hits, predicted
+from strop.core.classes import class_labels, cut_of, flat, hits, predicted, width
 from strop.core.errors import ConfigError, DataError
+from strop.core.resampled import Drawn
+from strop.core.scorers import DETECTION, READY, Kept, once
+from strop.core.scorers.alike import ALIKE, SURE
+from strop.core.scorers.told import EXAMPLES, Told
+from strop.core.scorers.told import told as parsed
 from strop.core.spelling import known_names
 from strop.core.statistics import LEVEL, bootstrap_ratio, paired_proportion_ratio, t_quantile, wilson
 from strop.core.verdict import Interval
 
 Array = NDArray[Any]
-UNLABELED = ("agreement", "cosine", "difference")
+UNLABELED = ("agreement", "cosine", "difference", *ALIKE)
 """Metrics that compare a candidate with the baseline and need no labels."""
 CHANCE_SHUFFLES = 200
 CHANCE_P = 0.05
+COSTLY_SHUFFLES, COSTLY_EXAMPLES = 40, 200
+"""Of metrics that take long, and examples that are shuffled."""
 IGNORED = -100
 """The label of a token that is not scored."""
 TEXT_LOOKS = 3
 """A language model's text is scored, and up to twice more where a gate stays undecided."""
+NEEDED = {"pinball": "quantiles", "wer": "separator", **dict.fromkeys(DETECTION, "layout")}
+"""Options without which a metric would be a guess."""
 TINY = 1e-12
 """An error of nothing is counted as this, so that what is retained stays a number."""
 
@@ -162,7 +171,8 @@ class Metric:
     """`figure(outputs, labels) -> float`; `per_example` where the figure is a share of right examples.
 
     `classes`: the labels are one class per example. `reduced`: all that the figure takes of the outputs, found once where it is
-    computed for many draws of examples. `over_draws`: that for all draws at once; None: for one after the other.
+    computed for many draws of examples. `over_draws`: that for all draws at once; None: for one after the other. `drawn`:
+    the same, of outputs and labels (`core/scorers`). `kept`: what the retained share is, as in `scorers.Kept`.
     """
 
     name: str
@@ -172,24 +182,40 @@ class Metric:
     classes: bool = True
     reduced: Callable[[Array], Array] = np.asarray
     over_draws: resampled.OverDraws | None = None
+    drawn: Callable[[Array, Array], Drawn] | None = None
+    kept: Kept = "ratio"
+    costly: bool = False
+
+    def figures(self, outputs: Array, labels: Array) -> Drawn:
+        """Figures of many draws at once."""
+        if self.drawn is not None:
+            return self.drawn(outputs, labels)
+        over_draws, answers = self.over_draws or one_by_one(self), self.reduced(outputs)
+        return lambda counts: over_draws(answers, labels, counts)
 
 
-def metric(name: str, k: int = 5, cut: float | None = None) -> Metric:
+def metric(name: str, k: int = 5, cut: float | None = None, told: Told | None = None) -> Metric:
     """The metric of that name.
 
     Args:
         k: of top-k.
         cut: where class 1 begins, for outputs of one number per example; None: by the outputs themselves.
+        told: options of the metric. Its threshold is taken, where it has one, else `cut`.
 
     Raises:
         ConfigError: no such metric.
     """
+    told = told or Told()
+    cut = cut if told.threshold is None else told.threshold
+    if name in READY:
+        return _ready(name, told._replace(threshold=cut))
     table = {
         "top1": Metric("top1", lambda o, y: float(hits(o, y, 1, cut).mean()), per_example=lambda o, y: hits(o, y, 1, cut)),
         "topk": Metric("topk", lambda o, y: float(hits(o, y, k).mean()), per_example=lambda o, y: hits(o, y, k)),
+        "binary": Metric("binary", lambda o, y: float(binary(o, y, cut).mean()), per_example=lambda o, y: binary(o, y, cut)),
         "f1": Metric("f1", lambda o, y: f1(o, y, cut)),
         "roc_auc": Metric("roc_auc", roc_auc, over_draws=over_scores("roc_auc", resampled.roc_auc)),
-        "mae": Metric("mae", mae, lower_is_better=True, classes=False, over_draws=mae_over_draws),
+        "mae": Metric("mae", mae, lower_is_better=True, classes=False, over_draws=mae_over_draws, kept="inverse"),
         "spearman": Metric("spearman", spearman, classes=False, over_draws=over_scores("spearman", resampled.spearman)),
         "pearson": Metric("pearson", pearson, classes=False, over_draws=over_scores("pearson", resampled.pearson)),
         "token_accuracy": Metric("token_accuracy", token_accuracy, classes=False, reduced=token_classes),
@@ -197,8 +223,72 @@ def metric(name: str, k: int = 5, cut: float | None = None) -> Metric:
         "scorer": Metric("scorer", lambda o, _: float(np.mean(o)), classes=False),
     }
     if name not in table:
-        raise ConfigError(f"unknown metric {name!r}", known_names(name, [*table, *UNLABELED], "known metrics"))
+        raise ConfigError(f"unknown metric {name!r}", known_names(name, [*table, *READY, *UNLABELED], "known metrics"))
     return table[name]
+
+
+def _ready(name: str, told: Told) -> Metric:
+    """A metric of `core/scorers`."""
+    ready = READY[name]
+
+    each = ready.per_example
+
+    def drawn(outputs: Array, labels: Array) -> Drawn:
+        return ready.scorer(outputs, labels, told)
+
+    return Metric(
+        name, lambda outputs, labels: once(drawn(outputs, labels), len(labels)), lower_is_better=ready.kept != "ratio",
+        per_example=None if each is None else lambda outputs, labels: each(outputs, labels, told),
+        classes=False, drawn=drawn, kept=ready.kept, costly=ready.costly,
+    )  # fmt: skip
+
+
+def kept_of(name: str) -> Kept:
+    """How the retained share of that metric comes from its figures."""
+    return READY[name].kept if name in READY else "inverse" if name == "mae" else "ratio"
+
+
+def told_of(name: str, options: Mapping[str, str]) -> Told:
+    """Options of that metric.
+
+    Raises:
+        ConfigError: it has no such option, the option no such value, or one is missing that it needs.
+    """
+    needed = NEEDED.get(name)
+    if needed is not None and needed not in options:
+        raise ConfigError(f"metric {name!r} needs its option {needed!r}", f"e.g. --metric-option {needed}={EXAMPLES[needed]}")
+    usual = {"score": SURE} if name == "box_agreement" else {}
+    return parsed(usual | dict(options), options_of(name), name)
+
+
+def options_of(name: str) -> tuple[str, ...]:
+    """The options that the metric reads."""
+    if name in READY:
+        return READY[name].options
+    return ALIKE[name].options if name in ALIKE else ("threshold",) if name in ("binary", "f1") else ()
+
+
+def binary(outputs: Array, labels: Array, cut: float | None) -> NDArray[np.bool_]:
+    """Whether the one number of each example is on the label's side of the threshold.
+
+    Raises:
+        DataError: outputs of several values.
+    """
+    if width(outputs) != 1:
+        raise DataError(
+            f"metric 'binary' takes one number an example, found outputs {list(outputs.shape)}",
+            "use top1 for one class of several, multilabel_f1 for several at once; --output chooses another output",
+        )
+    return np.asarray(predicted(outputs, cut) == _single(labels, "binary"))
+
+
+def level_of(name: str, baseline: Array) -> float:
+    """Where a score begins to count as yes: 0.5 for probabilities, 0 for logits; by all answers of the baseline."""
+    if "threshold" not in options_of(name) or name in ("binary", "f1"):
+        return cut_of(baseline)
+    if baseline.dtype.kind != "f":
+        return 0.0
+    return 0.5 if bool(baseline.min() >= 0 and baseline.max() <= 1) else 0.0
 
 
 @dataclass(frozen=True)
@@ -214,7 +304,7 @@ class Accuracy:
     figure: Interval | None = None
 
 
-def score(name: str, outputs: Array, baseline: Array, labels: Array | None, k: int = 5) -> Accuracy:
+def score(name: str, outputs: Array, baseline: Array, labels: Array | None, k: int = 5, told: Told | None = None) -> Accuracy:
     """Metric and retained share of a candidate, paired by example with the baseline.
 
     Args:
@@ -228,26 +318,48 @@ def score(name: str, outputs: Array, baseline: Array, labels: Array | None, k: i
     if name == "cosine":
         near = cosine(outputs, baseline)
         return Accuracy(float(near.mean()), bootstrap_ratio(lambda n: (resampled.mean(near, n), np.ones(len(n))), len(near)))
+    if name in ALIKE:
+        return _alike(nearness(name, outputs, baseline, told))
     if name == "agreement":
         found = share(agreement(outputs, baseline))
         return Accuracy(found.value, found)
     if labels is None:
         raise DataError(f"metric {name!r} needs labels", "name the array that holds them, or use --metric agreement")
-    chosen = metric(name, k, cut_of(baseline))
+    chosen = metric(name, k, level_of(name, baseline), told)
     known = class_labels(baseline, labels, name, k) if chosen.classes else labels
-    value = chosen.figure(outputs, known)
     if chosen.per_example is not None:
         right, right_before = chosen.per_example(outputs, known), chosen.per_example(baseline, known)
-        return Accuracy(value, paired_proportion_ratio(right, right_before))
+        return Accuracy(float(right.mean()), paired_proportion_ratio(right, right_before))
 
-    over_draws = chosen.over_draws or one_by_one(chosen)
-    answers, before = chosen.reduced(outputs), chosen.reduced(baseline)
+    sides = [chosen.figures(side, known) for side in (outputs, baseline)]
 
     def both(counts: resampled.Counts) -> tuple[resampled.Floats, resampled.Floats]:
-        mine, theirs = over_draws(answers, known, counts), over_draws(before, known, counts)
-        return (np.maximum(theirs, TINY), np.maximum(mine, TINY)) if chosen.lower_is_better else (mine, theirs)
+        mine, theirs = (figures(counts) for figures in sides)
+        if chosen.kept == "complement":
+            return np.maximum(1 - mine, 0), np.maximum(1 - theirs, 0)
+        return (np.maximum(theirs, TINY), np.maximum(mine, TINY)) if chosen.kept == "inverse" else (mine, theirs)
 
+    value = chosen.figure(outputs, known) if chosen.drawn is None else once(sides[0], len(known))
     return Accuracy(value, bootstrap_ratio(both, len(known)))
+
+
+def nearness(name: str, outputs: Array, baseline: Array, told: Told | None = None) -> NDArray[np.float64]:
+    """How near each answer is to the baseline's, from 0 to 1, by a metric that needs no labels."""
+    if name == "cosine":
+        return cosine(outputs, baseline)
+    if name not in ALIKE:
+        return agreement(outputs, baseline).astype(np.float64)
+    told = told or Told()
+    cut = level_of(name, baseline) if told.threshold is None else told.threshold
+    return ALIKE[name].near(outputs, baseline, told._replace(threshold=cut))
+
+
+def _alike(near: NDArray[np.float64]) -> Accuracy:
+    """The mean, with Wilson's interval where each answer is the same or not."""
+    if np.isin(near, (0, 1)).all():
+        found = share(near == 1)
+        return Accuracy(found.value, found)
+    return Accuracy(float(near.mean()), bootstrap_ratio(lambda n: (resampled.mean(near, n), np.ones(len(n))), len(near)))
 
 
 def one_by_one(chosen: Metric) -> resampled.OverDraws:
@@ -348,18 +460,23 @@ def exponential(figure: Interval) -> Interval:
     return Interval(value=value, low=low, high=high, level=figure.level)
 
 
-def better_than_chance(name: str, outputs: Array, labels: Array, k: int = 5, seed: int = 0) -> tuple[bool, float]:
+def better_than_chance(
+    name: str, outputs: Array, labels: Array, k: int = 5, seed: int = 0, told: Told | None = None
+) -> tuple[bool, float]:
     """Whether the figure beats that of shuffled labels (a permutation test at 5 %), and the shuffled mean.
 
     A constant answer, however often it is right, is chance; a skewed but working classifier is not.
     """
-    chosen = metric(name, k, cut_of(outputs))
+    chosen = metric(name, k, level_of(name, outputs), told)
     if chosen.classes:
         labels = class_labels(outputs, labels, name, k)
-    rng = np.random.default_rng(seed)
+    rng, shuffles = np.random.default_rng(seed), CHANCE_SHUFFLES
+    if chosen.costly:
+        rows, shuffles = np.sort(rng.permutation(len(labels))[:COSTLY_EXAMPLES]), COSTLY_SHUFFLES
+        outputs, labels = outputs[rows], labels[rows]
     sign = -1.0 if chosen.lower_is_better else 1.0
     real = sign * chosen.figure(outputs, labels)
     answers = chosen.reduced(outputs)
-    shuffled = np.array([sign * chosen.figure(answers, rng.permutation(labels)) for _ in range(CHANCE_SHUFFLES)])
-    reached = (1 + int(np.sum(shuffled >= real - 1e-12))) / (1 + CHANCE_SHUFFLES)
+    shuffled = np.array([sign * chosen.figure(answers, rng.permutation(labels)) for _ in range(shuffles)])
+    reached = (1 + int(np.sum(shuffled >= real - 1e-12))) / (1 + shuffles)
     return bool(real > shuffled.mean() and reached <= CHANCE_P), float(sign * shuffled.mean())

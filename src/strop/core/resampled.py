@@ -12,6 +12,8 @@ Counts = NDArray[np.int64]
 """Shape [draws, examples]: how often each example was drawn."""
 OverDraws = Callable[[Array, Array, Counts], Floats]
 """(values, labels, counts) → the figure of each draw; values and labels have shape [examples]."""
+Drawn = Callable[[Counts], Floats]
+"""The same, of values and labels that it knows."""
 ROUNDING = 1e-12
 """Of the largest value: a mean is off by about so much, so that a constant seems to vary."""
 

@@ -8,7 +8,8 @@ from strop.core.shapes import Lengths, OtherShapes, ShapeSet
 
 MetricName = Literal[
     "top1", "topk", "f1", "roc_auc", "mae", "spearman", "pearson", "token_accuracy", "token_f1", "cosine", "scorer",
-    "agreement", "difference", "unmeasured", "perplexity",
+    "agreement", "difference", "unmeasured", "perplexity", "rmse", "r2", "pinball", "binary", "multilabel_f1", "miou",
+    "place_agreement", "mask_iou", "text_agreement", "box_agreement", "ctc_exact", "cer", "wer", "map50", "map50_95",
 ]  # fmt: skip
 TaskKind = Literal["classification", "sentence-similarity", "feature-extraction", "token-classification", "language"]
 Pooling = Literal["mean", "cls", "none"]
@@ -90,7 +91,8 @@ TENSOR = "tensor"
 class Task(Noun):
     """Data, metric and workload. `family` is that of the model: who knows how it is called and scored.
 
-    `output` names the model output that is scored. `k` is for top-k. `pooling` makes one vector of a text's hidden states.
+    `output` names the model output that is scored. `k` is for top-k, `metric_options` for
+    other metrics (`core/scorers/told.py`). `pooling` makes one vector of a text's hidden states.
     `preprocess` made the data from what the user gave, by files named in `ships` (name → path) and `packages` (name →
     version); a bundle ships all three. `scorer` is the user's own function, `module:function`.
     """
@@ -100,6 +102,7 @@ class Task(Noun):
     metric: MetricName
     output: str
     k: int = 5
+    metric_options: dict[str, str] = {}
     kind: TaskKind = "classification"
     pooling: Pooling = "mean"
     preprocess: Preprocess | None = None

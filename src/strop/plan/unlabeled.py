@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from strop.core.model import Model, TensorSpec
+from strop.core.scorers.alike import KINDS
 from strop.core.task import MetricName, TaskKind
 
 EMBEDDINGS: tuple[TaskKind, ...] = ("sentence-similarity", "feature-extraction")
@@ -19,7 +20,7 @@ class Unlabeled(NamedTuple):
     why: str
 
 
-def unlabeled(model: Model, output: str, kind: TaskKind, told: bool, named: bool) -> Unlabeled:
+def unlabeled(model: Model, output: str, kind: TaskKind, told: bool, named: bool, holds: str | None = None) -> Unlabeled:
     """The metric of data without labels.
 
     The highest of several values says nothing of the others unless they are scores of classes. So it is agreement where that is
@@ -27,7 +28,15 @@ def unlabeled(model: Model, output: str, kind: TaskKind, told: bool, named: bool
 
     Args:
         told: whether the user said that the model classifies. named: whether names of classes are known.
+        holds: what the user said that the output holds, of `KINDS`.
     """
+    if holds is not None:
+        metric = KINDS[holds]
+        return Unlabeled(
+            metric,  # type: ignore[arg-type]
+            f"No labels were given: accuracy is {metric.replace('_', ' ')} with the given model's answers, not correctness; "
+            f"--output-kind says that {output!r} holds {holds}.",
+        )
     if kind in EMBEDDINGS:
         return Unlabeled("cosine", "Accuracy is the cosine of each embedding with the baseline's, not correctness.")
     spec = next(o for o in model.outputs if o.name == output)
@@ -41,7 +50,8 @@ def unlabeled(model: Model, output: str, kind: TaskKind, told: bool, named: bool
     return Unlabeled(
         "difference",
         f"No labels were given: accuracy is the largest difference from the given model's answers by channel, over {many}, not "
-        f"correctness; nothing says that the answers are classes.{ways} Labels or a scorer of your own tell more.",
+        f"correctness; nothing says that the answers are classes.{ways} --output-kind {output}=KIND says what "
+        "it holds. Labels or a scorer of your own tell more.",
     )
 
 

@@ -6,6 +6,7 @@ from strop.core.amounts import MB, P50, latency_ms, memory_mb, memory_words, pla
 from strop.core.candidate import Result
 from strop.core.gate_metrics import VALID, VALID_LABEL, form_of, label_of
 from strop.core.judged import word
+from strop.core.metrics import kept_of
 from strop.core.noun import Noun
 from strop.core.outcome import Outcome
 from strop.core.throughput import counts
@@ -237,10 +238,13 @@ def _watch_accuracy(outcome: Outcome, chosen: Result) -> list[Watch]:
         here = f"{figure_name(outcome.task.metric)} {chosen.accuracy:.4f} on {chosen.examples} examples"
         alarm = f"above {1 - least:.4g}" if outcome.task.metric == "difference" else f"below {least:.4g}"
         return [Watch(what=NOUNS[outcome.task.metric], here=here, alarm=alarm, how=how)]
-    if outcome.task.metric in ("mae", "perplexity"):
+    if outcome.task.metric == "perplexity" or kept_of(outcome.task.metric) == "inverse":
         share = gate.bound if gate is not None and gate.bound else kept.low
         return [Watch(what="accuracy", here=here, alarm=f"above {before / max(share, 1e-9):.4g}", how=how)]
-    least = before * (gate.bound if gate is not None else kept.low)
+    share = gate.bound if gate is not None else kept.low
+    if kept_of(outcome.task.metric) == "complement":
+        return [Watch(what="accuracy", here=here, alarm=f"above {1 - (1 - before) * share:.4g}", how=how)]
+    least = before * share
     return [Watch(what="accuracy", here=here, alarm=f"below {least:.4g}", how=how)]
 
 

@@ -18,10 +18,12 @@ WHAT = {
 
 
 def shown(outcome: Outcome) -> str | None:
-    """Which figure the tables show; None where there is none, or the metric is that figure."""
+    """Which figure the tables show: of several outputs the largest difference, which looks at all of them. None where there is
+    none, or the metric is that figure."""
     if outcome.task.language is not None or outcome.task.metric == "difference":
         return None
-    return next((name for name in NAMES if any(name in r.quality for r in outcome.results)), None)
+    names = reversed(NAMES) if len(outcome.model.outputs) > 1 else NAMES
+    return next((name for name in names if any(name in r.quality for r in outcome.results)), None)
 
 
 def figure_of(outcome: Outcome, result: Result) -> Interval | None:

@@ -9,13 +9,15 @@ from strop.core.classes import class_labels, cut_of, flat, holds_classes, predic
 from strop.core.difference import parts
 from strop.core.metrics import Array
 from strop.core.outcome import Outcome
+from strop.core.scorers import READY
+from strop.core.scorers.alike import ALIKE
 from strop.report.evidence import Answer, Example, Examples
 from strop.report.verdict import ordered
 
 SHOWN = 12
 NUMBERS = 3
 """How many values of a numeric answer are shown."""
-NUMERIC = ("mae", "spearman", "pearson", "cosine", "scorer", "difference")
+NUMERIC = ("mae", "spearman", "pearson", "cosine", "scorer", "difference", *READY, *ALIKE)
 
 
 def candidate_to_compare(outcome: Outcome) -> str | None:

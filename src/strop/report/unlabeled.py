@@ -2,14 +2,22 @@
 
 from strop.core.candidate import Result
 from strop.core.outcome import Outcome
+from strop.core.scorers.alike import ALIKE
 from strop.core.verdict import Interval
 
-KEPT = {"difference": "1 − difference", "agreement": "agreement", "cosine": "cosine"}
+KEPT = {
+    "difference": "1 − difference", "agreement": "agreement", "cosine": "cosine",
+    **{name: name.replace("_", " ") for name in ALIKE},
+}  # fmt: skip
 FIGURES = {"difference": "largest difference"}
 NOUNS = {
     "difference": "difference from the given model",
     "agreement": "agreement with the given model",
     "cosine": "likeness to the given model's embeddings",
+    "place_agreement": "agreement with the given model at each place",
+    "mask_iou": "overlap (IoU) with the given model's masks",
+    "text_agreement": "agreement with the given model's texts",
+    "box_agreement": "agreement with the given model's boxes (F1, IoU from 0.5)",
 }
 
 

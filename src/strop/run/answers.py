@@ -1,6 +1,7 @@
 """What is scored: a check's output shards as the task reads them, and the labels that they are held against."""
 
 import math
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -15,14 +16,17 @@ from strop.core.metrics import (
     Accuracy,
     Array,
     agreement,
-    cosine,
     mean_interval,
+    nearness,
     score,
     share,
     student,
     tokens,
+    told_of,
 )
 from strop.core.resampled import mean
+from strop.core.scorers import DETECTION
+from strop.core.scorers.boxes import detecting, detections
 from strop.core.statistics import bootstrap_ratio, paired_proportion_ratio
 from strop.core.task import Dataset, Task
 from strop.core.verdict import EXACTLY_NONE, Interval
@@ -32,7 +36,7 @@ from strop.run.export import CLASSES
 from strop.run.family import family_of
 from strop_child.preprocess import embeddings, normalized
 
-OF_CLASSES = ("top1", "f1", "roc_auc", "agreement")
+OF_CLASSES = ("top1", "binary", "f1", "roc_auc", "agreement")
 """Metrics that read one number per example as two classes."""
 OF_TOKENS = ("token_accuracy", "token_f1")
 
@@ -50,6 +54,8 @@ def scored_array(folder: Path, task: Task, longer: int = 0) -> Array:
 
 def of_output(folder: Path, task: Task) -> Array:
     """The scored output of one check: the cosine of each pair of texts, embeddings, or the output as it is."""
+    if task.metric in DETECTION:
+        return detected(folder, tuple(task.metric_options.items()), task.output, task.metric)
     output = open_array(shards(folder)[task.output])
     if task.kind not in EMBEDDINGS:
         return output
@@ -58,6 +64,20 @@ def of_output(folder: Path, task: Task) -> Array:
         return vectors
     unit = normalized(vectors)
     return np.asarray((unit[0::2] * unit[1::2]).sum(axis=1))
+
+
+@lru_cache(maxsize=16)
+def detected(folder: Path, options: tuple[tuple[str, str], ...], scored: str, metric: str) -> Array:
+    """Detections of one check, see `boxes.detections`; kept, since several stages ask for them."""
+    outputs = {name: open_array(path) for name, path in shards(folder).items()}
+    return detections(outputs, scored, told_of(metric, dict(options)))
+
+
+def scored_outputs(names: tuple[str, ...], task: Task) -> tuple[str, ...]:
+    """The outputs that the metric reads."""
+    if task.metric not in DETECTION:
+        return (task.output,)
+    return detecting(names, task.output, told_of(task.metric, task.metric_options).layout)
 
 
 def mask_of(task: Task) -> Array | None:
@@ -79,6 +99,9 @@ def cut_for(baseline: Path, task: Task) -> float | None:
     if task.kind != "classification" or not (task.metric in OF_CLASSES or two_named(task)):
         return None
     values = open_array(shards(baseline)[task.output])
+    threshold = told_of(task.metric, task.metric_options).threshold
+    if threshold is not None and width(values) == 1:
+        return threshold
     return cut_of(values) if width(values) == 1 and not holds_classes(values) else None
 
 
@@ -112,12 +135,14 @@ def unlabeled_quality(mine: Path, theirs: Path, task: Task) -> dict[str, Interva
 def closeness(mine: Path, theirs: Path, task: Task) -> dict[str, Interval]:
     """How far the answers are from the given model's, which a metric may be blind to, and what `unlabeled_quality` says.
 
-    Of scores of classes it is the divergence, of anything else the largest difference, unless that is the metric. Nothing where
-    inputs were generated.
+    Of scores of classes it is the divergence; of anything else, and of a model with several outputs, the largest difference over
+    all outputs, unless that is the metric. Nothing where inputs were generated.
     """
     found = unlabeled_quality(mine, theirs, task)
     if task.metric in ("unmeasured", "difference"):
         return found
+    if len(shards(theirs)) > 1 and "difference" not in found:
+        found |= {"difference": EXACTLY_NONE if mine == theirs else difference_of(mine, theirs, task).figure}
     each = divergence_of(mine, theirs, task)
     if each is not None:
         return found | {"divergence": EXACTLY_NONE if mine == theirs else mean_divergence(each)}
@@ -175,7 +200,7 @@ def accuracy(mine: Path, theirs: Path, task: Task, longer: int = 0) -> Accuracy:
         return difference(mine, theirs)
     values, baseline = scored_array(mine, task, longer), scored_array(theirs, task, longer)
     labels = np.zeros(len(values)) if task.scorer is not None else labels_of(task.evaluation)
-    return score(task.metric, values, baseline, labels, task.k)
+    return score(task.metric, values, baseline, labels, task.k, told_of(task.metric, task.metric_options))
 
 
 def advantage(mine: Path, theirs: Path, baseline: Path, task: Task) -> dict[str, Interval]:
@@ -204,8 +229,8 @@ def nearer_by_divergence(mine: Path, theirs: Path, baseline: Path, task: Task) -
 
 def _nearer(task: Task, mine: Array, theirs: Array, baseline: Array) -> Interval:
     """Mean agreement (or cosine) with the baseline over the other's, paired by example."""
-    near = cosine if task.metric == "cosine" else agreement
-    one, other = near(mine, baseline), near(theirs, baseline)
+    told = told_of(task.metric, task.metric_options)
+    one, other = (nearness(task.metric, side, baseline, told) for side in (mine, theirs))
     if all(np.isin(values, (0, 1)).all() for values in (one, other)):
         return paired_proportion_ratio(one == 1, other == 1)
     return bootstrap_ratio(lambda drawn: (mean(one, drawn), mean(other, drawn)), len(one))

@@ -8,7 +8,7 @@ import numpy as np
 
 from strop.core.candidate import Failure, Result, Timing
 from strop.core.errors import BaselineError, BudgetError
-from strop.core.metrics import UNLABELED, better_than_chance
+from strop.core.metrics import UNLABELED, better_than_chance, told_of
 from strop.core.model import Model
 from strop.core.race import SETS
 from strop.core.recipe import Offer, Recipe
@@ -262,7 +262,7 @@ def require_better_than_chance(trial: Trial, task: Task) -> None:
     labels = labels_of(task.evaluation)
     assert trial.check_folder is not None and labels is not None
     outputs = np.asarray(scored_array(trial.check_folder, task))
-    beats, chance = better_than_chance(task.metric, outputs, labels, task.k)
+    beats, chance = better_than_chance(task.metric, outputs, labels, task.k, told=told_of(task.metric, task.metric_options))
     if not beats:
         value = accuracy_of(trial, trial, task).value
         raise BaselineError(

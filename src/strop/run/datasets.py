@@ -8,6 +8,7 @@ from strop.core.errors import DataError, WorkerError, WorkerFailure
 from strop.core.metrics import UNLABELED
 from strop.core.model import Model
 from strop.core.preprocess import Images, Texts
+from strop.core.scorers import READY
 from strop.core.task import Dataset, TaskKind
 from strop.plan.outputs import own_classes, takes_missing
 from strop.run.context import Run
@@ -25,6 +26,8 @@ PRODUCED_VERSION = 5
 """Of the data worker: raise it when the shards it makes change."""
 NUMBERS = ("mae", "spearman", "pearson", "scorer")
 TOKENS = ("token_accuracy", "token_f1")
+WHOLE = ("several", "sequences", "masks")
+"""Labels of arrays that are whole numbers, but no classes of whole examples."""
 DATA = "data.json"
 
 
@@ -84,6 +87,7 @@ def _of_arrays(run: Run, model: Model, plan: Plan, labelled: bool) -> dict[str, 
     kind = _label_kind(request, plan.kind) if labelled else None
     if not needed and ("scorer" in request.code or plan.kind == "feature-extraction"):
         kind = None  # a scorer of the user's takes them as they are, a cosine takes none
+    kind = "whole" if kind in WHOLE else "numbers" if kind == "boxes" else kind
     return {
         "specs": _told(model, request), "mapping": request.mapping, "labels": request.labels if labelled else None,
         "label_kind": kind, "needed": needed, "axes": request.batch_axes, "classes": _classes(run, model),
@@ -118,7 +122,14 @@ def _label_kind(request: Request, kind: TaskKind) -> str | None:
         return None
     if kind == "token-classification" or request.metric in TOKENS:
         return "tokens"
-    return "numbers" if kind == "sentence-similarity" or request.metric in NUMBERS or "scorer" in request.code else "classes"
+    return "numbers" if kind == "sentence-similarity" or "scorer" in request.code else _kind_by(request.metric)
+
+
+def _kind_by(metric: str | None) -> str:
+    """What the labels of a metric are."""
+    if metric in READY:
+        return READY[metric].labels
+    return "numbers" if metric in NUMBERS else "classes"
 
 
 def _by_content(arguments: dict[str, Any], request: Request) -> dict[str, Any]:

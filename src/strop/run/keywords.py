@@ -23,8 +23,10 @@ class OptimizeForFlags(TypedDict, total=False):
     task: str | None
     map: Mapping[str, object] | Sequence[str] | str | None
     metric: str | None
+    metric_option: Mapping[str, object] | Sequence[str] | str | None
     k: int | None
     output: str | None
+    output_kind: Mapping[str, object] | Sequence[str] | str | None
     batches: int | Sequence[int] | None
     batch_axis: Mapping[str, object] | Sequence[str] | str | None
     size: Mapping[str, object] | Sequence[str] | str | None
@@ -77,8 +79,10 @@ class BuildFlags(TypedDict, total=False):
     task: str | None
     map: Mapping[str, object] | Sequence[str] | str | None
     metric: str | None
+    metric_option: Mapping[str, object] | Sequence[str] | str | None
     k: int | None
     output: str | None
+    output_kind: Mapping[str, object] | Sequence[str] | str | None
     batches: int | Sequence[int] | None
     batch_axis: Mapping[str, object] | Sequence[str] | str | None
     size: Mapping[str, object] | Sequence[str] | str | None
@@ -116,8 +120,10 @@ class BenchFlags(TypedDict, total=False):
     task: str | None
     map: Mapping[str, object] | Sequence[str] | str | None
     metric: str | None
+    metric_option: Mapping[str, object] | Sequence[str] | str | None
     k: int | None
     output: str | None
+    output_kind: Mapping[str, object] | Sequence[str] | str | None
     batches: int | Sequence[int] | None
     batch_axis: Mapping[str, object] | Sequence[str] | str | None
     size: Mapping[str, object] | Sequence[str] | str | None

@@ -140,12 +140,22 @@ READING = (
     _code("task.scorer", '"mydata:score"', "score(outputs, labels, inputs) gives one number an example, higher is better"),
     Option("map", f.PAIRS, "INPUT=ARRAY, where an array is not named like the model's input.", key="data.map", field="mapping"),
     Option("metric", f.METRIC,
-           "top1, topk, f1, roc_auc, mae, spearman, pearson, token_accuracy, token_f1; without labels agreement, difference, "
-           "cosine [by task, and by what the outputs are known to be].", key="task.metric", shown='"top1"',
-           comment="topk, f1, roc_auc, mae, spearman, pearson, token_accuracy, token_f1\n"
-           "without labels: agreement, difference, cosine"),
+           "top1, topk, binary, f1, roc_auc, multilabel_f1, mae, rmse, r2, pinball, spearman, pearson, token_accuracy, token_f1, "
+           "miou, ctc_exact, cer, wer, map50, map50_95; without labels "
+           "agreement, difference, cosine, place_agreement, mask_iou, text_agreement, box_agreement [by "
+           "task, and by what the outputs are known to be].", key="task.metric", shown='"top1"',
+           comment="topk, binary, f1, roc_auc, multilabel_f1, mae, rmse, r2, pinball, spearman, pearson,\n"
+           "token_accuracy, token_f1, miou, ctc_exact, cer, wer, map50, map50_95\n"
+           "without labels: agreement, difference, cosine, place_agreement, mask_iou, text_agreement, box_agreement"),
+    Option("metric_option", f.PAIRS, "NAME=VALUE: an option of the metric, e.g. threshold=0.4, quantiles=0.1,0.9, layout=yolo.",
+           key="task.metric_options", field="metric_options", shown='{ threshold = "0.5" }',
+           comment="threshold, quantiles, axis, average, ignore, blank, end, separator, layout, boxes, score, nms"),
     Option("k", f.COUNT, "k of top-k [5].", key="task.k", shown="5", comment="of topk"),
     Option("output", f.TEXT, "Model output that is scored [the first].", key="task.output"),
+    Option("output_kind", f.PAIRS,
+           "OUTPUT=KIND: what it holds, where there are no labels: classes, places, masks, texts, boxes, embeddings, numbers.",
+           key="task.output_kinds", field="output_kinds", shown='{ y = "boxes" }',
+           comment="without labels: classes, places, masks, texts, boxes, embeddings, numbers"),
     Option("batches", f.COUNTS, "Batch size; repeat for more, the first decides [1].", key="task.batches", flag="--batch",
            shown="[1]", comment="the first decides, further ones are measured for the choice"),
     Option("batch_axis", f.AXES, "INPUT=AXIS: the axis of the examples, where it is not the first.", key="task.batch_axes",

@@ -49,6 +49,8 @@ class Request(Noun):
     questions: str | None = None
     labels: str | None = None
     mapping: dict[str, str] = {}
+    metric_options: dict[str, str] = {}
+    output_kinds: dict[str, str] = {}
     columns: dict[str, str] = {}
     classes: str | None = None
     tokenizer: str | None = None

@@ -13,7 +13,7 @@ from strop.core.model import Model
 from strop.core.task import Task
 from strop.core.verdict import Interval
 from strop.plan.batch import batch_to_test
-from strop.run.answers import closeness, nearer_by_divergence, of_output, scored_array
+from strop.run.answers import closeness, nearer_by_divergence, of_output, scored_array, scored_outputs
 from strop.run.checking import open_array, shards
 from strop.run.context import Run
 from strop.run.families.tensor.task import tensor_task
@@ -51,9 +51,10 @@ class TensorFamily(Family):
 
     def collapse(self, draft: Path, found: Check, expected: Path, task: Task) -> tuple[str, str] | None:
         """The scored output is left to its labels; a scorer of the user's may look at any, so that all are looked at."""
-        judged = None if task.scorer is not None or task.metric == "difference" else task.output
-        for name, path in shards(expected).items():
-            text = lost(name, open_array(draft / found.shards[name]), open_array(path)) if name != judged else None
+        theirs = shards(expected)
+        judged = () if task.scorer is not None or task.metric == "difference" else scored_outputs(tuple(theirs), task)
+        for name, path in theirs.items():
+            text = lost(name, open_array(draft / found.shards[name]), open_array(path)) if name not in judged else None
             if text is not None:
                 return "collapse", text
         return None

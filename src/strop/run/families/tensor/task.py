@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 
 from strop.core.errors import DataError, UsageError
-from strop.core.metrics import UNLABELED
+from strop.core.metrics import UNLABELED, told_of
 from strop.core.model import Model
 from strop.core.preprocess import Preprocess, Texts
+from strop.core.scorers.alike import KINDS as HOLDS
 from strop.core.spelling import known_names
 from strop.core.task import Dataset, MetricName, Task, TaskKind, Workload
 from strop.plan.batch import require_batch_first
@@ -82,6 +83,7 @@ def tensor_task(run: Run, model: Model) -> Task:
             raise DataError(f"{data.count} {what} example(s) do not fill the model's fixed batch of {fixed}", "give more")
         require_same_numbers(model, data, batches.batches)
     metric = _metric(run, model, evaluation, kind, output)
+    told_of(metric, request.metric_options)
     if ignored and metric in UNLABELED and request.metric is None:
         what = "a column" if form in ("table", "pictures-table") else "an array"
         name, others = ignored[0], f" (as do {', '.join(map(repr, ignored[1:]))})" if ignored[1:] else ""
@@ -90,7 +92,8 @@ def tensor_task(run: Run, model: Model) -> Task:
     shapes = fixed_shapes(given, model, settled.preprocess, batches.batches)
     return Task(
         family=model.family, evaluation=evaluation, calibration=calibration, metric=metric, output=output,
-        k=request.k, kind=kind, pooling=pooling, preprocess=settled.preprocess, scorer=request.code.get("scorer"),
+        k=request.k, metric_options=request.metric_options, kind=kind, pooling=pooling, preprocess=settled.preprocess,
+        scorer=request.code.get("scorer"),
         **datasets.shipped(whole), workload=batches, options=request.options, arrays=request.mapping,
         shapes=shapes, other_shapes=request.other_shapes,
         lengths=None if shapes else lengths_for(model, settled.preprocess, batches.batch, lengths_of(settled.preprocess, whole)),
@@ -164,16 +167,33 @@ def _metric(run: Run, model: Model, evaluation: Dataset, kind: TaskKind, output:
     if asked == "agreement" and values(next(o for o in model.outputs if o.name == output)) == "many":
         raise DataError(
             f"metric 'agreement' compares one class per example, output {output!r} holds many values per example",
-            "use --metric difference, which compares all of them; labels or a scorer of your own tell more",
+            "use --metric difference, which compares all of them, or say what it holds: --output-kind NAME=places (masks, texts, "
+            "boxes); labels or a scorer of your own tell more",
         )
     if asked is not None:
         return asked  # type: ignore[return-value]
     if evaluation.labels is not None:
         return USUAL[kind]
     named = run.request.classes is not None or (model.origin is not None and model.origin.classes is not None)
-    found = unlabeled(model, output, kind, told=run.request.kind == "classification", named=named)
+    told, holds = run.request.kind == "classification", _holds(run, model, output)
+    found = unlabeled(model, output, kind, told=told, named=named, holds=holds)
     run.note(found.why, first=True)
     return found.metric
+
+
+def _holds(run: Run, model: Model, output: str) -> str | None:
+    """What the user says that the scored output holds.
+
+    Raises:
+        DataError: an output or a kind that is none.
+    """
+    names = [o.name for o in model.outputs]
+    for name, kind in run.request.output_kinds.items():
+        if name not in names:
+            raise DataError(f"--output-kind {name}={kind}: the model has no output {name!r}", f"outputs: {', '.join(names)}")
+        if kind not in HOLDS:
+            raise DataError(f"--output-kind {name}={kind}: {kind!r} is no kind of output", f"kinds: {', '.join(HOLDS)}")
+    return run.request.output_kinds.get(output)
 
 
 def _output(run: Run, model: Model) -> str:
