@@ -82,3 +82,30 @@ def test_each_fault_of_labels_has_its_own_hint():
     assert "up to 7" in label_hint(scores, np.array([0, 1, 7, 1, 2, 2]))
     assert label_hint(scores, np.array([0, 1, 2, 1, 2, 2])) == ""
     assert label_hint(np.zeros((6, 1)), np.arange(6)) == ""
+
+
+def test_a_doctor_says_what_is_missing_used_and_busy(tmp_path, monkeypatch):
+    monkeypatch.setenv("STROP_HOME", str(tmp_path / "home"))
+    old = tmp_path / "home" / "interpreters" / "openvino-0000000000"
+    old.mkdir(parents=True)
+    (old / "file").write_bytes(b"123")
+    (tmp_path / "store" / "data" / ("a" * 64)).mkdir(parents=True)
+    (tmp_path / "store" / "data" / ("a" * 64) / "x").write_bytes(b"12345")
+    health = strop.doctor(tmp_path / "store")
+    parts = {part.name: part for part in health.backends}
+    assert "null" not in parts and parts["onnxruntime"].works
+    assert parts["openvino"].fix == "strop backends install openvino"
+    assert [(use.bytes, use.fix) for use in health.disk if use.bytes] == [
+        (3, f"rm -r {old}"), (5, f"strop runs prune --store {tmp_path / 'store'}"),
+    ]  # fmt: skip
+    assert 0 <= health.busy_cores <= health.cores
+    assert CliRunner().invoke(app, ["doctor", "--store", str(tmp_path / "store")]).exit_code == 0
+
+
+def test_pruning_all_removes_runs_too(tmp_path):
+    run = tmp_path / "runs" / "m-1"
+    run.mkdir(parents=True)
+    (run / "run.json").write_text("{}")
+    store = strop.Store(tmp_path)
+    assert store.prune() == 0 and run.is_dir()
+    assert store.prune(runs=True) >= 2 and not run.exists()
