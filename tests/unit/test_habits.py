@@ -10,13 +10,18 @@ from typer.testing import CliRunner
 
 import strop
 from strop.cli.app import app
+from strop.core.candidate import Candidate, Result
 from strop.core.choose import parse_weights
 from strop.core.errors import StropError
 from strop.core.label_hints import label_hint
 from strop.core.model import Artifact, Model, TensorSpec
+from strop.core.recipe import Step
+from strop.run.elsewhere import safest_of_kin
 from strop.run.families.tensor.task import require_known_names
 from strop.run.options import OPTIMIZE, OPTIONS
 from strop.run.request import make_request
+
+from .makers import interval, recipe
 
 
 def test_every_option_has_a_variable_a_heading_a_key_and_says_what_its_value_is():
@@ -109,3 +114,16 @@ def test_pruning_all_removes_runs_too(tmp_path):
     store = strop.Store(tmp_path)
     assert store.prune() == 0 and run.is_dir()
     assert store.prune(runs=True) >= 2 and not run.exists()
+
+
+def test_elsewhere_the_safest_of_a_recipes_variants_is_chosen():
+    def made(name, kept, step="static", safety=3, **fields):
+        steps = (Step(builder="onnxruntime", name=step, stage="quantize", consumes="onnx", produces="onnx", params={"by": name}),)
+        candidate = Candidate(recipe=recipe(name, runtime="onnxruntime", precision="int8", steps=steps, safety=safety, **fields))
+        return Result(candidate=candidate, retained=interval(kept))
+
+    first, better, safer = made("int8-static", 0.984), made("int8-tensor", 1.0, safety=4), made("int8-bias", 1.004, safety=2)
+    dynamic = made("int8-dynamic", 1.0, step="dynamic", safety=0)
+    assert safest_of_kin(first, [dynamic, first, better, safer]).name == "int8-bias"
+    assert safest_of_kin(first, [dynamic, first]).name == "int8-static"
+    assert safest_of_kin(better, [better, made("int8-other", 1.0, safety=4)]).name == "int8-tensor"
