@@ -20,6 +20,7 @@ _PUBLIC = {
     "list_devices": "strop.run.devices",
     "find_device": "strop.run.devices",
     "device_profile": "strop.run.devices",
+    "doctor": "strop.run.doctor",
     "list_backends": "strop.run.probe",
     "install_backend": "strop.run.install",
     "remove_backend": "strop.run.install",
@@ -39,6 +40,7 @@ __all__ = [
     "bench",
     "build",
     "device_profile",
+    "doctor",
     "find_device",
     "infer_bundle",
     "init",
@@ -69,6 +71,7 @@ if TYPE_CHECKING:  # what editors and type checkers see
     from strop.run.devices import find_device as find_device
     from strop.run.devices import list_devices as list_devices
     from strop.run.devices import this_device as this_device
+    from strop.run.doctor import doctor as doctor
     from strop.run.init import init as init
     from strop.run.inspect import inspect as inspect
     from strop.run.install import install_backend as install_backend

@@ -13,7 +13,7 @@ import strop
 DEMO = Path(strop.__file__).parent / "demo"
 QUICK = [
     "list_backends", "init", "list_recipes", "build", "Store", "inspect", "this_device", "list_devices", "find_device",
-    "device_profile", "show_progress",
+    "device_profile", "show_progress", "doctor",
 ]  # fmt: skip
 INSTALLING = ["install_backend", "remove_backend"]
 SEVERAL = ["optimize_for"]

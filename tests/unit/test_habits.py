@@ -10,13 +10,18 @@ from typer.testing import CliRunner
 
 import strop
 from strop.cli.app import app
+from strop.core.candidate import Candidate, Result
 from strop.core.choose import parse_weights
 from strop.core.errors import StropError
 from strop.core.model import Artifact, Model, TensorSpec
+from strop.core.recipe import Step
 from strop.plan.mislabeled import likely_cause
+from strop.run.elsewhere import safest_of_kin
 from strop.run.families.tensor.task import require_known_names
 from strop.run.options import OPTIMIZE, OPTIONS
 from strop.run.request import make_request
+
+from .makers import interval, recipe
 
 
 def test_every_option_has_a_variable_a_heading_a_key_and_says_what_its_value_is():
@@ -80,3 +85,43 @@ def test_each_fault_of_labels_has_its_own_hint():
     assert "subtract 1" in likely_cause("top1", np.eye(3)[right], right + 1)
     assert "one-hot" in likely_cause("top1", np.zeros((6, 3)), np.eye(3, dtype=int)[right])
     assert "up to 7" in likely_cause("top1", np.zeros((6, 3)), np.array([0, 1, 7, 1, 2, 2]))
+
+
+def test_a_doctor_says_what_is_missing_used_and_busy(tmp_path, monkeypatch):
+    monkeypatch.setenv("STROP_HOME", str(tmp_path / "home"))
+    old = tmp_path / "home" / "interpreters" / "openvino-0000000000"
+    old.mkdir(parents=True)
+    (old / "file").write_bytes(b"123")
+    (tmp_path / "store" / "data" / ("a" * 64)).mkdir(parents=True)
+    (tmp_path / "store" / "data" / ("a" * 64) / "x").write_bytes(b"12345")
+    health = strop.doctor(tmp_path / "store")
+    parts = {part.name: part for part in health.backends}
+    assert "null" not in parts and parts["onnxruntime"].works
+    assert parts["openvino"].fix == "strop backends install openvino"
+    assert [(use.bytes, use.fix) for use in health.disk if use.bytes] == [
+        (3, f"rm -r {old}"), (5, f"strop runs prune --store {tmp_path / 'store'}"),
+    ]  # fmt: skip
+    assert 0 <= health.busy_cores <= health.cores
+    assert CliRunner().invoke(app, ["doctor", "--store", str(tmp_path / "store")]).exit_code == 0
+
+
+def test_pruning_all_removes_runs_too(tmp_path):
+    run = tmp_path / "runs" / "m-1"
+    run.mkdir(parents=True)
+    (run / "run.json").write_text("{}")
+    store = strop.Store(tmp_path)
+    assert store.prune() == 0 and run.is_dir()
+    assert store.prune(runs=True) >= 2 and not run.exists()
+
+
+def test_elsewhere_the_safest_of_a_recipes_variants_is_chosen():
+    def made(name, kept, step="static", safety=3, **fields):
+        steps = (Step(builder="onnxruntime", name=step, stage="quantize", consumes="onnx", produces="onnx", params={"by": name}),)
+        candidate = Candidate(recipe=recipe(name, runtime="onnxruntime", precision="int8", steps=steps, safety=safety, **fields))
+        return Result(candidate=candidate, retained=interval(kept))
+
+    first, better, safer = made("int8-static", 0.984), made("int8-tensor", 1.0, safety=4), made("int8-bias", 1.004, safety=2)
+    dynamic = made("int8-dynamic", 1.0, step="dynamic", safety=0)
+    assert safest_of_kin(first, [dynamic, first, better, safer]).name == "int8-bias"
+    assert safest_of_kin(first, [dynamic, first]).name == "int8-static"
+    assert safest_of_kin(better, [better, made("int8-other", 1.0, safety=4)]).name == "int8-tensor"

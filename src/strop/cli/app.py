@@ -8,7 +8,7 @@ from typing import NoReturn
 import typer
 
 from strop import __version__
-from strop.cli import backends, bench, build, bundle, devices, init, inspect, optimize, runs
+from strop.cli import backends, bench, build, bundle, devices, doctor, init, inspect, optimize, runs
 from strop.cli.console import complain, stderr
 from strop.cli.options import Grouped
 from strop.core.errors import EXIT_INTERRUPTED, StropError, UntrustedError
@@ -24,6 +24,7 @@ app.command("optimize", cls=Grouped)(optimize.command)
 app.command("inspect")(inspect.command)
 app.command("bench", cls=Grouped)(bench.command)
 app.command("build", cls=Grouped)(build.command)
+app.command("doctor")(doctor.command)
 app.command("init")(init.command)
 app.add_typer(devices.app, name="devices")
 app.add_typer(runs.app, name="runs")

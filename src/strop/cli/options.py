@@ -15,7 +15,10 @@ Config = Annotated[
     str | None,
     typer.Option("--config", help="strop.toml; naming it lets its code run [found here, beside the model or in it]."),
 ]
-Store = Annotated[str | None, typer.Option("--store", help=options.named("store").help)]
+Store = Annotated[
+    str | None,
+    typer.Option("--store", help=options.named("store").help, metavar="FOLDER", envvar="STROP_STORE", show_envvar=False),
+]
 Device = Annotated[str | None, typer.Option("--target", help=options.TARGET.help, metavar=options.TARGET.metavar)]
 Purpose = Annotated[str | None, typer.Option("--for", help=options.PURPOSE.help, metavar=options.PURPOSE.metavar)]
 Json = Annotated[bool, typer.Option("--json", help="Print the report as JSON on stdout.")]

@@ -103,7 +103,9 @@ def remove(name: Name, store: o.Store = None) -> None:
 
 
 @app.command()
-def prune(store: o.Store = None) -> None:
-    """Remove the build cache and the data shards; reports and samples stay."""
-    freed = _store(store).prune()
+def prune(
+    store: o.Store = None, all_: Annotated[bool, typer.Option("--all", help="Remove all runs, too.")] = False
+) -> None:  # fmt: skip
+    """Remove the build cache and the data shards; reports and samples stay, unless all are to go."""
+    freed = _store(store).prune(runs=all_)
     say(f"freed {freed / 1e6:.1f} MB")

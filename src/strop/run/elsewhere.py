@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from strop.core.candidate import Imitated
+from strop.core.candidate import Imitated, Result
 from strop.core.choose import Choice
 from strop.core.errors import BudgetError, WorkerError
 from strop.core.gate_metrics import METRICS, REGISTRY
@@ -27,6 +27,9 @@ from strop.run.trial import Trial
 OF_THE_TARGET = tuple(metric.name for metric in REGISTRY if metric.of_target)
 ABSOLUTE = tuple(name for name in OF_THE_TARGET if not METRICS[name].over_baseline)
 """Metrics that only the target itself can tell; the baseline's own are 1 where they are ratios over it."""
+
+APART = ("divergence", "kl", "difference")
+"""Figures of how far answers moved, the first that there is."""
 
 
 def pursue_elsewhere(run: Run, model: Model, task: Task, found: Sequence[Offer], advice: Advice | None) -> Outcome:
@@ -120,6 +123,24 @@ def is_plain(recipe: Recipe) -> bool:
     return recipe.precision == "fp32" and all(step.stage == "convert" for step in recipe.steps) and recipe.role == "candidate"
 
 
+def safest_of_kin(first: Result, results: Sequence[Result]) -> Result:
+    """Of a recipe and its variants, which no speed tells apart, the one whose answers are kept best, then the safest recipe.
+
+    Variants are built by the same steps with other parameters, for the same runtime, precision and device. What was kept counts
+    to a thousandth, and no more than all of it.
+    """
+
+    def kin(recipe: Recipe) -> tuple[object, ...]:
+        return recipe.runtime, recipe.precision, recipe.device, recipe.role, [step.name for step in recipe.steps]
+
+    def risk(result: Result) -> tuple[float, float, int, bool]:
+        lost = 1 - min(1.0, result.retained.value) if result.retained is not None else 0.0
+        apart = next((result.quality[name].value for name in APART if name in result.quality), 0.0)
+        return round(lost, 3), apart, result.candidate.recipe.safety, result.name != first.name
+
+    return min((r for r in results if kin(r.candidate.recipe) == kin(first.candidate.recipe)), key=risk)
+
+
 def choose_elsewhere(
     run: Run, model: Model, trials: Sequence[Trial], places: Mapping[str, int], advice: Advice | None
 ) -> Choice | None:  # fmt: skip
@@ -140,11 +161,14 @@ def choose_elsewhere(
 
     if not field:
         return None
-    winner = min(field, key=order)
+    first = min(field, key=order)
+    equals = [t for t in field if order(t)[:3] == order(first)[:3]]
+    winner = next(t for t in equals if t.name == safest_of_kin(first.result, [t.result for t in equals]).name)
     reason = (
         f"no speed is known on {run.target.name}: of those that kept the accuracy the best advised framework comes first, "
         f"then the recipe that usually wins there, then the smaller file"
     )
+    reason += f"; of the variants of {first.name} it is the safest" if winner is not first else ""
     slow = [t.name for t in field if t.result.imitated is not None and t.result.imitated.speedup.high < 1]
     reason += f"; slower than unquantized under imitation, so put last: {', '.join(slow)}" if slow else ""
     return Choice(name=winner.name, scores={}, tied=(), reason=reason)

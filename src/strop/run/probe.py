@@ -57,7 +57,7 @@ def list_backends() -> list[Probe]:
         >>> [probe.name for probe in strop.list_backends() if probe.works]
     """
     found = []
-    for backend in backends().values():
+    for backend in (b for b in backends().values() if not b.hidden):
         found.append(probe(backend))
         keep(backend, found[-1])
     return found

@@ -135,8 +135,11 @@ class Store:
         areas = [self.root / "build", self.root / "data"]
         return [made for area in areas if area.is_dir() for made in area.iterdir() if MADE.fullmatch(made.name)]
 
-    def prune(self) -> int:
+    def prune(self, runs: bool = False) -> int:
         """Remove all builds and data shards, return the bytes freed. Runs keep their reports and samples.
+
+        Args:
+            runs: remove all runs, too.
 
         Raises:
             StoreError: a run is in progress, which needs them.
@@ -145,6 +148,9 @@ class Store:
             for run in self.list_runs():
                 held.enter_context(run.hold())
             freed = self.cache_bytes()
+            for run in self.list_runs() if runs else ():
+                freed += sum(p.stat().st_size for p in run.folder.rglob("*") if p.is_file() and not p.is_symlink())
+                shutil.rmtree(run.folder, ignore_errors=True)
             for made in self._made():
                 shutil.rmtree(made, ignore_errors=True)
             for lock in (self.root / "locks").glob("*-*"):
