@@ -14,6 +14,10 @@ def test_a_short_budget_gives_an_answer_that_says_what_was_left_out(tmp_path: Pa
     assert done.code == 0, done.err
     assert "budget: 6 s" in done.err
     document = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert document["outcome"] == "provisional"
+    strict = run_strop(tmp_path, *command, "--require-goals", "--allow-provisional")
+    assert strict.code == 10
+    assert "--allow-provisional does nothing" in strict.err
     hung = candidates(document)["build-hang"]
     assert (hung["status"], hung["failure"]) == ("not reached", None)
     assert "the budget ended" in hung["reason"]

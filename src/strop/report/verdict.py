@@ -8,7 +8,7 @@ from strop.core.gate_metrics import METRICS, QUESTIONS
 from strop.core.measurement import Company
 from strop.core.outcome import CleanUp, Noise, Outcome
 from strop.core.prospects import Untimed
-from strop.core.verdict import Gate, Interval, inverse
+from strop.core.verdict import SETTLED, Gate, Interval, inverse
 from strop.report import throughput
 from strop.report.unlabeled import kept_name, unlabeled_words
 
@@ -252,10 +252,11 @@ def settings(result: Result) -> str:
 
 
 def _mind(outcome: Outcome, chosen: Result) -> str:
-    verdict = chosen.verdict
-    said = judged.missed_words(verdict.results if verdict is not None else ())
-    if verdict is None or not verdict.missed:
-        said = f"Every other gate passed. {said}" if said else "Every gate passed."
+    first = judged.unmeasured_musts(chosen)
+    rest = [r for r in (chosen.verdict.results if chosen.verdict is not None else ()) if r not in first]
+    said = judged.missed_words(rest)
+    if all(r.result in SETTLED for r in rest):
+        said = f"Every {'other ' if said or first else ''}gate passed. {said}".strip()
     said = f"{said}{_passed_over(outcome)}" if chosen.name == outcome.baseline else said
     return f"{said}{_busy(outcome)}"
 
