@@ -38,7 +38,7 @@ def answer_to(action: Callable[[], dict[str, Any]]) -> str:
 
 
 SOURCE = re.compile(r"\S+\.(?:cc|cpp|h|hpp):\d+:? (?:[\w:~<>]+\([^()]*\) (?:const )?)?")
-"""Where in its own sources a runtime was, and in which function: `/onnxruntime_src/.../model.cc:256 onnxruntime::Model::Model(…) `."""
+"""Where in its own sources a runtime was: `/onnxruntime_src/core/graph/model.cc:256 onnxruntime::Model::Model(…) `."""
 LONGEST = 400
 
 

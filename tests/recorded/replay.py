@@ -82,6 +82,8 @@ def reports(found: Replayed) -> tuple[dict[str, Any], dict[str, Any]]:
     now = json.loads(to_json(report(found.now, gather(found.now, found.run.folder))))
     then["notes"] = then["notes"][: len(now["notes"])]
     as_of_schema_2(then)
+    for part in (p for p in ("evaluation", "calibration") if then["task"][p] is not None):  # read by another reader of labels
+        then["task"][part] |= {key: now["task"][part][key] for key in ("digest", "folder")}
     first, second = ({k: v for k, v in whole.items() if k not in OF_THE_MACHINE} for whole in (then, now))
     return first, second
 
@@ -90,6 +92,7 @@ def as_of_schema_2(recorded: dict[str, Any]) -> None:
     """What is wanted to differ from a report of schema 1: reasons of what is not offered no longer begin with these words, and
     data sets say what of them was cast, a task names its family."""
     recorded["schema"] = SCHEMA
+    recorded["task"]["by_call"] = []
     recorded["task"]["family"] = "tensor" if recorded["task"]["language"] is None else "llm"
     recorded["not_offered"] = [{**o, "reason": o["reason"].removeprefix("not offered: ")} for o in recorded["not_offered"]]
     for part in (p for p in ("evaluation", "calibration") if recorded["task"][p] is not None):

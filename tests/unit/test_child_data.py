@@ -125,7 +125,7 @@ REFUSED = [
     ({"x": X}, {"labels": "y"}, "no array 'y' for the labels"),
     ({"x": X}, CLASSES, "no labels"),
     ({"x": X, "labels": Y + 0.5}, CLASSES, "whole class numbers"),
-    ({"x": X, "labels": np.array(["cat"] * 10)}, CLASSES, "needs numbers"),
+    ({"x": X, "labels": np.array(["cat"] * 10)}, CLASSES, "are names .cat."),
     ({"x": X, "labels": np.full(10, np.nan)}, {"label_kind": "numbers"}, "NaN or infinity"),
 ]
 
