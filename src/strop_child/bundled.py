@@ -38,10 +38,12 @@ def open(path: str, settings: dict[str, Any]) -> Any:
 
 def infer(folder: str, inputs: str, output: str) -> None:
     """Arrays of one .npz → outputs in another."""
-    bundle = module_of(folder).load(folder)
+    module = module_of(folder)
+    bundle = module.load(folder)
     with np.load(inputs, allow_pickle=False) as arrays:
         feed = bundle.feed_of(inputs, arrays)
-    write(output, bundle.run_in_batches(feed, bundle.manifest["workload"]["batches"][0]))
+    found = bundle.run_in_batches(feed, bundle.manifest["workload"]["batches"][0])
+    write(output, module.flat(found) if hasattr(module, "flat") else found)
 
 
 def write(output: str, arrays: dict[str, Any]) -> None:
@@ -60,12 +62,17 @@ def infer_shards(folder: str, inputs: dict[str, str], out: str) -> dict[str, str
     given = opened(inputs)
     count, batch = len(next(iter(given.values()))), bundle.manifest["workload"]["batches"][0]
     shards: dict[str, tuple[str, Growing]] = {}
+    apart = bundle.manifest.get("by_call", ())
+
+    def fits(name: str, value: Any, size: int) -> bool:
+        return name not in apart and np.shape(value)[:1] == (size,)
+
     with ExitStack() as stack:
         for start in range(0, count, batch):
             rows = np.arange(start, start + batch) % count if bundle.filled else np.arange(start, min(start + batch, count))
             answer = bundle.run(feed_of(given, rows))
             release(*given.values())
-            for name, value in ((n, np.asarray(v)) for n, v in answer.items() if np.shape(v)[:1] == (len(rows),)):
+            for name, value in ((n, np.asarray(v)) for n, v in answer.items() if fits(n, v, len(rows))):
                 if name not in shards:
                     path = os.path.join(out, f"output{len(shards)}.npy")
                     shards[name] = path, stack.enter_context(Growing(path))

@@ -33,14 +33,16 @@ class Evaluation:
     """One run over the evaluation data.
 
     made: output name → its file in `out`, and the shard. An output whose first axis is not the batch (a list of detections, a
-    scalar) has none. durations: ns of each call, without those of larger batches.
+    scalar), or whose length differs from example to example, has none: these are `loose`. durations: ns of each call, without
+    those of larger batches.
     """
 
     def __init__(self, session: Any, inputs: Mapping[str, NDArray[Any]], count: int, batch: int, out: str) -> None:
         self.session, self.inputs, self.count, self.batch, self.out = session, inputs, count, batch, out
         self.made: dict[str, tuple[str, Any]] = {}
+        self.loose: set[str] = set()
         self.durations: list[int] = []
-        self.begun, self.read = False, 0
+        self.read = 0
 
     def run(self, together: int = 0) -> int:
         """All examples; returns how many a call took after the first ones.
@@ -106,27 +108,29 @@ class Evaluation:
 
     def store(self, answer: Mapping[str, Any], rows: NDArray[Any], size: int) -> None:
         """An answer's rows, to the shards; the first answer makes them."""
-        first = not self.begun
-        self.begun = True
         for name, value in answer.items():
             array = np.asarray(value)
-            if array.ndim == 0 or array.shape[0] != size or array.dtype == object:
-                if name in self.made:
-                    raise InvalidOutput(f"output {name!r}: shape {list(array.shape)} for a batch of {size}")
+            if not self._fits(name, array, size):
+                self.made.pop(name, None)
+                self.loose.add(name)
                 continue
             if name not in self.made:
-                if not first:
-                    continue  # its length is that of the batch by chance
-                file = f"output{len(self.made)}.npy"
+                file = f"output{len(self.made) + len(self.loose)}.npy"
                 self.made[name] = file, create(os.path.join(self.out, file), array.dtype, (self.count, *array.shape[1:]))
             shard = self.made[name][1]
-            if array.shape[1:] != shard.shape[1:] or array.dtype != shard.dtype:
+            if array.dtype != shard.dtype:
                 raise InvalidOutput(f"output {name!r}: {array.dtype}{list(array.shape)} differs from earlier batches")
             shard[rows] = array[: len(rows)]
         self.read += size * sum(row_bytes(a) for a in self.mapped())
         if self.read > CHUNK_BYTES:
             release(*self.mapped())
             self.read = 0
+
+    def _fits(self, name: str, array: NDArray[Any], size: int) -> bool:
+        """Whether an answer has a row for each example of its batch, as all before it had: it may have so many by chance."""
+        if name in self.loose or array.ndim == 0 or array.shape[0] != size or array.dtype == object:
+            return False
+        return name not in self.made or array.shape[1:] == self.made[name][1].shape[1:]
 
     def mapped(self) -> list[Any]:
         return [*self.inputs.values(), *(shard for _, shard in self.made.values())]

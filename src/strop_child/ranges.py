@@ -9,13 +9,30 @@ from onnx import TensorProto, numpy_helper
 
 EMBEDDINGS = {"Gather", "GatherElements"}
 INTEGER_RANGE = {"uint8": (0, 255), "int8": (-128, 127), "uint16": (0, 65535), "int16": (-32768, 32767)}
+WHOLE = (TensorProto.INT64, TensorProto.INT32)
 PIXELS, UNIT = (0.0, 255.0), (0.0, 1.0)
 Range = tuple[float, float]
 
 
 def declared(graph: onnx.GraphProto, shapes: dict[str, tuple[int, ...]]) -> dict[str, list[float]]:
-    """Inclusive limits by input: of integers that index a constant table, and of floats whose first operator tells."""
-    return {k: list(v) for k, v in {**_floats(graph), **_indices(graph, shapes)}.items()}
+    """Inclusive limits by input: of integers that index a constant table or are compared with a constant, and of floats whose
+    first operator tells."""
+    return {k: list(v) for k, v in {**_compared(graph), **_floats(graph), **_indices(graph, shapes)}.items()}
+
+
+def _compared(graph: onnx.GraphProto) -> dict[str, Range]:
+    """Of whole numbers that are compared with one constant, such as a sampling rate that decides an If: that constant."""
+    given = {i.name for i in graph.input} - {i.name for i in graph.initializer}
+    held = {i.name: i for i in graph.initializer}
+    held |= {n.output[0]: a.t for n in graph.node if n.op_type == "Constant" for a in n.attribute if a.name == "value"}
+    found: dict[str, set[int]] = {}
+    for node in graph.node:
+        if node.op_type == "Equal" and len(node.input) == 2:
+            for name, other in (tuple(node.input), tuple(reversed(node.input))):
+                tensor = held.get(other)
+                if name in given and tensor is not None and tensor.data_type in WHOLE and int(np.prod(tensor.dims)) == 1:
+                    found.setdefault(name, set()).add(int(numpy_helper.to_array(tensor).ravel()[0]))
+    return {name: (max(values), max(values)) for name, values in found.items()}
 
 
 def _indices(graph: onnx.GraphProto, shapes: dict[str, tuple[int, ...]]) -> dict[str, Range]:

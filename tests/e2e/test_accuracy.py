@@ -44,7 +44,23 @@ def running_sum(tmp_path):
     return tmp_path
 
 
+def test_the_axis_of_the_examples_is_found_by_its_name(running_sum):
+    """Steps of a sequence are not taken for examples."""
+    found, notes = accuracy(running_sum)
+    assert found == 1.0
+    assert any("Examples lie along axis 1 of 'x'" in note for note in notes)
+
+
 def test_steps_of_a_sequence_are_not_taken_for_examples(running_sum):
+    model = onnx.load(running_sum / "model.onnx")
+    for value in (*model.graph.input, *model.graph.output):
+        for axis in value.type.tensor_type.shape.dim:
+            axis.dim_param = "s1" if axis.dim_param else ""
+    for value, sizes in ((model.graph.input[0], (6, None, 6)), (model.graph.output[0], (None, 6))):
+        for axis, size in zip(value.type.tensor_type.shape.dim, sizes, strict=True):
+            if size is not None:
+                axis.dim_value = size
+    onnx.save(model, running_sum / "model.onnx")
     done = run_strop(running_sum, "optimize", "model.onnx", "--data", "rows.npz", "--dry-run")
     assert done.code == DATA_ERROR
     assert "seems to hold its examples along axis 1" in done.err

@@ -18,8 +18,11 @@ from strop.core.metrics import score
 from strop.core.model import Artifact, Model, TensorSpec
 from strop.plan.discover import backends
 from strop.plan.mislabeled import held, likely_cause
+from strop.plan.open_axes import sized
 from strop.plan.outputs import own_classes, scored_output, takes_missing
+from strop.plan.shapes import narrowed
 from strop.run.intake import read_model
+from strop.run.request import make_request
 from strop.store.store import Store
 from strop.worker.call import Limits
 from strop_child import data, onnx_file
@@ -280,3 +283,30 @@ def test_numpy_types_are_described(tmp_path):
     path = save(tmp_path, [helper.make_node("Identity", ["x"], ["y"])], [value("x", "n", 3, kind=T.FLOAT16)],
                 [value("y", "n", 3, kind=T.FLOAT16)])  # fmt: skip
     assert described(path).inputs == (TensorSpec(name="x", dtype="float16", shape=("n", 3)),)
+
+
+def with_inputs(*specs: TensorSpec) -> Model:
+    artifact = Artifact(kind="onnx", path="/m.onnx", digest="d", bytes=1, files=("m.onnx",))
+    return Model(artifact=artifact, reader="onnxruntime", inputs=specs, outputs=specs, parameters=1)
+
+
+def test_open_axes_of_pictures_are_asked_for_and_never_timed_at_one_pixel():
+    model = with_inputs(TensorSpec(name="x", dtype="float32", shape=("n", 3, None, None)))
+    with pytest.raises(Refused, match=r"leaves sizes open: x \[n, 3, \?, \?\]") as refused:
+        sized(model, {})
+    assert "--shape x=1x3x224x224" in refused.value.hint
+    given = make_request("m.onnx", shape=["x=1,3,48,192"]).shapes
+    assert given == make_request("m.onnx", shape=["x=1x3x48x192"]).shapes == {"x": (1, 3, 48, 192)}
+    assert sized(narrowed(model, given), {})[0].inputs[0].shape == ("n", 3, 48, 192)
+    named = with_inputs(TensorSpec(name="x", dtype="float32", shape=("n", 3, "height", "width")))
+    assert sized(named, {"height": 48, "width": 192})[0].inputs[0].shape == ("n", 3, 48, 192)
+    with pytest.raises(Refused, match="height, width"):
+        sized(named, {"height": 48})
+
+
+def test_a_text_has_the_usual_length_where_nothing_says_another():
+    ids, mask = (TensorSpec(name=name, dtype="int64", shape=("batch", "sequence")) for name in ("input_ids", "mask"))
+    found, taken = sized(with_inputs(ids, mask), {})
+    assert ([s.shape for s in found.inputs], taken) == ([("batch", 64)] * 2, ("sequence",))
+    found, taken = sized(with_inputs(ids.model_copy(update={"shape": ("batch", None)})), {})
+    assert (found.inputs[0].shape, taken) == (("batch", 64), ("input_ids, axis 1",))

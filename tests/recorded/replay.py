@@ -120,6 +120,7 @@ def as_of_schema_2(recorded: dict[str, Any]) -> None:
         one["measurement"]["memory_mb"] = whole_process(one["measurement"]["memory"])
         if one["name"] == recorded["chosen"]["name"]:
             recorded["chosen"]["memory_mb"] = one["measurement"]["memory_mb"]
+    recorded["task"]["by_call"] = []
     recorded["task"]["family"] = "tensor" if recorded["task"]["language"] is None else "llm"
     recorded["task"]["metric_options"] = {}
     recorded["not_offered"] = [{**o, "reason": o["reason"].removeprefix("not offered: ")} for o in recorded["not_offered"]]

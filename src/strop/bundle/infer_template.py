@@ -135,8 +135,11 @@ class Bundle:
             found += list(self.items.answers(self.run_in_batches(feed, self.items.batch), feed, part, most))
         return found if isinstance(items, list) else found[0]
 
-    def run_in_batches(self, feed: dict[str, NDArray[Any]], batch: int) -> dict[str, NDArray[Any]]:
-        """Any number of examples, `batch` at a time; a last short batch is padded where shapes are fixed."""
+    def run_in_batches(self, feed: dict[str, NDArray[Any]], batch: int) -> dict[str, Any]:
+        """Any number of examples, `batch` at a time; a last short batch is padded where shapes are fixed.
+
+        Outputs that manifest.json names under `by_call`, such as detections, are lists: an array for each call.
+        """
         counted = feed[self.counted]
         count, parts = len(counted) if counted.ndim else 1, []
         if not count or batch < 1:
@@ -145,7 +148,11 @@ class Bundle:
             rows = np.arange(start, start + batch) % count if self.filled else np.arange(start, min(start + batch, count))
             part = {n: np.ascontiguousarray(a[rows]) if a.ndim else a for n, a in feed.items()}
             parts.append(self.run(part))
-        return {name: np.concatenate([p[name] for p in parts])[:count] for name in parts[0]}
+        apart = self.manifest.get("by_call", ())
+        return {
+            name: [p[name] for p in parts] if name in apart else np.concatenate([p[name] for p in parts])[:count]
+            for name in parts[0]
+        }
 
 
 def _cast(name: str, array: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
@@ -220,8 +227,17 @@ def arrays_to_arrays(bundle: Bundle, inputs: str, output: str) -> int:
     with np.load(inputs, allow_pickle=False) as arrays:
         feed = bundle.feed_of(inputs, arrays)
     outputs: dict[str, Any] = bundle.run_in_batches(feed, bundle.manifest["workload"]["batches"][0])
-    np.savez(output, **outputs)
+    np.savez(output, **flat(outputs))
     return 0
+
+
+def flat(outputs: dict[str, Any]) -> dict[str, Any]:
+    """Outputs as arrays that a file can hold: `name.0`, `name.1`, … for each call where they are lists."""
+    found: dict[str, Any] = {}
+    for name, value in outputs.items():
+        parts = {f"{name}.{k}": part for k, part in enumerate(value)} if isinstance(value, list) else {name: value}
+        found |= {key: part.astype(str) if part.dtype == object else part for key, part in parts.items()}
+    return found
 
 
 if __name__ == "__main__":

@@ -139,7 +139,7 @@ def describe(outcome: Outcome, chosen: Result, model: str, holds: Mapping[str, A
         inputs=outcome.model.inputs, outputs=outcome.model.outputs,
         preprocessing=outcome.task.evaluation.cast_words, workload=outcome.task.workload,
         target=outcome.target.name if outcome.target is not None else THIS,
-        arrays=outcome.task.arrays, language=outcome.task.language,
+        arrays=outcome.task.arrays, by_call=outcome.task.by_call, language=outcome.task.language,
         preprocess=outcome.task.preprocess,
         task=Answer(kind=outcome.task.kind, pooling=outcome.task.pooling, output=outcome.task.output, cut=outcome.task.cut),
         recipe=chosen.candidate.recipe, settings=chosen.candidate.recipe.settings,

@@ -38,6 +38,8 @@ class Manifest(Noun):
     preprocess: Preprocess | None
     task: Answer
     arrays: dict[str, str] = {}
+    by_call: tuple[str, ...] = ()
+    """Outputs that have no row for each example: of many examples they are lists, an item for each call."""
     language: Language | None = None
     workload: Workload
     target: str = THIS

@@ -23,6 +23,20 @@ def batch_axis(spec: TensorSpec, outputs: Collection[Dimension]) -> int | None:
     return None if not found else 0 if 0 in found else found[0]
 
 
+def named_axes(model: Model, told: Mapping[str, int]) -> dict[str, int]:
+    """Input → the axis of its examples, where it is not the first and its name says so: one axis of that input is a batch.
+
+    Args:
+        told: axes that the user has named; where any is, nothing is added.
+    """
+    found = {}
+    for spec in model.inputs:
+        places = [k for k, dim in enumerate(spec.shape) if is_batch(dim)]
+        if len(places) == 1 and places[0]:
+            found[spec.name] = places[0]
+    return {} if told else found
+
+
 def require_batch_first(model: Model, told: Collection[str]) -> None:
     """Refuses a model whose examples seem to lie elsewhere: they would be fed as if its first axis were theirs.
 

@@ -1,6 +1,7 @@
 """From judged trials to the outcome: comparisons beside the tuned baseline, the frontier, what the run cost."""
 
 from collections.abc import Collection, Sequence
+from pathlib import Path
 
 from strop.core.candidate import Result, Timing
 from strop.core.choose import Choice
@@ -18,7 +19,7 @@ from strop.core.verdict import EXACTLY_ONE, Interval
 from strop.report.budget import budget_notes
 from strop.run.answers import cut_for
 from strop.run.baseline import may_be_faster, variants_within
-from strop.run.checking import subject
+from strop.run.checking import shards, subject
 from strop.run.context import Run
 from strop.run.denominator import agrees
 from strop.run.machine import environment
@@ -50,7 +51,7 @@ def conclude(
     used = budget_use(run, model, task, trials, found)
     return Outcome(
         run=run.folder.name, outcome=verdict.outcome if verdict is not None else "none", model=model,
-        task=task if tuned.check_folder is None else task.model_copy(update={"cut": cut_for(tuned.check_folder, task)}),
+        task=answered(model, task, tuned.check_folder),
         gates=run.gates, weights=run.request.weights, offers=tuple(found), results=results, baseline=baseline,
         reference=tuned.reference.name if tuned.reference is not None else "", as_is=as_is, choice=choice,
         against_as_is=_over_as_is(run, trials, chosen, as_is, baseline),
@@ -78,6 +79,19 @@ def _over_by_now(trial: Trial) -> Result:
     if trial.result.status == "in progress":
         return trial.not_reached("the run ended before it was timed").result
     return trial.result
+
+
+def answered(model: Model, task: Task, check: Path | None) -> Task:
+    """The task with what the baseline's answers tell: where class 1 begins, and which outputs have no row for each example.
+
+    Args:
+        check: folder of the baseline's; None where it was not checked.
+    """
+    if check is None:
+        return task
+    found = shards(check)
+    apart = tuple(o.name for o in model.outputs if o.name not in found) if task.output in found else ()
+    return task.model_copy(update={"cut": cut_for(check, task), "by_call": apart})
 
 
 def _cleanup(trials: Sequence[Trial], tuned: Trial, model: Model) -> CleanUp | None:

@@ -10,6 +10,7 @@ from strop.core.model import Model
 from strop.core.preprocess import Images, Texts
 from strop.core.scorers import READY
 from strop.core.task import Dataset, TaskKind
+from strop.plan.open_axes import LENGTH, sized
 from strop.plan.outputs import own_classes, takes_missing
 from strop.run.context import Run
 from strop.run.preprocessing import Settled
@@ -244,15 +245,16 @@ def split(run: Run, whole: Dataset) -> tuple[Dataset, Dataset]:
 def generate(run: Run, model: Model, settled: Settled) -> Dataset:
     """Inputs where no data are given, by the preprocessing where it is known."""
     made, count = settled.preprocess, GENERATED * (model.fixed_batch or 1)
+    if not isinstance(made, Images | Texts):
+        model, lengths = sized(model, run.request.sizes)
+        if lengths:
+            run.note(f"Texts are generated with {LENGTH} tokens (axis {', '.join(lengths)}); --size AXIS=N sets another length.")
     arguments: dict[str, Any] = {
         "specs": _specs(model), "bounds": model.bounds, "sizes": run.request.sizes, "count": count, "seed": run.request.seed,
         "preprocess": made.model_dump(mode="json") if made is not None else None, "ships": dict(settled.ships),
         "classes": _classes(run, model),
     }  # fmt: skip
     key = files.digest_json({"generate": _by_content(arguments, run.request), "version": PRODUCED_VERSION})
-    dynamic = sorted({str(d) for s in model.inputs for d in s.shape[1:] if not isinstance(d, int)} - set(run.request.sizes))
-    if dynamic and not isinstance(made, Images | Texts):
-        run.note(f"Dynamic axes {', '.join(dynamic)} were given size 1; --size NAME=N sets them.")
 
     def make(draft: Path) -> None:
         ask(run, "generate", out=str(draft), **arguments)

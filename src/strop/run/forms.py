@@ -194,13 +194,14 @@ def _axes(flag: str, given: Sequence[str]) -> dict[str, int]:
 
 
 def _shapes(flag: str, given: Sequence[str]) -> dict[str, Shape]:
-    """Whole shapes of inputs, the examples first: `data=1x3x224x224`."""
+    """Whole shapes of inputs, the examples first: `data=1x3x224x224` or `data=1,3,224,224`."""
     found = dict[str, Shape]()
     for name, text in parse_pairs(given, flag, last=True).items():
-        dims = text.lower().split("x")
+        dims = [dim.strip() for dim in text.lower().replace(",", "x").split("x")]
         if not all(d.isdecimal() and 0 < int(d) <= MOST for d in dims):
             raise UsageError(
-                f"{flag} {name}={text}: a shape is whole numbers above 0 joined by x", f"for example {flag} data=1x3x224x224"
+                f"{flag} {name}={text}: a shape is whole numbers above 0 joined by x or commas",
+                f"for example {flag} data=1x3x224x224",
             )
         found[name] = tuple(map(int, dims))
     return found

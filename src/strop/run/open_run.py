@@ -2,16 +2,18 @@
 
 import contextlib
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import strop
+from strop.core.backend import Backend
 from strop.core.errors import StoreError, StropError
 from strop.core.events import Observer
 from strop.core.measurement import Company
 from strop.core.model import Model
 from strop.core.outcome import Outcome
 from strop.core.target import Target
+from strop.plan.batch import named_axes
 from strop.plan.discover import backends
 from strop.run.budget import Budget, least_of
 from strop.run.builders import Builders
@@ -52,7 +54,7 @@ def opened(request: Request, observer: Observer, keep: bool = True, timed: bool 
     watching = watch if timed and target.here else contextlib.nullcontext()
     with tempfile.TemporaryDirectory(prefix="strop-") as scratch, watching, least_of(request.budget_s):
         log, limits = Path(scratch) / "inspect.log", Limits(INSPECT_S, None, budget.deadline)
-        model = read_model(found, Path(request.model), log, limits, store, request.batch_axes, request.adapter)
+        request, model = with_axes_found(found, request, log, limits, store)
     identity, uses = identity_of(request, model, machine, target, found), may_use(request, model, found)
     name = name_of(identity, uses, repository(Path(request.model)) or Path(request.model).stem)
     with contextlib.ExitStack() as stack:
@@ -86,6 +88,18 @@ def opened(request: Request, observer: Observer, keep: bool = True, timed: bool 
             if isinstance(error, StropError):
                 folder.event(REFUSED, why=error.message)
             raise
+
+
+def with_axes_found(
+    found: Mapping[str, Backend], request: Request, log: Path, limits: Limits, store: Store
+) -> tuple[Request, Model]:  # fmt: skip
+    """The model, with the examples first where the name of another axis says that it is theirs, as if the user had said so."""
+    model = read_model(dict(found), Path(request.model), log, limits, store, request.batch_axes, request.adapter)
+    axes = named_axes(model, request.batch_axes)
+    if not axes or not found[model.reader].moves_batch or model.origin is not None:
+        return request, model
+    told = request.model_copy(update={"batch_axes": axes})
+    return told, read_model(dict(found), Path(request.model), log, limits, store, axes)
 
 
 def settle_company(folder: RunFolder, watch: Watch, machine: Target, threads: int | None) -> Company | None:
