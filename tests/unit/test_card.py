@@ -87,3 +87,25 @@ def test_the_card_of_a_language_model_speaks_of_perplexity() -> None:
     assert "Accuracy" not in card
     assert "- Perplexity: 12.5 on" in card and "1.01× [1, 1.02] the given model's" in card
     assert "0.002 [0.001, 0.003] nats" in card and "98.0% of the positions" in card and "decode tok/s 812" in card
+
+
+def test_a_bundle_times_itself_beside_what_was_measured(packed: Path) -> None:
+    quick = (
+        "import infer; infer.BENCH_S = infer.WARM_S = 0.02; model = infer.load(); print(model.run([[1, 2, 3, 4]])['y'].shape)\n"
+        "infer.bench(model)"
+    )
+    done = subprocess.run([sys.executable, "-B", "-c", quick], cwd=packed, capture_output=True, text=True, check=True)
+    shape, here, made, _ = done.stdout.splitlines()
+    assert shape == "(1, 3)" and here.startswith("here: p50 ") and made.startswith("when it was made: p50 1.23 ms on ")
+    manifest = json.loads((packed / "manifest.json").read_text())
+    assert "not installed" not in json.dumps(manifest) and not {"versions", "counters", "seed"} & manifest["environment"].keys()
+    assert manifest["measurements"]["shapes"] == {"x": [1, 4]}
+
+
+def test_the_card_says_how_to_run_it_and_figures_in_their_units(packed: Path) -> None:
+    card = (packed / "MODEL_CARD.md").read_text(encoding="utf-8")
+    for part in ("python infer.py inputs.npz outputs.npz\npython infer.py --bench", "1.23 ms a call", "MB on disk", "## License"):
+        assert part in card
+    plain = result("plain", 1.0, 1.0, "reference")
+    card = model_card(outcome(chosen="plain"), plain)
+    assert "tuned baseline itself" in card and "1× [1, 1]" not in card

@@ -1,10 +1,12 @@
 """The command line as in other tools: short flags, groups, environment variables, near names, hints."""
 
+import io
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+from rich.console import Console
 from typer.main import get_command
 from typer.testing import CliRunner
 
@@ -16,12 +18,16 @@ from strop.core.errors import StropError
 from strop.core.model import Artifact, Model, TensorSpec
 from strop.core.recipe import Step
 from strop.plan.mislabeled import likely_cause
+from strop.report.render.terminal import terminal
+from strop.report.verdict import three_lines
 from strop.run.elsewhere import safest_of_kin
 from strop.run.families.tensor.task import require_known_names
 from strop.run.options import OPTIMIZE, OPTIONS
 from strop.run.request import make_request
 
 from .makers import interval, recipe
+from .test_report import outcome
+from .test_report import result as measured
 
 
 def test_every_option_has_a_variable_a_heading_a_key_and_says_what_its_value_is():
@@ -125,3 +131,25 @@ def test_elsewhere_the_safest_of_a_recipes_variants_is_chosen():
     assert safest_of_kin(first, [dynamic, first, better, safer]).name == "int8-bias"
     assert safest_of_kin(first, [dynamic, first]).name == "int8-static"
     assert safest_of_kin(better, [better, made("int8-other", 1.0, safety=4)]).name == "int8-tensor"
+
+
+def test_on_the_terminal_the_verdict_stands_last_and_what_was_not_reached_is_a_line():
+    left = [Result(candidate=Candidate(recipe=recipe(f"late-{i}")), status="not reached") for i in range(5)]
+    found = outcome(measured("int8", 2.0), *left, chosen="int8")
+    shown = terminal(found)
+    assert [part for part in shown[-3:] if isinstance(part, str)] == list(three_lines(found))
+    assert "5 not reached within the budget: late-0, late-1, late-2 and 2 more." in shown
+    console = Console(width=80, file=io.StringIO(), force_terminal=True)
+    for part in shown:
+        console.print(part)
+    text = console.file.getvalue()
+    assert "late-4" not in text and "\x1b[1;32m→" in text
+
+
+def test_no_word_is_broken_at_80_columns():
+    busy = [measured(f"int8-static-percentile-{i}", 2.0 + i / 100) for i in range(3)]
+    console = Console(width=80, file=io.StringIO())
+    for part in terminal(outcome(*busy, chosen=busy[0].name)):
+        console.print(part)
+    words = set(console.file.getvalue().split())
+    assert {"int8-static-percentile-0", "speed", "confirmed", "baseline"} <= words

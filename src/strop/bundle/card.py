@@ -54,12 +54,6 @@ def _throughput(outcome: Outcome, chosen: Result) -> str:
     return text + (f"; call `run` from {found.concurrency} threads" if found.concurrency > 1 else "")
 
 
-def _memory(outcome: Outcome, chosen: Result) -> str:
-    """The whole process in MB, then the model's part over the baseline's."""
-    part = f"the model's part over the baseline's: {shown(chosen.memory_ratio, '×')}"
-    return f"{amounts.memory_words(outcome, chosen.name)}; {part}" if outcome.place == "here" and chosen.memory else "unmeasured"
-
-
 def _cleanup(outcome: Outcome) -> str:
     """What cleaning up the export brings alone, where the baseline includes it; a line, or nothing."""
     found = outcome.cleanup
@@ -111,7 +105,7 @@ folder = "."  # of this bundle
 sys.path.insert(0, folder)
 from infer import load
 
-model = load(folder)
+model = load()
 feed = {{{feed}}}  # your arrays, the examples first
 answers = model.run(feed)  # output name → array, a copy
 views = model.run(feed, views=True)  # no copy where the runtime allows it: the next call overwrites them
@@ -124,7 +118,7 @@ folder = "."  # of this bundle
 sys.path.insert(0, folder)
 from infer import load
 
-model = load(folder)
+model = load()
 for piece in model.generate("Once upon a time", tokens=64):
     print(piece, end="", flush=True)
 """
@@ -136,14 +130,51 @@ def _from_python(outcome: Outcome, takes: Shapes | None, examples: Mapping[str, 
     task = outcome.task
     if task.language is not None:
         return f"```python{TEXT}```"
-    batch, fixed = outcome.model.fixed_batch or task.workload.batch, takes.sets[0] if takes is not None else {}
-    shapes = {s.name: fixed.get(s.name, _one_call(s, batch, examples.get(s.name, ()))) for s in outcome.model.inputs}
+    shapes = call_shapes(outcome, takes, examples)
     feed = ", ".join(f"{s.name!a}: np.zeros({shapes[s.name]}, {s.dtype!a})" for s in outcome.model.inputs)
     more = ""
     if task.preprocess is not None:
         item = ITEMS.get(task.preprocess.kind, "item")
         more = f"\n\nThe bundle has the preprocessing too: `model.predict({item})`, or a list of such, gives the answers to them."
     return f"```python{ARRAYS.format(feed=feed)}```{more}"
+
+
+def call_shapes(outcome: Outcome, takes: Shapes | None, examples: Mapping[str, Shape]) -> dict[str, Shape]:
+    """Input → the shape of one call, as it was timed."""
+    batch, fixed = outcome.model.fixed_batch or outcome.task.workload.batch, takes.sets[0] if takes is not None else {}
+    return {s.name: fixed.get(s.name, _one_call(s, batch, examples.get(s.name, ()))) for s in outcome.model.inputs}
+
+
+def _speed(outcome: Outcome, chosen: Result) -> str:
+    """Latency in milliseconds and the ratio; what was not timed says so."""
+    latency = f"- Latency: {amounts.latency_words(outcome, chosen.name) or 'not timed'}\n"
+    if chosen.name == outcome.baseline:
+        return f"{latency}- It is the tuned baseline itself: nothing that was tried is better"
+    return f"{latency}- Speed-up over the tuned baseline ({outcome.baseline}): {shown(chosen.speedup, '×')}{_clock(chosen)}"
+
+
+def _memory(outcome: Outcome, chosen: Result) -> str:
+    """The whole process and the files in MB; the model's part over the baseline's."""
+    artifact, here = chosen.candidate.artifact, outcome.place == "here" and bool(chosen.memory)
+    whole = f"- Memory: {amounts.memory_words(outcome, chosen.name) if here else 'unmeasured'}"
+    over = f"; the model's part over the baseline's: {shown(chosen.memory_ratio, '×')}"
+    size = f"\n- Size: {artifact.bytes / 1e6:.2f} MB on disk" if artifact is not None else ""
+    return whole + (over if here and chosen.name != outcome.baseline else "") + size
+
+
+RUN = {
+    None: "inputs.npz outputs.npz",
+    "image": "picture.jpg",
+    "text": '--text "a text"',
+    "language": '--prompt "Once upon a time"',
+}
+"""What infer.py takes, by the kind of the preprocessing."""
+
+
+def _run_lines(outcome: Outcome) -> str:
+    task = outcome.task
+    kind = "language" if task.language is not None else task.preprocess.kind if task.preprocess is not None else None
+    return f"pip install -r requirements.txt\npython infer.py {RUN.get(kind, RUN[None])}\npython infer.py --bench"
 
 
 def _one_call(spec: TensorSpec, batch: int, example: Shape) -> Shape:
@@ -153,12 +184,14 @@ def _one_call(spec: TensorSpec, batch: int, example: Shape) -> Shape:
 
 
 def model_card(
-    outcome: Outcome, chosen: Result, shapes: Shapes | None = None, examples: Mapping[str, Shape] | None = None
+    outcome: Outcome, chosen: Result, shapes: Shapes | None = None, examples: Mapping[str, Shape] | None = None,
+    license_of: str = "",
 ) -> str:  # fmt: skip
     """Markdown.
 
     Args:
         shapes: what it takes, where it is compiled for fixed shapes. examples: input → the shape of one evaluation example.
+        license_of: as the given model names it.
     """
     recipe, task = chosen.candidate.recipe, outcome.task
     source = outcome.model.artifact
@@ -172,6 +205,12 @@ def model_card(
     return f"""# {in_markdown(source.path.rpartition("/")[2])}, optimized: {in_markdown(recipe.name)}
 
 Outcome: **{outcome.outcome}**. Run `{outcome.run}` of Strop {outcome.environment.strop}.
+
+```sh
+{_run_lines(outcome)}
+```
+
+`--bench` times it on the device that it is on, beside what was measured here.
 
 ## What it is
 
@@ -190,11 +229,10 @@ Steps: {steps}. Runtime: {recipe.runtime}, settings {recipe.settings or "the run
 
 {_where(outcome)}On {outcome.environment.cpu}, {outcome.environment.threads} thread(s) in the budget, batch {task.workload.batch}.
 
-- Latency: {amounts.latency_words(outcome, chosen.name) or "unmeasured"}
-- Speed-up over the tuned baseline ({outcome.baseline}): {shown(chosen.speedup, "×")}{_clock(chosen)}
+{_speed(outcome, chosen)}
 {_cleanup(outcome)}- Throughput: {_throughput(outcome, chosen)}
 {_quality(outcome, chosen)}
-- Memory: {_memory(outcome, chosen)}
+{_memory(outcome, chosen)}
 
 | gate | kind | result | figure |
 |---|---|---|---|
@@ -208,6 +246,11 @@ With the packages of `requirements.txt`:
 
 Python writes a cache, `__pycache__`, beside a module that it imports, which `strop bundle verify` reports;
 PYTHONDONTWRITEBYTECODE=1 prevents it.
+
+## License
+
+{in_markdown(license_of) or "The given model names none: whoever made it says what may be done with it"}. The license of the given
+model holds for this one, which holds its weights.
 
 ## Mind
 

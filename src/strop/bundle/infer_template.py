@@ -1,8 +1,8 @@
 """Runs this bundle's model. Needs Python, numpy and what requirements.txt names; nothing of Strop.
 
     from infer import load
-    model = load("path/to/bundle")
-    outputs = model.run({"input": array})        # arrays of shape [examples, ...] by input name
+    model = load()                               # of the folder that infer.py is in, or load("path/to/bundle")
+    outputs = model.run({"input": array})        # arrays of shape [examples, ...] by input name; run(array) for a lone input
     answer = model.predict("picture.jpg")        # or a text, or a list of either, where the bundle knows the preprocessing
 
 Where manifest.json names `shapes`, the session is compiled for these. Other shapes are answered by a second session, which is
@@ -15,12 +15,14 @@ or as a script:
     python infer.py inputs.npz outputs.npz       # from arrays to arrays
     python infer.py picture.jpg ...              # prints the best classes; embeddings go to --output
     python infer.py --text "a text" ...          # --pair "its second text" for models of text pairs
+    python infer.py --bench [inputs.npz]         # how fast it is here, beside what was measured when it was made
 """
 
 import argparse
 import json
 import sys
 import threading
+import time
 import types
 from pathlib import Path
 from typing import Any
@@ -78,8 +80,9 @@ class Bundle:
             return runner.open(path, settings)
         return _module(self.folder, "shaped").open_shaped(runner.open, path, settings, shapes["others"])
 
-    def run(self, feed: dict[str, NDArray[Any]], views: bool = False) -> Any:
-        """Arrays by input name, shape [examples, ...]; whole numbers are cast where the model takes floats.
+    def run(self, feed: dict[str, NDArray[Any]] | NDArray[Any], views: bool = False) -> Any:
+        """Arrays by input name, shape [examples, ...], or the array of a lone input; whole numbers are cast where the model
+        takes floats.
 
         An input without axes takes an array of shape [], or one number an example that is the same for all of the call.
 
@@ -88,12 +91,20 @@ class Bundle:
         Raises:
             ValueError: inputs that do not fit; or a shape that is refused, as manifest.json says under `shapes`.
         """
+        if not isinstance(feed, dict):
+            feed = self.lone(feed)
         if feed.keys() != self.inputs.keys():
             raise ValueError(f"inputs {sorted(feed)} given, the model takes {sorted(self.inputs)}")
         ready = {n: a if a.dtype == self.inputs[n] else _cast(n, a, self.inputs[n]) for n, a in feed.items()}
         if self.fixed is None or len(ready[self.counted]) == self.fixed:
             return self.answer(ready | {n: _number(n, ready[n]) for n in self.single} if self.single else ready, views)
         return self.run_in_batches(ready, self.fixed)
+
+    def lone(self, array: Any) -> dict[str, NDArray[Any]]:
+        """One array as the feed of a model with one input."""
+        if len(self.inputs) != 1:
+            raise ValueError(f"one array given, the model takes {sorted(self.inputs)}: give a dict of arrays by input name")
+        return {next(iter(self.inputs)): np.asarray(array)}
 
     def _several(self) -> Any:
         """As many sessions as were measured, where the runtime does not share one model among threads."""
@@ -170,9 +181,46 @@ def _number(name: str, array: NDArray[Any]) -> NDArray[Any]:
     return values[:1].reshape(())
 
 
-def load(folder: str | Path = ".") -> Bundle:
-    """The bundle in `folder`, ready to run."""
-    return Bundle(folder)
+def load(folder: str | Path | None = None) -> Bundle:
+    """The bundle in `folder`, by default the one that this file is in, ready to run."""
+    return Bundle(folder if folder is not None else Path(__file__).resolve().parent)
+
+
+BENCH_S, WARM_S, LEAST_CALLS = 3.0, 0.5, 20
+
+
+def bench(bundle: Bundle, inputs: str | None = None) -> int:
+    """Calls one after another, timed on this device, beside what the manifest says of the one that it was measured on."""
+    if inputs is not None:
+        with np.load(inputs, allow_pickle=False) as arrays:
+            rows = bundle.fixed or bundle.manifest["workload"]["batches"][0]
+            feed = {name: a[:rows] if a.ndim else a for name, a in bundle.feed_of(inputs, arrays).items()}
+    else:
+        shapes = bundle.manifest["measurements"].get("shapes") or {}
+        if shapes.keys() != bundle.inputs.keys():
+            raise ValueError("the manifest does not say the shapes of a call: give inputs, --bench inputs.npz")
+        feed = {name: np.zeros(shapes[name], dtype) for name, dtype in bundle.inputs.items()}
+    examples = next((len(a) for a in feed.values() if a.ndim), 1)
+    end, warm = time.perf_counter() + WARM_S, 0
+    while time.perf_counter() < end or warm < 2:
+        bundle.run(feed)
+        warm += 1
+    took: list[float] = []
+    begin = time.perf_counter()
+    while len(took) < LEAST_CALLS or time.perf_counter() - begin < BENCH_S:
+        since = time.perf_counter()
+        bundle.run(feed)
+        took.append(time.perf_counter() - since)
+    here = float(np.median(took)) * 1000
+    print(f"here: p50 {here:.3g} ms a call of {examples} example(s), {1000 * examples / here:,.0f} a second, {len(took)} calls")
+    before = (bundle.manifest["measurements"].get("latency_ms") or {}).get("p50")
+    if before is None:
+        print("when it was made: not timed")
+    else:
+        cpu, threads = (bundle.manifest["environment"].get(key) for key in ("cpu", "threads"))
+        print(f"when it was made: p50 {before:.3g} ms on {cpu}, {threads} thread(s)")
+        print(f"a call takes {here / before:.2f} times as long here")
+    return 0
 
 
 def main(arguments: list[str]) -> int:
@@ -181,10 +229,11 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--text", action="append", default=[])
     parser.add_argument("--pair", action="append", default=[])
     parser.add_argument("--output", default="embeddings.npz")
+    parser.add_argument("--bench", action="store_true")
     given = parser.parse_args(arguments)
     texts = list(zip(given.text, given.pair, strict=True)) if given.pair else given.text
     items = [*given.items, *texts]
-    if not items:
+    if not items and not given.bench:
         print(__doc__)
         return 2
     try:
@@ -192,6 +241,12 @@ def main(arguments: list[str]) -> int:
     except ValueError as error:
         print(error, file=sys.stderr)
         return 1
+    if given.bench:
+        try:
+            return bench(bundle, given.items[0] if given.items else None)
+        except (OSError, ValueError) as error:
+            print(error, file=sys.stderr)
+            return 1
     if len(given.items) == 2 and given.items[0].endswith(".npz"):
         try:
             return arrays_to_arrays(bundle, *given.items)

@@ -1,13 +1,17 @@
 """Runs this bundle's language model. Needs Python, numpy, tokenizers and what requirements.txt names; nothing of Strop.
 
     from infer import load
-    model = load("path/to/bundle")
+    model = load()                               # of the folder that infer.py is in, or load("path/to/bundle")
     for piece in model.generate("Once upon a time", tokens=64):
         print(piece, end="", flush=True)
 
 or as a script, which writes the text as it comes, the likeliest token each time:
 
     python infer.py --prompt "Once upon a time" --tokens 64
+
+or, to see how fast it is here, beside what was measured when it was made:
+
+    python infer.py --bench
 
 With --chat the prompt is a user's message, in the words of the model's own template.
 """
@@ -18,6 +22,7 @@ import json
 import os
 import signal
 import sys
+import time
 import types
 from collections.abc import Iterator
 from pathlib import Path
@@ -144,25 +149,50 @@ class Bundle:
                 shown = text
 
 
-def load(folder: str | Path = ".") -> Bundle:
-    """The bundle in `folder`, ready to run."""
-    return Bundle(folder)
+def load(folder: str | Path | None = None) -> Bundle:
+    """The bundle in `folder`, by default the one that this file is in, ready to run."""
+    return Bundle(folder if folder is not None else Path(__file__).resolve().parent)
+
+
+def bench(model: Bundle, tokens: int) -> int:
+    """Tokens a second after a prompt of 16 tokens, beside what the manifest says of the device that it was measured on."""
+    session, ids = model.session, [5] * min(16, model.context - 2)
+    tokens = max(1, min(tokens, model.context - len(ids) - 1))
+    session.reset()
+    session.step(ids, "last")
+    begin = time.perf_counter()
+    for _ in range(tokens):
+        session.step([5], "last")
+    here = tokens / (time.perf_counter() - begin)
+    print(f"here: {here:.3g} tokens a second, {tokens} after a prompt of {len(ids)}")
+    before = (model.manifest["measurements"].get("pace") or {}).get("decode tok/s")
+    if before is None:
+        print("when it was made: not timed")
+    else:
+        cpu, threads = (model.manifest["environment"].get(key) for key in ("cpu", "threads"))
+        print(f"when it was made: {before:.3g} on {cpu}, {threads} thread(s); here it is {here / before:.2f} times as fast")
+    return 0
 
 
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--prompt", required=True, help="the text that goes on")
+    parser.add_argument("--prompt", help="the text that goes on")
+    parser.add_argument("--bench", action="store_true", help="time it on this device")
     parser.add_argument("--tokens", type=int, default=64, help="how many at most [64]")
     parser.add_argument("--chat", action="store_true", help="the prompt is a user's message")
     given = parser.parse_args(arguments)
     if given.tokens < 1:
         parser.error(f"--tokens {given.tokens} is not above 0")
+    if given.prompt is None and not given.bench:
+        parser.error("--prompt is missing")
     try:
-        given.prompt.encode()
+        (given.prompt or "").encode()
     except UnicodeEncodeError:
         parser.error("--prompt is not valid UTF-8")
     try:
         model = load(Path(__file__).resolve().parent)
+        if given.bench:
+            return bench(model, given.tokens)
         with _seconds(CHAT_S):
             prompt = model.conversation([{"role": "user", "content": given.prompt}]) if given.chat else given.prompt
         for piece in model.generate(prompt, given.tokens):

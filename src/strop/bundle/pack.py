@@ -1,6 +1,7 @@
 """From the chosen candidate to a folder that runs without Strop."""
 
 import os
+import re
 import shutil
 import stat
 from collections.abc import Mapping
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from strop import __version__
-from strop.bundle.card import model_card
+from strop.bundle.card import call_shapes, model_card
 from strop.core.backend import Backend, without_extra
 from strop.core.candidate import Result
 from strop.core.manifest import Answer, Manifest
@@ -22,7 +23,7 @@ from strop.core.target import THIS
 from strop.core.task import Task
 from strop.store import files
 from strop.worker.call import DATA_WORK
-from strop.worker.interpreter import work_of
+from strop.worker.interpreter import NOT_INSTALLED, work_of
 
 TEMPLATE = Path(__file__).parent / "infer_template.py"
 LANGUAGE, TOKENIZER = Path(__file__).parent / "language_template.py", "tokenizer.json"
@@ -74,8 +75,10 @@ def pack(
         pins += ["tokenizers>=0.22,<0.24"] if ships else []
         pins += ["jinja2>=3.1.6,<4"] if chats else []
         (draft / "requirements.txt").write_text("\n".join(pins) + "\n", encoding="utf-8")
-        (draft / "MODEL_CARD.md").write_text(model_card(outcome, chosen, shapes, examples_of(outcome.task)), encoding="utf-8")
-        manifest = describe(outcome, chosen, f"model/{Path(artifact.path).name}", {"shapes": shapes, **listed(draft)})
+        examples = examples_of(outcome.task)
+        license_of = ship_license(outcome, draft)
+        (draft / "MODEL_CARD.md").write_text(model_card(outcome, chosen, shapes, examples, license_of), encoding="utf-8")
+        manifest = describe(outcome, chosen, f"model/{Path(artifact.path).name}", {"shapes": shapes, **listed(draft)}, examples)
         (draft / MANIFEST).write_text(to_json(dump(manifest), indent=1) + "\n", encoding="utf-8")
     return manifest
 
@@ -130,8 +133,38 @@ def may_be_run(path: Path) -> bool:
     return bool(path.stat().st_mode & stat.S_IXUSR)
 
 
-def describe(outcome: Outcome, chosen: Result, model: str, holds: Mapping[str, Any]) -> Manifest:
-    """The manifest of a chosen result, sealed."""
+LICENSES = ("LICENSE", "LICENSE.txt", "LICENSE.md", "NOTICE", "NOTICE.txt", "USE_POLICY.md")
+
+
+def ship_license(outcome: Outcome, draft: Path) -> str:
+    """The license that a model's folder names, whose texts are copied; empty for a file, which has no place for one."""
+    origin = outcome.model.origin
+    path = Path(origin.path if origin is not None else outcome.model.artifact.path)
+    folder = path if path.is_dir() else path.parent if path.name == "config.json" else None
+    if folder is None:
+        return ""
+    texts = [name for name in LICENSES if (folder / name).is_file()]
+    for name in texts:
+        shutil.copyfile(folder / name, draft / name)
+    about = folder / "README.md"
+    head = files.read_bytes(about, 1 << 16).decode("utf-8", "replace") if about.is_file() else ""
+    named = re.search(r"\A---\n(?:.*\n)*?license:\s*(\S+)", head)
+    return ", ".join([*([named.group(1)] if named is not None else []), *texts])
+
+
+def versions_of(outcome: Outcome, chosen: Result) -> dict[str, str]:
+    """Of what made the chosen candidate and runs it; what is not installed, or had no part in it, is left out."""
+    recipe = chosen.candidate.recipe
+    part = {recipe.runtime, *(step.builder for step in recipe.steps)}
+    known = {**outcome.environment.versions, **chosen.candidate.versions}
+    return {n: v for n, v in known.items() if v != NOT_INSTALLED and ("/" not in n or n.partition("/")[0] in part)}
+
+
+def describe(
+    outcome: Outcome, chosen: Result, model: str, holds: Mapping[str, Any], examples: Mapping[str, Shape] | None = None
+) -> Manifest:  # fmt: skip
+    """The manifest of a chosen result, sealed. A figure over the baseline stands there only where one was taken."""
+    itself = chosen.name == outcome.baseline
     source = outcome.model.artifact
     timing = chosen.timing
     manifest = Manifest(
@@ -144,17 +177,19 @@ def describe(outcome: Outcome, chosen: Result, model: str, holds: Mapping[str, A
         task=Answer(kind=outcome.task.kind, pooling=outcome.task.pooling, output=outcome.task.output, cut=outcome.task.cut),
         recipe=chosen.candidate.recipe, settings=chosen.candidate.recipe.settings,
         source={"file": Path(source.path).name, "digest": source.digest, "bytes": source.bytes},
-        versions={**outcome.environment.versions, **chosen.candidate.versions},
+        versions=versions_of(outcome, chosen),
         measurements={
-            "speedup": chosen.speedup and chosen.speedup.model_dump(), "clock": timing.clock if timing else None,
+            "speedup": None if itself or chosen.speedup is None else chosen.speedup.model_dump(),
+            "clock": timing.clock if timing else None,
             "metric": outcome.task.metric, "accuracy": chosen.accuracy,
             "accuracy_retained": chosen.retained and chosen.retained.model_dump(), "examples": chosen.examples,
             "throughput": chosen.throughput and chosen.throughput.model_dump(exclude={"samples"}),
-            "memory_ratio": chosen.memory_ratio and chosen.memory_ratio.model_dump(),
+            "memory_ratio": None if itself or chosen.memory_ratio is None else chosen.memory_ratio.model_dump(),
             "memory_bytes": [m.peak for m in chosen.memory], "latency_ms": timing.latency_ms if timing else {},
-            "baseline": outcome.baseline,
+            "baseline": outcome.baseline, "pace": chosen.pace,
+            "shapes": call_shapes(outcome, holds.get("shapes"), examples or {}),
         },
         gates=chosen.verdict.results if chosen.verdict else (),
-        environment=outcome.environment.model_dump(mode="json"), **holds,
+        environment=outcome.environment.model_dump(mode="json", exclude={"versions", "counters", "seed"}), **holds,
     )  # fmt: skip
     return manifest.model_copy(update={"digest": seal(dump(manifest))})

@@ -2,21 +2,24 @@
 
 import shlex
 import sys
+from collections.abc import Sequence
 from json import loads
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.text import Text
 
 import strop
 from strop.cli import options as o
 from strop.cli.console import complain, print_json, say, say_wrapped, stderr, stdout, table
 from strop.cli.progress import Progress
 from strop.core.errors import EXIT_GOALS, EXIT_INTERRUPTED, EXIT_NONE, EXIT_OK
+from strop.core.foreign import clean
 from strop.core.outcome import Outcome
 from strop.core.recipe import Offer
 from strop.report.frameworks import export_lines
-from strop.report.render.terminal import terminal
+from strop.report.render.terminal import Shown, body_and_verdict
 from strop.report.verdict import three_lines
 from strop.run.forms import parse_budget
 from strop.run.optimize import Plan, list_plan
@@ -73,8 +76,8 @@ def command(
     if several:
         show_several(outcomes, json)
     else:
-        print_json(read_report(Path(outcomes[0].delivered) / "report.json")) if json else show(outcomes[0])
-    for notice in progress.notices:
+        print_json(read_report(Path(outcomes[0].delivered) / "report.json")) if json else show(outcomes[0], progress.notices)
+    for notice in progress.notices if json or several else ():
         stderr.print(notice, soft_wrap=True, highlight=False, markup=False) if json else say(notice)
     exits = EXITS | ({"provisional": EXIT_GOALS} if require_goals else {})
     raise typer.Exit(max(exits[one.outcome] for one in outcomes))
@@ -137,16 +140,32 @@ def steps(offer: Offer) -> str:
     return " → ".join([*(s.name for s in recipe.steps), f"run in {recipe.runtime}"])
 
 
-def show(outcome: Outcome) -> None:
-    """The verdict, the table and the notes, then where things are."""
+COLORS = {"chosen": "bold green", "provisional": "bold yellow", "none": "bold red"}
+
+
+def show(outcome: Outcome, notices: Sequence[str] = ()) -> None:
+    """The table and the notes, where things are, and last the verdict."""
     out = Path(outcome.delivered)
-    for part in terminal(outcome):
-        if isinstance(part, str):
-            say(part)
-        else:
-            stdout.print(part)
+    body, verdict = body_and_verdict(outcome)
+    for part in body:
+        show_part(part)
     say(f"report: {out / 'report.html'}, {out / 'report.md'}, {out / 'report.json'}")
     if outcome.chosen is not None:
         task = outcome.task
         kind = "language" if task.language is not None else task.preprocess.kind if task.preprocess is not None else None
         say(f"bundle: {out / 'bundle'}  (python {out / 'bundle' / 'infer.py'} {USES.get(kind, USES[None])})")
+    for notice in notices:
+        say(notice)
+    say("")
+    for number, part in enumerate(verdict):
+        show_part(part, COLORS[outcome.outcome] if not number else "")
+
+
+def show_part(part: Shown, style: str = "") -> None:
+    """A table, or a line; on a terminal broken at words to its width."""
+    if not isinstance(part, str):
+        stdout.print(part)
+    elif stdout.is_terminal:
+        stdout.print(Text(clean(part), style=style), highlight=False)
+    else:
+        say(part)

@@ -9,6 +9,18 @@ from strop.report.parts import DASH
 from strop.report.unlabeled import KEPT
 from strop.report.verdict import NOT_REPRESENTATIVE, ordered, ratio
 
+NAMED = 3
+"""Recipes of a folded line that are named."""
+
+UNREACHED = "not reached"
+
+
+def unreached_line(outcome: Outcome) -> str:
+    """What the budget left untried, folded into a line; empty where that is nothing."""
+    names = [result.name for result in outcome.results if result.status == UNREACHED]
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return f"{len(names)} not reached within the budget: {', '.join(names[:NAMED])}{more}." if names else ""
+
 
 def brief_table(outcome: Outcome) -> Table:
     """A line a candidate; report.md has the intervals of the rest and every reason."""
@@ -17,7 +29,7 @@ def brief_table(outcome: Outcome) -> Table:
     here = outcome.place == "here"
     rate = "tok/s" if outcome.task.language is not None else "per s"
     head = ("candidate", *(("speed", "ms", *judged, "MB", rate) if here else ("imitated ×", *judged, "MB on disk")), "")
-    rows = tuple(tuple(map(Cell, _row(outcome, result))) for result in ordered(outcome))
+    rows = tuple(tuple(map(Cell, _row(outcome, result))) for result in ordered(outcome) if result.status != UNREACHED)
     return Table("All candidates", head, rows, numbers=tuple(range(1, len(head) - 1)), whole=True, where=TERMINAL)
 
 

@@ -14,13 +14,26 @@ from strop.report.evidence import NO_EVIDENCE, Evidence
 from strop.report.parts import DASH
 from strop.report.sections import sections_of
 
+VERDICT = "verdict"
+STYLES = {"failed": "red", "confirmed": "green", "dropped": "dim", "duplicate": "dim"}
+"""The last cell of a row → the style of the row; the chosen one's is below."""
+CHOSEN, CHOSEN_STYLE = "→ ", "bold green"
 Shown = str | Table
 """A line, or a table that fits itself to the terminal's width."""
 
 
 def terminal(outcome: Outcome, evidence: Evidence = NO_EVIDENCE) -> list[Shown]:
-    """What stands there from top to bottom. Sections have no titles here."""
-    return [part for section in sections_of(outcome, evidence, "terminal") for each in section.blocks for part in block(each)]
+    """What stands there from top to bottom. Sections have no titles here; the verdict stands last, where the eye is."""
+    body, verdict = body_and_verdict(outcome, evidence)
+    return [*body, *verdict]
+
+
+def body_and_verdict(outcome: Outcome, evidence: Evidence = NO_EVIDENCE) -> tuple[list[Shown], list[Shown]]:
+    """The verdict apart, for whoever has more to say before it."""
+    found: dict[bool, list[Shown]] = {True: [], False: []}
+    for section in sections_of(outcome, evidence, "terminal"):
+        found[section.id == VERDICT] += [part for each in section.blocks for part in block(each)]
+    return found[False], found[True]
 
 
 def block(of: b.Block) -> list[Shown]:
@@ -47,8 +60,15 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[in
             Text(harmless(name)), justify="right" if number in right else "left", overflow="fold", no_wrap=number in whole
         )
     for row in rows:
-        made.add_row(*[Text(harmless(cell)) for cell in row])
+        made.add_row(*[Text(harmless(cell)) for cell in row], style=_style(row))
     return made
+
+
+def _style(row: Sequence[str]) -> str:
+    """Colors say how far a candidate came; they never stand alone, the words are there too."""
+    if not row:
+        return ""
+    return CHOSEN_STYLE if row[0].startswith(CHOSEN) else STYLES.get(row[-1], "")
 
 
 def _span(part: b.Span) -> str:
@@ -57,7 +77,7 @@ def _span(part: b.Span) -> str:
 
 def _table(of: b.Table) -> list[Shown]:
     rows = [[f"{cell.text} ({cell.below})" if cell.below else cell.text for cell in row] for row in of.rows]
-    return [table(of.head, rows, of.numbers, range(len(of.head)) if of.whole else ())]
+    return [table(of.head, rows, of.numbers, (0,) if of.whole else ())]
 
 
 def _cases(of: b.Cases) -> list[Shown]:

@@ -5,7 +5,7 @@ from strop.core.candidate import Result
 from strop.core.outcome import Outcome
 from strop.report import apart, throughput
 from strop.report.blocks import TERMINAL, Block, Cell, Fold, Notes, Section, Sentence, Span, Table, strong, why
-from strop.report.brief import brief_table
+from strop.report.brief import brief_table, unreached_line
 from strop.report.candidates import STATUSES, imitated_cell, speed_cell, tags
 from strop.report.evidence import Evidence
 from strop.report.parts import DASH, PERCENTILES, memory_cell, number_cell, percent_cell
@@ -32,6 +32,7 @@ def make(outcome: Outcome, evidence: Evidence) -> Section:
         *_precision(outcome),
         why("How to read the columns", _columns(outcome, beside)),
         brief_table(outcome),
+        *((Sentence(unreached_line(outcome), where=TERMINAL),) if unreached_line(outcome) else ()),
         *((Notes(remarks(outcome), where=TERMINAL),) if remarks(outcome) else ()),
     ]
     return Section("leaderboard", "Leaderboard", tuple(blocks))
