@@ -122,7 +122,7 @@ def _label_kind(request: Request, kind: TaskKind) -> str | None:
 
 def _kind_by(metric: str | None) -> str:
     """What the labels of a metric are."""
-    if metric in READY:
+    if metric is not None and metric in READY:
         return READY[metric].labels
     return "numbers" if metric in NUMBERS else "classes"
 
