@@ -16,8 +16,8 @@ from strop.core.statistics import combine
 from strop.core.task import Task
 from strop.core.throughput import throughput_of
 from strop.core.verdict import EXACTLY_ONE, Interval
-from strop.report.budget import budget_notes
 from strop.plan.outputs import TEXT
+from strop.report.budget import budget_notes
 from strop.run.answers import cut_for
 from strop.run.baseline import may_be_faster, variants_within
 from strop.run.checking import shards, subject
