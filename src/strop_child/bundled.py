@@ -65,7 +65,7 @@ def infer_shards(folder: str, inputs: dict[str, str], out: str) -> dict[str, str
     apart = bundle.manifest.get("by_call", ())
 
     def fits(name: str, value: Any, size: int) -> bool:
-        return name not in apart and np.shape(value)[:1] == (size,)
+        return name not in apart and np.shape(value)[:1] == (size,) and np.asarray(value).dtype != object  # text
 
     with ExitStack() as stack:
         for start in range(0, count, batch):

@@ -83,3 +83,15 @@ def test_a_number_that_decides_a_branch_is_generated_as_what_it_is_compared_with
     body = helper.make_graph(nodes, "g", inputs, outputs, [numpy_helper.from_array(np.array(16000), "r")])
     onnx.save(helper.make_model(body, opset_imports=[helper.make_opsetid("", 17)]), tmp_path / "m.onnx")
     assert onnx_file.describe(str(tmp_path / "m.onnx"))["bounds"] == {"rate": [16000, 16000]}
+
+
+def test_text_with_a_row_for_each_example_is_joined_as_such():
+    class Session:
+        def run(self, feed):
+            return {"label": np.array(["cat"] * len(feed["x"]), object)}
+
+    bundle = infer_template.Bundle.__new__(infer_template.Bundle)
+    bundle.manifest, bundle.counted, bundle.filled, bundle.run = {"by_call": []}, "x", False, Session().run
+    found = bundle.run_in_batches({"x": np.ones((3, 1), np.float32)}, 2)
+    assert found["label"].tolist() == ["cat"] * 3
+    assert infer_template.flat(found)["label"].dtype.kind == "U"

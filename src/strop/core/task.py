@@ -125,5 +125,5 @@ class Task(Noun):
     lengths: Lengths | None = None
     """Where only the length of texts varies: a few lengths that are worth compiling, by those of the evaluation data."""
     by_call: tuple[str, ...] = ()
-    """Outputs that have no row for each example, such as a list of detections, known once the baseline has answered."""
+    """Outputs of numbers without a row for each example, such as a list of detections, known once the baseline has answered."""
     other_shapes: OtherShapes = "fallback"

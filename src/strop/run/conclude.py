@@ -16,6 +16,7 @@ from strop.core.statistics import combine
 from strop.core.task import Task
 from strop.core.throughput import throughput_of
 from strop.core.verdict import EXACTLY_ONE, Interval
+from strop.plan.outputs import TEXT
 from strop.report.budget import budget_notes
 from strop.run.answers import cut_for
 from strop.run.baseline import may_be_faster, variants_within
@@ -90,7 +91,7 @@ def answered(model: Model, task: Task, check: Path | None) -> Task:
     if check is None:
         return task
     found = shards(check)
-    apart = tuple(o.name for o in model.outputs if o.name not in found) if task.output in found else ()
+    apart = tuple(o.name for o in model.outputs if o.name not in found and o.dtype != TEXT) if task.output in found else ()
     return task.model_copy(update={"cut": cut_for(check, task), "by_call": apart})
 
 
