@@ -97,6 +97,19 @@ def test_labels_of_several_classes_are_truth_values_or_numbers():
         m.score("multilabel_f1", outputs, outputs, np.array([[3, 0, 0]] * 3))
 
 
+def test_scores_as_whole_numbers_need_a_threshold():
+    """A fully quantized model gives 0 to 255, which are no classes."""
+    outputs, labels = np.array([[10], [200], [140], [90]], np.uint8), np.array([0, 1, 1, 0])
+    for name, truth in (("binary", labels), ("multilabel_f1", labels[:, None])):
+        with pytest.raises(DataError, match="whole numbers up to 200"):
+            m.score(name, outputs, outputs, truth)
+        assert m.score(name, outputs, outputs, truth, told=Told(threshold=128)).value == 1.0
+    for truth in (labels, 2 * labels - 1):
+        assert m.score("binary", labels[:, None], labels[:, None], truth).value == 1.0
+    with pytest.raises(DataError, match="from 0 to 2"):
+        m.score("binary", labels[:, None], labels[:, None], 2 * labels)
+
+
 def test_masks_of_one_score_a_place_and_of_classes():
     labels = np.random.RandomState(0).randint(0, 2, (6, 4, 5))
     for outputs in (labels[:, None] * 8.0 - 4, labels[:, None] * 0.8 + 0.1, labels, np.eye(2)[labels]):

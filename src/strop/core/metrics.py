@@ -265,28 +265,43 @@ def options_of(name: str) -> tuple[str, ...]:
     """The options that the metric reads."""
     if name in READY:
         return READY[name].options
-    return ALIKE[name].options if name in ALIKE else ("threshold",) if name in ("binary", "f1") else ()
+    return ALIKE[name].options if name in ALIKE else ("threshold",) if name == "binary" else ()
 
 
 def binary(outputs: Array, labels: Array, cut: float | None) -> NDArray[np.bool_]:
     """Whether the one number of each example is on the label's side of the threshold.
 
     Raises:
-        DataError: outputs of several values.
+        DataError: outputs of several values, or labels of more than two classes.
     """
     if width(outputs) != 1:
         raise DataError(
             f"metric 'binary' takes one number an example, found outputs {list(outputs.shape)}",
             "use top1 for one class of several, multilabel_f1 for several at once; --output chooses another output",
         )
-    return np.asarray(predicted(outputs, cut) == _single(labels, "binary"))
+    truth = _single(labels, "binary")
+    if not np.isin(truth, (-1, 0, 1)).all():
+        raise DataError(f"metric 'binary': labels go from {truth.min()} to {truth.max()}", "label them 0 and 1, or -1 and 1")
+    level = level_of("binary", outputs) if cut is None else cut
+    return np.asarray((flat(outputs)[:, 0] > level) == (truth > 0))
 
 
-def level_of(name: str, baseline: Array) -> float:
-    """Where a score begins to count as yes: 0.5 for probabilities, 0 for logits; by all answers of the baseline."""
-    if "threshold" not in options_of(name) or name in ("binary", "f1"):
+def level_of(name: str, baseline: Array, told: Told | None = None) -> float:
+    """Where a score begins to count as yes: as told, else 0.5 for probabilities, 0 for logits; by all answers of the baseline.
+
+    Raises:
+        DataError: scores as whole numbers, as a fully quantized model gives them, without a threshold.
+    """
+    if told is not None and told.threshold is not None:
+        return told.threshold
+    if "threshold" not in options_of(name):
         return cut_of(baseline)
     if baseline.dtype.kind != "f":
+        if name != "miou" and baseline.size and baseline.max() > 1:
+            raise DataError(
+                f"metric {name!r}: the output holds whole numbers up to {baseline.max()}",
+                "say above which one it counts as yes: --metric-option threshold=NUMBER",
+            )
         return 0.0
     return 0.5 if bool(baseline.min() >= 0 and baseline.max() <= 1) else 0.0
 
@@ -325,7 +340,7 @@ def score(name: str, outputs: Array, baseline: Array, labels: Array | None, k: i
         return Accuracy(found.value, found)
     if labels is None:
         raise DataError(f"metric {name!r} needs labels", "name the array that holds them, or use --metric agreement")
-    chosen = metric(name, k, level_of(name, baseline), told)
+    chosen = metric(name, k, level_of(name, baseline, told), told)
     known = class_labels(baseline, labels, name, k) if chosen.classes else labels
     if chosen.per_example is not None:
         right, right_before = chosen.per_example(outputs, known), chosen.per_example(baseline, known)
@@ -350,8 +365,7 @@ def nearness(name: str, outputs: Array, baseline: Array, told: Told | None = Non
     if name not in ALIKE:
         return agreement(outputs, baseline).astype(np.float64)
     told = told or Told()
-    cut = level_of(name, baseline) if told.threshold is None else told.threshold
-    return ALIKE[name].near(outputs, baseline, told._replace(threshold=cut))
+    return ALIKE[name].near(outputs, baseline, told._replace(threshold=level_of(name, baseline, told)))
 
 
 def _alike(near: NDArray[np.float64]) -> Accuracy:
@@ -467,7 +481,7 @@ def better_than_chance(
 
     A constant answer, however often it is right, is chance; a skewed but working classifier is not.
     """
-    chosen = metric(name, k, level_of(name, outputs), told)
+    chosen = metric(name, k, level_of(name, outputs, told), told)
     if chosen.classes:
         labels = class_labels(outputs, labels, name, k)
     rng, shuffles = np.random.default_rng(seed), CHANCE_SHUFFLES
