@@ -182,7 +182,7 @@ def test_init_writes_names_and_nothing_else_of_a_model(name: str) -> None:
     """The file has its own sections and no key, and so it has with every line that a user may take the comment sign from."""
     spec = TensorSpec(name=name, dtype="float32", shape=(name, 4))
     made = init_text(model().model_copy(update={"inputs": (spec,), "outputs": (spec,)}))
-    others = ("model", "preprocess", "task", "target", "gates", "backends")
+    others = ("model", "preprocess", "task", "target", "gates", "backends", "run")
     sections = {"data": {"columns": {}, "map": {}}, **{other: {} for other in others}}
     assert tomllib.loads(made) == sections
     assert not [c for c in STEERING.findall(made) if c != "\n"]
