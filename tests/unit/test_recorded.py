@@ -44,12 +44,12 @@ def test_the_report_is_the_recorded_one(found):
 
 
 def test_a_recorded_bundle_is_whole_today(found):
-    folder = found.run.folder.folder / found.then.bundle
+    folder = found.run.folder.folder / found.then.bundle_name
     manifest = verify_bundle(str(folder))
     assert manifest.recipe.name == found.then.chosen.name
 
 
 def test_a_bundle_names_no_place_of_the_machine_that_made_it(found):
-    folder = found.run.folder.folder / found.then.bundle
+    folder = found.run.folder.folder / found.then.bundle_name
     written = [path for path in folder.rglob("*") if path.suffix in (".json", ".md", ".txt", ".py")]
     assert written and not [path.name for path in written if str(found.run.store.root) in path.read_text(encoding="utf-8")]
