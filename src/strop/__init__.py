@@ -3,6 +3,7 @@
 Each command of `strop` is one function here; importing this package imports none of them until it is used.
 """
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -88,7 +89,16 @@ if TYPE_CHECKING:  # what editors and type checkers see
 def __getattr__(name: str) -> Any:
     if name not in _PUBLIC:
         raise AttributeError(f"module 'strop' has no attribute {name!r}")
+    require_platform()
     return getattr(import_module(_PUBLIC[name]), name)
+
+
+def require_platform() -> None:
+    """Raises StropError where Strop cannot run: it needs what POSIX systems have, such as locks of files and forks."""
+    if sys.platform == "win32":
+        from strop.core.errors import StropError
+
+        raise StropError("Strop does not run on Windows itself", "use it in WSL, `wsl --install`; bundles run on Windows")
 
 
 def __dir__() -> list[str]:

@@ -11,6 +11,7 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 import strop
+from strop import cli
 from strop.cli.app import app
 from strop.core.candidate import Candidate, Result
 from strop.core.choose import parse_weights
@@ -153,3 +154,12 @@ def test_no_word_is_broken_at_80_columns():
         console.print(part)
     words = set(console.file.getvalue().split())
     assert {"int8-static-percentile-0", "speed", "confirmed", "baseline"} <= words
+
+
+def test_where_strop_cannot_run_it_says_so(monkeypatch, capsys):
+    monkeypatch.setattr("sys.platform", "win32")
+    with pytest.raises(StropError, match="does not run on Windows") as refused:
+        strop.__getattr__("optimize")
+    assert "WSL" in refused.value.hint
+    monkeypatch.setattr("sys.argv", ["strop", "doctor"])
+    assert cli.answer() == 1 and "WSL" in capsys.readouterr().err

@@ -3,7 +3,8 @@
 import os
 import sys
 
-from strop import __version__
+from strop import __version__, require_platform
+from strop.core.errors import StropError
 
 EXIT_UNREAD = 1
 
@@ -26,6 +27,11 @@ def answer() -> int:
     if sys.argv[1:] in (["--version"], ["-v"]):
         print(f"strop {__version__}")
         return 0
+    try:
+        require_platform()
+    except StropError as error:
+        print(f"error: {error.message}\n  {error.hint}", file=sys.stderr)
+        return error.exit_code
     from strop.cli.app import run
 
     return run()
