@@ -208,34 +208,23 @@ class Family(ABC):
 
 
 @cache
-def families() -> dict[str, Family]:
-    """All installed families by name.
-
-    Raises:
-        BackendError: an entry point cannot be loaded or is no `Family`.
-    """
-    found = {}
-    for entry in entry_points(group=GROUP):
-        try:
-            family = entry.load()
-        except Exception as error:
-            raise BackendError(f"family {entry.name!r} cannot be loaded: {error}", f"check {entry.value}") from error
-        if not isinstance(family, Family):
-            raise BackendError(f"family {entry.name!r}: {entry.value} is no strop.run.family.Family")
-        found[family.name] = family
-    return found
-
-
 def family_named(name: str) -> Family:
-    """The family of that name.
+    """The family of that name; no other one is imported.
 
     Raises:
-        BackendError: it is not installed.
+        BackendError: it is not installed, cannot be loaded, or is no `Family` of that name.
     """
-    if name not in families():
-        known = ", ".join(sorted(families())) or "none: install Strop again, its entry points are of another version"
+    entries = {entry.name: entry for entry in entry_points(group=GROUP)}
+    if name not in entries:
+        known = ", ".join(sorted(entries)) or "none: install Strop again, its entry points are of another version"
         raise BackendError(f"no family {name!r} of models is installed", f"there are {known}")
-    return families()[name]
+    try:
+        family = entries[name].load()
+    except Exception as error:
+        raise BackendError(f"family {name!r} cannot be loaded: {error}", f"check {entries[name].value}") from error
+    if not isinstance(family, Family) or family.name != name:
+        raise BackendError(f"family {name!r}: {entries[name].value} is no strop.run.family.Family of that name")
+    return family
 
 
 def family_of(task: Task) -> Family:
