@@ -10,8 +10,9 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from conftest import DATA, DEMO, Done, null_model, run_strop
+from strop.core.noun import SCHEMA
 
-MODEL, DATAERR, CONFIG, BASELINE, OUTPUT, BUDGET = 3, 4, 5, 6, 7, 8
+USAGE, MODEL, DATAERR, CONFIG, BASELINE, OUTPUT, BUDGET = 2, 3, 4, 5, 6, 7, 8
 
 
 def dense(folder: Path, name: str = "m.onnx", external: str | None = None, opset: int = 17, op: str = "MatMul") -> Path:
@@ -67,7 +68,7 @@ def _linked(folder: Path) -> Path:
     [
         (lambda p: p / "none.onnx", ["none.onnx", "no such file"]),
         (lambda p: shutil.copy(DEMO / "strop.toml", p / "text.onnx"), ["text.onnx", "not an ONNX model"]),
-        (lambda p: shutil.copy(DEMO / "strop.toml", p / "model.txt"), ["model.txt", "not a model"]),
+        (lambda p: shutil.copy(DEMO / "strop.toml", p / "model.txt"), ["model.txt", "no known format"]),
         (_cut, ["cut.onnx", "truncated"]),
         (lambda p: dense(p, external="../weights.bin"), ["'W'", "'../weights.bin'", "leaves the model's folder"]),
         (lambda p: dense(p, external="/etc/hostname"), ["'/etc/hostname'", "leaves the model's folder"]),
@@ -100,18 +101,22 @@ NAN[7, 3] = np.nan
         ({"x": X, "labels": Y}, ["--labels", "truth"], ["'truth'"]),
         ({"x": X[:, :5], "labels": Y}, [], ["[40, 5]", "'x'"]),
         ({"a": X, "b": X, "labels": Y}, [], ["'x'", "has a float32[40, 8]"]),
-        ({"x": X, "labels": Y}, ["--map", "z=x"], ["'z'"]),
         ({"x": X[:0], "labels": Y[:0]}, [], ["empty"]),
         ({"x": X, "labels": Y[:9]}, [], ["differ in their number"]),
         ({"x": NAN, "labels": Y}, [], ["NaN", "row 7"]),
         ({"x": np.array([{}] * 40, dtype=object), "labels": Y}, [], ["pickled"]),
         ({"x": X.astype(complex), "labels": Y}, [], ["complex128"]),
     ],
-    ids=["no-labels", "label-name", "shape", "name", "mapping", "empty", "counts", "nan", "pickle", "type"],
+    ids=["no-labels", "label-name", "shape", "name", "empty", "counts", "nan", "pickle", "type"],
 )
 def test_data(tmp_path: Path, arrays: dict[str, np.ndarray], flags: list[str], words: list[str]) -> None:
     done = run_strop(tmp_path, "optimize", dense(tmp_path), "--data", _arrays(tmp_path, **arrays), *flags)
     refused(done, DATAERR, *words)
+
+
+def test_a_name_that_the_model_has_not_is_refused_before_anything_is_planned(tmp_path: Path) -> None:
+    data = _arrays(tmp_path, x=X, labels=Y)
+    refused(run_strop(tmp_path, "optimize", dense(tmp_path), "--data", data, "--map", "z=x", "--dry-run"), USAGE, "--map z=")
 
 
 def test_missing_data_file(tmp_path: Path) -> None:
@@ -180,7 +185,7 @@ def test_newer_store_is_refused(tmp_path: Path) -> None:
     command = ("optimize", dense(tmp_path), "--data", _arrays(tmp_path, x=X, labels=labels))
     refused(run_strop(tmp_path, *command), BASELINE, "no better than chance")
     record = next(tmp_path.glob(".strop/runs/*/candidates/*/candidate.json"))
-    record.write_text(record.read_text().replace('"schema": 1', '"schema": 99'))
+    record.write_text(record.read_text().replace(f'"schema": {SCHEMA}', '"schema": 99'))
     refused(run_strop(tmp_path, *command), 12, "newer Strop")
 
 

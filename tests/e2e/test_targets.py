@@ -199,7 +199,7 @@ def test_a_run_that_is_completed_later_does_not_lose_a_better_result(two: Path, 
             store=folder / ".strop", replace=replace, observer=lambda event, details: said.append((event, details)),
         )  # fmt: skip
         strop.verify_bundle(str(tmp_path / "out" / "bundle"))
-        return made.bundle
+        return made.bundle_name
 
     assert again(replace=False) == "bundle"
     assert ("earlier-kept", {"why": f"the new one does not pass {', '.join(OPEN[i] for i in (1, 0, 2))}"}) in said

@@ -116,7 +116,7 @@ def show_plans(plans: dict[str, Plan], json: bool) -> None:
     for note in dict.fromkeys(note for plan in plans.values() for note in plan.notes):
         stderr.print(f"note: {note}", highlight=False, markup=False, soft_wrap=True)
     if json:
-        shown = {target: [offer.model_dump(mode="json") for offer in plan.offers] for target, plan in plans.items()}
+        shown = {target: [as_json(offer) for offer in plan.offers] for target, plan in plans.items()}
         print_json(shown.get("", shown))
         return
     for line in export_lines(next(iter(plans.values())).export):
@@ -125,6 +125,11 @@ def show_plans(plans: dict[str, Plan], json: bool) -> None:
         if target:
             say(f"for {target}:")
         show_plan(plan.offers)
+
+
+def as_json(offer: Offer) -> dict[str, Any]:
+    """An offer; `reason` says why it is offered, or why not."""
+    return {**offer.model_dump(mode="json"), "reason": offer.why}
 
 
 def show_plan(offers: list[Offer]) -> None:
