@@ -293,11 +293,13 @@ def hasty(outcome: Outcome) -> bool:
 
 
 def _passed_over(outcome: Outcome) -> str:
-    """Where nothing but the given model is left: the fastest finalist, and the musts that kept it from being chosen."""
+    """Where nothing but the given model is left: the fastest finalist, unless it is slower, and the musts that kept it from being
+    chosen."""
     finalists = [r for r in ordered(outcome) if r.confirmation is not None and r.name != outcome.baseline and r.verdict]
     for result in finalists:
         kept = [g for g in (result.verdict.results if result.verdict else ()) if g.gate.kind == "must" and g.result != "PASS"]
-        if kept:
+        figure = result.speedup or result.noisy
+        if kept and (figure is None or figure.value > 1):
             return f" Not chosen: {result.name}, {speed(result)}. {judged.missed_words(kept)}"
     return ""
 
