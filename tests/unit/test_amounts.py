@@ -5,7 +5,7 @@ import re
 import pytest
 
 from strop.bundle.card import model_card
-from strop.core.amounts import latency_ms, memory_mb, pace_then, runtime_mb
+from strop.core.amounts import a_second, latency_ms, memory_mb, pace_then, paced_ms, paced_rate, runtime_mb
 from strop.core.candidate import Throughput
 from strop.core.measurement import Memory
 from strop.core.verdict import Verdict
@@ -62,6 +62,13 @@ def test_the_baselines_median_call_is_one_figure(found):
 def test_a_comparison_at_another_pace_says_so(found):
     assert pace_then(found, "fast") == ""
     assert pace_then(found, "slow") == "machine 26% slower then"
+
+
+def test_a_table_shows_every_candidate_at_the_baselines_pace(found):
+    """So that no row has fewer milliseconds than another that is faster."""
+    assert paced_ms(found, "plain") == 0.0875
+    assert paced_ms(found, "slow") == pytest.approx(0.1 * 0.0875 / 0.11)
+    assert paced_rate(found, "slow") == a_second(found, "slow"), "the baseline has no rate here"
 
 
 def test_amounts_stand_beside_every_ratio(found):

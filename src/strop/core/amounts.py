@@ -60,6 +60,24 @@ def a_second(outcome: Outcome, name: str) -> float | None:
     return result.throughput.rate.value if result.throughput is not None and result.throughput.rate is not None else None
 
 
+def paced_ms(outcome: Outcome, name: str) -> float | None:
+    """Median call in milliseconds, at the pace that the machine had when the baseline's figure was taken: what a table needs
+    whose rows were timed at different times. It is the median times the baseline's figure over its median in that comparison.
+    """
+    timing, usual = outcome.result(name).timing, latency_ms(outcome, outcome.baseline).get(P50)
+    own = latency_ms(outcome, name).get(P50)
+    then = timing.baseline_latency_ms.get(P50) if timing is not None and name != outcome.baseline else None
+    return own * usual / then if own and usual and then else own
+
+
+def paced_rate(outcome: Outcome, name: str) -> float | None:
+    """The same of `a_second`: the baseline's rate times the ratio to it, where it was compared with the baseline."""
+    found, usual = outcome.result(name).throughput, a_second(outcome, outcome.baseline)
+    if outcome.task.language is not None or found is None or found.ratio is None or found.over != outcome.baseline:
+        return a_second(outcome, name)
+    return usual * found.ratio.value if usual is not None else a_second(outcome, name)
+
+
 def plain(value: float) -> str:
     """Three digits that count, without an exponent: `12,400`, `0.0574`."""
     return f"{float(f'{value:.3g}'):,.10g}"

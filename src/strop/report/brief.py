@@ -42,8 +42,9 @@ def _row(outcome: Outcome, result: Result) -> list[str]:
         artifact, held = result.candidate.artifact, result.imitated
         size = f"{artifact.bytes / 1e6:.2f}" if artifact is not None else DASH
         return [name, ratio(held.speedup) if held is not None else DASH, *kept, size, _status(outcome, result)]
-    p50, memory = amounts.latency_ms(outcome, result.name).get(amounts.P50), amounts.memory_mb(result)
-    shown = [p50, memory.value if memory is not None else None, amounts.a_second(outcome, result.name)]
+    memory = amounts.memory_mb(result)
+    mb_of = memory.value if memory is not None else None
+    shown = [amounts.paced_ms(outcome, result.name), mb_of, amounts.paced_rate(outcome, result.name)]
     ms, mb, rate = (DASH if value is None else amounts.plain(value) for value in shown)
     return [name, _speed(result), ms, *kept, mb, rate, _status(outcome, result)]
 
