@@ -120,6 +120,9 @@ def as_of_schema_2(recorded: dict[str, Any]) -> None:
         one["measurement"]["memory_mb"] = whole_process(one["measurement"]["memory"])
         if one["name"] == recorded["chosen"]["name"]:
             recorded["chosen"]["memory_mb"] = one["measurement"]["memory_mb"]
+    whole = {one["name"]: one["measurement"]["memory_mb"] for one in (recorded["baseline"], *recorded["candidates"])}
+    for row in (recorded.get("language") or {}).get("candidates", []):  # of the whole process there, too
+        row["memory_mb"] = whole[row["candidate"]]["value"]
     recorded["task"]["by_call"] = []
     recorded["task"]["family"] = "tensor" if recorded["task"]["language"] is None else "llm"
     recorded["task"]["metric_options"] = {}

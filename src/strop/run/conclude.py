@@ -23,6 +23,7 @@ from strop.run.baseline import may_be_faster, variants_within
 from strop.run.checking import shards, subject
 from strop.run.context import Run
 from strop.run.denominator import agrees
+from strop.run.family import family_of
 from strop.run.machine import environment
 from strop.run.pairing import Subject
 from strop.run.planning import AS_IS_PAIRS, AS_IS_QUADS, budget_use, costs
@@ -91,7 +92,8 @@ def answered(model: Model, task: Task, check: Path | None) -> Task:
     if check is None:
         return task
     found = shards(check)
-    apart = tuple(o.name for o in model.outputs if o.name not in found and o.dtype != TEXT) if task.output in found else ()
+    whole = task.output in found and family_of(task).ships_all
+    apart = tuple(o.name for o in model.outputs if o.name not in found and o.dtype != TEXT) if whole else ()
     return task.model_copy(update={"cut": cut_for(check, task), "by_call": apart})
 
 
